@@ -1,0 +1,117 @@
+"""Files that are either whole or not there: atomic replacement, content digests, locks and the manifest."""
+
+import contextlib
+import errno
+import hashlib
+import json
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import filelock
+
+from kerasrec.errors import KerasrecError
+
+
+@contextlib.contextmanager
+def replacing(path: str | os.PathLike) -> Iterator[Path]:
+    """Yield a temporary path beside `path`; rename it to `path` when the block ends well, delete it otherwise.
+
+    A killed process therefore leaves the earlier `path`, or none, and never half of a new one.
+
+    Raises:
+        KerasrecError: the disk is full.
+
+    Example:
+        >>> import tempfile
+        >>> folder = Path(tempfile.mkdtemp())
+        >>> with replacing(folder / "greeting.txt") as unfinished:
+        ...     _ = unfinished.write_text("hello")
+        >>> (folder / "greeting.txt").read_text()
+        'hello'
+    """
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = path.with_name(f".{path.name}.{os.getpid()}.unfinished")
+    try:
+        yield unfinished
+        with unfinished.open("rb") as written:
+            os.fsync(written.fileno())  # a rename that survives a power cut must not point at missing bytes
+        unfinished.replace(path)
+    except OSError as error:
+        if error.errno == errno.ENOSPC:
+            raise disk_full(path) from error
+        raise
+    finally:
+        unfinished.unlink(missing_ok=True)
+
+
+def disk_full(path: str | os.PathLike) -> KerasrecError:
+    """The error for a disk that filled up while `path` was written."""
+    return KerasrecError(
+        f"no space left on the disk while writing {path}; nothing half written was kept: free some space and run the same command again"
+    )
+
+
+def content_digest(path: str | os.PathLike) -> str:
+    """SHA-256 of a file's bytes, as its first 16 hexadecimal digits."""
+    digest = hashlib.sha256()
+    with Path(path).open("rb") as file:
+        while block := file.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()[:16]
+
+
+@contextlib.contextmanager
+def exclusive(folder: str | os.PathLike) -> Iterator[None]:
+    """Hold `folder` for this process alone; the system lets go of it even after `kill -9`.
+
+    Raises:
+        KerasrecError: another process holds the folder.
+    """
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    lock = filelock.FileLock(folder / ".lock", timeout=0)
+    try:
+        lock.acquire()
+    except filelock.Timeout:
+        raise KerasrecError(
+            f"another run is writing to {folder}; wait until it has ended, or give this run a folder of its own"
+        ) from None
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+class Manifest:
+    """`manifest.json`: what is finished in a task's folder, by content digest.
+
+    Several processes may update one manifest at the same time: each update is read, changed and replaced under a lock.
+
+    Args:
+        path: The file; it need not exist yet.
+    """
+
+    def __init__(self, path: str | os.PathLike):
+        self.path = Path(path)
+
+    def read(self) -> dict:
+        """All sections as `{section: value}`; empty when nothing has been written yet."""
+        try:
+            return json.loads(self.path.read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            return {}
+
+    def section(self, name: str) -> dict:
+        """One section; empty when it has not been written yet."""
+        return self.read().get(name, {})
+
+    def update(self, section: str, entries: dict) -> None:
+        """Set `entries` in `section` and leave the section's other entries as they are."""
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        with filelock.FileLock(self.path.with_name(f".{self.path.name}.lock")):
+            content = self.read()
+            content.setdefault(section, {}).update(entries)
+            with replacing(self.path) as unfinished:
+                unfinished.write_text(json.dumps(content, indent=1, ensure_ascii=False), encoding="utf-8")

@@ -1,0 +1,135 @@
+"""The item model: one encoder, one head, and three losses that can be switched on together."""
+
+from kerasrec.backend import keras, tf
+from kerasrec.nn.heads import MaskedItemHead, gather_positions
+from kerasrec.nn.losses.items import full_softmax
+from kerasrec.nn.losses.text import in_batch_similarity
+from kerasrec.nn.settings import ItemModelSettings
+from kerasrec.nn.transformer import item_encoder
+
+
+class ItemModel(keras.Model):
+    """BERT4Rec (https://arxiv.org/abs/1904.06690), with UniLM and in-batch similarity terms beside the masked items.
+
+    A batch is a dictionary of `input_ids` int32 [B, L], `masked_lm_positions` and `masked_lm_ids` int32 [B, P] and
+    `masked_lm_weights` float32 [B, P]; with the UniLM term also `segment_ids` int32 [B, L]. A row with a target in
+    segment 1 is a seq2seq row: its positions are those before each target item, its ids the target items, so that one
+    head serves both losses. With the similarity term the other rows come in pairs, two views of one history next to
+    each other, and the query at a row's last real position is compared.
+
+    Args:
+        settings: Shape and loss weights.
+        vocab_size: Token ids, special tokens included.
+        max_seq_length: Longest sequence, L.
+        seed: Seed of the initial weights.
+
+    Example:
+        >>> model = ItemModel(ItemModelSettings(hidden_size=16), vocab_size=30, max_seq_length=8)
+        >>> model.last_item_scores(tf.constant([[5, 6, 4, 0]]), tf.constant([2])).shape
+        TensorShape([1, 30])
+    """
+
+    def __init__(self, settings: ItemModelSettings, vocab_size: int, max_seq_length: int, seed: int = 0):
+        super().__init__(name="item_model")
+        self.settings = settings
+        self.terms = {
+            "masked_item": settings.masked_item_weight,
+            "seq2seq": settings.seq2seq_weight,
+            "similarity": settings.similarity_weight,
+        }
+        self.encoder = item_encoder(
+            vocab_size,
+            max_seq_length,
+            hidden_size=settings.hidden_size,
+            num_layers=settings.num_layers,
+            num_heads=settings.num_heads,
+            dropout=settings.dropout,
+            attention_dropout=settings.attention_dropout,
+            seq2seq=settings.seq2seq_weight > 0,
+            seed=seed,
+        )
+        self.head = MaskedItemHead(vocab_size, seed=seed + 1, name="head")
+        self.head.build([None, settings.hidden_size])
+        self.trackers = {name: keras.metrics.Mean(f"{name}_loss") for name, weight in self.terms.items() if weight}
+        self.total = keras.metrics.Mean("loss")
+
+    @property
+    def item_table(self):
+        """Item embeddings, float32 [V, H]."""
+        return self.encoder.get_layer("Embedding-Token").embeddings
+
+    @property
+    def metrics(self):
+        return [self.total, *self.trackers.values()]
+
+    def encode(self, input_ids, segment_ids=None, training=False):
+        """Hidden states [B, L, H] of token ids int32 [B, L]."""
+        if self.settings.seq2seq_weight == 0:
+            return self.encoder(input_ids, training=training)
+        if segment_ids is None:
+            segment_ids = tf.zeros_like(input_ids)
+        return self.encoder([input_ids, segment_ids], training=training)
+
+    def queries_at(self, input_ids, positions):
+        """Queries, float32 [B, H], at one position a row.
+
+        Args:
+            input_ids: int32 [B, L].
+            positions: int32 [B].
+        """
+        rows = tf.range(tf.shape(input_ids)[0])
+        return self.head(gather_positions(self.encode(input_ids), tf.stack([rows, positions], axis=-1)))
+
+    def last_item_scores(self, input_ids, positions):
+        """Scores over the vocabulary, float32 [B, V], at one position a row; arguments as in `queries_at`."""
+        return self.head.scores(self.queries_at(input_ids, positions), self.item_table)
+
+    def loss_terms(self, batch, training=False):
+        """Sum and count of each loss that is switched on, as `{term: (float32 [], float32 [])}`."""
+        states = self.encode(batch["input_ids"], batch.get("segment_ids"), training)
+        seq2seq_rows = tf.reduce_any(batch["segment_ids"] > 0, axis=1) if "segment_ids" in batch else None
+        real = tf.where(batch["masked_lm_weights"] > 0)  # [M, 2]: row, slot
+        ids = tf.gather_nd(batch["masked_lm_ids"], real)
+        rows = tf.cast(real[:, 0], tf.int32)
+        positions = tf.stack([rows, tf.gather_nd(batch["masked_lm_positions"], real)], axis=-1)
+        queries = self.head(gather_positions(states, positions))  # [M, H]
+        losses = full_softmax(self.head.scores(queries, self.item_table), ids)  # [M]
+
+        weights = tf.gather_nd(batch["masked_lm_weights"], real)
+        terms = {}
+        if seq2seq_rows is None:
+            terms["masked_item"] = (tf.reduce_sum(losses * weights), tf.reduce_sum(weights))
+        else:
+            of_seq2seq = tf.cast(tf.gather(seq2seq_rows, rows), tf.float32) * weights
+            of_masked = weights - of_seq2seq
+            terms["masked_item"] = (tf.reduce_sum(losses * of_masked), tf.reduce_sum(of_masked))
+            terms["seq2seq"] = (tf.reduce_sum(losses * of_seq2seq), tf.reduce_sum(of_seq2seq))
+        if self.settings.similarity_weight:
+            views = tf.range(tf.shape(states)[0]) if seq2seq_rows is None else tf.where(~seq2seq_rows)[:, 0]
+            views = tf.cast(views, tf.int32)
+            lengths = tf.reduce_sum(tf.cast(batch["input_ids"] != 0, tf.int32), axis=1)
+            last = tf.stack([views, tf.gather(lengths, views) - 1], axis=-1)
+            similarity = in_batch_similarity(self.head(gather_positions(states, last)))
+            terms["similarity"] = (tf.reduce_sum(similarity), tf.cast(tf.size(similarity), tf.float32))
+        return {name: term for name, term in terms.items() if self.terms[name]}
+
+    def train_step(self, batch):
+        with tf.GradientTape() as tape:
+            terms = self.loss_terms(batch, training=True)
+            # Gradients are summed over replicas, so each replica divides by what all of them counted: several cards
+            # then take the step that one card would take on the whole batch.
+            counts = _sum_over_replicas({name: count for name, (_, count) in terms.items()})
+            loss = tf.add_n(
+                [self.terms[name] * tf.math.divide_no_nan(total, counts[name]) for name, (total, _) in terms.items()]
+            )
+        self.optimizer.minimize(loss, self.trainable_variables, tape=tape)
+        for name, (total, count) in terms.items():
+            self.trackers[name].update_state(tf.math.divide_no_nan(total, count), sample_weight=count)
+        replicas = tf.distribute.get_replica_context().num_replicas_in_sync
+        self.total.update_state(loss * tf.cast(replicas, loss.dtype))
+        return {metric.name: metric.result() for metric in self.metrics}
+
+
+def _sum_over_replicas(values):
+    context = tf.distribute.get_replica_context()
+    return context.all_reduce(tf.distribute.ReduceOp.SUM, values) if context.num_replicas_in_sync > 1 else values

@@ -1,0 +1,200 @@
+"""The steps of item recall as the command line shows them: one frozen dataclass each, every default stated once.
+
+This module imports no TensorFlow: a command loads what it needs when it runs.
+"""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+from tyro.conf import Positional, UseAppendAction
+
+from kerasrec.data.interactions import SplitSettings
+from kerasrec.data.settings import BatchSettings, ExampleSettings
+from kerasrec.nn.settings import ItemModelSettings
+from kerasrec.recall.tasks import Places
+from kerasrec.training.settings import LoopSettings, OptimizerSettings
+
+
+@dataclass(frozen=True)
+class Split(SplitSettings):
+    """Step 1: a log into parts, each user whole in one of them."""
+
+    def run(self) -> None:
+        from kerasrec.recall import prepare
+
+        prepare.split(self)
+
+
+@dataclass(frozen=True)
+class Vocab:
+    """Step 2: one vocabulary over all parts. One that is there grows; no token id ever moves."""
+
+    name: Positional[str]
+    """The task, say 20210419-task-refine-0-all, task-refine-0-all or all."""
+    places: Places = Places()
+    min_count: int = 1
+    """Items seen less often become [UNK]."""
+    init_from: Path | None = None
+    """An earlier task's vocab.parquet to grow from, so that its model can go on with this task."""
+
+    def run(self) -> None:
+        from kerasrec.recall import prepare
+
+        prepare.vocab(self)
+
+
+@dataclass(frozen=True)
+class Examples:
+    """Step 3: train, valid and test TFRecords of a part, of a range of parts or of all."""
+
+    name: Positional[str]
+    """A part (part-000), all of a task (task-refine-0-all), or with --first and --last the beginning of part names."""
+    task: str | None = None
+    """The task, where the name leaves it open."""
+    first: int | None = None
+    """First part of a range."""
+    last: int | None = None
+    """Last part of a range, included."""
+    jobs: int | None = None
+    """Processes; by default one for each processor."""
+    places: Places = Places()
+    examples: ExampleSettings = ExampleSettings()
+
+    def run(self) -> None:
+        from kerasrec.recall import prepare
+
+        prepare.examples(self)
+
+
+@dataclass(frozen=True)
+class Train:
+    """Steps 4 and 5: train from the last checkpoint and evaluate."""
+
+    name: Positional[str]
+    """A part (part-000), or all of a task (task-refine-0-all)."""
+    task: str | None = None
+    """The task, where the name leaves it open."""
+    epochs: int = 1
+    """Passes over each part, unless train_multi is given."""
+    train_multi: int | None = None
+    """Train until the global step stands at so many times steps_per_multi, in as many passes as that takes."""
+    steps_per_multi: int = 40_000
+    """The unit of train_multi."""
+    eval_mode: Literal[0, 1] = 0
+    """0: train, then evaluate on these parts' test users. 1: evaluate the last checkpoint first, then train."""
+    sequential: bool = False
+    """Part after part, each for all its epochs, instead of all parts' files together."""
+    init_from: Path | None = None
+    """Output folder of an earlier task, whose last state this one starts from; its vocabulary may be smaller."""
+    valid_users: int = 10_000
+    """Users, over all parts, whose valid items choose the best checkpoint; 0 trains without looking."""
+    precision: Literal["float32", "mixed_bfloat16", "mixed_float16"] = "float32"
+    """Mixed: products in the lower precision, the rest in float32."""
+    gpu: int | None = None
+    """Use this card only; CUDA_VISIBLE_DEVICES does the same from outside."""
+    gpu_memory: int | None = None
+    """Most memory to take on that card, in MiB."""
+    seed: int = 12345
+    """Of the weights, the order and the masks."""
+    places: Places = Places()
+    model: ItemModelSettings = ItemModelSettings()
+    optimizer: OptimizerSettings = OptimizerSettings()
+    batches: BatchSettings = BatchSettings()
+    loop: LoopSettings = LoopSettings()
+
+    def run(self) -> None:
+        from kerasrec.recall import train
+
+        train.train(self)
+
+
+@dataclass(frozen=True)
+class Evaluate:
+    """Rank the test items of a task or a part against the whole catalogue, beside the baselines."""
+
+    name: Positional[str]
+    """A part (part-000), or all of a task (task-refine-0-all)."""
+    task: str | None = None
+    """The task, where the name leaves it open."""
+    split: Literal["valid", "test"] = "test"
+    """Whose targets are ranked."""
+    checkpoint: Literal["best", "latest"] = "best"
+    """Which state of the model."""
+    keep_seen: bool = False
+    """Let the items of a user's history compete, too."""
+    sampled: bool = False
+    """Also rank among 100 sampled items, uniform and by popularity, as some papers do."""
+    baselines: bool = True
+    """Show popularity and item co-occurrence beside the model."""
+    batch_size: int = 256
+    """Users at a time."""
+    seed: int = 12345
+    """Of the sampled items."""
+    places: Places = Places()
+
+    def run(self) -> None:
+        from kerasrec.recall import evaluate
+
+        evaluate.evaluate(self)
+
+
+@dataclass(frozen=True)
+class Export:
+    """Step 6: write the best model as a SavedModel that takes and gives raw item ids."""
+
+    name: Positional[str]
+    """The task, say task-refine-0-all."""
+    checkpoint: Literal["best", "latest"] = "best"
+    """Which state of the model."""
+    max_k: int = 100
+    """Length of the lists that the signatures give."""
+    places: Places = Places()
+
+    def run(self) -> None:
+        from kerasrec.recall import export
+
+        export.export(self)
+
+
+@dataclass(frozen=True)
+class Recommend:
+    """Ask the exported model: raw item ids in, raw item ids and scores out."""
+
+    name: Positional[str]
+    """The task, say task-refine-0-all."""
+    items: UseAppendAction[tuple[str, ...]] = field(default=())
+    """An item of the history, oldest first; say it once for each item."""
+    user: str | None = None
+    """A raw user id of the log, whose history is taken instead."""
+    exclude: UseAppendAction[tuple[str, ...]] = field(default=())
+    """An item that is not to be recommended; say it once for each item."""
+    k: int = 10
+    """Length of the list."""
+    keep_seen: bool = False
+    """Recommend items of the history, too."""
+    names: Path | None = None
+    """A CSV file with a header, item id and title in its first two columns, to show titles."""
+    places: Places = Places()
+
+    def run(self) -> None:
+        from kerasrec.recall import export
+
+        export.recommend(self)
+
+
+@dataclass(frozen=True)
+class Quickstart:
+    """All of item recall on a made-up log whose best reachable score is known."""
+
+    folder: Path = Path("quickstart")
+    """Where the log, the model and the export go."""
+    epochs: int = 60
+    """Passes over the log."""
+    seed: int = 12345
+    """Of the log and the model."""
+
+    def run(self) -> None:
+        from kerasrec.recall import quickstart
+
+        quickstart.quickstart(self)

@@ -1,0 +1,121 @@
+"""Raw logs into training files: split, vocabulary, examples."""
+
+import dataclasses
+import multiprocessing
+import os
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
+
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+from kerasrec.data import interactions
+from kerasrec.data.files import Manifest, content_digest
+from kerasrec.data.settings import ExampleSettings
+from kerasrec.data.vocab import ItemVocab
+from kerasrec.errors import KerasrecError
+from kerasrec.recall.commands import Examples, Split, Vocab
+from kerasrec.recall.tasks import Task, find_parts, find_task
+
+
+def split(command: Split) -> None:
+    """Step 1: the log into parts, and a report."""
+    print(interactions.split(command))
+
+
+def vocab(command: Vocab) -> ItemVocab:
+    """Step 2: the vocabulary over all parts of a task; one that is there, or an earlier task's, grows."""
+    task = find_task(command.name, command.places)
+    counts = interactions.item_counts([task.part_path(part) for part in task.part_names()])
+    ancestor = next((path for path in (task.vocab_path, command.init_from) if path and path.is_file()), None)
+    if command.init_from and not ancestor:
+        raise KerasrecError(f"there is no vocabulary at {command.init_from} to grow from")
+    if ancestor:
+        old = ItemVocab.load(ancestor)
+        built = old.grow(counts, command.min_count)
+        print(f"{ancestor} grew from {len(old):,} to {len(built):,} tokens; no token id moved")
+    else:
+        built = ItemVocab.build(counts, command.min_count)
+    built.save(task.vocab_path)
+    unknown = built.unknown_share(counts)
+    Manifest(task.manifest_path).update(
+        "vocab", {"digest": built.digest(), "size": len(built), "unknown_share": unknown}
+    )
+    print(f"{task.vocab_path}: {len(built.items):,} items; {unknown:.2%} of the events become [UNK]")
+    return built
+
+
+def examples(command: Examples) -> None:
+    """Step 3: the examples of one part, of a range or of all, in parallel processes."""
+    task, parts = find_parts(command.name, command.places, command.task, command.first, command.last)
+    vocabulary = ItemVocab.load(task.vocab_path).digest()
+    manifest = Manifest(task.manifest_path)
+    written = manifest.section("examples")
+    waiting = [
+        part for part in parts if not _is_written(written.get(part), task, part, vocabulary, command.examples)
+    ]
+    if finished := len(parts) - len(waiting):
+        print(f"{finished} of {len(parts)} parts are written already, from the same events, vocabulary and settings")
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("parts"),
+        TimeElapsedColumn(),
+        TimeRemainingColumn(),
+    )
+    rows = {"train": 0, "valid": 0, "test": 0}
+    with Progress(*columns) as progress:
+        bar = progress.add_task("examples", total=len(waiting))
+        for part, entry in _write(task, waiting, command):
+            manifest.update("examples", {part: entry})
+            progress.advance(bar)
+            rows = {split: total + entry["files"][split]["rows"] for split, total in rows.items()}
+    if waiting:
+        print(f"{task.tfrecord_folder}: " + ", ".join(f"{total:,} {split} rows" for split, total in rows.items()))
+
+
+def _is_written(entry: dict | None, task: Task, part: str, vocabulary: str, settings: ExampleSettings) -> bool:
+    return (
+        entry is not None
+        and entry["settings"] == dataclasses.asdict(settings)
+        and entry["vocab"] == vocabulary
+        and entry["part"] == content_digest(task.part_path(part))
+        and all(
+            task.tfrecord_path(part, split).is_file() and task.tfrecord_path(part, split).stat().st_size == file["bytes"]
+            for split, file in entry["files"].items()
+        )
+    )
+
+
+def _write(task: Task, parts: list[str], command: Examples):
+    """Yield each part with its manifest entry, as they are finished."""
+    jobs = min(command.jobs or os.cpu_count(), len(parts))
+    if jobs <= 1:
+        for part in parts:
+            yield part, _write_part(task, part, command.examples)
+        return
+    # TensorFlow does not survive a fork.
+    with ProcessPoolExecutor(jobs, mp_context=multiprocessing.get_context("spawn")) as pool:
+        futures = {pool.submit(_write_part, task, part, command.examples): part for part in parts}
+        try:
+            for future in as_completed(futures):
+                yield futures[future], future.result()
+        except BrokenProcessPool:
+            raise KerasrecError(
+                "a process that wrote examples was ended from outside, perhaps for want of memory: run the same command "
+                "again with fewer --jobs; finished parts are kept"
+            ) from None
+        except BaseException:
+            pool.shutdown(cancel_futures=True)
+            raise
+
+
+def _write_part(task: Task, part: str, settings: ExampleSettings) -> dict:
+    from kerasrec.data.examples import items_before, write_part
+
+    vocabulary = ItemVocab.load(task.vocab_path)
+    known = None
+    if settings.split == "global-time":
+        known = items_before([task.part_path(other) for other in task.part_names()], vocabulary, settings)
+    entry = write_part(task.part_path(part), vocabulary, task.tfrecord_folder, settings, known)
+    return {**entry, "settings": dataclasses.asdict(settings), "vocab_size": len(vocabulary)}

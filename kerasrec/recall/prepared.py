@@ -1,0 +1,106 @@
+"""What the first three steps left on disk, checked and opened for training and evaluation."""
+
+import math
+from collections import Counter
+from functools import cached_property
+
+import numpy as np
+
+from kerasrec.data.batches import evaluation_batches, steps_per_epoch
+from kerasrec.data.examples import TokenHistories, histories_before
+from kerasrec.data.files import Manifest
+from kerasrec.data.settings import ExampleSettings
+from kerasrec.data.tfrecord import require_whole
+from kerasrec.data.vocab import FIRST_ITEM, ItemVocab
+from kerasrec.errors import KerasrecError
+from kerasrec.recall.tasks import Task
+
+SCORES_AT_A_TIME = 1 << 26  # bounds the memory of an evaluation: about 256 MB for a batch of scores
+
+
+class Prepared:
+    """The vocabulary and the examples of a task.
+
+    Args:
+        task: The task.
+        parts: The parts that are asked for; their examples have to be there.
+
+    Raises:
+        KerasrecError: a step is missing for one of the parts, its files are not whole, were made from another
+            vocabulary, or with other settings than the other parts'.
+    """
+
+    def __init__(self, task: Task, parts: list[str]):
+        self.task = task
+        self.parts = parts
+        self.vocab = ItemVocab.load(task.vocab_path)
+        there = set(task.part_names())
+        self.entries = {
+            part: entry for part, entry in Manifest(task.manifest_path).section("examples").items() if part in there
+        }
+        if missing := [part for part in parts if part not in self.entries]:
+            raise KerasrecError(
+                f"there are no examples of {', '.join(missing)} in {task.tfrecord_folder}: run `kerasrec recall examples`"
+            )
+        for part in parts:
+            self._check(part)
+        self.settings = ExampleSettings(**self.entries[parts[0]]["settings"])
+
+    def _check(self, part: str) -> None:
+        entry, first = self.entries[part], self.entries[self.parts[0]]
+        if entry["settings"] != first["settings"]:
+            differing = [name for name, value in entry["settings"].items() if value != first["settings"][name]]
+            raise KerasrecError(
+                f"the examples of {part} and {self.parts[0]} were written with different {', '.join(differing)}: write "
+                "them again with the same settings"
+            )
+        size = entry["vocab_size"]
+        if size > len(self.vocab) or self.vocab.digest(size) != entry["vocab"]:
+            raise KerasrecError(
+                f"the examples of {part} were written with another vocabulary than {self.task.vocab_path}: write them again"
+            )
+        for split, file in entry["files"].items():
+            require_whole(self.task.tfrecord_path(part, split), file["bytes"])
+
+    def digest(self, part: str) -> str:
+        """Content digest of a part's training file."""
+        return self.entries[part]["files"]["train"]["digest"]
+
+    def training_files(self, parts: list[str]) -> list:
+        return [self.task.tfrecord_path(part, "train") for part in parts]
+
+    def steps(self, parts: list[str], batch_size: int) -> int:
+        """Steps of one pass over these parts together."""
+        lengths = Counter()
+        for part in parts:
+            lengths.update({int(length): rows for length, rows in self.entries[part]["lengths"].items()})
+        return steps_per_epoch(lengths, self.settings.max_seq_length, batch_size)
+
+    def evaluation(self, split: str, parts: list[str], users: int | None = None):
+        """Rows and histories of each part, for `rank_catalogue`.
+
+        Args:
+            split: `valid` or `test`.
+            parts: Whose users.
+            users: About so many rows over all these parts, the same ones every time; None takes all.
+
+        Yields:
+            Batches of rows, and the histories before the targets.
+        """
+        batch_size = max(1, min(256, SCORES_AT_A_TIME // len(self.vocab)))
+        for part in parts:
+            path = self.task.tfrecord_path(part, split)
+            rows = None if users is None else math.ceil(users / len(parts))
+            yield evaluation_batches([path], self.settings, batch_size, rows), self.histories(part, split)
+
+    def histories(self, part: str, target: str) -> TokenHistories:
+        """All that each user of a part saw before the `valid` or the `test` target."""
+        return histories_before(self.task.part_path(part), self.vocab, self.settings, target)
+
+    @cached_property
+    def training_counts(self) -> np.ndarray:
+        """How often each item stands in the training split of all parts with examples, int64 [V - 5]."""
+        counts = np.zeros(len(self.vocab), np.int64)
+        for part in self.entries:
+            counts += np.bincount(self.histories(part, "valid").ids, minlength=len(self.vocab))
+        return counts[FIRST_ITEM:]

@@ -1,0 +1,179 @@
+"""What a model server gets: raw item ids in, raw item ids and scores out."""
+
+from pathlib import Path
+
+import numpy as np
+
+from kerasrec.backend import tf
+from kerasrec.data.vocab import FIRST_ITEM, MASK, UNK, ItemVocab
+from kerasrec.nn.item_model import ItemModel
+
+# The score of an empty place in a list; JSON has no infinity.
+NOTHING = float(np.finfo(np.float32).min)
+
+_RAGGED_STRINGS = tf.RaggedTensorSpec([None, None], tf.string, ragged_rank=1)
+
+
+class ServedItemModel(tf.Module):
+    """An item model with its vocabulary, as functions over raw ids.
+
+    The tables of ids are read from one asset file with an id a line; as constants they would end at a graph's 2 GB.
+    Only the model's variables are saved with the module, and nothing of Keras, so that the export loads without it.
+
+    Args:
+        model: The trained model.
+        items_file: A file with the vocabulary's items, one a line, in the order of their token ids.
+        item_counts: Training events of each item, int64 [V - 5]; they order the items for an empty history.
+        max_seq_length: Longest sequence the model takes, L.
+        max_k: Length of the lists in the signatures.
+    """
+
+    def __init__(
+        self, model: ItemModel, items_file: Path, item_counts: np.ndarray, max_seq_length: int, max_k: int = 100
+    ):
+        super().__init__()
+        self._weights = model.variables
+        self._queries_at, self._states, self._head = model.queries_at, model.encode, model.head.call
+        self._scores, self._table, self._bias = model.head.scores, model.item_table, model.head.bias
+        self._max_seq_length = max_seq_length
+        self._max_k = min(max_k, len(item_counts))
+        line = tf.int64, tf.lookup.TextFileIndex.LINE_NUMBER
+        text = tf.string, tf.lookup.TextFileIndex.WHOLE_LINE
+        asset = tf.saved_model.Asset(str(items_file))
+        self._line_of = tf.lookup.StaticHashTable(tf.lookup.TextFileInitializer(asset, *text, *line), -1)
+        self._item_at = tf.lookup.StaticHashTable(tf.lookup.TextFileInitializer(asset, *line, *text), "")
+        shares = (item_counts + 1) / (item_counts + 1).sum()
+        popularity = np.concatenate([np.full(FIRST_ITEM, NOTHING), np.log(shares)])
+        self._popularity = tf.Variable(popularity, dtype=tf.float32, trainable=False)
+
+    def signatures(self) -> dict:
+        """The functions that a server offers, by signature name."""
+        strings = tf.TensorSpec([None, None], tf.string)
+        ids, weights = tf.TensorSpec([None, None], tf.int32), tf.TensorSpec([None, None], tf.float32)
+        recommend = self.recommend_padded.get_concrete_function(
+            items=strings, exclude=strings, filter_seen=tf.TensorSpec([None], tf.bool)
+        )
+        prediction = self.prediction.get_concrete_function(
+            info=ids,
+            input_ids=ids,
+            input_mask=ids,
+            masked_lm_positions=ids,
+            masked_lm_ids=ids,
+            masked_lm_weights=weights,
+        )
+        return {
+            "serving_default": recommend,
+            "recommend": recommend,
+            "embed": self.embed.get_concrete_function(items=strings),
+            "items": self.item_vectors.get_concrete_function(items=tf.TensorSpec([None], tf.string)),
+            "prediction": prediction,
+        }
+
+    @tf.function(
+        input_signature=[
+            _RAGGED_STRINGS,
+            _RAGGED_STRINGS,
+            tf.TensorSpec([None], tf.bool),
+            tf.TensorSpec([], tf.int32),
+        ]
+    )
+    def recommend(self, items, exclude, filter_seen, k):
+        """The k best items for each history.
+
+        Args:
+            items: Histories of raw ids, oldest first, ragged string [B, (n)]; the longest recent part is used.
+            exclude: Raw ids that a row's list may not hold, ragged string [B, (n)].
+            filter_seen: Whether a row's own history is left out, bool [B].
+            k: Length of the lists.
+
+        Returns:
+            Raw ids, string [B, k], best first, and scores, float32 [B, k]; `""` and the lowest float where nothing is
+            left to recommend.
+        """
+        ids = self._ids(items)
+        queries = self._queries(ids)
+        scores = self._scores(queries, self._table)  # [B, V]
+        scores = tf.where(tf.equal(ids.row_lengths(), 0)[:, None], self._popularity[None], scores)
+        seen = tf.ragged.boolean_mask(ids, ids.with_values(tf.gather(filter_seen, ids.value_rowids())))
+        scores = _without_items(_without_specials(scores), tf.concat([self._ids(exclude), seen], axis=1))
+        scores, best = tf.math.top_k(scores, tf.minimum(k, tf.shape(scores)[1]))
+        return tf.where(scores > NOTHING, self._items(best), ""), scores
+
+    @tf.function
+    def recommend_padded(self, items, exclude, filter_seen):
+        """`recommend` for servers: dense strings padded with `""`, lists of a fixed length."""
+        best, scores = self.recommend(_unpadded(items), _unpadded(exclude), filter_seen, self._max_k)
+        return {"items": best, "scores": scores}
+
+    @tf.function
+    def embed(self, items):
+        """Vectors of users, float32 [B, H], from histories string [B, N] padded with `""`.
+
+        A user's score of an item is the product of their vectors plus the item's bias.
+        """
+        return {"vectors": self._queries(self._ids(_unpadded(items)))}
+
+    @tf.function
+    def item_vectors(self, items):
+        """Vectors, float32 [N, H], and biases, float32 [N], of raw item ids string [N]; unknown ones have `[UNK]`'s."""
+        ids = self._ids(items)
+        return {"vectors": tf.gather(self._table, ids), "biases": tf.gather(self._bias, ids)}
+
+    @tf.function
+    def prediction(self, info, input_ids, input_mask, masked_lm_positions, masked_lm_ids, masked_lm_weights):
+        """The best items at each masked position of examples in the training schema.
+
+        Args:
+            info: int32 [B, 1]; not used, as `masked_lm_ids` and `masked_lm_weights` are not.
+            input_ids: int32 [B, L] token ids.
+            input_mask: int32 [B, L], 1 where a real token stands.
+            masked_lm_positions: int32 [B, P].
+            masked_lm_ids: int32 [B, P].
+            masked_lm_weights: float32 [B, P].
+
+        Returns:
+            `TopK_predictions` int32 [B, P, k] token ids, `TopK_scores` float32 [B, P, k] and `TopK_items` string
+            [B, P, k] raw ids.
+        """
+        del info, masked_lm_ids, masked_lm_weights
+        states = self._states(input_ids * input_mask)  # [B, L, H]
+        queries = self._head(tf.gather(states, masked_lm_positions, batch_dims=1))  # [B, P, H]
+        slots = tf.shape(masked_lm_positions)
+        scores = self._scores(tf.reshape(queries, [-1, self._table.shape[1]]), self._table)
+        scores, ids = tf.math.top_k(_without_specials(scores), self._max_k)
+        shape = tf.concat([slots, [self._max_k]], axis=0)
+        return {
+            "TopK_predictions": tf.reshape(ids, shape),
+            "TopK_scores": tf.reshape(scores, shape),
+            "TopK_items": tf.reshape(self._items(ids), shape),
+        }
+
+    def _ids(self, items):
+        """Token ids, int32, of raw ids; unknown ones are `[UNK]`."""
+        lines = self._line_of.lookup(items)
+        return tf.cast(tf.where(lines < 0, tf.constant(UNK, tf.int64), lines + FIRST_ITEM), tf.int32)
+
+    def _items(self, ids):
+        """Raw ids of token ids; `""` for special tokens."""
+        return self._item_at.lookup(tf.cast(ids, tf.int64) - FIRST_ITEM)
+
+    def _queries(self, ids):
+        """Queries [B, H] of ragged histories: their recent items and `[MASK]`, which stands for the next one."""
+        recent = ids[:, -(self._max_seq_length - 1) :]
+        masked = tf.concat([recent, tf.fill([ids.nrows(tf.int32), 1], MASK)], axis=1)
+        return self._queries_at(masked.to_tensor(), tf.cast(recent.row_lengths(), tf.int32))
+
+
+def _unpadded(strings):
+    return tf.ragged.boolean_mask(strings, strings != "")
+
+
+def _without_specials(scores):
+    special = tf.range(tf.shape(scores)[1]) < FIRST_ITEM
+    return tf.where(special[None], NOTHING, scores)
+
+
+def _without_items(scores, ids):
+    """Scores [B, V] with those of each row's ids, ragged int32 [B, (n)], at the lowest float."""
+    places = tf.stack([tf.cast(ids.value_rowids(), tf.int32), ids.values], axis=1)
+    return tf.tensor_scatter_nd_update(scores, places, tf.fill([tf.shape(places)[0]], NOTHING))

@@ -1,0 +1,83 @@
+"""What happens beside the steps of a training: figures and checkpoints on disk."""
+
+import json
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from kerasrec.backend import keras, tf
+from kerasrec.data.files import replacing
+from kerasrec.training.settings import LoopSettings
+
+
+class MetricsLog(keras.callbacks.Callback):
+    """`metrics.jsonl`, a line every so many steps and one an evaluation, and the same figures for TensorBoard.
+
+    Args:
+        folder: The run's folder.
+        step: Variable that holds the global step.
+        log_steps: Steps between two lines.
+        batch_size: Windows a step, for the rate.
+    """
+
+    def __init__(self, folder: Path, step: "tf.Variable", log_steps: int, batch_size: int):
+        super().__init__()
+        self.path = folder / "metrics.jsonl"
+        self.step = step
+        self.log_steps = log_steps
+        self.batch_size = batch_size
+        self._forget_after(int(step.numpy()))
+        self.board = tf.summary.create_file_writer(str(folder / "tensorboard"))
+
+    def _forget_after(self, step: int) -> None:
+        """Drop the lines of steps that a killed run had taken after its last checkpoint: they are taken again."""
+        if not self.path.exists():
+            return
+        with replacing(self.path) as unfinished:
+            kept = [line for line in read_metrics(self.path) if line["step"] <= step]
+            unfinished.write_text("".join(json.dumps(line) + "\n" for line in kept), encoding="utf-8")
+
+    def on_train_begin(self, logs=None):
+        self.since = time.perf_counter(), int(self.step.numpy())
+
+    def on_train_batch_end(self, batch, logs=None):
+        step = int(self.step.numpy())
+        if step % self.log_steps == 0:
+            now = time.perf_counter()
+            rate = (step - self.since[1]) * self.batch_size / (now - self.since[0])
+            self.since = now, step
+            self.write("train", step, {**logs, "sequences_per_second": rate})
+
+    def write(self, kind: str, step: int, figures: dict) -> None:
+        """Append one line: what it is about, the step, the time in epoch seconds, and the figures."""
+        figures = {name: round(float(value), 6) for name, value in figures.items()}
+        with self.path.open("a", encoding="utf-8") as file:
+            file.write(json.dumps({"kind": kind, "step": step, "time": round(time.time(), 1), **figures}) + "\n")
+        with self.board.as_default(step=step):
+            for name, value in figures.items():
+                tf.summary.scalar(f"{kind}/{name}", value)
+        self.board.flush()
+
+
+def read_metrics(path: Path) -> list[dict]:
+    """The lines of a `metrics.jsonl`; a last line that a killed run left unfinished is left out."""
+    lines = path.read_text(encoding="utf-8").split("\n")[:-1]
+    return [json.loads(line) for line in lines]
+
+
+class CheckpointEvery(keras.callbacks.Callback):
+    """Saves the run every `checkpoint_steps` within a leg.
+
+    Args:
+        save: Called with the number of steps that this `fit` has done.
+        settings: How often.
+    """
+
+    def __init__(self, save: Callable[[int], None], settings: LoopSettings):
+        super().__init__()
+        self.save = save
+        self.steps = settings.checkpoint_steps
+
+    def on_train_batch_end(self, batch, logs=None):
+        if (batch + 1) % self.steps == 0 and batch + 1 < self.params["steps"]:
+            self.save(batch + 1)

@@ -1,0 +1,108 @@
+"""Ranking against the whole catalogue: any scorer, a model or a baseline, through one protocol."""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+import numpy as np
+
+from kerasrec.backend import tf
+from kerasrec.data.examples import TokenHistories
+from kerasrec.nn import metrics
+
+LONGEST_LIST = 20
+
+
+# Scores float32 [B, V] of a batch of rows; the second and third arguments are the rows' histories (offsets and ids).
+Scorer = Callable[[dict, np.ndarray, np.ndarray], "tf.Tensor"]
+
+
+@dataclass(frozen=True)
+class Protocol:
+    """How a ranking figure is made; it travels with every figure."""
+
+    split: str
+    filter_seen: bool = True
+    sampled: bool = False
+    seed: int = 12345
+
+    def __str__(self) -> str:
+        seen = "seen items filtered" if self.filter_seen else "seen items kept"
+        return f"{self.split} split, full ranking over the catalogue, {seen}"
+
+
+def rank_catalogue(
+    scorer: Scorer,
+    batches: Iterable[tuple["tf.data.Dataset", TokenHistories]],
+    item_counts: np.ndarray,
+    protocol: Protocol,
+    progress: Callable[[int], None] = lambda rows: None,
+) -> dict[str, float]:
+    """Rank every target against all items; recall, NDCG, MRR, coverage and popularity of the lists.
+
+    Memory is bounded by one batch of scores, whatever the number of users.
+
+    Args:
+        scorer: Gives a batch its scores over the vocabulary.
+        batches: For each part, its evaluation rows (`kerasrec.data.batches.evaluation_batches`) and the histories of
+            its users before the target.
+        item_counts: Training events of each item, int64 [V - 5].
+        protocol: Split, seen filter, and whether the two sampled protocols are computed as well.
+        progress: Called with the number of rows done since the last call.
+
+    Returns:
+        Metrics by name, with `users` and `targets`.
+    """
+    rank = _Ranker(len(item_counts), item_counts, protocol)
+    ranks, users, lists = {}, [], []
+    for rows, histories in batches:
+        for batch in rows:
+            numbers = batch["info"].numpy()
+            offsets, ids = histories.of(numbers)
+            targets = tf.where(batch["masked_lm_weights"] > 0, batch["masked_lm_ids"], 0)
+            targets = targets[:, : int(tf.reduce_max(tf.math.count_nonzero(targets, axis=1)))]
+            seen = tf.RaggedTensor.from_row_splits(ids, offsets).to_tensor()
+            scores = scorer(batch, offsets, ids)
+            top, batch_ranks = rank(scores, targets, seen, batch["info"])
+            for name, values in batch_ranks.items():
+                ranks.setdefault(name, []).append(values.numpy().ravel())
+            users.append(np.repeat(numbers, targets.shape[1]))
+            lists.append(top.numpy())
+            progress(len(numbers))
+    users, lists = np.concatenate(users), np.concatenate(lists)
+    results = {}
+    for prefix, values in ranks.items():
+        results |= metrics.ranking_metrics(np.concatenate(values), users, prefix=prefix)
+    present = np.concatenate(ranks[""]) > 0
+    return results | {
+        "coverage@10": metrics.coverage(lists[:, :10], len(item_counts)),
+        "mean_popularity@10": metrics.mean_popularity(lists[:, :10], item_counts),
+        "users": len(np.unique(users[present])),
+        "targets": int(present.sum()),
+    }
+
+
+class _Ranker(tf.Module):
+    """The part of `rank_catalogue` that runs in the graph: a batch's ranks under each protocol, and its lists."""
+
+    def __init__(self, items: int, item_counts: np.ndarray, protocol: Protocol):
+        super().__init__()
+        self.items = items
+        self.popularity = tf.constant(item_counts, tf.float32)
+        self.protocol = protocol
+
+    @tf.function(
+        input_signature=[
+            tf.TensorSpec([None, None], tf.float32),
+            tf.TensorSpec([None, None], tf.int32),
+            tf.TensorSpec([None, None], tf.int32),
+            tf.TensorSpec([None], tf.int64),
+        ]
+    )
+    def __call__(self, scores, targets, seen, users):
+        filtered = seen if self.protocol.filter_seen else None
+        ranks = {"": metrics.target_ranks(scores, targets, filtered)}
+        if self.protocol.sampled:
+            for name, counts in {"uniform": None, "popularity": self.popularity}.items():
+                negatives = metrics.sample_negatives(self.protocol.seed, users, targets, seen, self.items, counts)
+                ranks[f"sampled_{name}_100/"] = metrics.sampled_ranks(scores, targets, negatives)
+        return metrics.top_k_items(scores, filtered, min(LONGEST_LIST, self.items)), ranks

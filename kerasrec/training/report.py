@@ -1,0 +1,47 @@
+"""`metrics.jsonl` into curves and a summary."""
+
+import json
+from pathlib import Path
+
+from kerasrec.data.files import replacing
+from kerasrec.training.callbacks import read_metrics
+
+
+def draw(folder: Path) -> None:
+    """Draw `plots/training.png` and write `summary.json` from a run's `metrics.jsonl`.
+
+    Args:
+        folder: The run's folder.
+    """
+    import matplotlib
+
+    matplotlib.use("agg")
+    from matplotlib import pyplot
+
+    lines = read_metrics(folder / "metrics.jsonl")
+    train = [line for line in lines if line["kind"] == "train"]
+    valid = [line for line in lines if line["kind"] == "valid"]
+    figure, (losses, ranking) = pyplot.subplots(1, 2, figsize=(12, 4.5), layout="constrained")
+    for name in sorted({name for line in train for name in line if name.endswith("loss")}):
+        points = [(line["step"], line[name]) for line in train if name in line]
+        losses.plot(*zip(*points, strict=True), label=name.replace("_", " "))
+    losses.set(title="Training loss", xlabel="step", ylabel="cross-entropy (nats)")
+    for name in ("NDCG@10", "recall@10"):
+        ranking.plot([line["step"] for line in valid], [line[name] for line in valid], marker=".", label=name)
+    ranking.set(title="Valid split, full ranking, seen items filtered", xlabel="step", ylabel="share")
+    summary = {}
+    if valid:
+        summary["best"] = best = max(valid, key=lambda line: line["NDCG@10"])
+        ranking.axvline(best["step"], color="grey", linestyle=":", label=f"best NDCG@10 {best['NDCG@10']:.4f}")
+    if train:
+        rates = sorted(line["sequences_per_second"] for line in train)
+        summary |= {"steps": train[-1]["step"], "median_sequences_per_second": rates[len(rates) // 2]}
+    for axes in (losses, ranking):
+        axes.grid(alpha=0.3)
+        if axes.has_data():
+            axes.legend()
+    with replacing(folder / "plots" / "training.png") as unfinished:
+        figure.savefig(unfinished, dpi=110, format="png")
+    pyplot.close(figure)
+    with replacing(folder / "summary.json") as unfinished:
+        unfinished.write_text(json.dumps(summary, indent=1), encoding="utf-8")

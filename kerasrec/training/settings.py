@@ -1,0 +1,34 @@
+"""What a person may choose about training; imports no TensorFlow, so that a command line can be built from it."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+
+@dataclass(frozen=True)
+class OptimizerSettings:
+    """How weights are updated."""
+
+    learning_rate: float = 1e-4
+    """Highest learning rate, reached at the end of the warm-up."""
+    warmup_steps: int = 100
+    """Steps over which the learning rate rises from 0."""
+    schedule: Literal["linear", "constant"] = "linear"
+    """After the warm-up: falling to 0 at the run's last step, or constant (for jobs that go on every night)."""
+    weight_decay: float = 0.01
+    """Decoupled weight decay; biases and normalisation are left out."""
+    clip_norm: float = 5.0
+    """Largest norm of all gradients together; beyond it they are scaled down."""
+
+
+@dataclass(frozen=True)
+class LoopSettings:
+    """When a run is saved, looked at and ended."""
+
+    checkpoint_steps: int = 500
+    """Steps between two checkpoints; there is one at the end of each pass, too."""
+    log_steps: int = 50
+    """Steps between two lines of metrics.jsonl."""
+    evaluate_every: int = 1
+    """Passes between two evaluations on the valid split."""
+    patience: int = 0
+    """End after so many evaluations without a gain; 0 never ends early."""

@@ -1,0 +1,55 @@
+# Sourced by quickstart.sh and test.sh: makes .venv in the project's folder and installs kerasrec into it, unless that
+# has been done already. Sets `root`, the project's folder, and `venv`.
+
+root=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")/.." > /dev/null && pwd)
+venv=$root/.venv
+stamp=$venv/installed-from # empty while an installation runs, afterwards what it was made from
+sources=$(echo "$root" && cd -- "$root" && cat pyproject.toml setup.cfg run_scripts/constraints.txt run_scripts/environment.sh)
+
+is_installed() {
+    [[ -s $stamp && $sources == "$(< "$stamp")" ]] && works "$venv/bin/python" ''
+}
+
+works() { # PYTHON CODE
+    "$1" -c "$2" &> /dev/null
+}
+
+find_python() {
+    local python without_venv=
+    for python in python3 python3.13 python3.12 python3.11 python3.10; do
+        works "$python" 'import sys; sys.exit(not (3, 10) <= sys.version_info < (3, 14))' || continue
+        if works "$python" 'import ensurepip, venv'; then
+            echo "$python"
+            return
+        fi
+        without_venv=$python
+    done
+    if [[ $without_venv ]]; then
+        echo "$without_venv cannot make virtual environments: install its venv package (Debian, Ubuntu: apt-get install python3-venv)" >&2
+    else
+        echo "kerasrec needs Python 3.10 to 3.13, and there is no such python3 on the PATH" >&2
+    fi
+    return 2
+}
+
+install() {
+    local python
+    python=$(find_python)
+    exec 9>> "$root/run_scripts/environment.sh" # the lock: held until closed, by a killed run no longer than it lives
+    "$python" -c 'import fcntl; fcntl.flock(9, fcntl.LOCK_EX)'
+    if ! is_installed; then # it may have become so while another run held the lock
+        if [[ -e $stamp && ! -s $stamp ]] || ! works "$venv/bin/python" ''; then
+            rm -rf -- "$venv" # cut short, or made with a Python that is gone
+        fi
+        mkdir -p -- "$venv"
+        : > "$stamp"
+        echo "installing kerasrec into $venv, which takes some minutes the first time"
+        "$python" -m venv "$venv"
+        "$venv/bin/python" -m pip install -c "$root/run_scripts/constraints.txt" -e "${root}[test]"
+        "$venv/bin/python" -m pip install --no-deps bert4keras==0.11.5
+        printf '%s\n' "$sources" > "$stamp"
+    fi
+    exec 9>&-
+}
+
+is_installed || install

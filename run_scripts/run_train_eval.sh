@@ -1,0 +1,15 @@
+#!/usr/bin/env bash
+# Goes on training on one part from the last checkpoint, until the global step stands at TRAIN_MULTI times
+# --steps-per-multi, and evaluates: afterwards (EVAL_MODE 0), or beforehand as well (1).
+set -euo pipefail
+verb=train words="PART [ALL] [TRAIN_MULTI] [EVAL_MODE: 0 or 1]"
+source "$(dirname -- "${BASH_SOURCE[0]}")/daily.sh"
+is_word "${1-}" || wrong
+command=(recall train "$1") && shift
+if is_all "${1-}"; then command+=(--task "$1") && shift; fi
+if is_number "${1-}"; then
+    command+=(--train_multi "$1") && shift
+    if [[ ${1-} == [01] ]]; then command+=(--eval_mode "$1") && shift; fi
+fi
+is_word "${1-}" && wrong
+run_kerasrec "${command[@]}" "$@"
