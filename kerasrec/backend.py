@@ -24,10 +24,10 @@ def _without_start_up_messages() -> Iterator[None]:
 
     It logs before any log level is in force, so that an error of one line would stand below six lines of noise.
     """
-    if "TF_CPP_MIN_LOG_LEVEL" in os.environ:
-        yield  # whoever set a level wants to see what there is
+    # 3, because 2 still reports a missing driver as an error on every machine without a card.
+    if os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3") != "3":
+        yield  # whoever set another level wants to see what there is
         return
-    os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"  # 2 still reports a missing driver as an error on every machine without a card
     with tempfile.TemporaryFile("w+") as held_back, contextlib.ExitStack() as on_failure:
         on_failure.callback(lambda: (held_back.seek(0), shutil.copyfileobj(held_back, sys.stderr)))
         stderr = os.dup(2)

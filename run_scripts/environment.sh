@@ -36,7 +36,10 @@ install() {
     local python
     python=$(find_python)
     exec 9>> "$root/run_scripts/environment.sh" # the lock: held until closed, by a killed run no longer than it lives
-    "$python" -c 'import fcntl; fcntl.flock(9, fcntl.LOCK_EX)'
+    if ! works "$python" 'import fcntl; fcntl.flock(9, fcntl.LOCK_EX | fcntl.LOCK_NB)'; then
+        echo "waiting for another run that installs kerasrec into $venv"
+        "$python" -c 'import fcntl; fcntl.flock(9, fcntl.LOCK_EX)'
+    fi
     if ! is_installed; then # it may have become so while another run held the lock
         if [[ -e $stamp && ! -s $stamp ]] || ! works "$venv/bin/python" ''; then
             rm -rf -- "$venv" # cut short, or made with a Python that is gone

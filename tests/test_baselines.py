@@ -45,7 +45,7 @@ class TestPopularity:
 
 
 class TestCoOccurrence:
-    @settings(max_examples=100, deadline=None)
+    @settings(max_examples=100)
     @given(histories, histories)
     def test_equals_loops(self, train, asked):
         scores = CoOccurrence().fit(*flat(train), vocab_size=VOCAB_SIZE).scores(*flat(asked))
@@ -53,14 +53,14 @@ class TestCoOccurrence:
         expected = scores_in_plain_python(similarity_in_plain_python(train), asked)
         np.testing.assert_allclose(scores, expected, rtol=1e-5, atol=1e-6)
 
-    @settings(max_examples=50, deadline=None)
+    @settings(max_examples=50)
     @given(histories, st.integers(1, 5))
     def test_only_the_most_recent_events_count(self, train, max_history):
         asked = [[item] for item in range(VOCAB_SIZE)]
         scores = CoOccurrence(max_history=max_history).fit(*flat(train), vocab_size=VOCAB_SIZE).scores(*flat(asked))
         np.testing.assert_allclose(scores, similarity_in_plain_python(train, max_history), rtol=1e-5, atol=1e-6)
 
-    @settings(max_examples=50, deadline=None)
+    @settings(max_examples=50)
     @given(histories, st.integers(1, 5))
     def test_each_item_keeps_its_most_similar_neighbours(self, train, neighbours):
         asked = [[item] for item in range(VOCAB_SIZE)]
@@ -81,7 +81,7 @@ class TestCoOccurrence:
         in_blocks = CoOccurrence(neighbours=6).fit(*flat(train), vocab_size=VOCAB_SIZE).scores(*asked)
         np.testing.assert_array_equal(in_blocks, whole)
 
-    @settings(max_examples=50, deadline=None)
+    @settings(max_examples=50)
     @given(histories, st.randoms(use_true_random=False))
     def test_the_order_of_the_items_plays_no_part(self, train, random):
         shuffled = [random.sample(ids, len(ids)) for ids in train]

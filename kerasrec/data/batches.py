@@ -3,6 +3,7 @@
 A killed run can therefore start again in the middle of an epoch and see the batches it would have seen.
 """
 
+import dataclasses
 import math
 import random
 from collections.abc import Mapping, Sequence
@@ -155,21 +156,24 @@ def _bucketed(rows, max_seq_length, batch_size):
 def _filled_up(batch, replicas):
     """Empty rows at the end, so that the number of rows is a multiple of the number of replicas."""
     missing = -tf.shape(batch["input_ids"])[0] % replicas
-    return {
-        name: tf.pad(values, [[0, missing]] + [[0, 0]] * (values.shape.rank - 1)) for name, values in batch.items()
-    }
+    return {name: tf.pad(values, [[0, missing]] + [[0, 0]] * (values.shape.rank - 1)) for name, values in batch.items()}
 
 
 def _rows_of_windows(batch, examples, settings, terms, *, vocab_size, seed, epoch):
     """The rows of each window next to each other: one or two masked ones, then the seq2seq one."""
     windows = batch["input_ids"]
     keys = masking.example_keys(batch["info"], batch["window"])
-    rules = {"rules": examples, "seed": seed, "vocab_size": vocab_size}
     if terms.similarity:
-        rows = [_without_last(windows, keys, 2 * epoch + view, rules) for view in range(2)]
+        # One slot of a view is kept for its last item.
+        rules = dataclasses.replace(examples, max_predictions_per_seq=examples.max_predictions_per_seq - 1)
+        views = (2 * epoch, 2 * epoch + 1)
+        rows = [_without_last(windows, keys, view, rules=rules, seed=seed, vocab_size=vocab_size) for view in views]
     else:
         last_only = masking.draw_last_only(keys, epoch, seed=seed, probability=settings.last_item_prob)
-        rows = [masking.mask_items(windows, keys, epoch, last_only=last_only, **rules)]
+        masked = masking.mask_items(
+            windows, keys, epoch, last_only=last_only, rules=examples, seed=seed, vocab_size=vocab_size
+        )
+        rows = [masked]
     rows = [{name: row[name] for name in MODEL_INPUTS} for row in rows]
     if terms.seq2seq:
         rows = [row | {"segment_ids": tf.zeros_like(windows)} for row in rows]
@@ -178,7 +182,7 @@ def _rows_of_windows(batch, examples, settings, terms, *, vocab_size, seed, epoc
     return {name: _interleaved([row[name] for row in rows]) for name in rows[0]}
 
 
-def _without_last(windows, keys, epoch, rules):
+def _without_last(windows, keys, epoch, **rules):
     """A masked view whose last item is hidden, and to be predicted, beside those that chance hides."""
     last = tf.maximum(tf.math.count_nonzero(windows, axis=1, dtype=tf.int32) - 1, 0)
     at_last = tf.one_hot(last, tf.shape(windows)[1], dtype=tf.int32) * tf.cast(windows > 0, tf.int32)  # [B, L]
@@ -189,7 +193,7 @@ def _without_last(windows, keys, epoch, rules):
         "masked_lm_ids": target,
         "masked_lm_weights": tf.cast(target > MASK, tf.float32),
     }
-    return view | {name: tf.concat([view[name][:, :-1], slot[:, None]], axis=1) for name, slot in slots.items()}
+    return view | {name: tf.concat([view[name], slot[:, None]], axis=1) for name, slot in slots.items()}
 
 
 def _interleaved(tensors):

@@ -1,7 +1,9 @@
 """One part's histories into its training, validation and test files."""
 
+import dataclasses
+import functools
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Literal, NamedTuple
 
@@ -9,9 +11,10 @@ import numpy as np
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from kerasrec.backend import tf
 from kerasrec.data import masking, splits, tfrecord
 from kerasrec.data.files import content_digest
-from kerasrec.data.interactions import read_part
+from kerasrec.data.parts import read_part
 from kerasrec.data.settings import ExampleSettings
 from kerasrec.data.vocab import FIRST_ITEM, MASK, UNK, ItemVocab
 
@@ -43,7 +46,7 @@ def write_part(
     vocab: ItemVocab,
     folder: str | os.PathLike,
     settings: ExampleSettings,
-    known_items: np.ndarray | None = None,
+    seen_before: np.ndarray | None = None,
 ) -> dict:
     """Write `part-NNN.train.tfrecord`, `.valid.tfrecord` and `.test.tfrecord` of one part file.
 
@@ -59,12 +62,12 @@ def write_part(
         vocab: the vocabulary over all parts.
         folder: where the files go.
         settings: how examples are made.
-        known_items: bool `[len(vocab)]` from `items_before`; test targets outside of it are counted.
+        seen_before: bool `[len(vocab)]` from `items_before`; test targets outside of it are counted.
 
     Returns:
-        The part's manifest entry: the digests `settings`, `part` and `vocab`; `files`, with the content `digest`,
-        `bytes` and `rows` of each; `lengths`, the number of train rows of each length (as text, as JSON has it); and
-        `counts` of users and events, and of what gave no row, by reason.
+        The part's manifest entry, as JSON has it: the `settings`; the digests `part` and `vocab`, and `vocab_size`;
+        `files`, with the content `digest`, `bytes` and `rows` of each; `lengths`, the number of train rows of each
+        length; and `counts` of users and events, and of what gave no row, by reason.
 
     Raises:
         KerasrecError: the part cannot be read, has no times for a split by time, or the disk is full.
@@ -78,26 +81,25 @@ def write_part(
     }
 
     windows = splits.sliding_windows(begins, split.train_end, settings.max_seq_length, settings.window_step)
-    windows = _with_known_items(windows, histories.ids, counts)
-    keys = masking.example_keys(histories.users[windows.users], windows.ordinals).numpy()
-    train_rows = _train_rows(windows, keys, histories.ids, settings, counts)
+    train_rows = _train_rows(windows, histories, settings, counts)
     valid_targets = _targets("valid", begins, split.train_end, split.test_begin, histories.ids, counts)
     test_targets = _targets("test", begins, split.test_begin, ends, histories.ids, counts)
-    if known_items is not None:
-        counts["test_targets_unseen_before"] = np.count_nonzero(~known_items[test_targets.ids])
+    if seen_before is not None:
+        counts["test_targets_unseen_before"] = np.count_nonzero(~seen_before[test_targets.ids])
 
     batches = {
-        "train": _train_batches(train_rows, windows, keys, histories, settings, len(vocab)),
+        "train": _train_batches(train_rows, histories, settings, len(vocab)),
         "valid": _evaluation_batches(valid_targets, split.train_end, histories, settings),
         "test": _evaluation_batches(test_targets, split.test_begin, histories, settings),
     }
     path = Path(folder) / Path(part_path).stem
     files = {name: tfrecord.write_records(f"{path}.{name}.tfrecord", rows) for name, rows in batches.items()}
-    lengths, numbers = np.unique(windows.lengths[train_rows.windows], return_counts=True)
+    lengths, numbers = np.unique(train_rows.windows.lengths[train_rows.numbers], return_counts=True)
     return {
-        "settings": settings.digest(),
+        "settings": dataclasses.asdict(settings),
         "part": content_digest(part_path),
         "vocab": vocab.digest(),
+        "vocab_size": len(vocab),
         "files": files,
         "lengths": {str(length): int(number) for length, number in zip(lengths, numbers, strict=True)},
         "counts": {reason: int(number) for reason, number in counts.items()},
@@ -112,8 +114,17 @@ def histories_before(
 ) -> TokenHistories:
     """All that each user of a part saw before the valid or the test targets: what a seen filter leaves out.
 
+    A user without such a target has the whole history that the split allows. `[UNK]` may stand in it, and so may the
+    target itself, where the user saw it before.
+
+    Args:
+        part_path: `parts/part-NNN.parquet`.
+        vocab: the vocabulary that the examples were written with, or one grown from it.
+        settings: the settings that they were written with.
+        target: before which target.
+
     Raises:
-        KerasrecError: as `write_part`.
+        KerasrecError: the part cannot be read, or has no times for a split by time.
     """
     histories, split = _read(part_path, vocab, settings)
     ends = split.train_end if target == "valid" else split.test_begin
@@ -123,7 +134,13 @@ def histories_before(
 
 
 def items_before(part_paths: Iterable[str | os.PathLike], vocab: ItemVocab, settings: ExampleSettings) -> np.ndarray:
-    """bool `[len(vocab)]`: which items some user of these parts saw before `settings.split_time`."""
+    """bool `[len(vocab)]`: which items some user of these parts saw before `settings.split_time`.
+
+    Args:
+        part_paths: all parts of a task.
+        vocab: the vocabulary over them.
+        settings: with the global-time split.
+    """
     known = np.zeros(len(vocab), bool)
     for path in part_paths:
         earlier = pq.read_table(path, columns=["item"], filters=pc.field("time") < settings.split_time)
@@ -133,9 +150,12 @@ def items_before(part_paths: Iterable[str | os.PathLike], vocab: ItemVocab, sett
 
 
 class _TrainRows(NamedTuple):
-    """The rows of a training file, in their order."""
+    """The windows of a part, and which of them stands in each row of the training file."""
 
-    windows: np.ndarray
+    windows: splits.Windows
+    keys: np.ndarray
+    """int64 `[W]`, as `masking` wants them."""
+    numbers: np.ndarray
     """int64 `[rows]`: number of the row's window."""
     copies: np.ndarray
     """int64 `[rows]`: number of the masked copy; `dupe_factor` is the one with only its last item masked."""
@@ -154,56 +174,61 @@ def _read(part_path, vocab: ItemVocab, settings: ExampleSettings) -> tuple[Token
     return histories, splits.split_histories(part.offsets, part.times, settings)
 
 
-def _with_known_items(windows: splits.Windows, ids: np.ndarray, counts: dict) -> splits.Windows:
-    """The windows that something can be learnt from."""
-    items_until = np.concatenate([[0], np.cumsum(ids >= FIRST_ITEM)])
-    known = items_until[windows.begins + windows.lengths] > items_until[windows.begins]
-    counts["windows_without_known_item"] = np.count_nonzero(~known)
-    return windows.take(np.flatnonzero(known))
+def _train_rows(
+    windows: splits.Windows, histories: TokenHistories, settings: ExampleSettings, counts: dict
+) -> _TrainRows:
+    """The windows that something can be learnt from, each as often as it is written, shuffled by the seed."""
+    is_item = histories.ids >= FIRST_ITEM
+    items_until = np.concatenate([[0], np.cumsum(is_item)])
+    with_items = items_until[windows.begins + windows.lengths] > items_until[windows.begins]
+    counts["windows_without_known_item"] = np.count_nonzero(~with_items)
+    windows = windows.take(np.flatnonzero(with_items))
+    keys = masking.example_keys(histories.users[windows.users], windows.ordinals).numpy()
 
-
-def _train_rows(windows: splits.Windows, keys: np.ndarray, ids: np.ndarray, settings: ExampleSettings, counts: dict):
-    """Each window as often as it is written, shuffled by the seed."""
-    number = settings.dupe_factor + 1 if settings.masking == "static" else 1
-    row_windows, copies = np.divmod(np.arange(len(windows) * number), number)
-    order = masking.hash_rows(keys[row_windows], copies, seed=settings.seed, stream=masking.ORDER).numpy()
-    shuffled = np.argsort(order, kind="stable")
+    copies_each = settings.dupe_factor + 1 if settings.masking == "static" else 1
+    numbers, copies = np.divmod(np.arange(len(windows) * copies_each), copies_each)
+    draws = masking.hash_rows(keys[numbers], copies, seed=settings.seed, stream=masking.ORDER).numpy()
+    order = np.argsort(draws, kind="stable")
     if settings.masking == "static":
-        ends_unknown = ids[windows.begins + windows.lengths - 1] < FIRST_ITEM
-        to_no_purpose = (copies == settings.dupe_factor) & ends_unknown[row_windows]
+        ends_unknown = ~is_item[windows.begins + windows.lengths - 1]
+        to_no_purpose = (copies == settings.dupe_factor) & ends_unknown[numbers]
         counts["last_only_rows_with_unknown_item"] = np.count_nonzero(to_no_purpose)
-        shuffled = shuffled[~to_no_purpose[shuffled]]
-    return _TrainRows(row_windows[shuffled], copies[shuffled])
+        order = order[~to_no_purpose[order]]
+    return _TrainRows(windows, keys, numbers[order], copies[order])
 
 
 def _train_batches(
-    rows: _TrainRows,
-    windows: splits.Windows,
-    keys: np.ndarray,
-    histories: TokenHistories,
-    settings: ExampleSettings,
-    vocab_size: int,
+    rows: _TrainRows, histories: TokenHistories, settings: ExampleSettings, vocab_size: int
 ) -> Iterator[list[bytes]]:
-    for first in range(0, len(rows.windows), ROWS_AT_A_TIME):
-        numbers = rows.windows[first : first + ROWS_AT_A_TIME]
+    for first in range(0, len(rows.numbers), ROWS_AT_A_TIME):
+        numbers = rows.numbers[first : first + ROWS_AT_A_TIME]
         copies = rows.copies[first : first + ROWS_AT_A_TIME]
-        batch = windows.take(numbers)
+        batch = rows.windows.take(numbers)
         info = histories.users[batch.users][:, np.newaxis]
         input_ids = splits.padded(histories.ids, batch.begins, batch.lengths, settings.max_seq_length)
         if settings.masking == "dynamic":
             features = {"info": info, "window": batch.ordinals[:, np.newaxis], "input_ids": input_ids}
             yield tfrecord.serialize(features, lengths={"input_ids": batch.lengths})
         else:
-            masked = masking.mask_items(
-                input_ids,
-                keys[numbers],
-                copies,
-                rules=settings,
-                seed=settings.seed,
-                vocab_size=vocab_size,
-                last_only=copies == settings.dupe_factor,
-            )
+            masked = _masked_copies(settings, vocab_size)(input_ids, rows.keys[numbers], copies)
             yield tfrecord.serialize({"info": info} | {name: values.numpy() for name, values in masked.items()})
+
+
+@functools.lru_cache(maxsize=1)  # tracing takes as long as some ten thousand rows, and a process has many parts
+def _masked_copies(settings: ExampleSettings, vocab_size: int) -> Callable[..., dict[str, tf.Tensor]]:
+    """`mask_items` with these settings as a graph, of `input_ids` `[B, L]`, `keys` `[B]` and `copies` `[B]`."""
+
+    def masked_copies(input_ids, keys, copies):
+        last_only = tf.equal(copies, settings.dupe_factor)
+        options = {"rules": settings, "seed": settings.seed, "vocab_size": vocab_size, "last_only": last_only}
+        return masking.mask_items(input_ids, keys, copies, **options)
+
+    signature = [
+        tf.TensorSpec([None, settings.max_seq_length], tf.int32),
+        tf.TensorSpec([None], tf.int64),
+        tf.TensorSpec([None], tf.int64),
+    ]
+    return tf.function(masked_copies, input_signature=signature, autograph=False)
 
 
 def _targets(name: str, begins, history_ends, target_ends, ids: np.ndarray, counts: dict) -> _Targets:

@@ -1,210 +1,251 @@
 """The relational work of splitting a log, as SQL text and nothing else.
 
-The statements after `READING` keep to what DuckDB and Spark SQL share, so that another engine can be handed the same text.
-`rows` (one a log line, in the log's order) and `pos` (where a row stands in that order) are what an engine must bring.
+Two halves. The first makes rows out of files and tables out of queries, which every engine does in its own way; here
+it is DuckDB's. The second says what an event is, in which part it belongs and how a part is ordered, in expressions
+that DuckDB and Spark SQL share, so that another engine can be handed the same text over tables of the same columns:
+
+- `staged`: one row a log row: `raw_user`, `item` (text as it was written), `moment`, `rating` (numbers), `problem`
+  (null for a good row, empty for a line that is no row, else what is wrong) and `raw` (the text of a bad row);
+- a bucket: the events of one part: `pos` (their place in the log), `raw_user`, `item`, `moment`.
 """
 
 from pathlib import Path
 
 from kerasrec.data.log_files import ColumnNames, LogFile
 
-# ---------------------------------------------------------------------------------------------- READING (DuckDB only)
+# ----------------------------------------------------------------------------------------------------------- DuckDB
 
 CREATE_TABLES = """
-CREATE TABLE staged ("user" VARCHAR, item VARCHAR, moment DOUBLE, rating DOUBLE, problem VARCHAR, raw VARCHAR);
-CREATE TABLE rejected (file VARCHAR, line BIGINT, "row" BIGINT, reason VARCHAR, raw VARCHAR);
-"""
+    CREATE TABLE staged (raw_user VARCHAR, item VARCHAR, moment DOUBLE, rating DOUBLE, problem VARCHAR, raw VARCHAR);
+    CREATE TABLE rejected (file VARCHAR, line BIGINT, reason VARCHAR, raw VARCHAR);"""
+
+EMPTY_BUCKET = "(SELECT 0::BIGINT AS pos, '' AS raw_user, '' AS item, 0::DOUBLE AS moment LIMIT 0)"
+
+# A row of text is always one line: a reader that lets quoted fields run over lines would swallow every line after a
+# quote that somebody forgot to close. So lines are read whole, with a delimiter that no text holds.
+_NO_DELIMITER = "\x1f\x1e\x1d\x1c"
 
 
-def quote(text: str) -> str:
-    """A SQL string literal."""
+def literal(text: str) -> str:
+    """A SQL string."""
     return "'" + text.replace("'", "''") + "'"
+
+
+def identifier(text: str) -> str:
+    """A SQL name."""
+    return '"' + text.replace('"', '""') + '"'
 
 
 def parquet(*paths: str | Path) -> str:
     """Parquet files as something that can be selected from."""
-    return f"read_parquet([{', '.join(quote(str(path)) for path in paths)}], hive_partitioning=false)"
+    return f"read_parquet([{', '.join(literal(str(path)) for path in paths)}], hive_partitioning = false)"
 
 
-EMPTY_BUCKET = """(SELECT 0::BIGINT AS pos, '' AS "user", '' AS item, 0.0::DOUBLE AS moment LIMIT 0)"""
+def _path(log: LogFile) -> str:
+    return "".join(f"[{letter}]" if letter in "*?[" else letter for letter in str(log.path))  # it is no glob
 
 
-def name(text: str) -> str:
-    """A SQL identifier."""
-    return '"' + text.replace('"', '""') + '"'
+def parquet_types(log: LogFile) -> str:
+    """The query for the names and types of a Parquet file's columns."""
+    return f"SELECT column_name, column_type FROM (DESCRIBE FROM {parquet(_path(log))})"
 
 
-def _file(log: LogFile) -> str:
-    escaped = "".join(f"[{letter}]" if letter in "*?[" else letter for letter in str(log.path))  # no glob of its own
-    return quote(escaped)
+def stage(log: LogFile, names: ColumnNames, needs_rating: bool, types: dict[str, str]) -> str:
+    """The statements that read a log into `staged`, in its order, and the lines that cannot be read into `unreadable`.
+
+    Args:
+        log: The file.
+        names: What its columns are called.
+        needs_rating: Whether a row without a rating is bad.
+        types: The types of a Parquet file's columns.
+    """
+    if log.kind == "parquet":
+        rows = _parquet_rows(log, names, types)
+        unreadable = "SELECT 0 AS line, 0 AS nth, '' AS reason, '' AS raw LIMIT 0"
+    else:
+        rows = _json_rows(log, names) if log.kind == "json" else _text_rows(log)
+        unreadable = _UNREADABLE
+    return f"""
+        INSERT INTO staged
+        SELECT raw_user, item, try_cast(moment AS DOUBLE), try_cast(rating AS DOUBLE), problem,
+            CASE WHEN problem <> '' THEN raw END
+        FROM (SELECT *, {problem(names, "time" in log.columns, needs_rating)} AS problem FROM ({rows}));
+        CREATE OR REPLACE TEMP TABLE unreadable AS {unreadable};"""
 
 
-def rows(log: LogFile, names: ColumnNames, types: dict[str, str] | None = None) -> str:
-    """The query that reads a log as text: `"user"`, `item`, `moment`, `rating`, `shape` (a reason or null), `raw`."""
-    if log.kind == "text":
-        return _text_rows(log)
-    if log.kind == "json":
-        return _json_rows(log, names)
-    return _parquet_rows(log, names, types or {})
+_UNREADABLE = """
+    SELECT line, row_number() OVER (ORDER BY line) AS nth, min(CASE error_type
+            WHEN 'INVALID ENCODING' THEN 'not UTF-8'
+            WHEN 'LINE SIZE OVER MAXIMUM' THEN 'line too long'
+            ELSE 'cannot be read' END) AS reason, trim(min(csv_line), chr(10) || chr(13)) AS raw
+    FROM reject_errors GROUP BY line"""
 
 
-def _read_lines(log: LogFile, columns: int, delimiter: str, quoted: bool, header: bool) -> str:
-    mark = quote('"') if quoted else "''"
-    fields = ", ".join(f"'c{index}': 'VARCHAR'" for index in range(columns))
+def keep_rejects(log: LogFile, first: int) -> str:
+    """The statement that keeps a log's bad rows; its first row is number `first` of `staged`."""
+    file = literal(str(log.path))
+    return f"""
+        INSERT INTO rejected SELECT {file}, line, reason, raw FROM unreadable;
+        INSERT INTO rejected
+        SELECT {file}, bad.place + coalesce(before.lines, 0), bad.problem, bad.raw
+        FROM (
+            SELECT rowid - {first} + 1 AS place, problem, raw FROM staged WHERE rowid >= {first} AND problem <> ''
+        ) AS bad
+        ASOF LEFT JOIN (
+            SELECT line - nth AS readable, max(nth) AS lines FROM unreadable GROUP BY line - nth
+        ) AS before ON bad.place > before.readable;
+        DROP TABLE IF EXISTS reject_errors; DROP TABLE IF EXISTS reject_scans;"""
+
+
+def _lines(log: LogFile) -> str:
     compression = "gzip" if log.gzipped else "none"
     return (
-        f"read_csv({_file(log)}, auto_detect=false, columns={{{fields}}}, delim={quote(delimiter)}, quote={mark}, "
-        f"escape={mark}, header={str(header).lower()}, compression='{compression}', hive_partitioning=false, "
-        f"store_rejects=true, rejects_limit=0)"
+        f"read_csv({literal(_path(log))}, auto_detect = false, header = false, columns = {{'line': 'VARCHAR'}}, "
+        f"delim = {literal(_NO_DELIMITER)}, quote = '', escape = '', strict_mode = false, "
+        f"compression = '{compression}', hive_partitioning = false, store_rejects = true, rejects_limit = 0)"
     )
 
 
 def _text_rows(log: LogFile) -> str:
-    where = {role: f"c{index}" for index, role in enumerate(log.columns) if role}
-    fields = ", ".join(f"c{index}" for index in range(len(log.columns)))
+    def field(role: str) -> str:
+        if role not in log.columns:
+            return "NULL"
+        text = f"fields[{log.columns.index(role) + 1}]"
+        bare = f"replace(substr({text}, 2, length({text}) - 2), '\"\"', '\"')"
+        return f"CASE WHEN quoted AND {text} LIKE '\"%' THEN {bare} ELSE {text} END" if log.quoted else text
+
+    mark = literal(log.delimiter)
+    plain = f"string_split(line, {mark})"
+    if log.quoted:
+        one = f'"(?:[^"]|"")*"|[^"{log.delimiter}][^{log.delimiter}]*|'
+        well_formed = f"regexp_full_match({mark} || line, {literal(f'(?:{log.delimiter}(?:{one}))*')})"
+        if log.delimiter == ",":  # what is left of a field that ran over several lines may look like a row
+            well_formed += " AND (length(line) - length(replace(line, '\"', ''))) % 2 = 0"
+        quoted = f"instr(line, '\"') > 0 AND {well_formed}"
+        unquoted = f"regexp_extract_all({mark} || line, {literal(f'{log.delimiter}({one})')}, 1)"
+        fields = f"CASE WHEN quoted THEN {unquoted} ELSE {plain} END"
+    else:
+        quoted, fields = "false", plain
+    unpaired = "WHEN NOT quoted AND instr(line, '\"') > 0 THEN 'quotes that do not pair up on their line'"
+    header = f"OR line = {literal(log.header)}" if log.header is not None else ""
     return f"""
-        SELECT {where["user"]} AS "user", {where["item"]} AS item, {where.get("time", "NULL")} AS moment,
-            {where.get("rating", "NULL")} AS rating, NULL AS shape, concat_ws({quote(log.delimiter)}, {fields}) AS raw
-        FROM {_read_lines(log, len(log.columns), log.delimiter, log.quoted, log.header)}"""
+        SELECT {field("user")} AS raw_user, {field("item")} AS item, {field("time")} AS moment,
+            {field("rating")} AS rating, line AS raw, CASE
+                WHEN line IS NULL {header} THEN ''
+                {unpaired if log.quoted and log.delimiter == "," else ""}
+                WHEN len(fields) <> {len(log.columns)} THEN 'wrong number of fields' END AS shape
+        FROM (SELECT line, quoted, {fields} AS fields FROM (SELECT line, {quoted} AS quoted FROM {_lines(log)}))"""
 
 
 def _json_rows(log: LogFile, names: ColumnNames) -> str:
     def path(key: str) -> str:
-        return quote('$."' + key.replace("\\", "\\\\").replace('"', '\\"') + '"')
+        return literal('$."' + key.replace("\\", "\\\\").replace('"', '\\"') + '"')
 
     def odd(key: str) -> str:
         return (
-            f"WHEN json_type(c0, {path(key)}) NOT IN ('VARCHAR', 'NULL') "
-            f"AND NOT regexp_full_match(json_extract_string(c0, {path(key)}), '-?[0-9]+') "
-            f"THEN {quote(f'{key} is neither a string nor an integer')}"
+            f"WHEN json_type(object, {path(key)}) NOT IN ('VARCHAR', 'NULL') "
+            f"AND NOT regexp_full_match(json_extract_string(object, {path(key)}), '-?[0-9]+') "
+            f"THEN {literal(f'{key} is neither a string nor an integer')}"
         )
 
-    # A JSON line cannot hold the delimiter: control characters are escaped there.
     return f"""
-        SELECT json_extract_string(object, {path(names.user)}) AS "user",
+        SELECT json_extract_string(object, {path(names.user)}) AS raw_user,
             json_extract_string(object, {path(names.item)}) AS item,
-            json_extract_string(object, {path(names.time)}) AS moment,
+            {f"json_extract_string(object, {path(names.time)})" if "time" in log.columns else "NULL"} AS moment,
             json_extract_string(object, {path(names.rating)}) AS rating,
-            CASE WHEN object IS NULL THEN 'not a JSON object' {odd(names.user)} {odd(names.item)} END AS shape, c0 AS raw
-        FROM (
-            SELECT c0, CASE WHEN json_valid(c0) AND json_type(c0) = 'OBJECT' THEN c0 END AS object
-            FROM {_read_lines(log, 1, chr(1), False, False)} WHERE c0 IS NOT NULL
-        )"""
+            line AS raw, CASE
+                WHEN line IS NULL THEN ''
+                WHEN object IS NULL THEN 'not a JSON object' {odd(names.user)} {odd(names.item)} END AS shape
+        FROM (SELECT line, CASE WHEN json_valid(line) AND json_type(line) = 'OBJECT' THEN line END AS object
+            FROM {_lines(log)})"""
 
 
 def _parquet_rows(log: LogFile, names: ColumnNames, types: dict[str, str]) -> str:
-    moment = name(names.time) if "time" in log.columns else "NULL"
+    moment = identifier(names.time) if "time" in log.columns else "NULL"
     if types.get(names.time, "").startswith(("TIMESTAMP", "DATE")):
         moment = f"epoch({moment})"
-    rating = name(names.rating) if "rating" in log.columns else "NULL"
-    user, item = name(names.user), name(names.item)
+    rating = identifier(names.rating) if "rating" in log.columns else "NULL"
+    user, item = identifier(names.user), identifier(names.item)
     return f"""
-        SELECT CAST({user} AS VARCHAR) AS "user", CAST({item} AS VARCHAR) AS item, CAST({moment} AS VARCHAR) AS moment,
-            CAST({rating} AS VARCHAR) AS rating, NULL AS shape,
-            concat_ws(',', {user}, {item}, {moment}, {rating}) AS raw
-        FROM read_parquet({_file(log)}, hive_partitioning=false)"""
+        SELECT CAST({user} AS VARCHAR) AS raw_user, CAST({item} AS VARCHAR) AS item,
+            CAST({moment} AS VARCHAR) AS moment, CAST({rating} AS VARCHAR) AS rating,
+            concat_ws(', ', {user}, {item}, {moment}, {rating}) AS raw, NULL AS shape
+        FROM {parquet(_path(log))}"""
 
 
-def parquet_types(log: LogFile) -> str:
-    """The query that names the columns of a Parquet file and their types."""
-    return f"SELECT column_name, column_type FROM (DESCRIBE FROM read_parquet({_file(log)}, hive_partitioning=false))"
-
-
-def stage(log: LogFile, names: ColumnNames, types: dict[str, str] | None, min_rating: float | None) -> str:
-    """The statement that reads a log into `staged`: checked, good and bad rows alike, in the log's order."""
-    reason = problem(names, "time" in log.columns, min_rating is not None)
-    return f"""
-        INSERT INTO staged
-        SELECT "user", item, try_cast(moment AS DOUBLE), try_cast(rating AS DOUBLE), problem,
-            CASE WHEN problem IS NOT NULL THEN raw END
-        FROM (SELECT *, {reason} AS problem FROM ({rows(log, names, types)}))"""
-
-
-def unreadable_rows(log: LogFile) -> str:
-    """The statement that keeps what the CSV reader itself could not read (its own reject tables, one line each)."""
-    return f"""
-        INSERT INTO rejected
-        SELECT {quote(str(log.path))}, line, NULL, CASE first(error_type ORDER BY column_idx)
-                WHEN 'MISSING COLUMNS' THEN 'wrong number of fields'
-                WHEN 'TOO MANY COLUMNS' THEN 'wrong number of fields'
-                WHEN 'INVALID ENCODING' THEN 'not UTF-8'
-                WHEN 'UNQUOTED VALUE' THEN 'a quote that is not closed'
-                WHEN 'LINE SIZE OVER MAXIMUM' THEN 'line too long'
-                ELSE 'cannot be read' END, trim(first(csv_line ORDER BY column_idx), chr(10) || chr(13))
-        FROM reject_errors GROUP BY line, line_byte_position;
-        DROP TABLE reject_errors; DROP TABLE reject_scans;"""
-
-
-def bad_rows(log: LogFile, first: int) -> str:
-    """The statement that keeps the bad rows of a log whose first row is number `first` of `staged`."""
-    return f"""
-        INSERT INTO rejected
-        SELECT {quote(str(log.path))}, NULL, rowid - {first} + 1, problem, raw FROM staged
-        WHERE rowid >= {first} AND problem IS NOT NULL"""
-
-
-def partition(parts: int, folder: str, min_rating: float | None, rows_a_file: int) -> str:
-    """The statement that writes the good rows into one folder a part."""
+def deal_out(parts: int, min_rating: float | None, folder: Path, rows_a_group: int) -> str:
+    """The statement that writes the events of each part into a folder of its own, `part=0` and so on."""
     return f"""
         COPY (
-            SELECT rowid AS pos, "user", item, moment, {part_of_user('"user"', parts)} AS part FROM staged
-            WHERE {accepted(min_rating)}
-        ) TO {quote(folder)} (FORMAT parquet, PARTITION_BY (part), ROW_GROUP_SIZE {rows_a_file})"""
+            SELECT rowid AS pos, raw_user, item, moment, {part_of_user("raw_user", parts)} AS part FROM staged
+            WHERE {is_event(min_rating)}
+        ) TO {literal(str(folder))} (FORMAT parquet, PARTITION_BY (part), ROW_GROUP_SIZE {rows_a_group})"""
 
 
-# ------------------------------------------------------------------------------------------------ SHARED WITH SPARK SQL
+def keep_frequent_items(counted: str, min_item_events: int) -> str:
+    """The statements that make the tables `totals` and `kept_items` from counts of items that may come in pieces."""
+    return f"""
+        CREATE TEMP TABLE totals AS SELECT item, CAST(sum(count) AS BIGINT) AS count FROM {counted} GROUP BY item;
+        CREATE TEMP TABLE kept_items AS SELECT item FROM totals WHERE count >= {min_item_events};"""
+
+
+def load_part(bucket: str, drop_repeats: bool, kept_items: bool, fewest: int) -> str:
+    """The statements that make the tables `events` and `users` of one part."""
+    return f"""
+        CREATE OR REPLACE TEMP TABLE events AS {events(bucket, drop_repeats, "kept_items" if kept_items else None)};
+        CREATE OR REPLACE TEMP TABLE counted AS {USER_COUNTS};
+        CREATE OR REPLACE TEMP TABLE users AS {users(fewest)};"""
+
+
+# ------------------------------------------------------------------------------------------- shared with Spark SQL
 
 
 def problem(names: ColumnNames, has_time: bool, needs_rating: bool) -> str:
-    """The expression that says what is wrong with a row of text fields; null for a good one."""
+    """The expression for what is wrong with a row of text fields.
+
+    Args:
+        names: What the columns are called, for the reasons.
+        has_time: Whether the log has times.
+        needs_rating: Whether a row without a rating is bad.
+    """
 
     def broken(field: str) -> str:
         return f"instr({field}, chr(10)) > 0 OR instr({field}, chr(13)) > 0"
 
     def no_number(field: str) -> str:
-        # Beyond 9e15 a double no longer holds every whole number; not-a-number and infinity fall outside as well.
+        # Beyond 9e15 a double no longer holds every whole number; infinity and not-a-number lie outside as well.
         return f"coalesce(try_cast({field} AS DOUBLE) NOT BETWEEN -9e15 AND 9e15, true)"
+
+    def missing(field: str) -> str:
+        return f"{field} IS NULL OR {field} = ''"
 
     reasons = [
         ("shape IS NOT NULL", "shape"),
-        ("\"user\" IS NULL OR \"user\" = ''", quote(f"missing {names.user}")),
-        ("item IS NULL OR item = ''", quote(f"missing {names.item}")),
-        (broken('"user"'), quote(f"a line break in {names.user}")),
-        (broken("item"), quote(f"a line break in {names.item}")),
+        (missing("raw_user"), literal(f"missing {names.user}")),
+        (missing("item"), literal(f"missing {names.item}")),
+        (broken("raw_user"), literal(f"a line break in {names.user}")),
+        (broken("item"), literal(f"a line break in {names.item}")),
     ]
     if has_time:
-        reasons += [
-            ("moment IS NULL OR moment = ''", quote(f"missing {names.time}")),
-            (no_number("moment"), quote(f"{names.time} is not a number")),
-        ]
+        reasons.append((missing("moment"), literal(f"missing {names.time}")))
+        reasons.append((no_number("moment"), literal(f"{names.time} is not a number")))
     if needs_rating:
-        reasons += [("rating IS NULL OR rating = ''", quote(f"missing {names.rating}"))]
-    reasons += [(f"rating IS NOT NULL AND rating <> '' AND {no_number('rating')}", quote(f"{names.rating} is not a number"))]
+        reasons.append((missing("rating"), literal(f"missing {names.rating}")))
+    reasons.append((f"rating <> '' AND {no_number('rating')}", literal(f"{names.rating} is not a number")))
     return "CASE " + " ".join(f"WHEN {test} THEN {reason}" for test, reason in reasons) + " END"
 
 
-def accepted(min_rating: float | None) -> str:
-    """The condition under which a staged row is an event."""
-    return "problem IS NULL" + (f" AND rating >= {min_rating!r}" if min_rating is not None else "")
+def is_event(min_rating: float | None) -> str:
+    """The condition under which a row of `staged` is an event."""
+    return "problem IS NULL" if min_rating is None else f"problem IS NULL AND rating >= {min_rating!r}"
 
 
-def part_of_user(user: str, parts: int) -> str:
+def part_of_user(raw_user: str, parts: int) -> str:
     """The expression for a user's part: the first six hexadecimal digits of the id's MD5, modulo the parts."""
-    digits = [f"(instr('0123456789abcdef', substr(md5({user}), {place}, 1)) - 1) * {16 ** (6 - place)}" for place in range(1, 7)]
-    return f"CAST(({' + '.join(digits)}) % {parts} AS INT)"
-
-
-def events(source: str, drop_repeats: bool, kept_items: str | None) -> str:
-    """The query for the events of one part, with only the first of a user's repeats of an item, and only kept items."""
-    kept = f"WHERE item IN (SELECT item FROM {kept_items})" if kept_items else ""
-    if not drop_repeats:
-        return f'SELECT pos, "user", item, moment FROM {source} {kept}'
-    return f"""
-        SELECT pos, "user", item, moment FROM (
-            SELECT pos, "user", item, moment,
-                row_number() OVER (PARTITION BY "user", item ORDER BY moment, pos) AS nth
-            FROM {source} {kept}
-        ) AS numbered WHERE nth = 1"""
+    places = range(1, 7)
+    digits = (f"(instr('0123456789abcdef', substr(md5({raw_user}), {place}, 1)) - 1)" for place in places)
+    number = " + ".join(f"{digit} * {16 ** (6 - place)}" for place, digit in zip(places, digits, strict=True))
+    return f"CAST(({number}) % {parts} AS INT)"
 
 
 def item_counts(source: str) -> str:
@@ -212,44 +253,70 @@ def item_counts(source: str) -> str:
     return f"SELECT item, CAST(count(*) AS BIGINT) AS count FROM {source} GROUP BY item"
 
 
-def prepare_part(source: str, drop_repeats: bool, kept_items: bool, fewest: int) -> str:
-    """The statements that make the tables `events` and `users` (numbered in the order of their ids) of one part."""
-    return f"""
-        CREATE OR REPLACE TEMP TABLE events AS {events(source, drop_repeats, "kept_items" if kept_items else None)};
-        CREATE OR REPLACE TEMP TABLE counted AS
-            SELECT "user", CAST(count(*) AS BIGINT) AS events FROM events GROUP BY "user";
-        CREATE OR REPLACE TEMP TABLE users AS
-            SELECT "user", events, row_number() OVER (ORDER BY "user") - 1 AS nth FROM counted WHERE events >= {fewest};"""
+def events(bucket: str, drop_repeats: bool, kept_items: str | None) -> str:
+    """The query for the events of one part.
 
+    Args:
+        bucket: Where they are.
+        drop_repeats: Whether only the first of a user's events with the same item counts.
+        kept_items: The table of items that may stay; None for all.
+    """
+    kept = f"WHERE item IN (SELECT item FROM {kept_items})" if kept_items else ""
+    if not drop_repeats:
+        return f"SELECT pos, raw_user, item, moment FROM {bucket} {kept}"
+    return f"""
+        SELECT pos, raw_user, item, moment FROM (
+            SELECT pos, raw_user, item, moment,
+                row_number() OVER (PARTITION BY raw_user, item ORDER BY moment, pos) AS meeting
+            FROM {bucket} {kept}
+        ) AS meetings WHERE meeting = 1"""
+
+
+USER_COUNTS = "SELECT raw_user, CAST(count(*) AS BIGINT) AS length FROM events GROUP BY raw_user"
+"""The query for the length of each user's history."""
+
+
+def users(fewest: int) -> str:
+    """The query for the users of a part that have enough events, numbered in the order of their ids."""
+    return f"""
+        SELECT raw_user, length, row_number() OVER (ORDER BY raw_user) - 1 AS nth
+        FROM counted WHERE length >= {fewest}"""
+
+
+USERS_IN_ORDER = "SELECT raw_user, length FROM users ORDER BY nth"
+"""The query for a part's users and the lengths of their histories."""
 
 PART_COUNTS = """
     SELECT
         (SELECT count(*) FROM counted) AS all_users,
         (SELECT count(*) FROM events) AS cleaned,
-        (SELECT CAST(coalesce(sum(events), 0) AS BIGINT) FROM users) AS kept,
-        (SELECT count(*) FROM (SELECT DISTINCT "user", item FROM events WHERE "user" IN (SELECT "user" FROM users)) AS p)
-            AS met
-"""
-"""Numbers of one part: users and events before and after short users are left out, and pairs of a user and an item."""
-
-USERS = 'SELECT "user" AS raw, events FROM users ORDER BY nth'
+        (SELECT CAST(coalesce(sum(length), 0) AS BIGINT) FROM users) AS kept,
+        (SELECT count(*) FROM (
+            SELECT DISTINCT events.raw_user, item FROM events JOIN users ON events.raw_user = users.raw_user
+        ) AS pairs) AS pairs"""
+"""The query for the numbers of a part: users and events before short users are left out, events after it, and
+different pairs of a user and an item."""
 
 
 def histories(first_user: int, seq_min_len: int, fill: bool) -> str:
-    """The query for the rows of a part: user by user, each user's events in time order, then in the log's order.
+    """The query for the rows of a part: user by user, in time order, then in the log's order.
 
     Args:
         first_user: The number of the part's first user.
         seq_min_len: Fewest events of a user.
-        fill: Whether users with fewer get copies of their first event (`fills` holds 1, 2, ... seq_min_len).
+        fill: Whether users with fewer get copies of their first event.
     """
-    own = 'SELECT nth, item, moment, pos FROM events JOIN users ON events."user" = users."user"'
-    copies = f"""
-        SELECT nth, item, moment, pos FROM (
-            SELECT nth, item, moment, pos, users.events AS length,
-                row_number() OVER (PARTITION BY nth ORDER BY moment, pos) AS place
-            FROM events JOIN users ON events."user" = users."user" WHERE users.events < {seq_min_len}
-        ) AS short JOIN fills ON fill <= {seq_min_len} - length WHERE place = 1"""
+    rows = "SELECT nth, item, moment, pos FROM events JOIN users ON events.raw_user = users.raw_user"
+    if fill:
+        copies = ", ".join(f"({copy})" for copy in range(1, seq_min_len + 1))
+        rows += f"""
+            UNION ALL
+            SELECT nth, item, moment, pos FROM (
+                SELECT nth, item, moment, pos, length,
+                    row_number() OVER (PARTITION BY nth ORDER BY moment, pos) AS place
+                FROM events JOIN users ON events.raw_user = users.raw_user WHERE length < {seq_min_len}
+            ) AS short JOIN (VALUES {copies}) AS copies(copy) ON copy <= {seq_min_len} - length
+            WHERE place = 1"""
     return f"""
-        SELECT CAST({first_user} + nth AS BIGINT) AS "user", item, CAST(floor(moment) AS BIGINT) AS "time"
-        FROM ({f"{own} UNION ALL {copies}" if fill else own}) AS rows_of_part ORDER BY nth, moment, pos"""
+        SELECT CAST({first_user} + nth AS BIGINT) AS number, item, CAST(floor(moment) AS BIGINT) AS time
+        FROM ({rows}) AS part_rows ORDER BY nth, moment, pos"""

@@ -1,5 +1,6 @@
 """What a folder of raw logs holds: which files, in which order, and how each of them is to be read."""
 
+import contextlib
 import csv
 import glob
 import gzip
@@ -14,7 +15,7 @@ import pyarrow.parquet as pq
 
 from kerasrec.errors import KerasrecError
 
-_HEADERLESS = {2: ("user", "item")}
+_PAIR = ("user", "item")
 _MOVIELENS = ("user", "item", "rating", "time")
 _PREFERRED_DELIMITER = {".csv": ",", ".tsv": "\t"}
 _DELIMITERS = ("::", "\t", ",", " ")
@@ -48,8 +49,8 @@ class LogFile:
         columns: For every field of a text row its role (`user`, `item`, `time`, `rating`) or None. For the other
             kinds the roles that are there, in any order.
         delimiter: What stands between the fields of a text row.
-        quoted: Whether fields may stand in double quotes (CSV and TSV).
-        header: Whether the first line of a text file holds names.
+        quoted: Whether fields may stand in double quotes (CSV and TSV). A row is one line all the same.
+        header: The line of a text file that holds names; None when there is none.
     """
 
     path: Path
@@ -58,7 +59,7 @@ class LogFile:
     columns: tuple[str | None, ...]
     delimiter: str = ","
     quoted: bool = False
-    header: bool = False
+    header: str | None = None
 
 
 def find_logs(data_path: str) -> list[Path]:
@@ -118,6 +119,8 @@ def sniff(path: Path, names: ColumnNames, columns: Sequence[str] | None = None) 
         magic = file.read(4)
     if magic == b"PAR1":
         return _sniff_parquet(path, names)
+    if magic[:2] in (b"\xff\xfe", b"\xfe\xff"):
+        raise KerasrecError(f"{path} is UTF-16; make it UTF-8 with `iconv -f UTF-16 -t UTF-8`")
     gzipped = magic[:2] == b"\x1f\x8b"
     lines = _first_lines(path, gzipped)
     if not lines:
@@ -170,14 +173,14 @@ def _sniff_parquet(path: Path, names: ColumnNames) -> LogFile:
 
 
 def _sniff_json(path: Path, gzipped: bool, lines: list[str], names: ColumnNames) -> LogFile:
+    keys: dict[str, None] = {}
     for line in lines:
-        try:
+        with contextlib.suppress(ValueError):
             row = json.loads(line)
-        except ValueError:
-            continue
-        if isinstance(row, dict):
-            return LogFile(path, "json", gzipped, _roles(path, list(row), names))
-    raise KerasrecError(f"{path} is read as JSON lines, but none of its first lines is an object; write one a line")
+            keys |= dict.fromkeys(row if isinstance(row, dict) else ())
+    if not keys:
+        raise KerasrecError(f"{path} is read as JSON lines, but none of its first lines is an object; write one a line")
+    return LogFile(path, "json", gzipped, _roles(path, list(keys), names))
 
 
 def _sniff_text(
@@ -194,24 +197,24 @@ def _sniff_text(
     rows = [_fields(line, delimiter, quoted) for line in lines[:2]]
     first = [field.strip() for field in rows[0]]
 
-    def file(roles: tuple[str | None, ...], header: bool) -> LogFile:
+    def file(roles: tuple[str | None, ...], header: str | None = None) -> LogFile:
         return LogFile(path, "text", gzipped, roles, delimiter, quoted, header)
 
     if names.user in first or names.item in first:
-        return file(_roles(path, first, names), header=True)
+        return file(_roles(path, first, names), lines[0])
     if columns is not None:
         if len(columns) != len(first):
             raise KerasrecError(
                 f"--columns names {len(columns)} columns ({', '.join(columns)}), but the first line of {path} has "
                 f"{len(first)}: {lines[0][:80]!r}"
             )
-        return file(_roles(path, columns, names), header=False)
+        return file(_roles(path, columns, names))
     if len(rows) == 2 and all(map(_WORD.fullmatch, first)) and all(map(_NUMBER.fullmatch, rows[1])):
         raise _wrong_columns(path, first, names)
     if delimiter == "::" and len(first) == len(_MOVIELENS):
-        return file(_MOVIELENS, header=False)
-    if len(first) in _HEADERLESS:
-        return file(_HEADERLESS[len(first)], header=False)
+        return file(_MOVIELENS)
+    if len(first) == len(_PAIR):
+        return file(_PAIR)
     raise KerasrecError(
         f"{path} has no header with {names.user} and {names.item}, and {len(first)} columns (its first line is "
         f"{lines[0][:80]!r}); if that line is data, say what the columns are, for example --columns {names.user} "
@@ -220,7 +223,10 @@ def _sniff_text(
 
 
 def _fields(line: str, delimiter: str, quoted: bool) -> list[str]:
-    return next(csv.reader([line], delimiter=delimiter)) if quoted else line.split(delimiter)
+    if quoted:
+        with contextlib.suppress(csv.Error):
+            return next(csv.reader([line], delimiter=delimiter, strict=True))
+    return line.split(delimiter)
 
 
 def _roles(path: Path, found: Sequence[str], names: ColumnNames) -> tuple[str | None, ...]:

@@ -3,8 +3,6 @@
 from kerasrec.backend import tf
 from kerasrec.data import masking
 
-SPLIT_POINTS = 16  # the stream of random numbers, beside those of kerasrec.data.masking
-
 
 def seq2seq_rows(input_ids, keys, epoch, *, max_predictions_per_seq: int, seed: int) -> "dict[str, tf.Tensor]":
     """Split each window at a random point; the continuation is to be predicted item by item (UniLM, section 2.3).
@@ -32,7 +30,7 @@ def seq2seq_rows(input_ids, keys, epoch, *, max_predictions_per_seq: int, seed: 
     lengths = tf.math.count_nonzero(input_ids, axis=1, dtype=tf.int32)  # [B]
     shortest = tf.maximum(1, lengths - max_predictions_per_seq)
     choices = tf.cast(tf.maximum(lengths - shortest, 1), tf.uint64)
-    draws = masking.hash_rows(keys, epoch, seed=seed, stream=SPLIT_POINTS)
+    draws = masking.hash_rows(keys, epoch, seed=seed, stream=masking.SPLIT_POINTS)
     history = shortest + tf.cast(draws % choices, tf.int32)  # items of the history, 1 .. length - 1
 
     place = tf.range(tf.shape(input_ids)[1])

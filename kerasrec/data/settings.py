@@ -2,8 +2,6 @@
 
 import contextlib
 import dataclasses
-import hashlib
-import json
 from datetime import datetime, timezone
 from typing import Literal
 
@@ -92,11 +90,6 @@ class ExampleSettings(MaskingRules):
     def split_time(self) -> int:
         """`split_day` in epoch seconds."""
         return _epoch_seconds(self.split_day)
-
-    def digest(self) -> str:
-        """16 hexadecimal digits that change with any of the settings."""
-        values = json.dumps(dataclasses.asdict(self), sort_keys=True)
-        return hashlib.sha256(values.encode()).hexdigest()[:16]
 
 
 def _require(holds: bool, name: str, value: object, allowed: str) -> None:

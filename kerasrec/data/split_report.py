@@ -1,13 +1,13 @@
 """What a split found in a log and left in the parts."""
 
-from collections.abc import Iterable
+import itertools
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from datetime import datetime, timezone
 
-import numpy as np
 from rich.table import Table
 
-_HISTOGRAM_EDGES = (1, 2, 3, 5, 10, 20, 50, 100, 200, 500, 1000, 10_000)
+_RANGE_STARTS = (1, 2, 3, 5, 10, 20, 50, 100, 200, 500, 1000, 10_000)
 
 
 @dataclass(frozen=True)
@@ -66,34 +66,32 @@ class SplitReport:
     def lines(self) -> list[tuple[str, str]]:
         """The report as pairs of a label and what stands beside it."""
         rejected = sum(self.rejects.values())
-        rows = [
-            ("split into", f"{self.task} ({_count(self.parts, 'part')})"),
+        kept = f" ({rejected / max(self.rows_read, 1):.2%}), kept in rejects.parquet" if rejected else ""
+        left_out = (
+            ("below the minimum rating", self.below_min_rating, f"{self.below_min_rating:,} events"),
+            ("repeats dropped", self.repeats_dropped, f"{self.repeats_dropped:,} events"),
+            ("rare items left out", self.rare_items, f"{self.rare_items:,} with {self.rare_item_events:,} events"),
+            ("short users left out", self.short_users, f"{self.short_users:,} with {self.short_user_events:,} events"),
+            ("added to short users", self.filled_events, f"{self.filled_events:,} events"),
+        )
+        return [
+            ("parts", f"{self.parts:,} in {self.task}"),
             ("rows read", f"{self.rows_read:,}"),
-            ("bad rows", f"{rejected:,} ({_share(rejected, self.rows_read)}), kept in rejects.parquet" if rejected else "0"),
-        ]
-        rows += [(f"  {reason}", f"{count:,}") for reason, count in self.rejects.items()]
-        left_out = [
-            ("below the minimum rating", self.below_min_rating, "event"),
-            ("repeats dropped", self.repeats_dropped, "event"),
-            ("rare items left out", self.rare_items, f"item ({self.rare_item_events:,} events)"),
-            ("short users left out", self.short_users, f"user ({self.short_user_events:,} events)"),
-            ("added to fill short users", self.filled_events, "event"),
-        ]
-        rows += [(label, _count(count, noun)) for label, count, noun in left_out if count]
-        rows += [
+            ("bad rows", f"{rejected:,}{kept}"),
+            *((f"  {reason}", f"{count:,}") for reason, count in self.rejects.items()),
+            *((label, text) for label, count, text in left_out if count),
             ("users", f"{self.users:,}"),
             ("items", f"{self.items:,}"),
             ("events", f"{self.events:,}"),
-            ("repeats", f"{self.repeats:,} ({_share(self.repeats, self.events)} of the events are a user's second meeting or later)"),
-            ("span of time", f"{_moment(self.first_time)} to {_moment(self.last_time)}" if self.first_time is not None else "the log has no times"),
-            ("events a user", f"{self.events / max(self.users, 1):.1f} on average, {self.longest:,} at most"),
+            ("repeats", f"{self.repeats:,} ({self.repeats / self.events:.2%} of the events)"),
+            ("span of time", _span(self.first_time, self.last_time)),
+            ("events a user", f"{self.events / self.users:.1f} on average, {self.longest:,} at most"),
+            *((f"  {count}", f"{users:,} users ({users / self.users:.1%})") for count, users in self.lengths.items()),
+            *(
+                (f"L = {limit} cuts off", f"{share['events']:.1%} of the events, of {share['users']:.1%} of the users")
+                for limit, share in self.truncated.items()
+            ),
         ]
-        rows += [(f"  {bucket} events", f"{users:,} ({_share(users, self.users)})") for bucket, users in self.lengths.items()]
-        rows += [
-            (f"length {length} cuts", f"{share['users']:.1%} of the users, {share['events']:.1%} of the events")
-            for length, share in self.truncated.items()
-        ]
-        return rows
 
     def __rich__(self) -> Table:
         table = Table.grid(padding=(0, 2))
@@ -105,48 +103,44 @@ class SplitReport:
         return "\n".join(f"{label:<26}  {value}" for label, value in self.lines())
 
 
-def length_histogram(users_by_length: np.ndarray) -> dict[str, int]:
-    """Number of users in ranges of length, from the number of users of each length.
+def length_histogram(lengths: Mapping[int, int]) -> dict[str, int]:
+    """Users in ranges of length, from the number of users of each length.
 
     Example:
-        >>> length_histogram(np.array([0, 4, 0, 1, 2]))
+        >>> length_histogram({1: 4, 3: 1, 4: 2})
         {'1': 4, '3-4': 3}
     """
-    edges = [*_HISTOGRAM_EDGES, max(len(users_by_length), _HISTOGRAM_EDGES[-1] + 1)]
-    ranges = zip(edges, edges[1:], strict=False)
-    counted = {(low, high - 1): int(users_by_length[low:high].sum()) for low, high in ranges}
-    return {str(low) if low == high else f"{low}-{high}": users for (low, high), users in counted.items() if users}
+    starts = [*_RANGE_STARTS, max(*lengths, _RANGE_STARTS[-1]) + 1]
+    ranges = {}
+    for low, above in itertools.pairwise(starts):
+        if users := sum(users for length, users in lengths.items() if low <= length < above):
+            ranges[str(low) if above == low + 1 else f"{low}-{above - 1}"] = users
+    return ranges
 
 
-def truncation(users_by_length: np.ndarray, lengths: Iterable[int]) -> dict[str, dict[str, float]]:
-    """The shares of users and of events that sequences of each of `lengths` leave out.
+def truncation(lengths: Mapping[int, int], limits: Iterable[int]) -> dict[str, dict[str, float]]:
+    """The shares of users and of events that sequences of each of `limits` items cut off.
 
     Example:
-        >>> truncation(np.array([0, 0, 3, 0, 1]), [2])
+        >>> truncation({2: 3, 4: 1}, [2])
         {'2': {'users': 0.25, 'events': 0.2}}
     """
-    length = np.arange(len(users_by_length))
-    users, events = users_by_length.sum(), (users_by_length * length).sum()
+    users = sum(lengths.values())
+    events = sum(length * users for length, users in lengths.items())
     return {
         str(limit): {
-            "users": round(float(users_by_length[length > limit].sum() / max(users, 1)), 6),
-            "events": round(float((users_by_length * np.maximum(length - limit, 0)).sum() / max(events, 1)), 6),
+            "users": sum(users for length, users in lengths.items() if length > limit) / users,
+            "events": sum((length - limit) * users for length, users in lengths.items() if length > limit) / events,
         }
-        for limit in lengths
+        for limit in limits
     }
 
 
-def _share(part: int, whole: int) -> str:
-    return f"{part / max(whole, 1):.2%}"
-
-
-def _count(count: int, noun: str) -> str:
-    word, _, rest = noun.partition(" ")
-    return f"{count:,} {word}{'' if count == 1 else 's'} {rest}".rstrip()
-
-
-def _moment(seconds: int) -> str:
+def _span(first: int | None, last: int | None) -> str:
+    if first is None:
+        return "none: the log has no times"
     try:
-        return datetime.fromtimestamp(seconds, timezone.utc).strftime("%Y-%m-%d %H:%M:%S UTC")
-    except (OverflowError, OSError, ValueError):  # past the year 9999: not seconds at all
-        return f"{seconds} seconds since 1970 (are these milliseconds?)"
+        days = [datetime.fromtimestamp(moment, timezone.utc).strftime("%Y-%m-%d %H:%M:%S") for moment in (first, last)]
+    except (OverflowError, OSError, ValueError):  # beyond the year 9999
+        return f"{first} to {last}, which cannot be seconds since 1970: are they milliseconds?"
+    return f"{days[0]} to {days[1]} UTC"

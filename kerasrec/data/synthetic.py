@@ -81,15 +81,15 @@ class SyntheticLog:
 
     users: int = 2500
     """Number of users."""
-    items: int = 500
+    items: int = 400
     """Number of items, I."""
     genres: int = 10
     """Number of genres, G."""
-    successors: int = 4
+    successors: int = 2
     """Successors of each item, K."""
-    chain_share: float = 0.6
+    chain_share: float = 0.7
     """Probability that the next item is a successor of the last one, a."""
-    genre_share: float = 0.25
+    genre_share: float = 0.2
     """Probability that it is drawn from the last one's genre, b."""
     zipf: float = 0.8
     """Exponent of the popularity, z; 0 makes all items equally popular."""
@@ -205,7 +205,7 @@ class SyntheticLog:
 
         Example:
             >>> SyntheticLog().titles()[0]
-            'The Silent Harbour (thriller)'
+            'The Silent Harbour (drama)'
         """
         adjectives, nouns, genres = _ADJECTIVES.split(), _NOUNS.split(), _GENRES.split()
         places = ["", *(f" of {place}" for place in _PLACES.split())]

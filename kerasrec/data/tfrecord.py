@@ -86,11 +86,16 @@ def serialize(features: Mapping[str, np.ndarray], lengths: Mapping[str, np.ndarr
     lengths = lengths or {}
     entries = [_map_entry(name, features[name], lengths.get(name)) for name in sorted(features)]
     blocks = _nested(b"\x0a", [block for entry in entries for block in entry])  # Example.features
-    rows = len(next(iter(features.values())))
-    data = np.concatenate([np.broadcast_to(block.data, (rows, block.width)) for block in blocks], axis=1)
-    used = np.concatenate([np.broadcast_to(block.used, (rows, block.width)) for block in blocks], axis=1)
-    ends = np.cumsum(sum(np.broadcast_to(block.sizes, rows) for block in blocks)).tolist()
+    rows, width = len(next(iter(features.values()))), sum(block.width for block in blocks)
+    data, used, sizes = np.empty((rows, width), np.uint8), np.empty((rows, width), bool), np.zeros(rows, np.int64)
+    column = 0
+    for block in blocks:
+        data[:, column : column + block.width] = block.data
+        used[:, column : column + block.width] = block.used
+        sizes += block.sizes
+        column += block.width
     written = data[used].tobytes()
+    ends = np.cumsum(sizes).tolist()
     return [written[begin:end] for begin, end in zip([0, *ends[:-1]], ends, strict=True)]
 
 

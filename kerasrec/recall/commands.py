@@ -9,7 +9,7 @@ from typing import Literal
 
 from tyro.conf import Positional, UseAppendAction
 
-from kerasrec.data.interactions import SplitSettings
+from kerasrec.data.split_settings import SplitSettings
 from kerasrec.data.settings import BatchSettings, ExampleSettings
 from kerasrec.nn.settings import ItemModelSettings
 from kerasrec.recall.tasks import Places

@@ -16,26 +16,31 @@ from kerasrec.recall.tasks import find_parts
 from kerasrec.training.ranking import Protocol, rank_catalogue
 
 
-def evaluate(command: Evaluate) -> dict[str, dict[str, float]]:
-    """Rank a task's or a part's targets; print the table and write it to `evaluation.json`.
-
-    Returns:
-        Figures by name, for the model and the baselines.
-    """
+def evaluate(command: Evaluate) -> None:
+    """Rank a task's or a part's targets; print the table and write it to `evaluation.json`."""
     task, parts = find_parts(command.name, command.places, command.task)
-    prepared = Prepared(task, parts)
-    scorers = {"model": models.scorer(models.trained_model(task, prepared, command.checkpoint))}
-    if command.baselines:
-        scorers |= baselines(prepared)
     protocol = Protocol(command.split, not command.keep_seen, command.sampled, command.seed)
-    table = {
-        name: rank_catalogue(score, prepared.evaluation(command.split, parts), prepared.training_counts, protocol)
-        for name, score in scorers.items()
-    }
+    prepared = Prepared(task, parts)
+    with prepared.reading():
+        table = figures(prepared, protocol, command.checkpoint, command.baselines)
     print_table(table, protocol)
     with replacing(task.output / "evaluation.json") as unfinished:
         unfinished.write_text(json.dumps({"protocol": str(protocol), "figures": table}, indent=1), encoding="utf-8")
-    return table
+
+
+def figures(
+    prepared: Prepared, protocol: Protocol, checkpoint: str = "best", with_baselines: bool = True
+) -> dict[str, dict[str, float]]:
+    """Figures by name, of the model and the baselines."""
+    scorers = {"model": models.scorer(models.trained_model(prepared.task, prepared, checkpoint))}
+    if with_baselines:
+        scorers |= baselines(prepared)
+    return {
+        name: rank_catalogue(
+            score, prepared.evaluation(protocol.split, prepared.parts), prepared.training_counts, protocol
+        )
+        for name, score in scorers.items()
+    }
 
 
 def baselines(prepared: Prepared) -> dict:
@@ -60,5 +65,7 @@ def print_table(table: dict[str, dict[str, float]], protocol: Protocol) -> None:
         sheet.add_column(name, justify="right")
     for figure, value in next(iter(table.values())).items():
         form = "{:,}" if isinstance(value, int) else "{:.4f}"
-        sheet.add_row(figure, *(form.format(figures[figure]) if figure in figures else "" for figures in table.values()))
+        sheet.add_row(
+            figure, *(form.format(figures[figure]) if figure in figures else "" for figures in table.values())
+        )
     Console().print(sheet)

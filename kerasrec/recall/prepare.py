@@ -1,15 +1,18 @@
 """Raw logs into training files: split, vocabulary, examples."""
 
 import dataclasses
+import functools
 import multiprocessing
 import os
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 
+import numpy as np
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from kerasrec.data import interactions
 from kerasrec.data.files import Manifest, content_digest
+from kerasrec.data.parts import item_counts
 from kerasrec.data.settings import ExampleSettings
 from kerasrec.data.vocab import ItemVocab
 from kerasrec.errors import KerasrecError
@@ -25,7 +28,7 @@ def split(command: Split) -> None:
 def vocab(command: Vocab) -> ItemVocab:
     """Step 2: the vocabulary over all parts of a task; one that is there, or an earlier task's, grows."""
     task = find_task(command.name, command.places)
-    counts = interactions.item_counts([task.part_path(part) for part in task.part_names()])
+    counts = item_counts([task.part_path(part) for part in task.part_names()])
     ancestor = next((path for path in (task.vocab_path, command.init_from) if path and path.is_file()), None)
     if command.init_from and not ancestor:
         raise KerasrecError(f"there is no vocabulary at {command.init_from} to grow from")
@@ -50,9 +53,7 @@ def examples(command: Examples) -> None:
     vocabulary = ItemVocab.load(task.vocab_path).digest()
     manifest = Manifest(task.manifest_path)
     written = manifest.section("examples")
-    waiting = [
-        part for part in parts if not _is_written(written.get(part), task, part, vocabulary, command.examples)
-    ]
+    waiting = [part for part in parts if not _is_written(written.get(part), task, part, vocabulary, command.examples)]
     if finished := len(parts) - len(waiting):
         print(f"{finished} of {len(parts)} parts are written already, from the same events, vocabulary and settings")
     columns = (
@@ -81,7 +82,8 @@ def _is_written(entry: dict | None, task: Task, part: str, vocabulary: str, sett
         and entry["vocab"] == vocabulary
         and entry["part"] == content_digest(task.part_path(part))
         and all(
-            task.tfrecord_path(part, split).is_file() and task.tfrecord_path(part, split).stat().st_size == file["bytes"]
+            task.tfrecord_path(part, split).is_file()
+            and task.tfrecord_path(part, split).stat().st_size == file["bytes"]
             for split, file in entry["files"].items()
         )
     )
@@ -111,11 +113,18 @@ def _write(task: Task, parts: list[str], command: Examples):
 
 
 def _write_part(task: Task, part: str, settings: ExampleSettings) -> dict:
-    from kerasrec.data.examples import items_before, write_part
+    from kerasrec.data.examples import write_part  # loads TensorFlow, in the workers only
+
+    vocabulary, seen_before = _shared(task, settings)
+    return write_part(task.part_path(part), vocabulary, task.tfrecord_folder, settings, seen_before)
+
+
+@functools.lru_cache(maxsize=1)
+def _shared(task: Task, settings: ExampleSettings) -> tuple[ItemVocab, np.ndarray | None]:
+    """What a process needs for all its parts: the vocabulary and, for a split by time, the items known before."""
+    from kerasrec.data.examples import items_before
 
     vocabulary = ItemVocab.load(task.vocab_path)
-    known = None
-    if settings.split == "global-time":
-        known = items_before([task.part_path(other) for other in task.part_names()], vocabulary, settings)
-    entry = write_part(task.part_path(part), vocabulary, task.tfrecord_folder, settings, known)
-    return {**entry, "settings": dataclasses.asdict(settings), "vocab_size": len(vocabulary)}
+    if settings.split == "leave-one-out":
+        return vocabulary, None
+    return vocabulary, items_before([task.part_path(part) for part in task.part_names()], vocabulary, settings)

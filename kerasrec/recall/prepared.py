@@ -2,6 +2,7 @@
 
 import math
 from collections import Counter
+from contextlib import AbstractContextManager
 from functools import cached_property
 
 import numpy as np
@@ -10,7 +11,7 @@ from kerasrec.data.batches import evaluation_batches, steps_per_epoch
 from kerasrec.data.examples import TokenHistories, histories_before
 from kerasrec.data.files import Manifest
 from kerasrec.data.settings import ExampleSettings
-from kerasrec.data.tfrecord import require_whole
+from kerasrec.data.tfrecord import naming_broken_files, require_whole
 from kerasrec.data.vocab import FIRST_ITEM, ItemVocab
 from kerasrec.errors import KerasrecError
 from kerasrec.recall.tasks import Task
@@ -34,10 +35,11 @@ class Prepared:
         self.task = task
         self.parts = parts
         self.vocab = ItemVocab.load(task.vocab_path)
-        there = set(task.part_names())
-        self.entries = {
-            part: entry for part, entry in Manifest(task.manifest_path).section("examples").items() if part in there
-        }
+        self.entries = self.written(task)
+        if not parts:
+            raise KerasrecError(
+                f"there are no examples in {task.tfrecord_folder}: run `kerasrec recall examples` first"
+            )
         if missing := [part for part in parts if part not in self.entries]:
             raise KerasrecError(
                 f"there are no examples of {', '.join(missing)} in {task.tfrecord_folder}: run `kerasrec recall examples`"
@@ -45,6 +47,14 @@ class Prepared:
         for part in parts:
             self._check(part)
         self.settings = ExampleSettings(**self.entries[parts[0]]["settings"])
+
+    @staticmethod
+    def written(task: Task) -> dict[str, dict]:
+        """The manifest's entries of the parts that are there and have examples."""
+        there = set(task.part_names())
+        return {
+            part: entry for part, entry in Manifest(task.manifest_path).section("examples").items() if part in there
+        }
 
     def _check(self, part: str) -> None:
         entry, first = self.entries[part], self.entries[self.parts[0]]
@@ -65,6 +75,15 @@ class Prepared:
     def digest(self, part: str) -> str:
         """Content digest of a part's training file."""
         return self.entries[part]["files"]["train"]["digest"]
+
+    def reading(self) -> AbstractContextManager[None]:
+        """While files are read within it, a damaged one is an error that names it."""
+        paths = (self.task.tfrecord_path(part, split) for part in self.entries for split in ("train", "valid", "test"))
+        return naming_broken_files(paths)
+
+    def rows(self, split: str, parts: list[str] | None = None) -> int:
+        """Rows of the `train`, `valid` or `test` files of these parts; of those asked for by default."""
+        return sum(self.entries[part]["files"][split]["rows"] for part in parts or self.parts)
 
     def training_files(self, parts: list[str]) -> list:
         return [self.task.tfrecord_path(part, "train") for part in parts]

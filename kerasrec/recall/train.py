@@ -50,13 +50,14 @@ def train(command: Train) -> None:
                 replicas=strategy.num_replicas_in_sync,
             )
 
-        if command.eval_mode == 1:
-            _evaluate_parts(run, prepared, "before training")
         until = math.inf if command.train_multi is None else command.train_multi * command.steps_per_multi
-        run.fit(_legs(command, prepared), batches, _valid_figures(command, run, prepared), until)
+        with prepared.reading():
+            if command.eval_mode == 1:
+                _evaluate_parts(run, prepared, "before training")
+            run.fit(_legs(command, prepared), batches, _valid_figures(command, run, prepared), until)
+            if command.eval_mode == 0:
+                _evaluate_parts(run, prepared, "after training")
         report.draw(task.output)
-        if command.eval_mode == 0:
-            _evaluate_parts(run, prepared, "after training")
     print(f"{task.output}: the model at step {run.step}, metrics.jsonl, plots/, tensorboard/")
 
 
@@ -131,7 +132,8 @@ def _total_steps(command: Train, prepared: Prepared) -> int:
     if command.train_multi is not None:
         return command.train_multi * command.steps_per_multi
     return command.epochs * sum(
-        prepared.steps(group, command.batches.batch_size) for group in _groups(command, prepared, list(prepared.entries))
+        prepared.steps(group, command.batches.batch_size)
+        for group in _groups(command, prepared, list(prepared.entries))
     )
 
 
@@ -143,6 +145,9 @@ def _groups(command: Train, prepared: Prepared, parts: list[str]) -> list[list[s
 
 def _legs(command: Train, prepared: Prepared) -> Iterator[Leg]:
     groups = _groups(command, prepared, prepared.parts)
+    if prepared.rows("train") == 0:
+        print(f"{', '.join(prepared.parts)}: no training rows, nothing to learn")
+        return
     if command.train_multi is None:
         passes = ((group, epoch) for group in groups for epoch in range(command.epochs))
     else:
@@ -154,16 +159,20 @@ def _legs(command: Train, prepared: Prepared) -> Iterator[Leg]:
 
 def _valid_figures(command: Train, run: TrainingRun, prepared: Prepared):
     """Figures on the same valid users, drawn from all parts, whichever part is trained: so that they compare."""
-    if command.valid_users == 0:
+    everyone = list(prepared.entries)
+    if command.valid_users == 0 or prepared.rows("valid", everyone) == 0:
         return None
     score = models.scorer(run.model)
-    rows = list(prepared.evaluation("valid", list(prepared.entries), command.valid_users))
+    rows = list(prepared.evaluation("valid", everyone, command.valid_users))
     return lambda: rank_catalogue(score, rows, prepared.training_counts, Protocol("valid"))
 
 
 def _evaluate_parts(run: TrainingRun, prepared: Prepared, when: str) -> None:
     if when == "before training" and run.step == 0:
         print("there is no checkpoint to evaluate yet: training starts from random weights")
+        return
+    if prepared.rows("test") == 0:
+        print(f"{', '.join(prepared.parts)}: no test targets, nothing to evaluate")
         return
     protocol = Protocol("test")
     rows = prepared.evaluation("test", prepared.parts)

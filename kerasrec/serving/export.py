@@ -83,7 +83,11 @@ def _prediction_log_class():
     entry.options.map_entry = True
     entry.field.add(name="key", number=1, label=fields.LABEL_OPTIONAL, type=fields.TYPE_STRING)
     entry.field.add(
-        name="value", number=2, label=fields.LABEL_OPTIONAL, type=fields.TYPE_MESSAGE, type_name=".tensorflow.TensorProto"
+        name="value",
+        number=2,
+        label=fields.LABEL_OPTIONAL,
+        type=fields.TYPE_MESSAGE,
+        type_name=".tensorflow.TensorProto",
     )
     request.field.add(
         name="inputs",

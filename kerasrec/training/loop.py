@@ -108,7 +108,7 @@ class TrainingRun:
             return False
         try:
             self._checkpoint.restore(path).assert_existing_objects_matched().expect_partial()
-        except (AssertionError, ValueError, tf.errors.OpError) as error:
+        except (AssertionError, IndexError, ValueError, tf.errors.OpError) as error:
             reason = str(error).strip().splitlines()[0]
             raise KerasrecError(
                 f"the checkpoint {path} does not fit this model, or is damaged ({reason}): train into another output "
@@ -148,7 +148,9 @@ class TrainingRun:
             steps = int(min(leg.steps - done, until_step - self.step))
             print(f"{leg}, step {self.step} to {self.step + steps}")
             if steps:
-                save = CheckpointEvery(lambda more, leg=leg, done=done: self._save_within(leg, done + more), self.settings)
+                save = CheckpointEvery(
+                    lambda more, leg=leg, done=done: self._save_within(leg, done + more), self.settings
+                )
                 self.model.fit(batches(leg, done), steps_per_epoch=steps, callbacks=[self._log, save])
             if done + steps < leg.steps:
                 self._save_within(leg, done + steps)

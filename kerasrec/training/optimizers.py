@@ -47,7 +47,9 @@ def adamw(settings: OptimizerSettings, total_steps: int) -> "keras.optimizers.Op
         total_steps: Steps of the whole run, for the linear schedule.
     """
     optimizer = keras.optimizers.AdamW(
-        WarmupSchedule(settings.learning_rate, settings.warmup_steps, total_steps if settings.schedule == "linear" else None),
+        WarmupSchedule(
+            settings.learning_rate, settings.warmup_steps, total_steps if settings.schedule == "linear" else None
+        ),
         weight_decay=settings.weight_decay,
         epsilon=1e-6,
         global_clipnorm=settings.clip_norm,

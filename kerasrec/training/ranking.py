@@ -7,9 +7,11 @@ import numpy as np
 
 from kerasrec.backend import tf
 from kerasrec.data.examples import TokenHistories
+from kerasrec.errors import KerasrecError
 from kerasrec.nn import metrics
 
 LONGEST_LIST = 20
+SAMPLED = 100  # negatives a user in the sampled protocols
 
 
 # Scores float32 [B, V] of a batch of rows; the second and third arguments are the rows' histories (offsets and ids).
@@ -68,6 +70,8 @@ def rank_catalogue(
             users.append(np.repeat(numbers, targets.shape[1]))
             lists.append(top.numpy())
             progress(len(numbers))
+    if not lists:
+        raise KerasrecError(f"there are no {protocol.split} targets to rank: the parts hold no user with one")
     users, lists = np.concatenate(users), np.concatenate(lists)
     results = {}
     for prefix, values in ranks.items():
@@ -103,6 +107,7 @@ class _Ranker(tf.Module):
         ranks = {"": metrics.target_ranks(scores, targets, filtered)}
         if self.protocol.sampled:
             for name, counts in {"uniform": None, "popularity": self.popularity}.items():
-                negatives = metrics.sample_negatives(self.protocol.seed, users, targets, seen, self.items, counts)
-                ranks[f"sampled_{name}_100/"] = metrics.sampled_ranks(scores, targets, negatives)
+                size = min(SAMPLED, self.items)
+                negatives = metrics.sample_negatives(self.protocol.seed, users, targets, seen, self.items, counts, size)
+                ranks[f"sampled_{name}_{SAMPLED}/"] = metrics.sampled_ranks(scores, targets, negatives)
         return metrics.top_k_items(scores, filtered, min(LONGEST_LIST, self.items)), ranks

@@ -18,7 +18,7 @@ def draw(folder: Path) -> None:
     matplotlib.use("agg")
     from matplotlib import pyplot
 
-    lines = read_metrics(folder / "metrics.jsonl")
+    lines = read_metrics(folder / "metrics.jsonl") if (folder / "metrics.jsonl").exists() else []
     train = [line for line in lines if line["kind"] == "train"]
     valid = [line for line in lines if line["kind"] == "valid"]
     figure, (losses, ranking) = pyplot.subplots(1, 2, figsize=(12, 4.5), layout="constrained")

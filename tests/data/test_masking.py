@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
@@ -72,7 +72,6 @@ int64s = st.integers(-(2**63), 2**63 - 1)
 rows_of = st.lists(st.sampled_from([1, 4, *range(5, 12)]), max_size=12)
 
 
-@settings(deadline=None)
 @given(
     rows=st.lists(rows_of, min_size=1, max_size=6),
     width=st.integers(12, 14),

@@ -118,7 +118,7 @@ class TestTargetRanks:
         ranks = ranks_in_the_graph(scores, np.array([[12, 7, 9]], np.int32), np.zeros((1, 1), np.int32))
         assert sorted(ranks.numpy()[0].tolist()) == [1, 2, 3]
 
-    @settings(max_examples=40, deadline=None)
+    @settings(max_examples=40)
     @given(st.integers(0, 2**32 - 1))
     def test_ranks_follow_the_order_of_the_scores_alone(self, seed):
         scores, targets, seen = batch(seed, users=3)
@@ -126,7 +126,7 @@ class TestTargetRanks:
         np.testing.assert_array_equal(ranks_in_the_graph(scores**3 - 7, targets, seen), ranks)
         np.testing.assert_array_equal(ranks_in_the_graph(np.log1p(scores), targets, seen), ranks)
 
-    @settings(max_examples=40, deadline=None)
+    @settings(max_examples=40)
     @given(st.integers(0, 2**32 - 1))
     def test_a_users_targets_hold_different_places(self, seed):
         scores, targets, seen = batch(seed, users=3)
@@ -271,13 +271,13 @@ class TestRankingMetrics:
         assert list(sampled) == [f"sampled_uniform_100/{name}" for name in names]
         assert all(type(value) is float for value in sampled.values())
 
-    @settings(max_examples=150, deadline=None)
+    @settings(max_examples=150)
     @given(ranks_by_user)
     def test_equals_loops(self, by_user):
         result = metrics.ranking_metrics(*flat(by_user), recall_at=(1, 7, 20), ndcg_at=(3, 10))
         assert result == pytest.approx(metrics_in_plain_python(by_user, (1, 7, 20), (3, 10)))
 
-    @settings(max_examples=100, deadline=None)
+    @settings(max_examples=100)
     @given(ranks_by_user, st.randoms(use_true_random=False))
     def test_neither_the_order_nor_the_numbers_of_users_matter(self, by_user, random):
         ranks, users = flat(by_user)
@@ -286,7 +286,7 @@ class TestRankingMetrics:
         shuffled = metrics.ranking_metrics(ranks[order], 62_498_486_000 - 7 * users[order])
         assert shuffled == pytest.approx(metrics.ranking_metrics(ranks, users))
 
-    @settings(max_examples=100, deadline=None)
+    @settings(max_examples=100)
     @given(ranks_by_user)
     def test_between_0_and_1_and_recall_grows_with_k(self, by_user):
         result = metrics.ranking_metrics(*flat(by_user), recall_at=range(1, 61))

@@ -1,0 +1,116 @@
+"""The best model as a SavedModel, and asking it."""
+
+import csv
+import tempfile
+from pathlib import Path
+
+import numpy as np
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+from rich.console import Console
+from rich.table import Table
+
+from kerasrec.backend import tf
+from kerasrec.data.parts import read_part
+from kerasrec.data.tfrecord import parse_example
+from kerasrec.errors import KerasrecError
+from kerasrec.recall.commands import Export, Recommend
+from kerasrec.recall.model import trained_model
+from kerasrec.recall.prepared import Prepared
+from kerasrec.recall.serving import ServedItemModel
+from kerasrec.recall.tasks import Task, find_parts, find_task
+from kerasrec.serving.export import export as write_version
+from kerasrec.serving.recommender import Recommender
+
+
+def export(command: Export) -> Path:
+    """Step 6: write the next version of a task's served model; returns its folder."""
+    task, _ = find_parts(command.name, command.places)
+    prepared = Prepared(task, sorted(Prepared.written(task)))
+    model = trained_model(task, prepared, command.checkpoint)
+    with tempfile.TemporaryDirectory() as folder:
+        items_file = Path(folder, "items.txt")
+        items_file.write_text("".join(f"{item}\n" for item in prepared.vocab.items.to_pylist()), encoding="utf-8")
+        served = ServedItemModel(
+            model, items_file, prepared.vocab.counts, prepared.settings.max_seq_length, command.max_k
+        )
+        version = write_version(served, task.export, served.signatures(), _warmup(prepared))
+    print(f"{version}: a SavedModel with the signatures {', '.join(served.signatures())}")
+    return version
+
+
+def _warmup(prepared: Prepared) -> dict:
+    """Requests of the shapes that real ones have."""
+    popular = prepared.vocab.items[: prepared.settings.max_seq_length].to_pylist()
+    users = {
+        "items": tf.constant([popular, popular]),
+        "exclude": tf.constant([[""], [""]]),
+        "filter_seen": tf.constant([True, False]),
+    }
+    file = prepared.task.tfrecord_path(prepared.parts[0], "test")
+    requests = {"recommend": users, "embed": {"items": users["items"]}}
+    for record in tf.data.TFRecordDataset([str(file)]).batch(2).take(1):
+        settings = prepared.settings
+        features = parse_example(record, settings.max_seq_length, settings.max_predictions_per_seq)
+        features["info"] = tf.cast(features["info"], tf.int32)
+        requests["prediction"] = features
+    return requests
+
+
+def recommend(command: Recommend) -> list[tuple[str, float]]:
+    """Print the k best next items for a history, from the newest export."""
+    task = find_task(command.name, command.places)
+    if bool(command.items) == (command.user is not None):
+        raise KerasrecError("give either --items, once for each item of a history, or --user")
+    history = list(command.items) if command.user is None else user_history(task, command.user)
+    recommender = Recommender(task.export)
+    [best] = recommender.recommend([history], command.k, command.exclude, filter_seen=not command.keep_seen)
+    titles = read_titles(command.names) if command.names else {}
+    print_recommendations(history, best, titles)
+    return best
+
+
+def user_history(task: Task, raw: str) -> list[str]:
+    """Raw item ids of a user's events, oldest first.
+
+    Raises:
+        KerasrecError: the log has no such user.
+    """
+    found = pq.read_table(task.users_path, filters=pc.field("raw") == raw)
+    if not len(found):
+        raise KerasrecError(f"user {raw!r} is not in {task.users_path}: give a raw user id of the log, or --items")
+    [user], [part] = found["user"].to_pylist(), found["part"].to_pylist()
+    histories = read_part(next(task.part_path(name) for name in task.part_names() if int(name[5:]) == part))
+    row = int(np.searchsorted(histories.users, user))
+    return histories.items[histories.offsets[row] : histories.offsets[row + 1]].to_pylist()
+
+
+def read_titles(path: Path) -> dict[str, str]:
+    """Item titles by raw id, from a CSV file with a header and these as its first two columns.
+
+    Raises:
+        KerasrecError: the file cannot be read as that.
+    """
+    try:
+        with path.open(encoding="utf-8", newline="") as file:
+            rows = csv.reader(file)
+            next(rows)
+            return {row[0]: row[1] for row in rows if row}
+    except (OSError, UnicodeDecodeError, StopIteration, IndexError) as error:
+        raise KerasrecError(
+            f"{path} is not a UTF-8 CSV file with a header and the columns id, title ({error})"
+        ) from None
+
+
+def print_recommendations(history: list[str], best: list[tuple[str, float]], titles: dict[str, str]) -> None:
+    """A table of the list, below the end of the history."""
+    shown = history[-5:]
+    print("history" + (f", the last {len(shown)} of {len(history)}: " if len(history) > 5 else ": "), end="")
+    print(", ".join(titles.get(item, item) for item in shown) or "empty")
+    sheet = Table()
+    for name in ("rank", "item", "title", "score") if titles else ("rank", "item", "score"):
+        sheet.add_column(name, justify="left" if name == "title" else "right")
+    for rank, (item, score) in enumerate(best, start=1):
+        title = [titles.get(item, "")] if titles else []
+        sheet.add_row(str(rank), item, *title, f"{score:.3f}")
+    Console().print(sheet)

@@ -1,0 +1,62 @@
+"""All of item recall on a log from a stated process, beside the best score that any model could reach on it."""
+
+import numpy as np
+import pyarrow.parquet as pq
+
+from kerasrec.data.parts import read_part
+from kerasrec.data.settings import BatchSettings, ExampleSettings
+from kerasrec.data.synthetic import SyntheticLog
+from kerasrec.recall.commands import Examples, Export, Quickstart, Recommend, Split, Train, Vocab
+from kerasrec.recall.evaluate import figures, print_table
+from kerasrec.recall.prepared import Prepared
+from kerasrec.recall.tasks import Places, Task, find_parts
+from kerasrec.training.ranking import Protocol
+from kerasrec.training.settings import LoopSettings, OptimizerSettings
+
+DATE, DATASET, ALL = "20210419", "quickstart", "quickstart-refine-0-all"
+
+
+def quickstart(command: Quickstart) -> None:
+    """Make a log, split it, train, evaluate, export, and recommend for one of its users."""
+    places = Places(*(command.folder / name for name in ("data", "output", "export")))
+    log = SyntheticLog(seed=command.seed)
+    logs = log.write(command.folder / "raw")
+    print(f"{logs}: {log.users:,} users, {log.items:,} items, from a process whose best ranking is known")
+    Split(data_path=str(logs), save_path=str(places.data_path), date=DATE, dataset_name=DATASET, parts=2).run()
+    Vocab(ALL, places).run()
+    Examples(ALL, places=places, examples=ExampleSettings(masking="dynamic")).run()
+    Train(
+        ALL,
+        places=places,
+        epochs=command.epochs,
+        valid_users=500,
+        seed=command.seed,
+        optimizer=OptimizerSettings(learning_rate=2e-3),
+        batches=BatchSettings(batch_size=64),
+        loop=LoopSettings(evaluate_every=10),
+    ).run()
+    task, parts = find_parts(ALL, places)
+    protocol = Protocol("test")
+    table = figures(Prepared(task, parts), protocol)
+    print_table(table | {"best possible": ceiling(log, task)}, protocol)
+    Export(ALL, places=places).run()
+    Recommend(ALL, user=first_user(task), places=places, names=command.folder / "raw" / "items.csv").run()
+
+
+def ceiling(log: SyntheticLog, task: Task) -> dict[str, float]:
+    """What the best ranking can expect of the users' last items, given all before them."""
+    expected, users = {}, 0
+    for part in task.part_names():
+        histories = read_part(task.part_path(part))
+        numbers = log.item_numbers(histories.items.to_pylist())
+        lasts = histories.offsets[1:] - 1
+        offsets = histories.offsets - np.arange(len(histories.offsets))
+        best = log.ceiling(offsets, np.delete(numbers, lasts), numbers[lasts])["expected"]
+        users += len(lasts)
+        expected = {name: expected.get(name, 0.0) + value * len(lasts) for name, value in best.items()}
+    return {name: value / users for name, value in expected.items()}
+
+
+def first_user(task: Task) -> str:
+    """Raw id of the first user of the first part."""
+    return pq.read_table(task.users_path, columns=["raw"])["raw"][0].as_py()

@@ -1,0 +1,75 @@
+import contextlib
+import io
+
+import pytest
+
+from kerasrec.cli import main
+from kerasrec.data.synthetic import SyntheticLog
+
+
+class Desk:
+    """A folder in which commands are typed."""
+
+    SMALL = ("--hidden-size", 16, "--num-layers", 1, "--learning-rate", 3e-3, "--warmup-steps", 10)
+    LENGTHS = ("--max-seq-length", 20, "--max-predictions-per-seq", 4)
+
+    def __init__(self, folder):
+        self.folder = folder
+        self.places = [f"--data-path={folder / 'data'}", f"--output-path={folder / 'output'}"]
+        self.places.append(f"--export-path={folder / 'export'}")
+
+    def run(self, *words):
+        """Exit code, standard output and standard error of a command line."""
+        out, err = io.StringIO(), io.StringIO()
+        places = [] if words[0] == "split" else self.places
+        with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+            code = main(["recall", *map(str, words), *places])
+        return code, out.getvalue(), err.getvalue()
+
+    def ok(self, *words):
+        """Standard output of a command line that has to end well."""
+        code, out, err = self.run(*words)
+        assert code == 0, err
+        return out
+
+    def error(self, *words):
+        """The one line of a command line that has to end with exit code 2."""
+        code, _, err = self.run(*words)
+        assert code == 2, f"exit code {code}: {err}"
+        [line] = err.strip().splitlines()
+        return line
+
+    def write_log(self, name="raw", **settings):
+        """A log folder of a few users."""
+        sizes = {"users": 150, "items": 110, "mean_length": 14, "max_length": 25, "files": 3, **settings}
+        return SyntheticLog(**sizes).write(self.folder / name)
+
+    def prepare(self, log, *examples):
+        """Steps 1 to 3, in 3 parts."""
+        self.ok("split", "--data_path", log, "--save_path", self.folder / "data", "--parts", 3)
+        self.ok("vocab", "all")
+        self.ok("examples", "all", "--jobs", 1, *self.LENGTHS, *examples)
+
+    def train(self, name, *options):
+        """Output of a training of a small model."""
+        return self.ok("train", name, *self.SMALL, *options)
+
+    @property
+    def task(self):
+        return self.folder / "data" / "20210419-task-refine-0"
+
+    @property
+    def output(self):
+        return self.folder / "output" / "20210419-task-refine-0"
+
+
+@pytest.fixture
+def desk(tmp_path):
+    return Desk(tmp_path)
+
+
+@pytest.fixture
+def prepared_desk(desk):
+    """A desk with a split log of 150 users in 3 parts, its vocabulary and dynamic examples."""
+    desk.prepare(desk.write_log(), "--masking", "dynamic")
+    return desk

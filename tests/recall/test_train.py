@@ -1,0 +1,202 @@
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+
+from kerasrec.backend import set_precision, tf
+from kerasrec.data.files import exclusive
+from kerasrec.training.callbacks import read_metrics
+
+
+def variables(output, which="checkpoints"):
+    reader = tf.train.load_checkpoint(tf.train.latest_checkpoint(str(output / which)))
+    return {name: reader.get_tensor(name) for name in reader.get_variable_to_shape_map() if "save_counter" not in name}
+
+
+def test_all_parts_together(prepared_desk):
+    desk = prepared_desk
+    out = desk.train("all", "--epochs", 3)
+    assert "part-000 to part-002, epoch 3" in out and "test split, full ranking" in out
+    for name in ("config.json", "metrics.jsonl", "summary.json", "plots/training.png", "checkpoints/checkpoint"):
+        assert (desk.output / name).is_file(), name
+    config = json.loads((desk.output / "config.json").read_text(encoding="utf-8"))
+    assert config["model"]["hidden_size"] == 16 and config["examples"]["masking"] == "dynamic"
+    lines = read_metrics(desk.output / "metrics.jsonl")
+    assert [line["kind"] for line in lines if line["kind"] != "train"] == ["valid", "valid", "valid", "test"]
+    assert lines[-1]["users"] == 150
+    assert "step" in desk.train("all", "--epochs", 3)
+    assert read_metrics(desk.output / "metrics.jsonl")[-1]["step"] == lines[-1]["step"]  # nothing was trained twice
+
+
+def test_part_after_part(prepared_desk):
+    desk = prepared_desk
+    first = desk.train("part-000", "--epochs", 2)
+    assert "part-000, epoch 2" in first
+    out = desk.train("all", "--epochs", 2, "--sequential")
+    assert "part-000, epoch" not in out and "part-001, epoch 1" in out and "part-002, epoch 2" in out
+
+
+def test_train_multi_counts_global_steps(prepared_desk):
+    desk = prepared_desk
+    desk.train("part-000", "--train_multi", 1, "--steps-per-multi", 5, "--valid-users", 0)
+    out = desk.train("part-001", "--train_multi", 2, "--steps-per-multi", 5, "--valid-users", 0)
+    assert "step 5 to" in out
+    assert read_metrics(desk.output / "metrics.jsonl")[-1]["step"] == 10
+
+
+def test_eval_mode_1_looks_before_it_trains(prepared_desk):
+    desk = prepared_desk
+    assert "no checkpoint to evaluate yet" in desk.train("part-000", "--eval_mode", 1)
+    out = desk.train("part-001", "--eval_mode", 1)
+    assert out.index("before training") < out.index("part-001, epoch 1")
+
+
+def test_new_data_in_a_part_is_trained(prepared_desk):
+    desk = prepared_desk
+    desk.train("all")
+    before = read_metrics(desk.output / "metrics.jsonl")[-1]["step"]
+    desk.ok("examples", "part-001", "--masking", "dynamic", "--jobs", 1, *desk.LENGTHS, "--seed", 12345)
+    desk.train("all")
+    assert read_metrics(desk.output / "metrics.jsonl")[-1]["step"] == before
+    log = desk.write_log("more", users=160)
+    desk.prepare(log, "--masking", "dynamic")
+    desk.train("all")
+    assert read_metrics(desk.output / "metrics.jsonl")[-1]["step"] > before
+
+
+def test_three_losses_and_static_examples(desk):
+    desk.prepare(desk.write_log(), "--dupe-factor", 2)
+    desk.train("part-000")
+    line = desk.error("train", "part-000", *desk.SMALL, "--similarity-weight", 0.1)
+    assert "--masking dynamic" in line
+    desk.ok("examples", "all", "--masking", "dynamic", "--jobs", 1, *desk.LENGTHS)
+    three = ("--seq2seq-weight", 0.5, "--similarity-weight", 0.1)
+    assert "was trained with" in desk.error("train", "all", *desk.SMALL, *three)
+    desk.places[1] = f"--output-path={desk.folder / 'three'}"
+    desk.train("all", *three, "--log-steps", 1)
+    line = read_metrics(desk.folder / "three" / desk.output.name / "metrics.jsonl")[0]
+    assert {"masked_item_loss", "seq2seq_loss", "similarity_loss"} <= set(line)
+
+
+@pytest.mark.parametrize("precision", ["mixed_bfloat16", "mixed_float16"])
+def test_mixed_precision(prepared_desk, precision):
+    try:
+        prepared_desk.train("all", "--precision", precision)
+        assert "SavedModel" in prepared_desk.ok("export", "all", "--checkpoint", "latest")
+    finally:
+        set_precision("float32")
+
+
+def test_a_vocabulary_and_a_model_grow(prepared_desk):
+    desk = prepared_desk
+    desk.train("all")
+    before = variables(desk.output)
+    desk.prepare(desk.write_log("grown", items=120), "--masking", "dynamic")
+    out = desk.train("all")
+    assert "115 of 125 tokens known" in out
+    after = variables(desk.output)
+    table = next(name for name in after if after[name].shape == (125, 16) and ".OPTIMIZER_SLOT" not in name)
+    assert before[table].shape == (115, 16)
+
+
+def test_tomorrow_starts_from_today(prepared_desk):
+    desk = prepared_desk
+    desk.train("all", "--epochs", 2)
+    desk.ok("split", "--data_path", desk.write_log("tomorrow", items=120, seed=1), "--save_path", desk.folder / "data",
+            "--parts", 2, "--date", "20210420")  # fmt: skip
+    desk.ok("vocab", "20210420-task-refine-0-all", "--init-from", desk.task / "vocab.parquet")
+    desk.ok("examples", "20210420-task-refine-0-all", "--masking", "dynamic", "--jobs", 1, *desk.LENGTHS)
+    out = desk.train("20210420-task-refine-0-all", "--init-from", desk.output)
+    assert "115 of 125 tokens known" in out
+    tomorrow = read_metrics(desk.output.parent / "20210420-task-refine-0" / "metrics.jsonl")
+    today = read_metrics(desk.output / "metrics.jsonl")
+    assert tomorrow[0]["step"] < today[-1]["step"]  # it counts its own steps
+
+
+def test_a_vocabulary_that_does_not_belong(prepared_desk):
+    desk = prepared_desk
+    desk.train("all")
+    (desk.task / "vocab.parquet").unlink()
+    desk.prepare(desk.write_log("other", zipf=0.2, seed=5), "--masking", "dynamic")
+    line = desk.error("train", "all", *desk.SMALL)
+    assert "does not belong to the checkpoint" in line
+    assert "does not belong" in desk.error("evaluate", "all")
+
+
+def test_two_runs_in_one_folder(prepared_desk):
+    desk = prepared_desk
+    with exclusive(desk.output):
+        assert "another run is writing" in desk.error("train", "all", *desk.SMALL)
+
+
+def test_a_card_that_is_not_there(prepared_desk):
+    assert "GPU 7 was asked for" in prepared_desk.error("train", "all", "--gpu", 7)
+
+
+def test_a_truncated_record_file(prepared_desk):
+    desk = prepared_desk
+    file = desk.task / "tfrecord" / "part-001.train.tfrecord"
+    content = file.read_bytes()
+    file.write_bytes(content[:-7])
+    line = desk.error("train", "all", *desk.SMALL)
+    assert "part-001.train.tfrecord" in line and "write this part's examples again" in line
+    damaged = bytearray(content)
+    damaged[len(content) // 2] ^= 0xFF  # of the right length, and wrong inside
+    file.write_bytes(damaged)
+    line = desk.error("train", "all", *desk.SMALL)
+    assert "part-001.train.tfrecord is truncated or damaged after record" in line
+
+
+def test_steps_that_are_missing(desk):
+    assert "no task fits" in desk.error("train", "all")
+    desk.ok("split", "--data_path", desk.write_log(), "--save_path", desk.folder / "data")
+    assert "there is no vocabulary" in desk.error("train", "all")
+    desk.ok("vocab", "all")
+    assert "there are no examples of part-000" in desk.error("train", "all")
+    assert "missing from" in desk.error("train", "part-009")
+
+
+KILLED = """
+import sys
+from kerasrec.cli import main
+sys.exit(main(sys.argv[1:]))
+"""
+
+
+def test_killed_at_any_moment_it_ends_bit_equal(prepared_desk):
+    """kill -9, again and again, against a run that nobody disturbed; dropout 0."""
+    desk = prepared_desk
+    options = ["recall", "train", "all", *desk.SMALL, "--epochs", 4, "--dropout", 0, "--batch-size", 8]
+    options += ["--checkpoint-steps", 4, "--log-steps", 1, "--valid-users", 50]
+
+    def command(output):
+        words = [*options, desk.places[0], f"--output-path={output}", desk.places[2]]
+        return [sys.executable, "-c", KILLED, *map(str, words)]
+
+    undisturbed, killed = (desk.folder / name / desk.output.name for name in ("undisturbed", "killed"))
+    subprocess.run(command(undisturbed.parent), check=True, capture_output=True)
+    deaths = 0
+    for lines in (9, 40):
+        process = subprocess.Popen(command(killed.parent), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        metrics = killed / "metrics.jsonl"
+        while process.poll() is None and not (metrics.exists() and metrics.read_bytes().count(b"\n") >= lines):
+            time.sleep(0.01)
+        if process.poll() is None:
+            os.kill(process.pid, signal.SIGKILL)
+            deaths += 1
+        process.wait()
+    assert deaths == 2
+    subprocess.run(command(killed.parent), check=True, capture_output=True)
+    one, other = variables(undisturbed), variables(killed)
+    assert one.keys() == other.keys()
+    for name in one:
+        np.testing.assert_array_equal(one[name], other[name], err_msg=name)
+    steps = [
+        [(line["kind"], line["step"]) for line in read_metrics(run / "metrics.jsonl")] for run in (undisturbed, killed)
+    ]
+    assert steps[0] == steps[1]

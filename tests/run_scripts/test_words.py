@@ -1,0 +1,184 @@
+"""What each script of daily use hands on to the command behind it."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+RUN_SCRIPTS = Path(__file__).parents[2] / "run_scripts"
+SCRIPTS = sorted(path.name for path in RUN_SCRIPTS.glob("run_*.sh"))
+
+
+def stand_in(path, mark):
+    """A program that prints `mark`, its working directory and its words."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(
+        f"#!{sys.executable} -IS\nimport json, os, sys\nprint(json.dumps([{mark!r}, os.getcwd(), sys.argv[1:]]))\n"
+    )
+    path.chmod(0o755)
+
+
+@pytest.fixture
+def project(tmp_path):
+    """A project's folder with its scripts and no .venv; `kerasrec` on the PATH is a stand-in."""
+    shutil.copytree(RUN_SCRIPTS, tmp_path / "a project" / "run_scripts")
+    stand_in(tmp_path / "bin" / "kerasrec", "PATH")
+    return tmp_path / "a project"
+
+
+def run(project, *words, cwd=None, path=True):
+    programs = [str(project.parent / "bin"), "/usr/bin", "/bin"]
+    return subprocess.run(
+        words,
+        cwd=cwd or project / "run_scripts",
+        env={"PATH": os.pathsep.join(programs[not path :])},
+        capture_output=True,
+        text=True,
+    )
+
+
+def handed_on(done):
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)[2]
+
+
+@pytest.mark.parametrize(
+    ("line", "expected"),
+    [
+        ("run_gen_all_vocab.sh task-refine-0-all", "vocab task-refine-0-all"),
+        ("run_gen_all_vocab.sh all --min_count 5", "vocab all --min_count 5"),
+        (
+            "run_genpart_dataset.sh task-refine-0-part-000 20210419-task-refine-0-all",
+            "examples task-refine-0-part-000 --task 20210419-task-refine-0-all",
+        ),
+        ("run_genpart_dataset.sh part-000", "examples part-000"),
+        ("run_genpart_dataset.sh part-000 --seed 7", "examples part-000 --seed 7"),
+        ("run_genpart_dataset.sh part-000 --task=all", "examples part-000 --task=all"),
+        (
+            "run_genpart_dataset_batch.sh 20210419-task-refine-0-part-00 task-refine-0-all 1 2",
+            "examples 20210419-task-refine-0-part-00 --task task-refine-0-all --first 1 --last 2",
+        ),
+        (
+            "run_genpart_dataset_batch.sh task-refine-0-part- task-refine-0-all 0 200",
+            "examples task-refine-0-part- --task task-refine-0-all --first 0 --last 200",
+        ),
+        (
+            "run_genpart_dataset_batch.sh part- 08 12 --jobs 2 --seed 7",
+            "examples part- --first 08 --last 12 --jobs 2 --seed 7",
+        ),
+        (
+            "run_train_eval.sh task-refine-0-part-000 task-refine-0-all 1 0",
+            "train task-refine-0-part-000 --task task-refine-0-all --train_multi 1 --eval_mode 0",
+        ),
+        ("run_train_eval.sh part-000", "train part-000"),
+        ("run_train_eval.sh part-000 --epochs 2", "train part-000 --epochs 2"),
+        ("run_train_eval.sh part-000 all", "train part-000 --task all"),
+        ("run_train_eval.sh part-000 3", "train part-000 --train_multi 3"),
+        ("run_train_eval.sh part-000 3 1", "train part-000 --train_multi 3 --eval_mode 1"),
+        (
+            "run_train_eval.sh part-000 all 1 0 --steps-per-multi 200",
+            "train part-000 --task all --train_multi 1 --eval_mode 0 --steps-per-multi 200",
+        ),
+        ("run_train_eval.sh part-000 --help", "train part-000 --help"),
+        ("run_train_eval_batch.sh task-refine-0-all 200", "train task-refine-0-all --train_multi 200"),
+        ("run_train_eval_batch.sh all", "train all"),
+        ("run_train_eval_batch.sh all 200 --sequential", "train all --train_multi 200 --sequential"),
+        ("run_export.sh task-refine-0-all", "export task-refine-0-all"),
+        ("run_export.sh all --max_k 20", "export all --max_k 20"),
+    ],
+)
+def test_words_become_a_command(project, line, expected):
+    script, *words = line.split()
+    assert handed_on(run(project, f"./{script}", *words)) == ["recall", *expected.split()]
+
+
+@pytest.mark.parametrize("script", SCRIPTS)
+def test_words_with_blanks_stars_and_nothing_in_them_arrive_whole(project, script):
+    words = {"run_genpart_dataset_batch.sh": ["part-", "0", "1"]}.get(script, ["all"])
+    options = ["--data_path", "my data/*", "--note", "", "--more", "'\"$HOME"]
+    assert handed_on(run(project, f"./{script}", *words, *options))[-len(options) :] == options
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        *(script for script in SCRIPTS),
+        *(f"{script} --epochs 2" for script in SCRIPTS),
+        "run_gen_all_vocab.sh part-000",
+        "run_gen_all_vocab.sh all 3",
+        "run_genpart_dataset.sh part-000 part-001",
+        "run_genpart_dataset.sh part-000 all 3",
+        "run_genpart_dataset_batch.sh part- all 1",
+        "run_genpart_dataset_batch.sh part- 1",
+        "run_genpart_dataset_batch.sh part- all one 2",
+        "run_genpart_dataset_batch.sh part- all 1 two",
+        "run_genpart_dataset_batch.sh part- all 1 -2",
+        "run_genpart_dataset_batch.sh part- all 1 2 3",
+        "run_train_eval.sh part-000 all many",
+        "run_train_eval.sh part-000 all 1 2",
+        "run_train_eval.sh part-000 all 1 0 more",
+        "run_train_eval.sh part-000 1 all",
+        "run_train_eval_batch.sh part-000",
+        "run_train_eval_batch.sh all 1 0",
+        "run_train_eval_batch.sh all 1.5",
+        "run_export.sh part-000",
+    ],
+)
+def test_a_wrong_call_prints_the_usage(project, line):
+    script, *words = line.split()
+    done = run(project, f"./{script}", *words)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith(f"usage: {script} ")
+
+
+@pytest.mark.parametrize("flag", ["-h", "--help"])
+@pytest.mark.parametrize("script", SCRIPTS)
+def test_the_usage_can_be_asked_for(project, script, flag):
+    done = run(project, f"./{script}", flag, path=False)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.startswith(f"usage: {script} ")
+
+
+@pytest.mark.parametrize("script", SCRIPTS)
+def test_the_projects_own_installation_comes_first_and_runs_where_the_user_stands(project, script):
+    words = {"run_genpart_dataset_batch.sh": ["part-", "0", "1"]}.get(script, ["all"])
+    elsewhere = project.parent / "else where"
+    elsewhere.mkdir()
+    from_path = run(project, project / "run_scripts" / script, *words, cwd=elsewhere)
+    assert json.loads(from_path.stdout)[:2] == ["PATH", str(elsewhere)]
+    stand_in(project / ".venv" / "bin" / "kerasrec", "venv")
+    own = run(project, project / "run_scripts" / script, *words, cwd=elsewhere)
+    assert json.loads(own.stdout)[:2] == ["venv", str(elsewhere)]
+
+
+def test_without_an_installation_one_line_says_what_to_run(project):
+    done = run(project, "./run_train_eval.sh", "part-000", path=False)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert len(done.stderr.splitlines()) == 1 and "quickstart.sh" in done.stderr
+
+
+def test_every_script_is_executable_and_ends_at_the_first_error():
+    for script in [*SCRIPTS, "quickstart.sh", "test.sh"]:
+        assert os.access(RUN_SCRIPTS / script, os.X_OK), script
+        assert "\nset -euo pipefail\n" in (RUN_SCRIPTS / script).read_text()
+
+
+# --- indexes.py, run by a Python that has no kerasrec (-I: no PYTHONPATH, -S: no site-packages) ---
+
+
+def test_indexes_py_runs_with_the_projects_own_python(project):
+    stand_in(project / ".venv" / "bin" / "python", "venv")
+    words = ["--data_path", "LOGS/2021 0419", "--save_path", "./data/"]
+    done = run(project, sys.executable, "-IS", "indexes.py", *words)
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout) == ["venv", str(project / "run_scripts"), ["indexes.py", *words]]
+
+
+def test_indexes_py_without_an_installation_says_in_one_line_what_to_run(project):
+    done = run(project, sys.executable, "-IS", "indexes.py", "--data_path", "x", "--save_path", "y")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert len(done.stderr.splitlines()) == 1 and "quickstart.sh" in done.stderr

@@ -1,0 +1,85 @@
+import os
+import subprocess
+import sys
+from types import SimpleNamespace
+
+import pytest
+
+from kerasrec import backend
+from kerasrec.backend import limit_gpu_memory, require_gpu, tf
+from kerasrec.errors import KerasrecError
+
+
+@pytest.fixture
+def two_cards(monkeypatch):
+    """What TensorFlow is told, on a machine that seems to have two cards."""
+    told = {}
+    cards = [SimpleNamespace(name=f"card {number}") for number in range(2)]
+    monkeypatch.setattr(tf.config, "list_physical_devices", lambda kind: cards if kind == "GPU" else [])
+    monkeypatch.setattr(tf.config, "set_visible_devices", lambda card, kind: told.update(visible=(card.name, kind)))
+    monkeypatch.setattr(
+        tf.config,
+        "set_logical_device_configuration",
+        lambda card, limits: told.update(limit=(card.name, limits[0].memory_limit)),
+    )
+    return told
+
+
+def test_memory_limit_of_one_card(two_cards):
+    limit_gpu_memory(4 * 1024, 1)
+    assert two_cards == {"visible": ("card 1", "GPU"), "limit": ("card 1", 4096)}
+
+
+@pytest.mark.parametrize("gpu", [2, -1])
+def test_a_card_that_is_not_there(two_cards, gpu):
+    with pytest.raises(KerasrecError, match=f"GPU {gpu} was asked for and this machine shows GPU 0 to 1"):
+        limit_gpu_memory(1024, gpu)
+    assert two_cards == {}
+
+
+def test_a_machine_without_cards(monkeypatch):
+    monkeypatch.setattr(tf.config, "list_physical_devices", lambda kind: [])
+    with pytest.warns(UserWarning, match="no GPU"):
+        limit_gpu_memory(1024)
+    with pytest.raises(KerasrecError, match="GPU 0 was asked for and this machine shows no GPU"):
+        require_gpu(0)
+
+
+def test_a_limit_set_too_late(two_cards, monkeypatch):
+    def initialised(card, limits):
+        raise RuntimeError("Virtual devices cannot be modified after being initialized")
+
+    monkeypatch.setattr(tf.config, "set_logical_device_configuration", initialised)
+    with pytest.raises(KerasrecError, match="before TensorFlow first uses it"):
+        limit_gpu_memory(1024)
+
+
+def test_without_bert4keras(monkeypatch):
+    monkeypatch.setitem(sys.modules, "bert4keras", None)
+    with pytest.raises(KerasrecError, match="pip install --no-deps bert4keras==0.11.5"):
+        backend.bert4keras  # noqa: B018
+
+
+def test_another_bert4keras(monkeypatch):
+    monkeypatch.setattr(backend.bert4keras, "__version__", "0.8.1")
+    with pytest.raises(KerasrecError, match="0.8.1 is installed"):
+        backend.bert4keras  # noqa: B018
+
+
+def in_new_process(code, **environment):
+    return subprocess.run(
+        [sys.executable, "-c", code], env={**os.environ, **environment}, capture_output=True, text=True
+    )
+
+
+def test_keras_3_in_the_process():
+    ran = in_new_process("import kerasrec.backend", TF_USE_LEGACY_KERAS="0")
+    assert ran.returncode != 0
+    assert "tf.keras is Keras 3" in ran.stderr.splitlines()[-1]
+
+
+def test_importing_kerasrec_loads_no_tensorflow_and_the_backend_is_quiet():
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(("TF_", "KERAS"))}
+    code = "import sys, kerasrec, kerasrec.cli; assert 'tensorflow' not in sys.modules; import kerasrec.nn.transformer"
+    ran = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True)
+    assert (ran.returncode, ran.stdout, ran.stderr) == (0, "", "")

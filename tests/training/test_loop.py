@@ -1,0 +1,199 @@
+import json
+
+import numpy as np
+import pytest
+
+from kerasrec.backend import keras, tf
+from kerasrec.errors import KerasrecError
+from kerasrec.training.callbacks import read_metrics
+from kerasrec.training.loop import Leg, TrainingRun, carry_over
+from kerasrec.training.optimizers import adamw
+from kerasrec.training.settings import LoopSettings, OptimizerSettings
+
+A, B, CHANGED_B = ("part-000", "aa"), ("part-001", "bb"), ("part-001", "cc")
+
+
+class Killed(Exception):
+    pass
+
+
+class Embedded(keras.Model):
+    """Learns a table of numbers."""
+
+    def __init__(self, rows=6):
+        super().__init__()
+        self.table = self.add_weight("table", [rows, 3], initializer=keras.initializers.RandomNormal(seed=1))
+        self.bias = self.add_weight("bias", [rows], initializer="zeros")
+
+    def train_step(self, batch):
+        with tf.GradientTape() as tape:
+            loss = tf.reduce_mean(tf.square(tf.gather(self.table, batch) - tf.cast(batch, tf.float32)[:, None]))
+            loss += tf.reduce_mean(tf.square(tf.gather(self.bias, batch) - 1.0))
+        self.optimizer.minimize(loss, self.trainable_variables, tape=tape)
+        return {"loss": loss}
+
+
+def new_run(folder, rows=6, **settings):
+    model = Embedded(rows)
+    model.compile(optimizer=adamw(OptimizerSettings(learning_rate=0.05, warmup_steps=2), 100))
+    return TrainingRun(model, folder, LoopSettings(**{"checkpoint_steps": 3, "log_steps": 2, **settings}), batch_size=4)
+
+
+def batches(leg, first_step, die_at=None, seen=None):
+    """Batches that follow from the leg and the step; optionally dies before one of them."""
+    offset = sum(map(ord, leg.key))
+
+    def generate():
+        for step in range(first_step, leg.steps):
+            if step == die_at:
+                raise Killed
+            if seen is not None:
+                seen.append((str(leg), step))
+            yield (np.arange(4) * (step + 1) + offset) % 5
+
+    return tf.data.Dataset.from_generator(generate, output_signature=tf.TensorSpec([4], tf.int32))
+
+
+def legs(epochs=2, steps=8, parts=(A, B)):
+    return [Leg((part,), epoch, steps) for part in parts for epoch in range(epochs)]
+
+
+def state(run):
+    return [variable.numpy() for variable in [*run.model.variables, *run.model.optimizer.variables]]
+
+
+def assert_same_state(one, other):
+    for mine, theirs in zip(state(one), state(other), strict=True):
+        np.testing.assert_array_equal(mine, theirs)
+
+
+@pytest.mark.parametrize("die_at", [0, 2, 3, 5, 7])
+def test_a_killed_run_ends_where_the_uninterrupted_one_does(tmp_path, die_at):
+    whole = new_run(tmp_path / "whole")
+    whole.fit(legs(), batches)
+
+    killed = new_run(tmp_path / "killed")
+    dying = lambda leg, first: batches(leg, first, die_at if leg == legs()[1] else None)  # noqa: E731
+    with pytest.raises(Exception, match="Killed"):
+        killed.fit(legs(), dying)
+    again = new_run(tmp_path / "killed")
+    assert again.restore()
+    assert again.step == 8 + die_at // 3 * 3
+    again.fit(legs(), batches)
+    assert_same_state(whole, again)
+    kept = [(line["kind"], line["step"]) for line in read_metrics(tmp_path / "killed" / "metrics.jsonl")]
+    assert kept == [(line["kind"], line["step"]) for line in read_metrics(tmp_path / "whole" / "metrics.jsonl")]
+
+
+def test_nothing_is_trained_twice_and_new_data_is(tmp_path):
+    run = new_run(tmp_path)
+    run.fit(legs(), batches)
+    again = new_run(tmp_path)
+    again.restore()
+    seen = []
+    again.fit(legs(), lambda leg, first: batches(leg, first, seen=seen))
+    assert seen == [] and again.step == 32
+    again.fit(legs(parts=(A, CHANGED_B)), lambda leg, first: batches(leg, first, seen=seen))
+    assert again.step == 48
+    assert {leg for leg, _ in seen} == {"part-001, epoch 1", "part-001, epoch 2"}
+
+
+def test_until_step_stops_within_a_leg_and_goes_on(tmp_path):
+    run = new_run(tmp_path)
+    run.fit(legs(), batches, until_step=11)
+    assert run.step == 11
+    again = new_run(tmp_path)
+    again.restore()
+    seen = []
+    again.fit(legs(), lambda leg, first: batches(leg, first, seen=seen), until_step=17)
+    assert again.step == 17
+    assert seen[0] == ("part-000, epoch 2", 3)
+    whole = new_run(tmp_path / "whole")
+    whole.fit(legs(), batches, until_step=17)
+    assert_same_state(whole, again)
+
+
+def figures(values):
+    values = iter(values)
+    return lambda: {"recall@10": 0.0, "NDCG@10": next(values), "MRR": 0.0}
+
+
+def test_best_checkpoint_and_patience(tmp_path):
+    run = new_run(tmp_path, patience=2)
+    run.fit(legs(epochs=6, parts=(A,)), batches, figures([0.1, 0.3, 0.2, 0.25, 0.9, 0.9]))
+    assert run.step == 4 * 8  # two evaluations without a gain after the second
+    best = new_run(tmp_path)
+    assert best.restore("best") and best.step == 2 * 8
+    latest = new_run(tmp_path, patience=2)
+    latest.restore()
+    latest.fit(legs(epochs=6, parts=(A,)), batches, figures([]))
+    assert latest.step == 4 * 8  # an early end is remembered
+
+
+def test_evaluate_every(tmp_path):
+    run = new_run(tmp_path, evaluate_every=3)
+    run.fit(legs(epochs=7, parts=(A,)), batches, figures([0.1, 0.2]))
+    lines = read_metrics(tmp_path / "metrics.jsonl")
+    assert [line["step"] for line in lines if line["kind"] == "valid"] == [24, 48]
+
+
+def test_metrics_lines(tmp_path):
+    new_run(tmp_path).fit(legs(epochs=1, parts=(A,)), batches)
+    lines = read_metrics(tmp_path / "metrics.jsonl")
+    assert [line["step"] for line in lines] == [2, 4, 6, 8]
+    assert all(line["kind"] == "train" and line["sequences_per_second"] > 0 and line["loss"] >= 0 for line in lines)
+    assert list((tmp_path / "tensorboard").iterdir())
+
+
+def test_a_line_that_a_killed_run_left_unfinished(tmp_path):
+    (tmp_path / "metrics.jsonl").write_text('{"step": 1}\n{"step": 2}\n{"ste', encoding="utf-8")
+    assert read_metrics(tmp_path / "metrics.jsonl") == [{"step": 1}, {"step": 2}]
+
+
+def test_a_checkpoint_of_another_model(tmp_path):
+    run = new_run(tmp_path, rows=6)
+    run.save()
+    with pytest.raises(KerasrecError, match="does not fit this model"):
+        new_run(tmp_path, rows=7).restore()
+
+
+def test_a_damaged_checkpoint(tmp_path):
+    run = new_run(tmp_path)
+    run.save()
+    data = next((tmp_path / "checkpoints").glob("*.data*"))
+    data.write_bytes(data.read_bytes()[:20])
+    with pytest.raises(KerasrecError, match="damaged"):
+        new_run(tmp_path).restore()
+
+
+def test_no_checkpoint_yet(tmp_path):
+    assert not new_run(tmp_path).restore()
+    assert not new_run(tmp_path).restore("best")
+
+
+def test_carry_over_grows_tables_and_slots(tmp_path):
+    small, large = new_run(tmp_path / "small", rows=6), new_run(tmp_path / "large", rows=9)
+    small.fit(legs(epochs=1), batches)
+    fresh = large.model.table.numpy()
+    carry_over(small.model, large.model)
+    for before, after in zip(state(small), state(large), strict=True):
+        np.testing.assert_array_equal(before, after[: len(before)] if before.shape else after)
+    np.testing.assert_array_equal(large.model.table.numpy()[6:], fresh[6:])
+    slots = [variable.numpy() for variable in large.model.optimizer.variables if variable.shape == (9, 3)]
+    assert len(slots) == 2
+    for slot in slots:
+        assert np.abs(slot[:5]).max() > 0
+        np.testing.assert_array_equal(slot[6:], 0)
+    large.fit(legs(epochs=1, steps=3), batches)
+
+
+def test_progress_survives_text():
+    from kerasrec.training.loop import Progress
+
+    progress = Progress()
+    progress.finished.add((*A, 0))
+    progress.within["x"] = 3
+    other = Progress()
+    other.deserialize(progress.serialize())
+    assert vars(other)["finished"] == {(*A, 0)} and other.within == {"x": 3} and other.best == -np.inf
+    assert json.loads(progress.serialize())
