@@ -49,8 +49,8 @@ with _without_start_up_messages():
 
 if not _layer_module.startswith("tf_keras"):
     raise KerasrecError(
-        "tf.keras is Keras 3 in this process and kerasrec needs Keras 2: import kerasrec before tf.keras is first used, "
-        "or set TF_USE_LEGACY_KERAS=1 before Python starts"
+        "tf.keras is Keras 3 in this process and kerasrec needs Keras 2: import kerasrec before tf.keras is first "
+        "used, or set TF_USE_LEGACY_KERAS=1 before Python starts"
     )
 
 keras = tf.keras
@@ -109,7 +109,7 @@ def limit_gpu_memory(megabytes: int, gpu: int = 0) -> None:
         )
     except RuntimeError as error:
         raise KerasrecError(
-            f"the memory limit of GPU {gpu} has to be set before TensorFlow first uses it: call limit_gpu_memory earlier"
+            f"the memory limit of GPU {gpu} has to be set before TensorFlow first uses it: call limit_gpu_memory first"
         ) from error
 
 
@@ -123,8 +123,8 @@ def require_gpu(gpu: int) -> "tf.config.PhysicalDevice":
     if not 0 <= gpu < len(cards):
         there = f"GPU 0 to {len(cards) - 1}" if cards else "no GPU"
         raise KerasrecError(
-            f"GPU {gpu} was asked for and this machine shows {there}: name another card, or leave the option out to run "
-            "on the CPU (CUDA_VISIBLE_DEVICES hides cards)"
+            f"GPU {gpu} was asked for and this machine shows {there}: name another card, or leave the option out to "
+            "run on the CPU (CUDA_VISIBLE_DEVICES hides cards)"
         )
     return cards[gpu]
 

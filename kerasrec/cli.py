@@ -11,7 +11,6 @@ import tyro
 from kerasrec.errors import KerasrecError
 from kerasrec.recall import commands as recall
 
-
 SYSTEMS = {
     "recall": (
         Annotated[recall.Split, tyro.conf.subcommand("split")]

@@ -49,7 +49,8 @@ def replacing(path: str | os.PathLike) -> Iterator[Path]:
 def disk_full(path: str | os.PathLike) -> KerasrecError:
     """The error for a disk that filled up while `path` was written."""
     return KerasrecError(
-        f"no space left on the disk while writing {path}; nothing half written was kept: free some space and run the same command again"
+        f"no space left on the disk while writing {path}; nothing half written was kept: free some space and run "
+        "the same command again"
     )
 
 

@@ -79,7 +79,7 @@ class SyntheticLog:
         ((3, 100), True)
     """
 
-    users: int = 2500
+    users: int = 3000
     """Number of users."""
     items: int = 400
     """Number of items, I."""

@@ -58,7 +58,7 @@ class LayerNormalization(layers.LayerNormalization):
 
 
 class MultiHeadAttention(layers.MultiHeadAttention):
-    """Scaled dot-product attention (https://arxiv.org/abs/1706.03762, eq. 1) with finite masks and a float32 softmax."""
+    """Scaled dot-product attention (https://arxiv.org/abs/1706.03762, eq. 1), finite masks, float32 softmax."""
 
     def build(self, input_shape):
         super().build(input_shape)
@@ -124,8 +124,8 @@ class Encoder(models.BERT):
 class UniLMEncoder(models.UniLM_Mask, Encoder):
     """`Encoder` under the UniLM mask (https://arxiv.org/abs/1905.03197).
 
-    A row whose segments are all 0 is plain bidirectional BERT; in a row with a target in segment 1, each target position
-    sees the source and the target up to itself, and the source sees the source.
+    A row whose segments are all 0 is plain bidirectional BERT; in a row with a target in segment 1, each target
+    position sees the source and the target up to itself, and the source sees the source.
     """
 
 

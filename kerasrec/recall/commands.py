@@ -9,8 +9,8 @@ from typing import Literal
 
 from tyro.conf import Positional, UseAppendAction
 
-from kerasrec.data.split_settings import SplitSettings
 from kerasrec.data.settings import BatchSettings, ExampleSettings
+from kerasrec.data.split_settings import SplitSettings
 from kerasrec.nn.settings import ItemModelSettings
 from kerasrec.recall.tasks import Places
 from kerasrec.training.settings import LoopSettings, OptimizerSettings

@@ -72,8 +72,8 @@ def check_vocab(config: dict, prepared: Prepared, folder) -> None:
     size = config["vocab_size"]
     if size > len(prepared.vocab) or prepared.vocab.digest(size) != config["vocab_digest"]:
         raise KerasrecError(
-            f"the vocabulary {prepared.task.vocab_path} does not belong to the checkpoint in {folder}: it is neither the "
-            "one it was trained with nor grown from it; put that one back, or train into another output folder"
+            f"the vocabulary {prepared.task.vocab_path} does not belong to the checkpoint in {folder}: it is neither "
+            "the one it was trained with nor grown from it; put that one back, or train into another output folder"
         )
 
 

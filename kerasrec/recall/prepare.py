@@ -104,8 +104,8 @@ def _write(task: Task, parts: list[str], command: Examples):
                 yield futures[future], future.result()
         except BrokenProcessPool:
             raise KerasrecError(
-                "a process that wrote examples was ended from outside, perhaps for want of memory: run the same command "
-                "again with fewer --jobs; finished parts are kept"
+                "a process that wrote examples was ended from outside, perhaps for want of memory: run the same "
+                "command again with fewer --jobs; finished parts are kept"
             ) from None
         except BaseException:
             pool.shutdown(cancel_futures=True)

@@ -42,7 +42,7 @@ class Prepared:
             )
         if missing := [part for part in parts if part not in self.entries]:
             raise KerasrecError(
-                f"there are no examples of {', '.join(missing)} in {task.tfrecord_folder}: run `kerasrec recall examples`"
+                f"there are no examples of {', '.join(missing)} in {task.tfrecord_folder}: run kerasrec recall examples"
             )
         for part in parts:
             self._check(part)
@@ -67,7 +67,8 @@ class Prepared:
         size = entry["vocab_size"]
         if size > len(self.vocab) or self.vocab.digest(size) != entry["vocab"]:
             raise KerasrecError(
-                f"the examples of {part} were written with another vocabulary than {self.task.vocab_path}: write them again"
+                f"the examples of {part} were written with another vocabulary than {self.task.vocab_path}: write "
+                "them again"
             )
         for split, file in entry["files"].items():
             require_whole(self.task.tfrecord_path(part, split), file["bytes"])

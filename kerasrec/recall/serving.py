@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 
 from kerasrec.backend import tf
-from kerasrec.data.vocab import FIRST_ITEM, MASK, UNK, ItemVocab
+from kerasrec.data.vocab import FIRST_ITEM, MASK, UNK
 from kerasrec.nn.item_model import ItemModel
 
 # The score of an empty place in a list; JSON has no infinity.

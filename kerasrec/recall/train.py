@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from kerasrec.backend import distribution, limit_gpu_memory, require_gpu, set_precision, set_seed, tf
 from kerasrec.data.batches import Terms, training_batches
 from kerasrec.data.files import exclusive
-from kerasrec.data.vocab import ItemVocab
 from kerasrec.errors import KerasrecError
 from kerasrec.nn.settings import ItemModelSettings
 from kerasrec.recall import model as models

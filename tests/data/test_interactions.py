@@ -170,71 +170,7 @@ def test_movielens_with_times(tmp_path, kerasrec_data):
     assert report.below_min_rating == len(log) - len(liked)
 
 
-# ------------------------------------------------------------------------------------------------------------ formats
-
-FORMATS = {
-    "headed.csv": as_csv(EVENTS),
-    "headed.tsv": as_csv(EVENTS, delimiter="\t"),
-    "windows.csv": as_csv(EVENTS).replace("\n", "\r\n"),
-    "marked.csv": "\ufeff" + as_csv(EVENTS),
-    "blank-lines.csv": as_csv(EVENTS).replace("\n", "\n\n"),
-    "glued.csv": as_csv(EVENTS[:3]) + as_csv(EVENTS[3:]),
-    "more-columns.csv": as_csv(
-        [(0, t, "x,y", i, u) for u, i, t in EVENTS], ("n", "timestamp", "text", "item_id", "user_id")
-    ),
-    "ratings.dat": "".join(f"{user}::{item}::5::{time}\n" for user, item, time in EVENTS),
-    "log.jsonl": "".join(
-        json.dumps({"item_id": item, "user_id": int(user) if user.isdigit() else user, "timestamp": time}) + "\n"
-        for user, item, time in EVENTS
-    ),
-}
-
-
-@pytest.mark.parametrize("name", FORMATS)
-@pytest.mark.parametrize("pack", [lambda content: content, gzip.compress], ids=["plain", "gzip"])
-def test_formats_agree(tmp_path, name, pack):
-    _, task = run(tmp_path, write(tmp_path / name, pack(FORMATS[name].encode())), parts=2)
-    assert read_back(task) == split_in_pandas(EVENTS, 2)
-    assert rejects(task) == []
-
-
-@pytest.mark.parametrize("name", ["pairs.csv", "pairs.txt", "pairs.tsv"])
-def test_two_columns_are_user_and_item_in_time_order(tmp_path, name):
-    mark = {".csv": ",", ".txt": " ", ".tsv": "\t"}[Path(name).suffix]
-    _, task = run(tmp_path, write(tmp_path / name, "".join(f"{u}{mark}{i}\n" for u, i, _ in EVENTS)), parts=2)
-    timeless = split_in_pandas([(user, item, None) for user, item, _ in EVENTS], 2)
-    assert read_back(task) == [[(user, items, []) for user, items, _ in part] for part in timeless]
-
-
-@pytest.mark.parametrize("kind", [pa.int64(), pa.timestamp("ms"), pa.timestamp("us", "UTC"), pa.float64(), pa.string()])
-def test_parquet(tmp_path, kind):
-    numbers = [(len(user), f"{item}\u2028", time) for user, item, time in EVENTS]
-    users, items, times = map(list, zip(*numbers, strict=True))
-    moments = pa.array([time * 1000 for time in times], pa.int64()).cast(kind) if pa.types.is_timestamp(kind) else None
-    if moments is None:
-        moments = pa.array(times).cast(kind)
-    elif kind.unit == "us":
-        moments = pa.array([time * 1_000_000 for time in times], pa.int64()).cast(kind)
-    (tmp_path / "log").mkdir()
-    table = pa.table({"timestamp": moments, "item_id": items, "user_id": pa.array(users, pa.uint32())})
-    pq.write_table(table, tmp_path / "log/a.parquet")
-    _, task = run(tmp_path, tmp_path / "log", parts=2)
-    assert read_back(task) == split_in_pandas([(str(user), item, time) for user, item, time in numbers], 2)
-
-
-def test_columns_name_those_of_a_log_without_header(tmp_path):
-    log = write(tmp_path / "log.csv", "5,ann,tea,4.5,1\n3,ann,bread,4,2\n9,bob,tea,3,x\n")
-    chosen = {"columns": ("timestamp", "user_id", "item_id", "rating", "other")}
-    _, task = run(tmp_path, log, **chosen)
-    assert read_back(task)[0][0] == ("ann", ["bread", "tea"], [3, 5])
-    with pytest.raises(KerasrecError, match=r"--columns names 2 columns \(user_id, item_id\), but .* has 5"):
-        run(tmp_path, log, columns=("user_id", "item_id"))
-
-
-def test_names_of_columns(tmp_path):
-    log = write(tmp_path / "log.csv", as_csv(EVENTS, ("uid", "it'em", 'wh"en')))
-    _, task = run(tmp_path, log, parts=2, major_name="uid", candidate_name="it'em", time_name='wh"en')
-    assert read_back(task) == split_in_pandas(EVENTS, 2)
+# --------------------------------------------------------------------------------------------------------------- order
 
 
 def test_times_may_be_fractions_and_order_as_such(tmp_path):
@@ -262,136 +198,73 @@ def test_files_are_read_in_name_order_and_marker_files_are_not(tmp_path):
     assert read_back(task)[0] == [("ann", ["first", "second"], [])]
 
 
-UGLY = [
-    "a,b",
-    'say "hi"',
-    '"',
-    "two words",
-    " padded ",
-    "😀",
-    "x\ty",
-    "'; DROP TABLE staged",
-    "NULL",
-    "a::b",
-    "-",
-    "user_id",
-]
-
-
-@pytest.mark.parametrize("name", ["a.csv", "a.tsv", "a.jsonl"])
-def test_ids_are_kept_as_they_are_written(tmp_path, name):
-    events = [(user, item, n) for n, (user, item) in enumerate(zip(UGLY, reversed(UGLY), strict=True))]
-    content = as_csv(events, delimiter="\t" if name == "a.tsv" else ",")
-    if name == "a.jsonl":
-        content = "".join(json.dumps({"user_id": u, "item_id": i, "timestamp": t}) + "\n" for u, i, t in events)
-    _, task = run(tmp_path, write(tmp_path / name, content), parts=3)
-    assert read_back(task) == split_in_pandas(events, 3)
-
-
-# ----------------------------------------------------------------------------------------------------------- bad rows
-
-
-def bad(tmp_path, name: str, content: str | bytes, **chosen) -> list[tuple[int, str, str]]:
-    report, task = run(tmp_path, write(tmp_path / name, content), max_reject_share=1, **chosen)
-    found = rejects(task)
-    assert report.rejects == Counter(reason for _, reason, _ in found)
-    assert report.rows_read == len(found) + report.events
-    return found
-
-
-def test_bad_rows_of_csv(tmp_path):
-    rows = [
-        b"user_id,item_id,timestamp",
-        b"ann,tea,1",
-        b"ann,tea",
-        b"ann,tea,1,2",
-        b",tea,1",
-        b"ann,,1",
-        b"",
-        b"ann,tea,",
-    ]
-    rows += [
-        b"ann,tea,yesterday",
-        b"ann,tea,nan",
-        b"\xffnn,tea,1",
-        b'"ann,tea,1',
-        b'an"n,tea,1',
-        b"bob,tea,2",
-        b'"a"b,tea,1',
-    ]
-    number = "timestamp is not a number"
-    quotes = "quotes that do not pair up on their line"
-    assert bad(tmp_path, "a.csv", b"\n".join(rows)) == [
-        (3, "wrong number of fields", "ann,tea"),
-        (4, "wrong number of fields", "ann,tea,1,2"),
-        (5, "missing user_id", ",tea,1"),
-        (6, "missing item_id", "ann,,1"),
-        (8, "missing timestamp", "ann,tea,"),
-        (9, number, "ann,tea,yesterday"),
-        (10, number, "ann,tea,nan"),
-        (11, "not UTF-8", "?nn,tea,1"),
-        (12, quotes, '"ann,tea,1'),
-        (13, quotes, 'an"n,tea,1'),
-        (15, quotes, '"a"b,tea,1'),
-    ]
-
-
-def test_line_numbers_hold_beyond_lines_that_cannot_be_read(tmp_path):
-    broken = random.Random(1).sample(range(1, 300), 60)
-    lines = [b"\xff,x" if n in broken else b"ann" if n % 7 == 3 else b"ann,tea" for n in range(300)]
-    found = bad(tmp_path, "a.csv", b"\n".join(lines))
-    assert {line for line, reason, _ in found if reason == "not UTF-8"} == {n + 1 for n in broken}
-    short = set(range(3, 300, 7)) - set(broken)
-    assert {line for line, reason, _ in found if reason != "not UTF-8"} == {n + 1 for n in short}
-
-
-def test_a_forgotten_quote_spoils_its_own_line_only(tmp_path):
-    lines = [f"user{n % 9},item{n}" for n in range(5000)]
-    lines[2500] = '"' + lines[2500]
-    assert bad(tmp_path, "a.csv", "\n".join(lines)) == [(2501, "quotes that do not pair up on their line", lines[2500])]
-
-
-def test_ids_with_line_breaks(tmp_path):
-    found = bad(tmp_path, "a.csv", 'ann,tea\n"ann\nbob",tea\n')
-    assert [(line, raw) for line, _, raw in found] == [(2, '"ann'), (3, 'bob",tea')]
-    found = bad(tmp_path, "a.jsonl", '{"user_id": "a", "item_id": "t\\nea"}\n{"user_id": "a", "item_id": "tea"}\n')
-    assert found == [(1, "a line break in item_id", '{"user_id": "a", "item_id": "t\\nea"}')]
-    pq.write_table(pa.table({"user_id": ["a\rb", "a", None], "item_id": ["x", "y", "z"]}), tmp_path / "a.parquet")
-    found = bad(tmp_path, "a.parquet", (tmp_path / "a.parquet").read_bytes())
-    assert found == [(1, "a line break in user_id", "a\rb, x"), (3, "missing user_id", "z")]
-
-
-def test_bad_json_lines(tmp_path):
-    good = '{"user_id": 123456789012345678901234567890, "item_id": "tea", "timestamp": 1.5e9}'
-    lines = [
-        good,
-        "",
-        "nope",
-        "[1]",
-        good.replace('"tea"', "1.5"),
-        good.replace('"tea"', "null"),
-        '{"user_id": "a", "item_id": "b"}',
-    ]
-    found = bad(tmp_path, "a.jsonl", "\n".join(lines))
-    assert [(line, reason) for line, reason, _ in found] == [
-        (3, "not a JSON object"),
-        (4, "not a JSON object"),
-        (5, "item_id is neither a string nor an integer"),
-        (6, "missing item_id"),
-        (7, "missing timestamp"),
-    ]
-    assert read_back(tmp_path / "data/20210419-task-refine-0")[0] == [
-        ("123456789012345678901234567890", ["tea"], [1_500_000_000])
-    ]
-
-
-def test_a_rating_must_be_a_number_and_be_there_when_it_is_asked_for(tmp_path):
-    content = as_csv(
-        [("a", "x", 4), ("a", "y", "good"), ("a", "z", ""), ("a", "w", 5)], ("user_id", "item_id", "rating")
+def test_files_of_a_log_may_be_of_different_kinds_but_all_or_none_have_times(tmp_path):
+    pq.write_table(
+        pa.table({"item_id": ["bread"], "user_id": [7], "timestamp": [1]}), write(tmp_path / "log/a.parquet", "")
     )
-    assert bad(tmp_path, "a.csv", content) == [(3, "rating is not a number", "a,y,good")]
-    found = bad(tmp_path, "a.csv", content, min_rating=4)
-    assert found == [(3, "rating is not a number", "a,y,good"), (4, "missing rating", "a,z,")]
+    write(tmp_path / "log/b.csv.gz", gzip.compress(as_csv([("7", "tea", 1)]).encode()))
+    write(tmp_path / "log/c.jsonl", '{"user_id": "7", "item_id": "milk", "timestamp": 0}')
+    _, task = run(tmp_path, tmp_path / "log")
+    assert read_back(task) == [[("7", ["milk", "bread", "tea"], [0, 1, 1])]]
+    write(tmp_path / "log/d.csv", "7,tea\n")
+    with pytest.raises(KerasrecError, match="a.parquet has the column timestamp and .*d.csv has not"):
+        run(tmp_path, tmp_path / "log")
+
+
+# ----------------------------------------------------------------------------------------------------------- bad input
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "chosen", "message"),
+    [
+        (None, None, {}, "the folder .* holds no files"),
+        ("a.csv", "", {}, "every file in --data_path .* is empty"),
+        ("a.csv", "uid,iid\n1,2\n", {}, "has the columns uid, iid, but user_id and item_id are needed"),
+        ("a.csv", "user_id,item_id\n", {}, "no user has seq_min_len 1 events left"),
+        (
+            "a.csv",
+            "ann,tea\n",
+            {"seq_min_len": 5},
+            "no user has seq_min_len 5 events left; pass a smaller --seq_min_len",
+        ),
+        ("a.csv", "ann,tea\n", {"min_rating": 4}, "--min_rating is given, but .*a.csv has no column rating"),
+        ("a.csv", as_csv(EVENTS), {"min_item_events": 9}, "no user has"),
+        (
+            "a.csv.gz",
+            gzip.compress(as_csv(EVENTS * 9999).encode())[:-9999],
+            {},
+            "the gzip file .*a.csv.gz is truncated",
+        ),
+        ("a.csv", as_csv(EVENTS).encode("latin-1") + b"\xe9,1,1", {}, r"1 of 7 rows are bad \(not UTF-8: 1\)"),
+        ("a.csv", as_csv([*EVENTS, ("a", "b", "noon")]), {}, r"1 of 7 rows are bad \(timestamp is not a number: 1\)"),
+        ("a.csv", as_csv((n, n, n) for n in range(50_000)), {"memory_limit": "1MB"}, "memory_limit 1MB is too small"),
+    ],
+)
+def test_what_stops_a_split(tmp_path, name, content, chosen, message):
+    folder = tmp_path / "log"
+    folder.mkdir()
+    if name:
+        write(folder / name, content)
+    with pytest.raises(KerasrecError, match=message) as raised:
+        run(tmp_path, folder, **chosen)
+    assert "\n" not in str(raised.value)
+    task = tmp_path / "data/20210419-task-refine-0"
+    assert not task.exists() or set(snapshot(task)) <= {"rejects.stopped.parquet"}
+
+
+def test_parquet_ids_must_be_strings_or_integers(tmp_path):
+    pq.write_table(pa.table({"user_id": [1.0], "item_id": [2]}), tmp_path / "a.parquet")
+    with pytest.raises(KerasrecError, match="a.parquet holds user_id as DOUBLE; ids must be strings or integers"):
+        run(tmp_path, tmp_path / "a.parquet")
+
+
+def test_a_damaged_parquet_file(tmp_path):
+    path = tmp_path / "a.parquet"
+    pq.write_table(pa.table({"user_id": ["u"] * 1000, "item_id": [f"{n}" for n in range(1000)]}), path)
+    content = path.read_bytes()
+    write(path, content[:100] + bytes(400) + content[500:])
+    with pytest.raises(KerasrecError, match="a.parquet cannot be read"):
+        run(tmp_path, path)
 
 
 def snapshot(task: Path) -> dict[str, str]:
@@ -498,12 +371,6 @@ def test_two_runs_cannot_write_to_one_folder(tmp_path):
         run(tmp_path, log)
 
 
-def test_a_memory_limit_that_is_too_small(tmp_path):
-    log = write(tmp_path / "a.csv", as_csv((n, n, n) for n in range(50_000)))
-    with pytest.raises(KerasrecError, match="memory_limit 1MB is too small"):
-        run(tmp_path, log, memory_limit="1MB")
-
-
 def test_parts_follow_from_part_len_and_may_be_empty(tmp_path):
     log = write(tmp_path / "a.csv", as_csv(EVENTS))
     assert run(tmp_path, log, part_len=4)[0].parts == 2
@@ -526,14 +393,6 @@ def test_users_with_one_event(tmp_path):
     assert task.name == "20210419-task-refine-1"
     assert read_back(task) == [[("ann", ["tea", "tea", "tea"], []), ("bob", ["tea", "tea", "milk"], [])]]
     assert (report.short_users, report.filled_events, report.events) == (0, 3, 6)
-
-
-def test_nobody_is_left(tmp_path):
-    log = write(tmp_path / "a.csv", "ann,tea\nbob,tea\n")
-    with pytest.raises(KerasrecError, match="no user has seq_min_len 5 events left; pass a smaller --seq_min_len"):
-        run(tmp_path, log, seq_min_len=5)
-    with pytest.raises(KerasrecError, match="no user has"):
-        run(tmp_path, write(tmp_path / "b.csv", "user_id,item_id\n"))
 
 
 def test_the_report_can_be_read(tmp_path):

@@ -1,0 +1,161 @@
+import csv
+import json
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+
+from kerasrec.cli import main
+from kerasrec.data.synthetic import SyntheticLog
+from kerasrec.recall.quickstart import ceiling
+from kerasrec.recall.tasks import Places
+from kerasrec.serving.recommender import Recommender
+
+
+def test_from_a_log_to_recommendations(prepared_desk):
+    desk = prepared_desk
+    desk.train("all", "--epochs", 2)
+    out = desk.ok("evaluate", "all", "--sampled")
+    for column in ("model", "popularity", "co-occurrence", "test split, full ranking", "sampled_uniform_100"):
+        assert column in out
+    saved = json.loads((desk.output / "evaluation.json").read_text(encoding="utf-8"))
+    assert saved["figures"]["model"]["users"] == 150
+    assert "seen items kept" in desk.ok("evaluate", "part-000", "--keep-seen", "--split", "valid", "--no-baselines")
+    assert desk.ok("export", "all", "--max-k", 7).startswith(str(desk.folder / "export"))
+    out = desk.ok("recommend", "all", "--user", "u007", "--k", 4, "--names", desk.folder / "raw" / "items.csv")
+    assert out.count("The ") >= 4
+    out = desk.ok("recommend", "all", "--items", "i001", "--items", "i002", "--exclude", "i003", "--k", 108)
+    ranked = [word for word in out.split() if word.startswith("i") and word[1:].isdigit()]
+    assert not {"i003"} & set(ranked) and len(ranked) == 107  # all but the three
+
+
+def test_the_export_ranks_as_the_evaluation_does(prepared_desk):
+    """Independent of the evaluation's code: recall@10 of the test items, counted over the export's lists."""
+    desk = prepared_desk
+    desk.train("all", "--epochs", 4)
+    desk.ok("evaluate", "all")
+    desk.ok("export", "all")
+    figures = json.loads((desk.output / "evaluation.json").read_text(encoding="utf-8"))["figures"]["model"]
+    events = {}
+    for file in sorted((desk.folder / "raw" / "log").glob("*.csv")):
+        for user, item in csv.reader(file.open(encoding="utf-8")):
+            events.setdefault(user, []).append(item)
+    histories = [items[:-1] for items in events.values()]
+    lists = Recommender(desk.folder / "export" / desk.task.name).recommend(histories, k=10)
+    hits = [items[-1] in {item for item, _ in best} for items, best in zip(events.values(), lists, strict=True)]
+    assert figures["recall@10"] == pytest.approx(np.mean(hits), abs=1 / 150 + 1e-9)
+
+
+def test_global_time_split(desk):
+    log = desk.folder / "log.csv"
+    rows = [(f"u{user}", f"i{(user + day) % 12}", 1_000_000 + 86_400 * day) for user in range(30) for day in range(8)]
+    log.write_text("user_id,item_id,timestamp\n" + "".join(f"{u},{i},{t}\n" for u, i, t in rows), encoding="utf-8")
+    desk.ok("split", "--data_path", log, "--save_path", desk.folder / "data")
+    desk.ok("vocab", "all")
+    day = ("--split", "global-time", "--split_day", 1_000_000 + 86_400 * 5)
+    desk.ok("examples", "all", "--masking", "dynamic", "--jobs", 1, *desk.LENGTHS, *day)
+    desk.train("all")
+    desk.ok("evaluate", "all")
+    figures = json.loads((desk.output / "evaluation.json").read_text(encoding="utf-8"))["figures"]["model"]
+    assert (figures["users"], figures["targets"]) == (30, 90)
+
+
+def test_finished_examples_are_not_written_again(desk):
+    desk.prepare(desk.write_log(), "--masking", "dynamic")
+    file = desk.task / "tfrecord" / "part-001.train.tfrecord"
+    before = file.stat().st_mtime_ns
+    out = desk.ok("examples", "all", "--masking", "dynamic", "--jobs", 1, *desk.LENGTHS)
+    assert "3 of 3 parts are written already" in out and file.stat().st_mtime_ns == before
+    file.unlink()
+    assert "2 of 3" in desk.ok("examples", "all", "--masking", "dynamic", "--jobs", 1, *desk.LENGTHS)
+    assert file.exists()
+
+
+def test_parallel_processes_write_the_same_bytes(desk):
+    desk.prepare(desk.write_log())
+    files = sorted((desk.task / "tfrecord").glob("*.tfrecord"))
+    contents = [file.read_bytes() for file in files]
+    for file in files:
+        file.unlink()
+    desk.ok("examples", "part-", "--first", 0, "--last", 2, "--jobs", 2, *desk.LENGTHS)
+    assert [file.read_bytes() for file in files] == contents
+
+
+def test_a_part_missing_in_the_middle_of_a_range(desk):
+    desk.ok("split", "--data_path", desk.write_log(), "--save_path", desk.folder / "data", "--parts", 4)
+    desk.ok("vocab", "all")
+    (desk.task / "parts" / "part-001.parquet").unlink()
+    line = desk.error("examples", "part-", "--first", 0, "--last", 5)
+    assert "part-001, part-004, part-005" in line
+    assert not (desk.task / "tfrecord").exists()
+
+
+def test_examples_of_mixed_settings_are_refused(prepared_desk):
+    desk = prepared_desk
+    desk.ok("examples", "part-001", "--masking", "dynamic", "--jobs", 1, "--max-seq-length", 10)
+    line = desk.error("train", "all", *desk.SMALL)
+    assert "part-001" in line and "max_seq_length" in line
+
+
+def test_examples_of_another_vocabulary_are_refused(prepared_desk):
+    desk = prepared_desk
+    table = pq.read_table(desk.task / "vocab.parquet").to_pandas()
+    table.loc[[5, 6], "token"] = table.loc[[6, 5], "token"].to_numpy()
+    table.to_parquet(desk.task / "vocab.parquet")
+    assert "written with another vocabulary" in desk.error("train", "all")
+
+
+def test_an_empty_part_is_no_error(desk):
+    """A hash may leave a part without users when there are few of them."""
+    desk.ok(
+        "split", "--data_path", desk.write_log(users=3, files=1), "--save_path", desk.folder / "data", "--parts", 20
+    )
+    desk.ok("vocab", "all")
+    desk.ok("examples", "all", "--masking", "dynamic", "--jobs", 1, *desk.LENGTHS)
+    files = (desk.task / "tfrecord").glob("*.train.tfrecord")
+    empty = next(file.name.split(".")[0] for file in files if not file.stat().st_size)
+    out = desk.train(empty, "--train_multi", 1, "--steps-per-multi", 3)
+    assert f"{empty}: no training rows" in out and f"{empty}: no test targets" in out
+
+
+@pytest.mark.parametrize("words", [[], ["--items", "i1", "--user", "u1"]])
+def test_recommend_for_a_history_or_a_user(prepared_desk, words):
+    assert "give either --items" in prepared_desk.error("recommend", "all", *words)
+
+
+def test_recommend_before_export_and_for_a_stranger(prepared_desk):
+    desk = prepared_desk
+    assert "no exported model" in desk.error("recommend", "all", "--items", "i001")
+    assert "user 'nobody' is not in" in desk.error("recommend", "all", "--user", "nobody")
+    assert "no trained model" in desk.error("evaluate", "all")
+    assert "no trained model" in desk.error("export", "all")
+
+
+def test_names_that_are_no_titles(prepared_desk):
+    desk = prepared_desk
+    desk.train("all")
+    desk.ok("export", "all")
+    (desk.folder / "titles.csv").write_bytes(b"id,title\ni001,\xff\xfe\n")
+    line = desk.error("recommend", "all", "--items", "i001", "--names", desk.folder / "titles.csv")
+    assert "is not a UTF-8 CSV file" in line
+
+
+def test_the_quickstarts_ceiling(desk):
+    log = SyntheticLog(users=60, items=100, max_length=25, mean_length=14, seed=3)
+    desk.ok("split", "--data_path", log.write(desk.folder / "raw"), "--save_path", desk.folder / "data", "--parts", 2)
+    task = Places(desk.folder / "data").task("20210419-task-refine-0")
+    best = ceiling(log, task)
+    [(offsets, items)] = log.histories()
+    lasts = offsets[1:] - 1
+    expected = log.ceiling(offsets - np.arange(len(offsets)), np.delete(items, lasts), items[lasts])["expected"]
+    assert best == pytest.approx(expected)
+
+
+def test_usage_errors_end_with_2(capsys):
+    with pytest.raises(SystemExit) as ended:
+        main(["recall", "train"])
+    assert ended.value.code == 2
+    with pytest.raises(SystemExit) as ended:
+        main(["nothing"])
+    assert ended.value.code == 2
+    capsys.readouterr()
