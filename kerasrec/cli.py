@@ -2,26 +2,29 @@
 
 import argparse
 import errno
+import importlib
 import sys
 from collections.abc import Sequence
-from typing import Annotated
+from typing import Annotated, Union
 
 import tyro
 
 from kerasrec.errors import KerasrecError
-from kerasrec.recall import commands as recall
+from kerasrec.recall import settings as recall
 
+# For each system, its steps: the settings that the command line shows, and the module whose function of the step's name
+# takes them. The modules are imported when they are run: most of them load TensorFlow.
 SYSTEMS = {
-    "recall": (
-        Annotated[recall.Split, tyro.conf.subcommand("split")]
-        | Annotated[recall.Vocab, tyro.conf.subcommand("vocab")]
-        | Annotated[recall.Examples, tyro.conf.subcommand("examples")]
-        | Annotated[recall.Train, tyro.conf.subcommand("train")]
-        | Annotated[recall.Evaluate, tyro.conf.subcommand("evaluate")]
-        | Annotated[recall.Export, tyro.conf.subcommand("export")]
-        | Annotated[recall.Recommend, tyro.conf.subcommand("recommend")]
-        | Annotated[recall.Quickstart, tyro.conf.subcommand("quickstart")]
-    ),
+    "recall": {
+        "split": (recall.Split, "kerasrec.recall.prepare"),
+        "vocab": (recall.Vocab, "kerasrec.recall.prepare"),
+        "examples": (recall.Examples, "kerasrec.recall.prepare"),
+        "train": (recall.Train, "kerasrec.recall.train"),
+        "evaluate": (recall.Evaluate, "kerasrec.recall.evaluate"),
+        "export": (recall.Export, "kerasrec.recall.export"),
+        "recommend": (recall.Recommend, "kerasrec.recall.export"),
+        "quickstart": (recall.Quickstart, "kerasrec.recall.quickstart"),
+    },
 }
 
 
@@ -40,13 +43,17 @@ def main(args: Sequence[str] | None = None) -> int:
     parser.add_argument("system", choices=SYSTEMS, help="recall: from behaviour logs to the next items of a history")
     parser.add_argument("step", nargs=argparse.REMAINDER, help="`kerasrec recall --help` lists the steps")
     words = parser.parse_args(args)
+    steps = SYSTEMS[words.system]
+    choices = tuple(Annotated[settings, tyro.conf.subcommand(name)] for name, (settings, _) in steps.items())
     try:
-        tyro.cli(
-            SYSTEMS[words.system],
+        settings = tyro.cli(
+            Union[choices],  # noqa: UP007  made at run time
             prog=f"kerasrec {words.system}",
             args=words.step,
             config=(tyro.conf.OmitSubcommandPrefixes, tyro.conf.OmitArgPrefixes, tyro.conf.FlagCreatePairsOff),
-        ).run()
+        )
+        name, module = next((name, module) for name, (kind, module) in steps.items() if type(settings) is kind)
+        getattr(importlib.import_module(module), name)(settings)
     except KerasrecError as error:
         print(f"kerasrec: {error}", file=sys.stderr)
         return 2

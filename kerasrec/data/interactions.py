@@ -21,6 +21,7 @@ import duckdb
 import filelock
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from rich.console import Console
 from rich.progress import BarColumn, Progress, ProgressColumn, Task, TaskID, TextColumn, TimeRemainingColumn
@@ -81,9 +82,9 @@ def split(settings: SplitSettings) -> SplitReport:
             rejects = _keep_rejects(db, work)
             _stop_if_too_bad(rejects, rows_read, work, settings)
             buckets = _deal_out(db, work, settings, progress)
-            counts = _write_parts(db, work, buckets, settings, progress)
-        report = SplitReport(task=str(settings.task), rows_read=rows_read, rejects=rejects, **counts)
-        _publish(work, settings.task, report)
+            parts, numbers = _write_parts(db, work, buckets, settings, progress)
+        report = SplitReport(task=str(settings.task), rows_read=rows_read, rejects=rejects, **numbers)
+        _publish(work, settings.task, parts, report)
     return report
 
 
@@ -148,7 +149,9 @@ class _Rate(ProgressColumn):
 
     def render(self, task: Task) -> Text:
         speed = task.finished_speed or task.speed
-        return Text(f"{speed:,.1f} {task.fields['unit']}/s" if speed else "", style="progress.data.speed")
+        return Text(
+            f"{speed:,.{1 if speed < 10 else 0}f} {task.fields['unit']}/s" if speed else "", "progress.data.speed"
+        )
 
 
 def _progress() -> Progress:
@@ -240,10 +243,10 @@ class _Buckets:
     events: int
     below_min_rating: int
 
-    def source(self, part: int) -> str:
-        """A part's events as something that can be selected from."""
-        folder = self.folder / f"part={part}"
-        return sql.parquet(folder / "*.parquet") if any(folder.glob("*.parquet")) else sql.EMPTY_BUCKET
+    def source(self, part: int | str) -> str:
+        """A part's events, or with `*` those of all, as something that can be selected from."""
+        pattern = f"part={part}/*.parquet"
+        return sql.parquet(self.folder / pattern) if any(self.folder.glob(pattern)) else sql.EMPTY_BUCKET
 
 
 def _deal_out(db: duckdb.DuckDBPyConnection, work: Path, settings: SplitSettings, progress: Progress) -> _Buckets:
@@ -265,12 +268,12 @@ def _keep_frequent_items(
     db: duckdb.DuckDBPyConnection, buckets: _Buckets, settings: SplitSettings, progress: Progress
 ) -> tuple[int, int]:
     """Make the table `kept_items`; return how many items are not in it, and how many events they have."""
-    bar = progress.add_task("counting the items", total=buckets.parts, unit="parts")
+    parts = range(buckets.parts) if settings.drop_repeats else ["*"]  # repeats are told apart in one part at a time
+    bar = progress.add_task("counting the items", total=buckets.events, unit="events")
     db.execute("CREATE TEMP TABLE counted_items (item VARCHAR, count BIGINT)")
-    for part in range(buckets.parts):
-        events = sql.events(buckets.source(part), settings.drop_repeats, None)
-        db.execute(f"INSERT INTO counted_items {sql.item_counts(f'({events}) AS events')}")
-        progress.advance(bar)
+    for part in parts:
+        source = sql.met_items(buckets.source(part)) if settings.drop_repeats else buckets.source(part)
+        _run(db, f"INSERT INTO counted_items {sql.item_counts(source)}", progress, bar, buckets.events / len(parts))
     db.execute(sql.keep_frequent_items("counted_items", settings.min_item_events))
     rare = f"SELECT count(*), coalesce(sum(count), 0)::BIGINT FROM totals WHERE count < {settings.min_item_events}"
     return db.sql(rare).fetchall()[0]
@@ -278,45 +281,47 @@ def _keep_frequent_items(
 
 def _write_parts(
     db: duckdb.DuckDBPyConnection, work: Path, buckets: _Buckets, settings: SplitSettings, progress: Progress
-) -> dict:
-    """Sort every bucket into its part file, write `users.parquet`, and return the numbers for the report."""
+) -> tuple[dict, dict]:
+    """Sort every bucket into its part file and write `users.parquet`; return the parts and the report's numbers."""
     filtered = settings.min_item_events > 1
     rare_items, rare_item_events = _keep_frequent_items(db, buckets, settings, progress) if filtered else (0, 0)
     fewest = settings.seq_min_len if settings.refine == 0 else 1
     width = max(3, len(str(buckets.parts - 1)))
-    counts = Counter(users=0)
-    lengths: Counter[int] = Counter()
+    parts: dict[str, dict] = {}
+    counts, lengths = Counter(users=0), Counter()
     times: list[int] = []
     bar = progress.add_task("sorting the parts", total=buckets.events, unit="events")
     with pq.ParquetWriter(work / "users.parquet", USERS_SCHEMA, compression="zstd") as users_file:
         for part in range(buckets.parts):
             db.execute(sql.load_part(buckets.source(part), settings.drop_repeats, filtered, fewest))
             rows = db.sql(sql.histories(counts["users"], settings.seq_min_len, settings.refine == 1))
-            times += write_part(work / "parts" / f"part-{part:0{width}d}.parquet", rows.to_arrow_reader(100_000))
+            path = work / "parts" / f"part-{part:0{width}d}.parquet"
+            times += write_part(path, rows.to_arrow_reader(100_000))
             users = _users(db, counts["users"], part, settings.seq_min_len)
             users_file.write_table(users)
+            events = pc.sum(users["events"]).as_py() or 0
+            parts[path.stem] = {"digest": content_digest(path), "users": len(users), "events": events}
             counts.update(db.sql(sql.PART_COUNTS).to_arrow_table().to_pylist()[0])
-            counts.update(users=len(users))
+            counts.update(users=len(users), events=events)
             lengths.update(users["events"].to_pylist())
             progress.update(bar, completed=counts["cleaned"])
-    progress.update(bar, completed=buckets.events)  # the events that were left out as well
+    progress.update(bar, completed=buckets.events)  # those that were left out as well
     if not lengths:
         raise KerasrecError(
             f"no user has seq_min_len {settings.seq_min_len} events left; pass a smaller --seq_min_len, or --refine 1"
         )
-    events = sum(length * users for length, users in lengths.items())
-    return {
+    return parts, {
         "parts": buckets.parts,
         "users": counts["users"],
         "items": _number(db, f"SELECT count(*) FROM ({sql.item_counts(sql.parquet(work / 'parts' / '*.parquet'))})"),
-        "events": events,
+        "events": counts["events"],
         "below_min_rating": buckets.below_min_rating,
         "repeats_dropped": buckets.events - rare_item_events - counts["cleaned"],
         "rare_items": rare_items,
         "rare_item_events": rare_item_events,
         "short_users": counts["all_users"] - counts["users"],
         "short_user_events": counts["cleaned"] - counts["kept"],
-        "filled_events": events - counts["kept"],
+        "filled_events": counts["events"] - counts["kept"],
         "repeats": counts["kept"] - counts["pairs"],
         "first_time": min(times, default=None),
         "last_time": max(times, default=None),
@@ -334,12 +339,8 @@ def _users(db: duckdb.DuckDBPyConnection, first: int, part: int, seq_min_len: in
     return pa.table([numbers, users["raw_user"], parts, events.astype(np.int32)], schema=USERS_SCHEMA)
 
 
-def _publish(work: Path, task: Path, report: SplitReport) -> None:
+def _publish(work: Path, task: Path, parts: dict[str, dict], report: SplitReport) -> None:
     """Put the finished files in the place of an earlier split's."""
-    parts = {}
-    for path in sorted((work / "parts").glob("*.parquet")):
-        part = read_part(path)
-        parts[path.stem] = {"digest": content_digest(path), "users": len(part.users), "events": len(part.items)}
     manifest = Manifest(task / "manifest.json")
     _set_sections(manifest, split={}, parts={})  # whoever looks in between must not take old digests for new files
     if (task / "parts").exists():

@@ -253,6 +253,11 @@ def item_counts(source: str) -> str:
     return f"SELECT item, CAST(count(*) AS BIGINT) AS count FROM {source} GROUP BY item"
 
 
+def met_items(bucket: str) -> str:
+    """The items that each user has met, once each, as something that can be selected from."""
+    return f"(SELECT DISTINCT raw_user, item FROM {bucket}) AS met"
+
+
 def events(bucket: str, drop_repeats: bool, kept_items: str | None) -> str:
     """The query for the events of one part.
 
@@ -293,7 +298,7 @@ PART_COUNTS = """
         (SELECT CAST(coalesce(sum(length), 0) AS BIGINT) FROM users) AS kept,
         (SELECT count(*) FROM (
             SELECT DISTINCT events.raw_user, item FROM events JOIN users ON events.raw_user = users.raw_user
-        ) AS pairs) AS pairs"""
+        ) AS met) AS pairs"""
 """The query for the numbers of a part: users and events before short users are left out, events after it, and
 different pairs of a user and an item."""
 

@@ -20,10 +20,10 @@ A history has a length of n_min + x with a geometric x from 0 with the mean n_me
 does not depend on the items, so P is also the distribution of a user's last item given those before it.
 
 The ceiling. Call P_(r) the probability of the item that a ranking puts on place r. The ranking can expect the gain
-sum over r of P_(r) gain(r), and gain(r) falls with r: it is [r <= k] for recall@k, [r <= k] / log2(1 + r) for NDCG@k and
-1 / r for MRR. Sorting by P is therefore the best ranking (rearrangement inequality) and no recommender can be expected to
-exceed it. On a given set of targets a ranking may be luckier than that, so the score that the best ranking realises on
-the actual targets is given beside it.
+sum over r of P_(r) gain(r), and gain(r) never rises with r: it is [r <= k] for recall@k, [r <= k] / log2(1 + r) for
+NDCG@k and 1 / r for MRR. Sorting by P is therefore the best ranking (rearrangement inequality) and no recommender can
+be expected to exceed it. On a given set of targets a ranking may be luckier than that, so the score that the best ranking
+realises on the actual targets is given beside it.
 
 Successors drawn in proportion to p lead to popular items as often as p says, so the Zipf law survives the chain; that
 items do not repeat flattens its head.
@@ -46,7 +46,7 @@ from kerasrec.data.files import replacing
 from kerasrec.errors import KerasrecError
 
 USERS_PER_BLOCK = 1 << 16  # part of the process: each block has random numbers of its own
-_SCORES_PER_BLOCK = 1 << 24  # 128 MiB of float64
+_SCORES_PER_BLOCK = 1 << 22  # 32 MiB of float64
 
 _GENRES = "western mystery comedy drama fantasy thriller romance history travel music space nature"
 _ADJECTIVES = (

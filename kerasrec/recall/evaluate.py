@@ -10,8 +10,8 @@ from kerasrec.backend import tf
 from kerasrec.baselines import CoOccurrence, Popularity
 from kerasrec.data.files import replacing
 from kerasrec.recall import model as models
-from kerasrec.recall.commands import Evaluate
 from kerasrec.recall.prepared import Prepared
+from kerasrec.recall.settings import Evaluate
 from kerasrec.recall.tasks import find_parts
 from kerasrec.training.ranking import Protocol, rank_catalogue
 

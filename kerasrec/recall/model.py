@@ -8,8 +8,8 @@ from kerasrec.data.files import replacing
 from kerasrec.errors import KerasrecError
 from kerasrec.nn.item_model import ItemModel
 from kerasrec.nn.settings import ItemModelSettings
-from kerasrec.recall.commands import Train
 from kerasrec.recall.prepared import Prepared
+from kerasrec.recall.settings import Train
 from kerasrec.recall.tasks import Task
 from kerasrec.training.loop import TrainingRun
 from kerasrec.training.optimizers import adamw

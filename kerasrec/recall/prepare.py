@@ -16,7 +16,7 @@ from kerasrec.data.parts import item_counts
 from kerasrec.data.settings import ExampleSettings
 from kerasrec.data.vocab import ItemVocab
 from kerasrec.errors import KerasrecError
-from kerasrec.recall.commands import Examples, Split, Vocab
+from kerasrec.recall.settings import Examples, Split, Vocab
 from kerasrec.recall.tasks import Task, find_parts, find_task
 
 
@@ -115,13 +115,16 @@ def _write(task: Task, parts: list[str], command: Examples):
 def _write_part(task: Task, part: str, settings: ExampleSettings) -> dict:
     from kerasrec.data.examples import write_part  # loads TensorFlow, in the workers only
 
-    vocabulary, seen_before = _shared(task, settings)
+    vocabulary, seen_before = _shared(task, settings, content_digest(task.vocab_path))
     return write_part(task.part_path(part), vocabulary, task.tfrecord_folder, settings, seen_before)
 
 
 @functools.lru_cache(maxsize=1)
-def _shared(task: Task, settings: ExampleSettings) -> tuple[ItemVocab, np.ndarray | None]:
-    """What a process needs for all its parts: the vocabulary and, for a split by time, the items known before."""
+def _shared(task: Task, settings: ExampleSettings, vocab_digest: str) -> tuple[ItemVocab, np.ndarray | None]:
+    """What a process needs for all its parts: the vocabulary and, for a split by time, the items known before.
+
+    The digest is part of the question: a notebook may write a vocabulary twice.
+    """
     from kerasrec.data.examples import items_before
 
     vocabulary = ItemVocab.load(task.vocab_path)

@@ -6,10 +6,13 @@ import pyarrow.parquet as pq
 from kerasrec.data.parts import read_part
 from kerasrec.data.settings import BatchSettings, ExampleSettings
 from kerasrec.data.synthetic import SyntheticLog
-from kerasrec.recall.commands import Examples, Export, Quickstart, Recommend, Split, Train, Vocab
 from kerasrec.recall.evaluate import figures, print_table
+from kerasrec.recall.export import export, recommend
+from kerasrec.recall.prepare import examples, split, vocab
 from kerasrec.recall.prepared import Prepared
+from kerasrec.recall.settings import Examples, Export, Quickstart, Recommend, Split, Train, Vocab
 from kerasrec.recall.tasks import Places, Task, find_parts
+from kerasrec.recall.train import train
 from kerasrec.training.ranking import Protocol
 from kerasrec.training.settings import LoopSettings, OptimizerSettings
 
@@ -22,10 +25,10 @@ def quickstart(command: Quickstart) -> None:
     log = SyntheticLog(seed=command.seed)
     logs = log.write(command.folder / "raw")
     print(f"{logs}: {log.users:,} users, {log.items:,} items, from a process whose best ranking is known")
-    Split(data_path=str(logs), save_path=str(places.data_path), date=DATE, dataset_name=DATASET, parts=2).run()
-    Vocab(ALL, places).run()
-    Examples(ALL, places=places, examples=ExampleSettings(masking="dynamic")).run()
-    Train(
+    split(Split(data_path=str(logs), save_path=str(places.data_path), date=DATE, dataset_name=DATASET, parts=2))
+    vocab(Vocab(ALL, places))
+    examples(Examples(ALL, places=places, examples=ExampleSettings(masking="dynamic")))
+    training = Train(
         ALL,
         places=places,
         epochs=command.epochs,
@@ -34,13 +37,14 @@ def quickstart(command: Quickstart) -> None:
         optimizer=OptimizerSettings(learning_rate=2e-3),
         batches=BatchSettings(batch_size=64),
         loop=LoopSettings(evaluate_every=10),
-    ).run()
+    )
+    train(training)
     task, parts = find_parts(ALL, places)
     protocol = Protocol("test")
     table = figures(Prepared(task, parts), protocol)
     print_table(table | {"best possible": ceiling(log, task)}, protocol)
-    Export(ALL, places=places).run()
-    Recommend(ALL, user=first_user(task), places=places, names=command.folder / "raw" / "items.csv").run()
+    export(Export(ALL, places=places))
+    recommend(Recommend(ALL, user=first_user(task), places=places, names=command.folder / "raw" / "items.csv"))
 
 
 def ceiling(log: SyntheticLog, task: Task) -> dict[str, float]:

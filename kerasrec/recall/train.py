@@ -10,9 +10,9 @@ from kerasrec.data.files import exclusive
 from kerasrec.errors import KerasrecError
 from kerasrec.nn.settings import ItemModelSettings
 from kerasrec.recall import model as models
-from kerasrec.recall.commands import Train
 from kerasrec.recall.evaluate import print_table
 from kerasrec.recall.prepared import Prepared
+from kerasrec.recall.settings import Train
 from kerasrec.recall.tasks import Task, find_parts
 from kerasrec.training import report
 from kerasrec.training.loop import Leg, TrainingRun, carry_over

@@ -126,7 +126,7 @@ def test_ids_are_kept_as_they_are_written(tmp_path, name):
     assert read(tmp_path / name, content) == (events, [])
 
 
-@settings(max_examples=60)
+@settings(max_examples=40)
 @given(lines=st.lists(st.text(st.sampled_from('ab,""" é'), max_size=9), min_size=1, max_size=30))
 def test_csv_is_read_as_pythons_csv_reads_it(tmp_path_factory, lines):
     rows, rejected = read(tmp_path_factory.mktemp("csv") / "a.csv", "\n".join(["user_id,item_id", *lines]))

@@ -130,13 +130,13 @@ class TestProcess:
             assert len(set(items)) == len(items)
 
     def test_lengths(self):
-        log = dataclasses.replace(SMALL, users=20_000)
-        lengths = np.array([len(items) for items in whole(log)])
+        log = dataclasses.replace(SMALL, users=100_000)
+        lengths = np.concatenate([np.diff(offsets) for offsets, _ in log.histories()])
         assert lengths.min() == 3 and lengths.max() == 20
         ratio = 5 / 6  # of the chances of one length and the one before it
-        expected = [*((1 - ratio) * ratio**excess for excess in range(17)), ratio**17]
-        found = np.bincount(lengths - 3, minlength=18) / len(lengths)
-        assert np.abs(found - expected).max() < 4.5 * math.sqrt(0.25 / len(lengths))
+        expected = np.array([*((1 - ratio) * ratio**excess for excess in range(17)), ratio**17])
+        found = np.bincount(lengths - 3, minlength=18) / log.users
+        assert (np.abs(found - expected) < 4.5 * np.sqrt(expected * (1 - expected) / log.users)).all()
 
     def test_one_length_for_all(self):
         log = dataclasses.replace(SMALL, min_length=6, mean_length=6, max_length=9)

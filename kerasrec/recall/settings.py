@@ -1,6 +1,6 @@
-"""The steps of item recall as the command line shows them: one frozen dataclass each, every default stated once.
+"""The settings of item recall: one frozen dataclass for each step, every default stated once.
 
-This module imports no TensorFlow: a command loads what it needs when it runs.
+The command line is generated from them; so that it answers at once, this module imports no TensorFlow.
 """
 
 from dataclasses import dataclass, field
@@ -20,11 +20,6 @@ from kerasrec.training.settings import LoopSettings, OptimizerSettings
 class Split(SplitSettings):
     """Step 1: a log into parts, each user whole in one of them."""
 
-    def run(self) -> None:
-        from kerasrec.recall import prepare
-
-        prepare.split(self)
-
 
 @dataclass(frozen=True)
 class Vocab:
@@ -37,11 +32,6 @@ class Vocab:
     """Items seen less often become [UNK]."""
     init_from: Path | None = None
     """An earlier task's vocab.parquet to grow from, so that its model can go on with this task."""
-
-    def run(self) -> None:
-        from kerasrec.recall import prepare
-
-        prepare.vocab(self)
 
 
 @dataclass(frozen=True)
@@ -60,11 +50,6 @@ class Examples:
     """Processes; by default one for each processor."""
     places: Places = Places()
     examples: ExampleSettings = ExampleSettings()
-
-    def run(self) -> None:
-        from kerasrec.recall import prepare
-
-        prepare.examples(self)
 
 
 @dataclass(frozen=True)
@@ -103,11 +88,6 @@ class Train:
     batches: BatchSettings = BatchSettings()
     loop: LoopSettings = LoopSettings()
 
-    def run(self) -> None:
-        from kerasrec.recall import train
-
-        train.train(self)
-
 
 @dataclass(frozen=True)
 class Evaluate:
@@ -133,11 +113,6 @@ class Evaluate:
     """Of the sampled items."""
     places: Places = Places()
 
-    def run(self) -> None:
-        from kerasrec.recall import evaluate
-
-        evaluate.evaluate(self)
-
 
 @dataclass(frozen=True)
 class Export:
@@ -150,11 +125,6 @@ class Export:
     max_k: int = 100
     """Length of the lists that the signatures give."""
     places: Places = Places()
-
-    def run(self) -> None:
-        from kerasrec.recall import export
-
-        export.export(self)
 
 
 @dataclass(frozen=True)
@@ -177,11 +147,6 @@ class Recommend:
     """A CSV file with a header, item id and title in its first two columns, to show titles."""
     places: Places = Places()
 
-    def run(self) -> None:
-        from kerasrec.recall import export
-
-        export.recommend(self)
-
 
 @dataclass(frozen=True)
 class Quickstart:
@@ -193,8 +158,3 @@ class Quickstart:
     """Passes over the log."""
     seed: int = 12345
     """Of the log and the model."""
-
-    def run(self) -> None:
-        from kerasrec.recall import quickstart
-
-        quickstart.quickstart(self)
