@@ -62,7 +62,7 @@ class CoOccurrence:
               dtype=float32)
     """
 
-    def __init__(self, neighbours: int = 200, max_history: int = 100):
+    def __init__(self, neighbours: int = 200, max_history: int = 50):
         self.neighbours = neighbours
         self.max_history = max_history
 

@@ -22,8 +22,8 @@ does not depend on the items, so P is also the distribution of a user's last ite
 The ceiling. Call P_(r) the probability of the item that a ranking puts on place r. The ranking can expect the gain
 sum over r of P_(r) gain(r), and gain(r) never rises with r: it is [r <= k] for recall@k, [r <= k] / log2(1 + r) for
 NDCG@k and 1 / r for MRR. Sorting by P is therefore the best ranking (rearrangement inequality) and no recommender can
-be expected to exceed it. On a given set of targets a ranking may be luckier than that, so the score that the best ranking
-realises on the actual targets is given beside it.
+be expected to exceed it. On a given set of targets a ranking may be luckier than that, so the score that the best
+ranking realises on the actual targets is given beside it.
 
 Successors drawn in proportion to p lead to popular items as often as p says, so the Zipf law survives the chain; that
 items do not repeat flattens its head.

@@ -27,15 +27,21 @@ def quickstart(command: Quickstart) -> None:
     print(f"{logs}: {log.users:,} users, {log.items:,} items, from a process whose best ranking is known")
     split(Split(data_path=str(logs), save_path=str(places.data_path), date=DATE, dataset_name=DATASET, parts=2))
     vocab(Vocab(ALL, places))
-    examples(Examples(ALL, places=places, examples=ExampleSettings(masking="dynamic")))
+    examples(
+        Examples(
+            ALL,
+            places=places,
+            examples=ExampleSettings(masking="dynamic", masked_lm_prob=0.3, max_predictions_per_seq=15),
+        )
+    )
     training = Train(
         ALL,
         places=places,
         epochs=command.epochs,
         valid_users=500,
         seed=command.seed,
-        optimizer=OptimizerSettings(learning_rate=2e-3),
-        batches=BatchSettings(batch_size=64),
+        optimizer=OptimizerSettings(learning_rate=3e-3),
+        batches=BatchSettings(last_item_prob=0.2),
         loop=LoopSettings(evaluate_every=10),
     )
     train(training)

@@ -154,7 +154,7 @@ class Quickstart:
 
     folder: Path = Path("quickstart")
     """Where the log, the model and the export go."""
-    epochs: int = 60
+    epochs: int = 50
     """Passes over the log."""
     seed: int = 12345
     """Of the log and the model."""

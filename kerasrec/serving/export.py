@@ -8,6 +8,7 @@ from google.protobuf import descriptor_pb2, descriptor_pool, message_factory, wr
 from tensorflow.core.framework import tensor_pb2
 
 from kerasrec.backend import tf
+from kerasrec.data.files import disk_full
 
 WARMUP = Path("assets.extra") / "tf_serving_warmup_requests"
 
@@ -29,18 +30,26 @@ def export(
 
     Returns:
         The version's folder.
+
+    Raises:
+        KerasrecError: the disk is full; no version is left behind.
     """
     folder.mkdir(parents=True, exist_ok=True)
     versions = [int(path.name) for path in folder.iterdir() if path.name.isdigit()]
     version = folder / str(max(versions, default=0) + 1)
     unfinished = folder / f".{version.name}.unfinished"
     shutil.rmtree(unfinished, ignore_errors=True)
-    tf.saved_model.save(module, str(unfinished), signatures=dict(signatures))
-    (unfinished / WARMUP).parent.mkdir()
-    with tf.io.TFRecordWriter(str(unfinished / WARMUP)) as writer:
-        for signature, inputs in warmup.items():
-            writer.write(warmup_request(signature, inputs))
-    unfinished.rename(version)
+    try:
+        tf.saved_model.save(module, str(unfinished), signatures=dict(signatures))
+        (unfinished / WARMUP).parent.mkdir()
+        with tf.io.TFRecordWriter(str(unfinished / WARMUP)) as writer:
+            for signature, inputs in warmup.items():
+                writer.write(warmup_request(signature, inputs))
+        unfinished.rename(version)
+    except tf.errors.ResourceExhaustedError as error:
+        raise disk_full(version) from error
+    finally:
+        shutil.rmtree(unfinished, ignore_errors=True)
     return version
 
 

@@ -8,6 +8,7 @@ from functools import cached_property
 from pathlib import Path
 
 from kerasrec.backend import keras, tf
+from kerasrec.data.files import disk_full
 from kerasrec.errors import KerasrecError
 from kerasrec.training.callbacks import CheckpointEvery, MetricsLog
 from kerasrec.training.settings import LoopSettings
@@ -121,8 +122,18 @@ class TrainingRun:
         self._log.write(kind, self.step, figures)
 
     def save(self) -> None:
-        """Write a checkpoint of the state as it is."""
-        self._latest.save(checkpoint_number=self.step)
+        """Write a checkpoint of the state as it is.
+
+        Raises:
+            KerasrecError: the disk is full; the last checkpoint is whole.
+        """
+        self._write(self._latest)
+
+    def _write(self, checkpoints: "tf.train.CheckpointManager") -> None:
+        try:
+            checkpoints.save(checkpoint_number=self.step)
+        except tf.errors.ResourceExhaustedError as error:
+            raise disk_full(checkpoints.directory) from error
 
     def fit(
         self,
@@ -173,7 +184,7 @@ class TrainingRun:
             print("valid: " + ", ".join(f"{name} {figures[name]:.4f}" for name in ("recall@10", "NDCG@10", "MRR")))
             if figures[self.monitor] > progress.best:
                 progress.best, progress.evaluations_without_gain = figures[self.monitor], 0
-                self._best.save(checkpoint_number=self.step)
+                self._write(self._best)
             else:
                 progress.evaluations_without_gain += 1
         self.save()

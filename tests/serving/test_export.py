@@ -36,6 +36,17 @@ def test_a_version_that_was_cut_short_is_written_anew(tmp_path):
     assert version.name == "1" and not (version / "leftover").exists()
 
 
+def test_disk_full(tmp_path, monkeypatch):
+    def full(module, path, signatures):
+        (tmp_path / ".1.unfinished").mkdir()
+        raise tf.errors.ResourceExhaustedError(None, None, f"{path}; No space left on device")
+
+    monkeypatch.setattr(tf.saved_model, "save", full)
+    with pytest.raises(KerasrecError, match="no space left on the disk while writing"):
+        exported(tmp_path)
+    assert not list(tmp_path.iterdir())
+
+
 def test_warmup_requests_can_be_replayed(tmp_path):
     version = exported(tmp_path)
     [record] = tf.data.TFRecordDataset(str(version / WARMUP)).as_numpy_iterator()

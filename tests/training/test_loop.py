@@ -166,6 +166,20 @@ def test_a_damaged_checkpoint(tmp_path):
         new_run(tmp_path).restore()
 
 
+def test_disk_full(tmp_path, monkeypatch):
+    run = new_run(tmp_path)
+    run.save()
+
+    def full(prefix, **options):
+        raise tf.errors.ResourceExhaustedError(None, None, f"{prefix}; No space left on device")
+
+    monkeypatch.setattr(run._checkpoint, "_write", full)
+    with pytest.raises(KerasrecError, match="no space left on the disk"):
+        run.fit(legs(), batches)
+    again = new_run(tmp_path)
+    assert again.restore() and again.step == 0
+
+
 def test_no_checkpoint_yet(tmp_path):
     assert not new_run(tmp_path).restore()
     assert not new_run(tmp_path).restore("best")
