@@ -245,8 +245,8 @@ class _Buckets:
 
     def source(self, part: int | str) -> str:
         """A part's events, or with `*` those of all, as something that can be selected from."""
-        pattern = f"part={part}/*.parquet"
-        return sql.parquet(self.folder / pattern) if any(self.folder.glob(pattern)) else sql.EMPTY_BUCKET
+        files = sorted(self.folder.glob(f"part={part}/*.parquet"))
+        return sql.parquet(*files) if files else sql.EMPTY_BUCKET
 
 
 def _deal_out(db: duckdb.DuckDBPyConnection, work: Path, settings: SplitSettings, progress: Progress) -> _Buckets:
@@ -310,10 +310,11 @@ def _write_parts(
         raise KerasrecError(
             f"no user has seq_min_len {settings.seq_min_len} events left; pass a smaller --seq_min_len, or --refine 1"
         )
+    written = sql.parquet(*(work / "parts").iterdir())
     return parts, {
         "parts": buckets.parts,
         "users": counts["users"],
-        "items": _number(db, f"SELECT count(*) FROM ({sql.item_counts(sql.parquet(work / 'parts' / '*.parquet'))})"),
+        "items": _number(db, f"SELECT count(*) FROM ({sql.item_counts(written)})"),
         "events": counts["events"],
         "below_min_rating": buckets.below_min_rating,
         "repeats_dropped": buckets.events - rare_item_events - counts["cleaned"],

@@ -36,18 +36,19 @@ def identifier(text: str) -> str:
     return '"' + text.replace('"', '""') + '"'
 
 
+def file(path: str | Path) -> str:
+    """A path as a SQL string that names this one file, whatever its letters would mean in a glob."""
+    return literal("".join(f"[{letter}]" if letter in "*?[" else letter for letter in str(path)))
+
+
 def parquet(*paths: str | Path) -> str:
     """Parquet files as something that can be selected from."""
-    return f"read_parquet([{', '.join(literal(str(path)) for path in paths)}], hive_partitioning = false)"
-
-
-def _path(log: LogFile) -> str:
-    return "".join(f"[{letter}]" if letter in "*?[" else letter for letter in str(log.path))  # it is no glob
+    return f"read_parquet([{', '.join(map(file, paths))}], hive_partitioning = false)"
 
 
 def parquet_types(log: LogFile) -> str:
     """The query for the names and types of a Parquet file's columns."""
-    return f"SELECT column_name, column_type FROM (DESCRIBE FROM {parquet(_path(log))})"
+    return f"SELECT column_name, column_type FROM (DESCRIBE FROM {parquet(log.path)})"
 
 
 def stage(log: LogFile, names: ColumnNames, needs_rating: bool, types: dict[str, str]) -> str:
@@ -83,11 +84,11 @@ _UNREADABLE = """
 
 def keep_rejects(log: LogFile, first: int) -> str:
     """The statement that keeps a log's bad rows; its first row is number `first` of `staged`."""
-    file = literal(str(log.path))
+    path = literal(str(log.path))
     return f"""
-        INSERT INTO rejected SELECT {file}, line, reason, raw FROM unreadable;
+        INSERT INTO rejected SELECT {path}, line, reason, raw FROM unreadable;
         INSERT INTO rejected
-        SELECT {file}, bad.place + coalesce(before.lines, 0), bad.problem, bad.raw
+        SELECT {path}, bad.place + coalesce(before.lines, 0), bad.problem, bad.raw
         FROM (
             SELECT rowid - {first} + 1 AS place, problem, raw FROM staged WHERE rowid >= {first} AND problem <> ''
         ) AS bad
@@ -100,7 +101,7 @@ def keep_rejects(log: LogFile, first: int) -> str:
 def _lines(log: LogFile) -> str:
     compression = "gzip" if log.gzipped else "none"
     return (
-        f"read_csv({literal(_path(log))}, auto_detect = false, header = false, columns = {{'line': 'VARCHAR'}}, "
+        f"read_csv({file(log.path)}, auto_detect = false, header = false, columns = {{'line': 'VARCHAR'}}, "
         f"delim = {literal(_NO_DELIMITER)}, quote = '', escape = '', strict_mode = false, "
         f"compression = '{compression}', hive_partitioning = false, store_rejects = true, rejects_limit = 0)"
     )
@@ -170,7 +171,7 @@ def _parquet_rows(log: LogFile, names: ColumnNames, types: dict[str, str]) -> st
         SELECT CAST({user} AS VARCHAR) AS raw_user, CAST({item} AS VARCHAR) AS item,
             CAST({moment} AS VARCHAR) AS moment, CAST({rating} AS VARCHAR) AS rating,
             concat_ws(', ', {user}, {item}, {moment}, {rating}) AS raw, NULL AS shape
-        FROM {parquet(_path(log))}"""
+        FROM {parquet(log.path)}"""
 
 
 def deal_out(parts: int, min_rating: float | None, folder: Path, rows_a_group: int) -> str:

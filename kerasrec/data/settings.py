@@ -5,7 +5,7 @@ import dataclasses
 from datetime import datetime, timezone
 from typing import Literal
 
-from kerasrec.errors import KerasrecError
+from kerasrec.errors import KerasrecError, require
 
 
 @dataclasses.dataclass(frozen=True)
@@ -28,9 +28,9 @@ class MaskingRules:
     """Share of the chosen items that become [MASK]; of the rest half become a random item, half stay as they are."""
 
     def __post_init__(self):
-        _require(0 < self.masked_lm_prob <= 1, "masked_lm_prob", self.masked_lm_prob, "above 0 and at most 1")
-        _require(self.max_predictions_per_seq >= 1, "max_predictions_per_seq", self.max_predictions_per_seq, ">= 1")
-        _require(0 <= self.mask_prob <= 1, "mask_prob", self.mask_prob, "between 0 and 1")
+        require(0 < self.masked_lm_prob <= 1, "masked_lm_prob", self.masked_lm_prob, "above 0 and at most 1")
+        require(self.max_predictions_per_seq >= 1, "max_predictions_per_seq", self.max_predictions_per_seq, ">= 1")
+        require(0 <= self.mask_prob <= 1, "mask_prob", self.mask_prob, "between 0 and 1")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -62,15 +62,15 @@ class ExampleSettings(MaskingRules):
 
     def __post_init__(self):
         super().__post_init__()
-        _require(2 <= self.max_seq_length < 2**16, "max_seq_length", self.max_seq_length, "between 2 and 65535")
-        _require(
+        require(2 <= self.max_seq_length < 2**16, "max_seq_length", self.max_seq_length, "between 2 and 65535")
+        require(
             self.prop_sliding_window == -1 or 0 < self.prop_sliding_window <= 1,
             "prop_sliding_window",
             self.prop_sliding_window,
             "above 0 and at most 1, or -1",
         )
-        _require(self.dupe_factor >= 0, "dupe_factor", self.dupe_factor, ">= 0")
-        _require(
+        require(self.dupe_factor >= 0, "dupe_factor", self.dupe_factor, ">= 0")
+        require(
             (self.split == "global-time") == (self.split_day is not None),
             "split_day",
             self.split_day,
@@ -92,11 +92,6 @@ class ExampleSettings(MaskingRules):
         return _epoch_seconds(self.split_day)
 
 
-def _require(holds: bool, name: str, value: object, allowed: str) -> None:
-    if not holds:
-        raise KerasrecError(f"{name} is {value}; allowed: {allowed}")
-
-
 @dataclasses.dataclass(frozen=True)
 class BatchSettings:
     """How training rows are put together.
@@ -111,8 +106,8 @@ class BatchSettings:
     """With dynamic masking: share of the windows in which only the last item is masked, as it is when in use."""
 
     def __post_init__(self):
-        _require(self.batch_size >= 1, "batch_size", self.batch_size, ">= 1")
-        _require(0 <= self.last_item_prob <= 1, "last_item_prob", self.last_item_prob, "between 0 and 1")
+        require(self.batch_size >= 1, "batch_size", self.batch_size, ">= 1")
+        require(0 <= self.last_item_prob <= 1, "last_item_prob", self.last_item_prob, "between 0 and 1")
 
 
 def _epoch_seconds(day: str) -> int:

@@ -5,7 +5,7 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from kerasrec.errors import KerasrecError
+from kerasrec.errors import require
 
 DEFAULT_DATE = "20210419"
 
@@ -65,24 +65,24 @@ class SplitSettings:
 
     def __post_init__(self):
         named = (self.major_name, self.candidate_name, self.time_name, self.rating_name)
-        _require(self.date is None or re.fullmatch(r"\d{8}", self.date), "date", self.date, "eight digits")
-        _require(
+        require(self.date is None or re.fullmatch(r"\d{8}", self.date), "date", self.date, "eight digits")
+        require(
             re.fullmatch(r"\w[\w.-]*", self.dataset_name), "dataset_name", self.dataset_name, "letters, digits, _ . -"
         )
-        _require(self.refine in (0, 1), "refine", self.refine, "0 or 1")
-        _require(self.seq_min_len >= 1, "seq_min_len", self.seq_min_len, "at least 1")
-        _require(len(set(named)) == 4 and all(named), "column names", ", ".join(named), "four different names")
-        _require(
+        require(self.refine in (0, 1), "refine", self.refine, "0 or 1")
+        require(self.seq_min_len >= 1, "seq_min_len", self.seq_min_len, "at least 1")
+        require(len(set(named)) == 4 and all(named), "column names", ", ".join(named), "four different names")
+        require(
             self.min_rating is None or math.isfinite(self.min_rating), "min_rating", self.min_rating, "a finite number"
         )
-        _require(self.min_item_events >= 1, "min_item_events", self.min_item_events, "at least 1")
-        _require(self.part_len >= 1, "part_len", self.part_len, "at least 1")
-        _require(self.parts is None or self.parts >= 1, "parts", self.parts, "at least 1")
-        _require(0 <= self.max_reject_share <= 1, "max_reject_share", self.max_reject_share, "between 0 and 1")
-        _require(
+        require(self.min_item_events >= 1, "min_item_events", self.min_item_events, "at least 1")
+        require(self.part_len >= 1, "part_len", self.part_len, "at least 1")
+        require(self.parts is None or self.parts >= 1, "parts", self.parts, "at least 1")
+        require(0 <= self.max_reject_share <= 1, "max_reject_share", self.max_reject_share, "between 0 and 1")
+        require(
             re.fullmatch(r"\d+(\.\d+)? *[KMGT]i?B", self.memory_limit), "memory_limit", self.memory_limit, "such as 2GB"
         )
-        _require(
+        require(
             all(length >= 1 for length in self.report_lengths), "report_lengths", self.report_lengths, "at least 1 each"
         )
 
@@ -91,11 +91,6 @@ class SplitSettings:
         """The folder this split writes."""
         date = self.date or _date_in(self.data_path) or DEFAULT_DATE
         return Path(self.save_path).expanduser() / f"{date}-{self.dataset_name}-refine-{self.refine}"
-
-
-def _require(holds: object, name: str, given: object, allowed: str) -> None:
-    if not holds:
-        raise KerasrecError(f"{name} is {given!r}; it must be {allowed}")
 
 
 def _date_in(data_path: str) -> str | None:

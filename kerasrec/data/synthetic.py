@@ -43,7 +43,7 @@ import pyarrow.compute
 import pyarrow.csv
 
 from kerasrec.data.files import replacing
-from kerasrec.errors import KerasrecError
+from kerasrec.errors import KerasrecError, require
 
 USERS_PER_BLOCK = 1 << 16  # part of the process: each block has random numbers of its own
 _SCORES_PER_BLOCK = 1 << 22  # 32 MiB of float64
@@ -105,26 +105,26 @@ class SyntheticLog:
     """Any integer from 0."""
 
     def __post_init__(self):
-        _require("users", self.users, self.users >= 1, "at least 1")
-        _require("genres", self.genres, self.genres >= 1, "at least 1")
-        _require("successors", self.successors, self.successors >= 1, "at least 1")
+        require(self.users >= 1, "users", self.users, "at least 1")
+        require(self.genres >= 1, "genres", self.genres, "at least 1")
+        require(self.successors >= 1, "successors", self.successors, "at least 1")
         least = max(self.genres * (self.successors + 1), 4 * self.max_length)
-        _require(
+        require(
+            self.items >= least,
             "items",
             self.items,
-            self.items >= least,
             f"at least {least}, which is the larger of genres * (successors + 1) and 4 * max_length",
         )
-        _require("chain_share", self.chain_share, self.chain_share >= 0, "0 or more")
-        _require("genre_share", self.genre_share, self.genre_share >= 0, "0 or more")
+        require(self.chain_share >= 0, "chain_share", self.chain_share, "0 or more")
+        require(self.genre_share >= 0, "genre_share", self.genre_share, "0 or more")
         both = self.chain_share + self.genre_share
-        _require("chain_share + genre_share", both, both < 1, "below 1")
-        _require("zipf", self.zipf, self.zipf >= 0, "0 or more")
-        _require("min_length", self.min_length, self.min_length >= 1, "at least 1")
-        _require("mean_length", self.mean_length, self.min_length <= self.mean_length, "at least min_length")
-        _require("max_length", self.max_length, self.mean_length <= self.max_length, "at least mean_length")
-        _require("files", self.files, self.files >= 1, "at least 1")
-        _require("seed", self.seed, self.seed >= 0, "0 or more")
+        require(both < 1, "chain_share + genre_share", both, "below 1")
+        require(self.zipf >= 0, "zipf", self.zipf, "0 or more")
+        require(self.min_length >= 1, "min_length", self.min_length, "at least 1")
+        require(self.min_length <= self.mean_length, "mean_length", self.mean_length, "at least min_length")
+        require(self.mean_length <= self.max_length, "max_length", self.max_length, "at least mean_length")
+        require(self.files >= 1, "files", self.files, "at least 1")
+        require(self.seed >= 0, "seed", self.seed, "0 or more")
 
     @classmethod
     def load(cls, folder: str | os.PathLike) -> "SyntheticLog":
@@ -401,8 +401,3 @@ def _raw_ids(letter: str, first: int, end: int, count: int) -> pa.Array:
     """Ids such as u0042 for the numbers from `first` up to `end`, as wide as the largest of `count` numbers needs."""
     width = len(str(count - 1))
     return pa.array([f"{letter}{number:0{width}}" for number in range(first, end)], pa.string())
-
-
-def _require(name: str, value: float, holds: bool, allowed: str) -> None:
-    if not holds:
-        raise KerasrecError(f"{name} is {value} and has to be {allowed}: change the settings of the synthetic log")

@@ -2,10 +2,16 @@
 
 from dataclasses import dataclass
 
+from kerasrec.errors import require
+
 
 @dataclass(frozen=True)
 class ItemModelSettings:
-    """Shape of the model and weights of its losses."""
+    """Shape of the model and weights of its losses.
+
+    Raises:
+        KerasrecError: a value lies outside its range.
+    """
 
     hidden_size: int = 64
     """Width of the states and of the item embeddings."""
@@ -23,3 +29,16 @@ class ItemModelSettings:
     """Weight of the UniLM loss: each window's continuation, item by item, from its beginning."""
     similarity_weight: float = 0.0
     """Weight of the in-batch similarity of two differently masked views of one window."""
+
+    def __post_init__(self):
+        require(
+            self.num_heads >= 1 and self.hidden_size % self.num_heads == 0,
+            "hidden_size",
+            self.hidden_size,
+            f"a multiple of num_heads, which is {self.num_heads}",
+        )
+        require(self.num_layers >= 1, "num_layers", self.num_layers, "at least 1")
+        for name in ("dropout", "attention_dropout"):
+            require(0 <= getattr(self, name) < 1, name, getattr(self, name), "from 0 to below 1")
+        for name in ("masked_item_weight", "seq2seq_weight", "similarity_weight"):
+            require(getattr(self, name) >= 0, name, getattr(self, name), "0 or more")

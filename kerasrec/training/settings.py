@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from typing import Literal
 
+from kerasrec.errors import require
+
 
 @dataclass(frozen=True)
 class OptimizerSettings:
@@ -19,6 +21,12 @@ class OptimizerSettings:
     clip_norm: float = 5.0
     """Largest norm of all gradients together; beyond it they are scaled down."""
 
+    def __post_init__(self):
+        require(self.learning_rate > 0, "learning_rate", self.learning_rate, "above 0")
+        require(self.warmup_steps >= 0, "warmup_steps", self.warmup_steps, "0 or more")
+        require(self.weight_decay >= 0, "weight_decay", self.weight_decay, "0 or more")
+        require(self.clip_norm > 0, "clip_norm", self.clip_norm, "above 0")
+
 
 @dataclass(frozen=True)
 class LoopSettings:
@@ -32,3 +40,8 @@ class LoopSettings:
     """Passes between two evaluations on the valid split."""
     patience: int = 0
     """End after so many evaluations without a gain; 0 never ends early."""
+
+    def __post_init__(self):
+        for name in ("checkpoint_steps", "log_steps", "evaluate_every"):
+            require(getattr(self, name) >= 1, name, getattr(self, name), "at least 1")
+        require(self.patience >= 0, "patience", self.patience, "0 or more")

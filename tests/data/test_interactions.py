@@ -370,6 +370,14 @@ def test_two_runs_cannot_write_to_one_folder(tmp_path):
         run(tmp_path, log)
 
 
+def test_folders_may_have_any_name(tmp_path):
+    folder = tmp_path / "it's [a] *?"
+    _, task = run(folder, write(folder / "log [1]/a*.csv", as_csv(EVENTS)).parent, parts=2, min_item_events=2)
+    assert read_back(task) == split_in_pandas(EVENTS, 2, min_item_events=2)
+    paths = sorted((task / "parts").iterdir())
+    assert interactions.item_counts(paths).to_pylist() == [{"item": "tea", "count": 3}]
+
+
 def test_parts_follow_from_part_len_and_may_be_empty(tmp_path):
     log = write(tmp_path / "a.csv", as_csv(EVENTS))
     assert run(tmp_path, log, part_len=4)[0].parts == 2

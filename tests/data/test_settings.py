@@ -33,7 +33,7 @@ def test_values_out_of_range_are_named(values):
 
 
 def test_the_rules_of_masking_are_checked_by_themselves():
-    with pytest.raises(KerasrecError, match="mask_prob is 7; allowed: between 0 and 1"):
+    with pytest.raises(KerasrecError, match="mask_prob is 7; it must be between 0 and 1"):
         MaskingRules(mask_prob=7)
 
 

@@ -319,8 +319,8 @@ class TestErrors:
         ("change", "message"),
         [
             ({"users": 0}, "users is 0"),
-            ({"items": 79}, "items is 79 and has to be at least 80"),
-            ({"genres": 20}, "items is 80 and has to be at least 100"),
+            ({"items": 79}, "items is 79; it must be at least 80"),
+            ({"genres": 20}, "items is 80; it must be at least 100"),
             ({"genres": 0}, "genres is 0"),
             ({"successors": 0}, "successors is 0"),
             ({"chain_share": -0.1}, "chain_share"),
