@@ -145,13 +145,12 @@ def _database(work: Path, settings: SplitSettings) -> Iterator[duckdb.DuckDBPyCo
 
 
 class _Rate(ProgressColumn):
-    """How many units of a bar's own are done in a second."""
+    """How many units of a bar's own are done in a second, on average since it began."""
 
     def render(self, task: Task) -> Text:
-        speed = task.finished_speed or task.speed
-        return Text(
-            f"{speed:,.{1 if speed < 10 else 0}f} {task.fields['unit']}/s" if speed else "", "progress.data.speed"
-        )
+        seconds = task.finished_time or task.elapsed
+        rate = task.completed / seconds if seconds else 0
+        return Text(f"{rate:,.{1 if rate < 10 else 0}f} {task.fields['unit']}/s", "progress.data.speed")
 
 
 def _progress() -> Progress:
