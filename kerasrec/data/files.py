@@ -110,9 +110,19 @@ class Manifest:
 
     def update(self, section: str, entries: dict) -> None:
         """Set `entries` in `section` and leave the section's other entries as they are."""
+        with self._changing() as content:
+            content.setdefault(section, {}).update(entries)
+
+    def replace(self, **sections: dict) -> None:
+        """Put whole sections in the place of those of the same names, so that no old entry stays in them."""
+        with self._changing() as content:
+            content.update(sections)
+
+    @contextlib.contextmanager
+    def _changing(self) -> Iterator[dict]:
         self.path.parent.mkdir(parents=True, exist_ok=True)
         with filelock.FileLock(self.path.with_name(f".{self.path.name}.lock")):
             content = self.read()
-            content.setdefault(section, {}).update(entries)
+            yield content
             with replacing(self.path) as unfinished:
                 unfinished.write_text(json.dumps(content, indent=1, ensure_ascii=False), encoding="utf-8")

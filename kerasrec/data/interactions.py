@@ -6,7 +6,6 @@ itself, so that memory is bounded by the settings and not by the log.
 
 import contextlib
 import errno
-import json
 import math
 import re
 import shutil
@@ -18,7 +17,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import duckdb
-import filelock
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -342,7 +340,7 @@ def _users(db: duckdb.DuckDBPyConnection, first: int, part: int, seq_min_len: in
 def _publish(work: Path, task: Path, parts: dict[str, dict], report: SplitReport) -> None:
     """Put the finished files in the place of an earlier split's."""
     manifest = Manifest(task / "manifest.json")
-    _set_sections(manifest, split={}, parts={})  # whoever looks in between must not take old digests for new files
+    manifest.replace(split={}, parts={})  # whoever looks in between must not take old digests for new files
     if (task / "parts").exists():
         (task / "parts").rename(work / "replaced")
     (work / "parts").rename(task / "parts")
@@ -350,12 +348,4 @@ def _publish(work: Path, task: Path, parts: dict[str, dict], report: SplitReport
         with replacing(task / name) as unfinished:
             (work / name).rename(unfinished)
     (task / "rejects.stopped.parquet").unlink(missing_ok=True)
-    _set_sections(manifest, split=report.as_dict(), parts=parts)
-
-
-def _set_sections(manifest: Manifest, **sections: dict) -> None:
-    """Replace whole sections, so that nothing of parts that are gone stays in them."""
-    with filelock.FileLock(manifest.path.with_name(f".{manifest.path.name}.lock")):
-        content = manifest.read() | sections
-        with replacing(manifest.path) as unfinished:
-            unfinished.write_text(json.dumps(content, indent=1, ensure_ascii=False), encoding="utf-8")
+    manifest.replace(split=report.as_dict(), parts=parts)

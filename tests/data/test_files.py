@@ -1,0 +1,69 @@
+import errno
+import multiprocessing
+
+import pytest
+
+from kerasrec.data.files import Manifest, content_digest, exclusive, replacing
+from kerasrec.errors import KerasrecError
+
+
+def test_a_block_that_ends_well_replaces_the_file(tmp_path):
+    path = tmp_path / "new" / "file.txt"
+    for text in ("one", "two"):
+        with replacing(path) as unfinished:
+            unfinished.write_text(text)
+        assert path.read_text() == text
+    assert [child.name for child in path.parent.iterdir()] == ["file.txt"]
+
+
+def test_a_block_that_fails_leaves_the_earlier_file(tmp_path):
+    path = tmp_path / "file.txt"
+    path.write_text("whole")
+    with pytest.raises(ZeroDivisionError), replacing(path) as unfinished:
+        unfinished.write_text("ha")
+        1 / 0  # noqa: B018
+    assert path.read_text() == "whole"
+    assert [child.name for child in tmp_path.iterdir()] == ["file.txt"]
+
+
+def test_disk_full(tmp_path):
+    path = tmp_path / "file.txt"
+    full = pytest.raises(KerasrecError, match="no space left on the disk while writing .*file.txt")
+    with full, replacing(path) as unfinished:
+        unfinished.write_text("ha")
+        raise OSError(errno.ENOSPC, "No space left on device")
+    assert not list(tmp_path.iterdir())
+
+
+def test_other_errors_of_the_system_stay_what_they_are(tmp_path):
+    with pytest.raises(PermissionError), replacing(tmp_path / "file.txt"):
+        raise PermissionError
+
+
+def test_content_digest(tmp_path):
+    (tmp_path / "a").write_bytes(b"abc")
+    assert content_digest(tmp_path / "a") == "ba7816bf8f01cfea"  # FIPS 180-4's example
+
+
+def test_exclusive(tmp_path):
+    refused = pytest.raises(KerasrecError, match="another run is writing")
+    with exclusive(tmp_path), refused, exclusive(tmp_path):
+        pass
+    with exclusive(tmp_path):
+        pass
+
+
+def add(path, number):
+    Manifest(path).update("parts", {f"part-{number:03d}": {"digest": str(number)}})
+
+
+def test_many_processes_update_one_manifest(tmp_path):
+    path = tmp_path / "manifest.json"
+    Manifest(path).replace(vocab={"size": 7})
+    with multiprocessing.get_context("spawn").Pool(4) as pool:
+        pool.starmap(add, [(path, number) for number in range(24)])
+    manifest = Manifest(path)
+    assert len(manifest.section("parts")) == 24
+    assert manifest.section("vocab") == {"size": 7} and manifest.section("nothing") == {}
+    manifest.replace(parts={})
+    assert manifest.read() == {"vocab": {"size": 7}, "parts": {}}
