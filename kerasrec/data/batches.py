@@ -121,14 +121,14 @@ def evaluation_batches(
         files: Valid or test files.
         examples: What the files hold.
         batch_size: Rows a batch.
-        rows: Take only so many, from the files' beginning.
+        rows: Take only so many of each file, from its beginning.
 
     Returns:
         Batches of `info` int64 [B], `input_ids` int32 [B, L], and the `masked_lm_*` features [B, P].
     """
-    records = tf.data.TFRecordDataset([str(file) for file in files])
-    if rows is not None:
-        records = records.take(rows)
+    most = -1 if rows is None else rows
+    records = tf.data.Dataset.from_tensor_slices([str(file) for file in files])
+    records = records.flat_map(lambda file: tf.data.TFRecordDataset(file).take(most))
     return _bucketed(_parsed(records, examples, static=True), examples.max_seq_length, batch_size).prefetch(2)
 
 

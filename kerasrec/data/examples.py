@@ -3,7 +3,7 @@
 import dataclasses
 import functools
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Literal, NamedTuple
 
@@ -33,12 +33,32 @@ class TokenHistories(NamedTuple):
 
     def of(self, users: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """The histories of these users, `offsets` int64 `[B + 1]` and `ids` int32 `[n]`; an unknown user has none."""
+        if not len(self.users):
+            return np.zeros(len(users) + 1, np.int64), self.ids
         rows = np.minimum(np.searchsorted(self.users, users), len(self.users) - 1)
         begins = self.offsets[rows]
         lengths = np.where(self.users[rows] == users, self.offsets[rows + 1] - begins, 0)
         offsets = np.concatenate([[0], np.cumsum(lengths)])
         within = np.arange(offsets[-1]) - np.repeat(offsets[:-1], lengths)
         return offsets, self.ids[np.repeat(begins, lengths) + within]
+
+    def only(self, users: np.ndarray) -> "TokenHistories":
+        """The histories of those of these users, int64 `[n]`, that are among them."""
+        users = np.intersect1d(users, self.users)
+        return TokenHistories(users, *self.of(users))
+
+    @classmethod
+    def joined(cls, parts: Sequence["TokenHistories"]) -> "TokenHistories":
+        """The histories of several parts as one; user numbers run on from part to part."""
+        parts = sorted((part for part in parts if len(part.users)), key=lambda part: part.users[0])
+        if not parts:
+            return cls(np.zeros(0, np.int64), np.zeros(1, np.int64), np.zeros(0, np.int32))
+        lengths = np.concatenate([np.diff(part.offsets) for part in parts])
+        return cls(
+            np.concatenate([part.users for part in parts]),
+            np.concatenate([[0], np.cumsum(lengths)]),
+            np.concatenate([part.ids for part in parts]),
+        )
 
 
 def write_part(

@@ -2,11 +2,13 @@
 
 import math
 from collections import Counter
+from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from functools import cached_property
 
 import numpy as np
 
+from kerasrec.backend import tf
 from kerasrec.data.batches import evaluation_batches, steps_per_epoch
 from kerasrec.data.examples import TokenHistories, histories_before
 from kerasrec.data.files import Manifest
@@ -16,6 +18,7 @@ from kerasrec.data.vocab import FIRST_ITEM, ItemVocab
 from kerasrec.errors import KerasrecError
 from kerasrec.recall.tasks import Task
 
+PARTS_AT_A_TIME = 16  # in one pipeline: a pipeline of its own for each small part would take most of the time
 SCORES_AT_A_TIME = 1 << 26  # bounds the memory of an evaluation: about 256 MB for a batch of scores
 
 
@@ -96,8 +99,10 @@ class Prepared:
             lengths.update({int(length): rows for length, rows in self.entries[part]["lengths"].items()})
         return steps_per_epoch(lengths, self.settings.max_seq_length, batch_size)
 
-    def evaluation(self, split: str, parts: list[str], users: int | None = None):
-        """Rows and histories of each part, for `rank_catalogue`.
+    def evaluation(
+        self, split: str, parts: list[str], users: int | None = None
+    ) -> Iterator[tuple["tf.data.Dataset", TokenHistories]]:
+        """Rows and histories, for `rank_catalogue`.
 
         Args:
             split: `valid` or `test`.
@@ -105,13 +110,19 @@ class Prepared:
             users: About so many rows over all these parts, the same ones every time; None takes all.
 
         Yields:
-            Batches of rows, and the histories before the targets.
+            Batches of rows of some parts, and the histories of their users before the targets.
         """
         batch_size = max(1, min(256, SCORES_AT_A_TIME // len(self.vocab)))
-        for part in parts:
-            path = self.task.tfrecord_path(part, split)
-            rows = None if users is None else math.ceil(users / len(parts))
-            yield evaluation_batches([path], self.settings, batch_size, rows), self.histories(part, split)
+        rows = None if users is None else math.ceil(users / len(parts))
+        for begin in range(0, len(parts), PARTS_AT_A_TIME):
+            some = parts[begin : begin + PARTS_AT_A_TIME]
+            files = [self.task.tfrecord_path(part, split) for part in some]
+            batches = evaluation_batches(files, self.settings, batch_size, rows)
+            histories = [self.histories(part, split) for part in some]
+            if rows is not None:  # they are kept while training goes on
+                wanted = np.concatenate([np.zeros(0, np.int64), *(batch["info"] for batch in batches)])
+                histories = [part.only(wanted) for part in histories]
+            yield batches, TokenHistories.joined(histories)
 
     def histories(self, part: str, target: str) -> TokenHistories:
         """All that each user of a part saw before the `valid` or the `test` target."""

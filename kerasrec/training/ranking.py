@@ -1,5 +1,6 @@
 """Ranking against the whole catalogue: any scorer, a model or a baseline, through one protocol."""
 
+import functools
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
@@ -54,7 +55,8 @@ def rank_catalogue(
     Returns:
         Metrics by name, with `users` and `targets`.
     """
-    rank = _Ranker(len(item_counts), item_counts, protocol)
+    rank = _ranker(len(item_counts), protocol)
+    popularity = tf.constant(item_counts, tf.float32)
     ranks, users, lists = {}, [], []
     for rows, histories in batches:
         for batch in rows:
@@ -64,7 +66,7 @@ def rank_catalogue(
             targets = targets[:, : int(tf.reduce_max(tf.math.count_nonzero(targets, axis=1)))]
             seen = tf.RaggedTensor.from_row_splits(ids, offsets).to_tensor()
             scores = scorer(batch, offsets, ids)
-            top, batch_ranks = rank(scores, targets, seen, batch["info"])
+            top, batch_ranks = rank(scores, targets, seen, batch["info"], popularity)
             for name, values in batch_ranks.items():
                 ranks.setdefault(name, []).append(values.numpy().ravel())
             users.append(np.repeat(numbers, targets.shape[1]))
@@ -85,14 +87,12 @@ def rank_catalogue(
     }
 
 
-class _Ranker(tf.Module):
-    """The part of `rank_catalogue` that runs in the graph: a batch's ranks under each protocol, and its lists."""
+@functools.lru_cache
+def _ranker(items: int, protocol: Protocol) -> Callable:
+    """The part of `rank_catalogue` that runs in the graph: a batch's lists, and its ranks under each protocol.
 
-    def __init__(self, items: int, item_counts: np.ndarray, protocol: Protocol):
-        super().__init__()
-        self.items = items
-        self.popularity = tf.constant(item_counts, tf.float32)
-        self.protocol = protocol
+    It is kept from one evaluation to the next, because tracing it takes longer than running it on a few users.
+    """
 
     @tf.function(
         input_signature=[
@@ -100,14 +100,17 @@ class _Ranker(tf.Module):
             tf.TensorSpec([None, None], tf.int32),
             tf.TensorSpec([None, None], tf.int32),
             tf.TensorSpec([None], tf.int64),
+            tf.TensorSpec([items], tf.float32),
         ]
     )
-    def __call__(self, scores, targets, seen, users):
-        filtered = seen if self.protocol.filter_seen else None
+    def rank(scores, targets, seen, users, popularity):
+        filtered = seen if protocol.filter_seen else None
         ranks = {"": metrics.target_ranks(scores, targets, filtered)}
-        if self.protocol.sampled:
-            for name, counts in {"uniform": None, "popularity": self.popularity}.items():
-                size = min(SAMPLED, self.items)
-                negatives = metrics.sample_negatives(self.protocol.seed, users, targets, seen, self.items, counts, size)
+        if protocol.sampled:
+            for name, counts in {"uniform": None, "popularity": popularity}.items():
+                size = min(SAMPLED, items)
+                negatives = metrics.sample_negatives(protocol.seed, users, targets, seen, items, counts, size)
                 ranks[f"sampled_{name}_{SAMPLED}/"] = metrics.sampled_ranks(scores, targets, negatives)
-        return metrics.top_k_items(scores, filtered, min(LONGEST_LIST, self.items)), ranks
+        return metrics.top_k_items(scores, filtered, min(LONGEST_LIST, items)), ranks
+
+    return rank
