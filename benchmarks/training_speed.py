@@ -15,7 +15,7 @@ from kerasrec.backend import bert4keras, keras, tf
 from kerasrec.nn.item_model import ItemModel
 from kerasrec.nn.settings import ItemModelSettings
 from kerasrec.nn.transformer import Encoder
-from kerasrec.training.optimizers import adamw
+from kerasrec.training.optimizers import adamw, warmup_schedule
 from kerasrec.training.settings import OptimizerSettings
 
 BATCH, LENGTH, SLOTS, ITEMS = 128, 200, 40, 3_420
@@ -74,7 +74,8 @@ def main() -> None:
     data = batches()
     seconds = {name: [] for name in sides}
     for model in sides.values():
-        model.compile(optimizer=adamw(OptimizerSettings(), 1000))
+        optimizer = OptimizerSettings(schedule="constant")
+        model.compile(optimizer=adamw(optimizer, warmup_schedule(optimizer)))
         model.fit(data, steps_per_epoch=2, verbose=0)
     for _ in range(ROUNDS):
         for name, model in sides.items():

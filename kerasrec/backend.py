@@ -140,7 +140,13 @@ def set_seed(seed: int) -> None:
 
 
 def distribution() -> "tf.distribute.Strategy":
-    """The strategy for the visible cards: mirrored over several of them, the default one for one card or none."""
+    """The strategy for the visible cards: mirrored over several of them, the default one for one card or none.
+
+    It warns when `CUDA_VISIBLE_DEVICES` names cards and none of them is there.
+    """
+    wanted = os.environ.get("CUDA_VISIBLE_DEVICES", "")
+    if wanted not in ("", "-1") and not tf.config.list_physical_devices("GPU"):
+        warnings.warn(f"CUDA_VISIBLE_DEVICES is {wanted} and there is no such GPU: running on the CPU", stacklevel=2)
     if len(tf.config.list_logical_devices("GPU")) > 1:
         return tf.distribute.MirroredStrategy()
     return tf.distribute.get_strategy()

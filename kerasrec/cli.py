@@ -1,7 +1,6 @@
 """The `kerasrec` command: parse, call, print."""
 
 import argparse
-import errno
 import importlib
 import sys
 from collections.abc import Sequence
@@ -58,9 +57,7 @@ def main(args: Sequence[str] | None = None) -> int:
         print(f"kerasrec: {error}", file=sys.stderr)
         return 2
     except OSError as error:
-        if error.errno not in (errno.ENOSPC, errno.EACCES, errno.EROFS):
-            raise
-        print(f"kerasrec: {error.filename}: {error.strerror}; nothing half written was kept", file=sys.stderr)
+        print(f"kerasrec: {f'{error.filename}: ' if error.filename else ''}{error.strerror or error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print("kerasrec: interrupted; the same command goes on from the last checkpoint", file=sys.stderr)

@@ -64,15 +64,15 @@ def content_digest(path: str | os.PathLike) -> str:
 
 
 @contextlib.contextmanager
-def exclusive(folder: str | os.PathLike) -> Iterator[None]:
-    """Hold `folder` for this process alone; the system lets go of it even after `kill -9`.
+def exclusive(folder: str | os.PathLike, name: str = ".lock") -> Iterator[None]:
+    """Hold `folder`, or what `name` stands for in it, for this process alone; even `kill -9` lets go of it.
 
     Raises:
         KerasrecError: another process holds the folder.
     """
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    lock = filelock.FileLock(folder / ".lock", timeout=0)
+    lock = filelock.FileLock(folder / name, timeout=0)
     try:
         lock.acquire()
     except filelock.Timeout:
@@ -83,6 +83,20 @@ def exclusive(folder: str | os.PathLike) -> Iterator[None]:
         yield
     finally:
         lock.release()
+
+
+def read_json(path: Path, missing: str) -> dict:
+    """The object in a JSON file.
+
+    Raises:
+        KerasrecError: there is no such file, which `missing` says, or it holds no JSON.
+    """
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise KerasrecError(missing) from None
+    except ValueError as error:
+        raise KerasrecError(f"{path} is damaged ({error}): remove it and run the step that writes it again") from None
 
 
 class Manifest:
@@ -99,10 +113,7 @@ class Manifest:
 
     def read(self) -> dict:
         """All sections as `{section: value}`; empty when nothing has been written yet."""
-        try:
-            return json.loads(self.path.read_text(encoding="utf-8"))
-        except FileNotFoundError:
-            return {}
+        return read_json(self.path, missing="") if self.path.exists() else {}
 
     def section(self, name: str) -> dict:
         """One section; empty when it has not been written yet."""

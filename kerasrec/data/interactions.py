@@ -108,6 +108,8 @@ def _readable_logs(settings: SplitSettings, names: ColumnNames) -> list[LogFile]
 def _workspace(task: Path) -> Iterator[Path]:
     """A folder in the task's own, so that finished files need only be renamed; it does not outlive the run."""
     work = task / ".split"
+    if (work / "replaced").exists() and not (task / "parts").exists():
+        (work / "replaced").rename(task / "parts")  # a run was killed between two renames
     shutil.rmtree(work, ignore_errors=True)  # what a killed run left behind
     (work / "parts").mkdir(parents=True)
     try:
@@ -127,7 +129,8 @@ def _database(work: Path, settings: SplitSettings) -> Iterator[duckdb.DuckDBPyCo
     try:
         db.execute(f"SET temp_directory = {sql.literal(str(work / 'spilled'))}")
         db.execute(f"SET threads = least(current_setting('threads'), {_MOST_THREADS})")
-        db.execute("SET enable_progress_bar = true; SET enable_progress_bar_print = false; SET progress_bar_time = 0")
+        with contextlib.suppress(duckdb.InvalidInputException):  # in a notebook it wants ipywidgets, even to be silent
+            db.execute("SET enable_progress_bar = true; SET enable_progress_bar_print = false; SET progress_bar_time = 0")
         yield db
     except (duckdb.OutOfMemoryException, duckdb.IOException) as error:
         if "No space left" in str(error) or "max_temp_directory_size" in str(error):

@@ -105,9 +105,9 @@ class ItemModel(keras.Model):
             terms["masked_item"] = (tf.reduce_sum(losses * of_masked), tf.reduce_sum(of_masked))
             terms["seq2seq"] = (tf.reduce_sum(losses * of_seq2seq), tf.reduce_sum(of_seq2seq))
         if self.settings.similarity_weight:
-            views = tf.range(tf.shape(states)[0]) if seq2seq_rows is None else tf.where(~seq2seq_rows)[:, 0]
-            views = tf.cast(views, tf.int32)
             lengths = tf.reduce_sum(tf.cast(batch["input_ids"] != 0, tf.int32), axis=1)
+            is_view = lengths > 0 if seq2seq_rows is None else (lengths > 0) & ~seq2seq_rows
+            views = tf.cast(tf.where(is_view)[:, 0], tf.int32)  # rows that only fill a batch up are none
             last = tf.stack([views, tf.gather(lengths, views) - 1], axis=-1)
             similarity = in_batch_similarity(self.head(gather_positions(states, last)))
             terms["similarity"] = (tf.reduce_sum(similarity), tf.cast(tf.size(similarity), tf.float32))

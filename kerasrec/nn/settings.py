@@ -32,7 +32,7 @@ class ItemModelSettings:
 
     def __post_init__(self):
         require(
-            self.num_heads >= 1 and self.hidden_size % self.num_heads == 0,
+            self.hidden_size >= 1 and self.num_heads >= 1 and self.hidden_size % self.num_heads == 0,
             "hidden_size",
             self.hidden_size,
             f"a multiple of num_heads, which is {self.num_heads}",
@@ -42,3 +42,5 @@ class ItemModelSettings:
             require(0 <= getattr(self, name) < 1, name, getattr(self, name), "from 0 to below 1")
         for name in ("masked_item_weight", "seq2seq_weight", "similarity_weight"):
             require(getattr(self, name) >= 0, name, getattr(self, name), "0 or more")
+        weights = (self.masked_item_weight, self.seq2seq_weight, self.similarity_weight)
+        require(any(weights), "the weights of the losses", weights, "above 0 for at least one")

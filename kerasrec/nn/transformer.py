@@ -136,7 +136,7 @@ def item_encoder(
     num_layers: int = 2,
     num_heads: int = 2,
     dropout: float = 0.1,
-    attention_dropout: float = 0.1,
+    attention_dropout: float = 0.0,
     seq2seq: bool = False,
     initializer_range: float = 0.02,
     seed: int = 0,

@@ -17,22 +17,27 @@ from kerasrec.training.ranking import Protocol, rank_catalogue
 
 
 def evaluate(command: Evaluate) -> None:
-    """Rank a task's or a part's targets; print the table and write it to `evaluation.json`."""
+    """Rank a task's or a part's targets; print the table and write it to `evaluation.json`.
+
+    A single part's figures go to `evaluation-part-NNN.json`.
+    """
     task, parts = find_parts(command.name, command.places, command.task)
     protocol = Protocol(command.split, not command.keep_seen, command.sampled, command.seed)
     prepared = Prepared(task, parts)
     with prepared.reading():
         table = figures(prepared, protocol, command.checkpoint, command.baselines)
     print_table(table, protocol)
-    with replacing(task.output / "evaluation.json") as unfinished:
-        unfinished.write_text(json.dumps({"protocol": str(protocol), "figures": table}, indent=1), encoding="utf-8")
+    name = "evaluation.json" if parts == task.part_names() else f"evaluation-{parts[0]}.json"
+    kept = {"protocol": str(protocol), "parts": parts, "checkpoint": command.checkpoint, "figures": table}
+    with replacing(task.output / name) as unfinished:
+        unfinished.write_text(json.dumps(kept, indent=1), encoding="utf-8")
 
 
 def figures(
     prepared: Prepared, protocol: Protocol, checkpoint: str = "best", with_baselines: bool = True
 ) -> dict[str, dict[str, float]]:
     """Figures by name, of the model and the baselines."""
-    scorers = {"model": models.scorer(models.trained_model(prepared.task, prepared, checkpoint))}
+    scorers = {"model": models.scorer(models.trained_model(prepared, checkpoint).model)}
     if with_baselines:
         scorers |= baselines(prepared)
     return {

@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.table import Table
 
 from kerasrec.backend import tf
+from kerasrec.data.files import exclusive
 from kerasrec.data.parts import read_part
 from kerasrec.data.tfrecord import parse_example
 from kerasrec.errors import KerasrecError
@@ -27,8 +28,8 @@ def export(command: Export) -> Path:
     """Step 6: write the next version of a task's served model; returns its folder."""
     task, _ = find_parts(command.name, command.places)
     prepared = Prepared(task, sorted(Prepared.written(task)))
-    model = trained_model(task, prepared, command.checkpoint)
-    with tempfile.TemporaryDirectory() as folder:
+    model = trained_model(prepared, command.checkpoint).model
+    with exclusive(task.export), tempfile.TemporaryDirectory() as folder:
         items_file = Path(folder, "items.txt")
         items_file.write_text("".join(f"{item}\n" for item in prepared.vocab.items.to_pylist()), encoding="utf-8")
         served = ServedItemModel(

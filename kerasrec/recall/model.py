@@ -2,17 +2,18 @@
 
 import dataclasses
 import json
+import math
+from pathlib import Path
 
 from kerasrec.backend import tf
-from kerasrec.data.files import replacing
+from kerasrec.data.files import read_json, replacing
 from kerasrec.errors import KerasrecError
 from kerasrec.nn.item_model import ItemModel
 from kerasrec.nn.settings import ItemModelSettings
 from kerasrec.recall.prepared import Prepared
 from kerasrec.recall.settings import Train
-from kerasrec.recall.tasks import Task
-from kerasrec.training.loop import TrainingRun
-from kerasrec.training.optimizers import adamw
+from kerasrec.training.loop import Progress, TrainingRun, read_progress
+from kerasrec.training.optimizers import adamw, warmup_schedule
 from kerasrec.training.settings import LoopSettings, OptimizerSettings
 
 
@@ -20,25 +21,23 @@ def new_run(
     model: ItemModelSettings,
     vocab_size: int,
     max_seq_length: int,
-    task: Task,
+    folder: Path,
     *,
     optimizer: OptimizerSettings = OptimizerSettings(),
-    total_steps: int = 1,
     loop: LoopSettings = LoopSettings(),
     batch_size: int = 1,
     seed: int = 0,
 ) -> TrainingRun:
-    """A model with fresh weights, ready to be trained or restored."""
+    """A model with fresh weights, ready to be trained in a folder, or restored from it."""
     item_model = ItemModel(model, vocab_size, max_seq_length, seed)
-    item_model.compile(optimizer=adamw(optimizer, total_steps))
-    return TrainingRun(item_model, task.output, loop, batch_size)
+    schedule = warmup_schedule(optimizer)
+    item_model.compile(optimizer=adamw(optimizer, schedule))
+    return TrainingRun(item_model, folder, loop, batch_size, schedule)
 
 
 def config_of(command: Train, prepared: Prepared) -> dict:
     """What `config.json` keeps of a run."""
     return {
-        "vocab_size": len(prepared.vocab),
-        "vocab_digest": prepared.vocab.digest(),
         "max_seq_length": prepared.settings.max_seq_length,
         "model": dataclasses.asdict(command.model),
         "examples": dataclasses.asdict(prepared.settings),
@@ -46,53 +45,66 @@ def config_of(command: Train, prepared: Prepared) -> dict:
     }
 
 
-def write_config(task: Task, config: dict) -> None:
-    with replacing(task.output / "config.json") as unfinished:
+def write_config(folder: Path, config: dict) -> None:
+    """Write `config.json` into an output folder."""
+    with replacing(folder / "config.json") as unfinished:
         unfinished.write_text(json.dumps(config, indent=1, ensure_ascii=False), encoding="utf-8")
 
 
-def read_config(folder) -> dict:
+def read_config(folder: Path) -> dict:
     """The `config.json` of an output folder.
 
     Raises:
         KerasrecError: nothing was trained there.
     """
-    try:
-        return json.loads((folder / "config.json").read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise KerasrecError(f"there is no trained model in {folder}: run `kerasrec recall train` first") from None
+    return read_json(
+        folder / "config.json", missing=f"there is no trained model in {folder}: run kerasrec recall train"
+    )
 
 
-def check_vocab(config: dict, prepared: Prepared, folder) -> None:
-    """Refuse a vocabulary that is neither the one a model was trained with nor has grown from it.
+def check_progress(folder: Path, config: dict, prepared: Prepared) -> Progress | None:
+    """What the run in a folder has done, None before its first checkpoint.
 
     Raises:
-        KerasrecError: as said.
+        KerasrecError: the task's vocabulary is neither the one the run was trained with nor has grown from it, or its
+            examples are longer or shorter than the model's sequences.
     """
-    size = config["vocab_size"]
-    if size > len(prepared.vocab) or prepared.vocab.digest(size) != config["vocab_digest"]:
+    progress = read_progress(folder)
+    if progress is None:
+        return None
+    size, digest = progress.vocab
+    if size > len(prepared.vocab) or prepared.vocab.digest(size) != digest:
         raise KerasrecError(
             f"the vocabulary {prepared.task.vocab_path} does not belong to the checkpoint in {folder}: it is neither "
             "the one it was trained with nor grown from it; put that one back, or train into another output folder"
         )
+    if config["max_seq_length"] != prepared.settings.max_seq_length:
+        raise KerasrecError(
+            f"the examples have a max_seq_length of {prepared.settings.max_seq_length} and the model in {folder} has "
+            f"one of {config['max_seq_length']}: write the examples again, or train into another output folder"
+        )
+    return progress
 
 
-def trained_model(task: Task, prepared: Prepared, which: str) -> ItemModel:
+def trained_model(prepared: Prepared, which: str) -> TrainingRun:
     """The `best` or the `latest` state of a task's model; the latest where no best one was chosen.
 
     Raises:
         KerasrecError: nothing was trained, or with another vocabulary.
     """
-    config = read_config(task.output)
-    check_vocab(config, prepared, task.output)
-    if config["vocab_size"] != len(prepared.vocab):
+    folder = prepared.task.output
+    config = read_config(folder)
+    progress = check_progress(folder, config, prepared)
+    if progress is None:
+        raise KerasrecError(f"there is no checkpoint in {folder}: run kerasrec recall train first")
+    size, _ = progress.vocab
+    if size != len(prepared.vocab):
         raise KerasrecError(
-            f"the vocabulary has grown since the model in {task.output} was trained: train again, so that it grows, too"
+            f"the vocabulary has grown since the model in {folder} was trained: train again, so that it grows, too"
         )
-    run = new_run(ItemModelSettings(**config["model"]), config["vocab_size"], config["max_seq_length"], task)
-    if not (which == "best" and run.restore("best")) and not run.restore("latest"):
-        raise KerasrecError(f"there is no checkpoint in {task.output}: run `kerasrec recall train` first")
-    return run.model
+    run = new_run(ItemModelSettings(**config["model"]), size, config["max_seq_length"], folder)
+    run.restore("best" if which == "best" and progress.best > -math.inf else "latest")
+    return run
 
 
 def scorer(model: ItemModel):

@@ -4,6 +4,7 @@ import dataclasses
 import functools
 import multiprocessing
 import os
+from collections import Counter
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 
@@ -11,13 +12,13 @@ import numpy as np
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from kerasrec.data import interactions
-from kerasrec.data.files import Manifest, content_digest
+from kerasrec.data.files import Manifest, content_digest, exclusive
 from kerasrec.data.parts import item_counts
 from kerasrec.data.settings import ExampleSettings
 from kerasrec.data.vocab import ItemVocab
 from kerasrec.errors import KerasrecError
 from kerasrec.recall.settings import Examples, Split, Vocab
-from kerasrec.recall.tasks import Task, find_parts, find_task
+from kerasrec.recall.tasks import Task, find_parts
 
 
 def split(command: Split) -> None:
@@ -27,13 +28,12 @@ def split(command: Split) -> None:
 
 def vocab(command: Vocab) -> ItemVocab:
     """Step 2: the vocabulary over all parts of a task; one that is there, or an earlier task's, grows."""
-    task = find_task(command.name, command.places)
-    counts = item_counts([task.part_path(part) for part in task.part_names()])
-    ancestor = next((path for path in (task.vocab_path, command.init_from) if path and path.is_file()), None)
-    if command.init_from and not ancestor:
-        raise KerasrecError(f"there is no vocabulary at {command.init_from} to grow from")
+    task, parts = find_parts(command.name, command.places)
+    counts = item_counts([task.part_path(part) for part in parts])
+    ancestor = task.vocab_path if task.vocab_path.is_file() else command.init_from
     if ancestor:
         old = ItemVocab.load(ancestor)
+        _require_grown(old, command)
         built = old.grow(counts, command.min_count)
         print(f"{ancestor} grew from {len(old):,} to {len(built):,} tokens; no token id moved")
     else:
@@ -45,6 +45,17 @@ def vocab(command: Vocab) -> ItemVocab:
     )
     print(f"{task.vocab_path}: {len(built.items):,} items; {unknown:.2%} of the events become [UNK]")
     return built
+
+
+def _require_grown(old: ItemVocab, command: Vocab) -> None:
+    """Refuse a vocabulary that is there already and has not grown from the one to start from."""
+    if command.init_from:
+        first = ItemVocab.load(command.init_from)
+        if len(first) > len(old) or old.digest(len(first)) != first.digest():
+            raise KerasrecError(
+                f"the task has a vocabulary that has not grown from {command.init_from}: remove it to start from "
+                "that one"
+            )
 
 
 def examples(command: Examples) -> None:
@@ -71,6 +82,10 @@ def examples(command: Examples) -> None:
             manifest.update("examples", {part: entry})
             progress.advance(bar)
             rows = {split: total + entry["files"][split]["rows"] for split, total in rows.items()}
+    counts = Counter()
+    for entry in map(manifest.section("examples").get, parts):
+        counts.update(entry["counts"])
+    print(", ".join(f"{number:,} {reason.replace('_', ' ')}" for reason, number in counts.items() if number))
     if waiting:
         print(f"{task.tfrecord_folder}: " + ", ".join(f"{total:,} {split} rows" for split, total in rows.items()))
 
@@ -91,7 +106,7 @@ def _is_written(entry: dict | None, task: Task, part: str, vocabulary: str, sett
 
 def _write(task: Task, parts: list[str], command: Examples):
     """Yield each part with its manifest entry, as they are finished."""
-    jobs = min(command.jobs or os.cpu_count(), len(parts))
+    jobs = min(command.jobs or len(os.sched_getaffinity(0)), len(parts))
     if jobs <= 1:
         for part in parts:
             yield part, _write_part(task, part, command.examples)
@@ -116,7 +131,8 @@ def _write_part(task: Task, part: str, settings: ExampleSettings) -> dict:
     from kerasrec.data.examples import write_part  # loads TensorFlow, in the workers only
 
     vocabulary, seen_before = _shared(task, settings, content_digest(task.vocab_path))
-    return write_part(task.part_path(part), vocabulary, task.tfrecord_folder, settings, seen_before)
+    with exclusive(task.tfrecord_folder, f".{part}.lock"):
+        return write_part(task.part_path(part), vocabulary, task.tfrecord_folder, settings, seen_before)
 
 
 @functools.lru_cache(maxsize=1)

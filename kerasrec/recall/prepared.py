@@ -1,10 +1,12 @@
 """What the first three steps left on disk, checked and opened for training and evaluation."""
 
+import dataclasses
 import math
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from functools import cached_property
+from pathlib import Path
 
 import numpy as np
 
@@ -18,6 +20,7 @@ from kerasrec.data.vocab import FIRST_ITEM, ItemVocab
 from kerasrec.errors import KerasrecError
 from kerasrec.recall.tasks import Task
 
+AGAIN = ": write this part's examples again"
 PARTS_AT_A_TIME = 16  # in one pipeline: a pipeline of its own for each small part would take most of the time
 SCORES_AT_A_TIME = 1 << 26  # bounds the memory of an evaluation: about 256 MB for a batch of scores
 
@@ -27,29 +30,33 @@ class Prepared:
 
     Args:
         task: The task.
-        parts: The parts that are asked for; their examples have to be there.
+        parts: The parts that are asked for; their examples have to be there. Examples of other parts that do not go
+            with them are left out, and named.
 
     Raises:
-        KerasrecError: a step is missing for one of the parts, its files are not whole, were made from another
-            vocabulary, or with other settings than the other parts'.
+        KerasrecError: a step is missing for one of the parts, its files are not whole, or were made from other events,
+            from another vocabulary, or with other settings than the first part's.
     """
 
     def __init__(self, task: Task, parts: list[str]):
         self.task = task
         self.parts = parts
         self.vocab = ItemVocab.load(task.vocab_path)
-        self.entries = self.written(task)
+        written = self.written(task)
         if not parts:
-            raise KerasrecError(
-                f"there are no examples in {task.tfrecord_folder}: run `kerasrec recall examples` first"
-            )
-        if missing := [part for part in parts if part not in self.entries]:
+            raise KerasrecError(f"there are no examples in {task.tfrecord_folder}: run kerasrec recall examples first")
+        if missing := [part for part in parts if part not in written]:
             raise KerasrecError(
                 f"there are no examples of {', '.join(missing)} in {task.tfrecord_folder}: run kerasrec recall examples"
             )
-        for part in parts:
-            self._check(part)
-        self.settings = ExampleSettings(**self.entries[parts[0]]["settings"])
+        self._digests = {part: entry["digest"] for part, entry in Manifest(task.manifest_path).section("parts").items()}
+        self.settings = ExampleSettings(**written[parts[0]]["settings"])
+        problems = {part: self._problem(part, entry) for part, entry in written.items()}
+        if problem := next(filter(None, (problems[part] for part in parts)), None):
+            raise KerasrecError(problem)
+        self.entries = {part: entry for part, entry in written.items() if problems[part] is None}
+        if left_out := [problem for problem in problems.values() if problem]:
+            print(f"left out: {'; '.join(left_out)}")
 
     @staticmethod
     def written(task: Task) -> dict[str, dict]:
@@ -59,22 +66,25 @@ class Prepared:
             part: entry for part, entry in Manifest(task.manifest_path).section("examples").items() if part in there
         }
 
-    def _check(self, part: str) -> None:
-        entry, first = self.entries[part], self.entries[self.parts[0]]
-        if entry["settings"] != first["settings"]:
-            differing = [name for name, value in entry["settings"].items() if value != first["settings"][name]]
-            raise KerasrecError(
-                f"the examples of {part} and {self.parts[0]} were written with different {', '.join(differing)}: write "
-                "them again with the same settings"
+    def _problem(self, part: str, entry: dict) -> str | None:
+        """Why a part's examples cannot be used with those of the first part that is asked for."""
+        settings = dataclasses.asdict(self.settings)
+        if entry["settings"] != settings:
+            differing = [name for name, value in entry["settings"].items() if value != settings[name]]
+            return (
+                f"the examples of {part} and {self.parts[0]} were written with different {', '.join(differing)}{AGAIN}"
             )
+        if entry["part"] != self._digests.get(part):
+            return f"the examples of {part} were written before the log was split again{AGAIN}"
         size = entry["vocab_size"]
         if size > len(self.vocab) or self.vocab.digest(size) != entry["vocab"]:
-            raise KerasrecError(
-                f"the examples of {part} were written with another vocabulary than {self.task.vocab_path}: write "
-                "them again"
-            )
-        for split, file in entry["files"].items():
-            require_whole(self.task.tfrecord_path(part, split), file["bytes"])
+            return f"the examples of {part} were written with another vocabulary than {self.task.vocab_path}{AGAIN}"
+        try:
+            for split, file in entry["files"].items():
+                require_whole(self.task.tfrecord_path(part, split), file["bytes"])
+        except KerasrecError as error:
+            return str(error)
+        return None
 
     def digest(self, part: str) -> str:
         """Content digest of a part's training file."""
@@ -89,7 +99,8 @@ class Prepared:
         """Rows of the `train`, `valid` or `test` files of these parts; of those asked for by default."""
         return sum(self.entries[part]["files"][split]["rows"] for part in parts or self.parts)
 
-    def training_files(self, parts: list[str]) -> list:
+    def training_files(self, parts: list[str]) -> list[Path]:
+        """The training files of these parts."""
         return [self.task.tfrecord_path(part, "train") for part in parts]
 
     def steps(self, parts: list[str], batch_size: int) -> int:

@@ -23,7 +23,7 @@ class ServedItemModel(tf.Module):
     Args:
         model: The trained model.
         items_file: A file with the vocabulary's items, one a line, in the order of their token ids.
-        item_counts: Training events of each item, int64 [V - 5]; they order the items for an empty history.
+        item_counts: Events of each item, int64 [V - 5]; they order the items for an empty history.
         max_seq_length: Longest sequence the model takes, L.
         max_k: Length of the lists in the signatures.
     """

@@ -11,6 +11,7 @@ from tyro.conf import Positional, UseAppendAction
 
 from kerasrec.data.settings import BatchSettings, ExampleSettings
 from kerasrec.data.split_settings import SplitSettings
+from kerasrec.errors import require
 from kerasrec.nn.settings import ItemModelSettings
 from kerasrec.recall.tasks import Places
 from kerasrec.training.settings import LoopSettings, OptimizerSettings
@@ -69,7 +70,7 @@ class Train:
     eval_mode: Literal[0, 1] = 0
     """0: train, then evaluate on these parts' test users. 1: evaluate the last checkpoint first, then train."""
     sequential: bool = False
-    """Part after part, each for all its epochs, instead of all parts' files together."""
+    """Part after part, each for all its epochs (one pass each in turn with train_multi), instead of all together."""
     init_from: Path | None = None
     """Output folder of an earlier task, whose last state this one starts from; its vocabulary may be smaller."""
     valid_users: int = 10_000
@@ -87,6 +88,14 @@ class Train:
     optimizer: OptimizerSettings = OptimizerSettings()
     batches: BatchSettings = BatchSettings()
     loop: LoopSettings = LoopSettings()
+
+    def __post_init__(self):
+        require(self.epochs >= 0, "epochs", self.epochs, "0 or more")
+        require(self.train_multi is None or self.train_multi >= 1, "train_multi", self.train_multi, "at least 1")
+        require(self.steps_per_multi >= 1, "steps_per_multi", self.steps_per_multi, "at least 1")
+        require(self.valid_users >= 0, "valid_users", self.valid_users, "0 or more")
+        require(self.gpu_memory is None or self.gpu_memory >= 1, "gpu_memory", self.gpu_memory, "at least 1")
+        require(0 <= self.seed < 2**31, "seed", self.seed, "from 0 to 2147483647")
 
 
 @dataclass(frozen=True)
@@ -107,8 +116,6 @@ class Evaluate:
     """Also rank among 100 sampled items, uniform and by popularity, as some papers do."""
     baselines: bool = True
     """Show popularity and item co-occurrence beside the model."""
-    batch_size: int = 256
-    """Users at a time."""
     seed: int = 12345
     """Of the sampled items."""
     places: Places = Places()
@@ -125,6 +132,9 @@ class Export:
     max_k: int = 100
     """Length of the lists that the signatures give."""
     places: Places = Places()
+
+    def __post_init__(self):
+        require(self.max_k >= 1, "max_k", self.max_k, "at least 1")
 
 
 @dataclass(frozen=True)
@@ -146,6 +156,9 @@ class Recommend:
     names: Path | None = None
     """A CSV file with a header, item id and title in its first two columns, to show titles."""
     places: Places = Places()
+
+    def __post_init__(self):
+        require(self.k >= 1, "k", self.k, "at least 1")
 
 
 @dataclass(frozen=True)

@@ -1,21 +1,22 @@
 """Train part after part, and look at the model on the way."""
 
 import itertools
+import json
 import math
 from collections.abc import Iterator
+from pathlib import Path
 
 from kerasrec.backend import distribution, limit_gpu_memory, require_gpu, set_precision, set_seed, tf
 from kerasrec.data.batches import Terms, training_batches
 from kerasrec.data.files import exclusive
 from kerasrec.errors import KerasrecError
-from kerasrec.nn.settings import ItemModelSettings
 from kerasrec.recall import model as models
 from kerasrec.recall.evaluate import print_table
 from kerasrec.recall.prepared import Prepared
 from kerasrec.recall.settings import Train
-from kerasrec.recall.tasks import Task, find_parts
+from kerasrec.recall.tasks import find_parts
 from kerasrec.training import report
-from kerasrec.training.loop import Leg, TrainingRun, carry_over
+from kerasrec.training.loop import Leg, TrainingRun, carry_over, read_progress
 from kerasrec.training.ranking import Protocol, rank_catalogue
 
 
@@ -33,8 +34,8 @@ def train(command: Train) -> None:
     with exclusive(task.output):
         strategy = distribution()
         with strategy.scope():
-            run = _run(command, prepared)
-        models.write_config(task, models.config_of(command, prepared))
+            run, is_new = _run(command, prepared)
+        models.write_config(task.output, models.config_of(command, prepared))
 
         def batches(leg: Leg, first_step: int) -> "tf.data.Dataset":
             return training_batches(
@@ -51,9 +52,16 @@ def train(command: Train) -> None:
 
         until = math.inf if command.train_multi is None else command.train_multi * command.steps_per_multi
         with prepared.reading():
-            if command.eval_mode == 1:
+            if command.eval_mode == 1 and is_new:
+                print("there is no checkpoint to evaluate yet: training starts from random weights")
+            elif command.eval_mode == 1:
                 _evaluate_parts(run, prepared, "before training")
-            run.fit(_legs(command, prepared), batches, _valid_figures(command, run, prepared), until)
+            if prepared.rows("train"):
+                everything = () if command.train_multi else _legs(command, prepared, run, list(prepared.entries))
+                legs = _legs(command, prepared, run, parts)
+                run.fit(legs, batches, _valid_figures(command, run, prepared), until, everything)
+            else:
+                print(f"{', '.join(parts)}: no training rows, nothing to learn")
             if command.eval_mode == 0:
                 _evaluate_parts(run, prepared, "after training")
         report.draw(task.output)
@@ -70,90 +78,90 @@ def _use_devices(command: Train) -> None:
     set_seed(command.seed)
 
 
-def _run(command: Train, prepared: Prepared) -> TrainingRun:
-    """The run as its last checkpoint left it, grown where the vocabulary has; else a new one."""
-    task = prepared.task
-    run = _new_run(command, prepared, command.model, len(prepared.vocab), task)
-    if (task.output / "config.json").is_file():
-        source = task
-    elif command.init_from:
-        source = Task(command.init_from.name, task.data, command.init_from, task.export)
-    else:
-        return run
-    config = models.read_config(source.output)
-    models.check_vocab(config, prepared, source.output)
+def _run(command: Train, prepared: Prepared) -> tuple[TrainingRun, bool]:
+    """The run as its last checkpoint left it, grown where the vocabulary has, and whether it starts from nothing."""
+    output = prepared.task.output
+    run = _new_run(command, prepared, len(prepared.vocab), output)
+    run.progress.vocab = [len(prepared.vocab), prepared.vocab.digest()]
+    source = output if read_progress(output) else command.init_from
+    if source is None:
+        return run, True
+    config = models.read_config(source)
     _check_same_model(command, prepared, config, source)
-    if source is task and config["vocab_size"] == len(prepared.vocab):
+    progress = models.check_progress(source, config, prepared)
+    if progress is None:
+        raise KerasrecError(f"there is no checkpoint in {source} to start from")
+    if source == output and progress.vocab == run.progress.vocab:
         run.restore()
-        return run
-    old = _new_run(command, prepared, command.model, config["vocab_size"], source)
-    if not old.restore():
-        if source is task:
-            return run
-        raise KerasrecError(f"there is no checkpoint in {source.output} to start from")
+        return run, False
+    old = _new_run(command, prepared, progress.vocab[0], source)
+    old.restore()
     carry_over(old.model, run.model)
-    if source is task:
-        run.progress.deserialize(old.progress.serialize())
+    vocab = run.progress.vocab
+    if source == output:
+        run.progress.deserialize(progress.serialize())
+        run.progress.vocab, run.progress.best, run.progress.evaluations_without_gain = vocab, -math.inf, 0
     else:
-        run.model.optimizer.iterations.assign(0)  # a run of its own, with a warm-up of its own
-    print(f"started from {source.output}: {config['vocab_size']:,} of {len(prepared.vocab):,} tokens known")
-    return run
+        run.progress.first_step = int(run.model.optimizer.iterations.numpy())
+    run.save()  # at once: whatever ends this process now, the next one goes on from here
+    print(f"started from {source}: {progress.vocab[0]:,} of {vocab[0]:,} tokens known")
+    return run, False
 
 
-def _new_run(
-    command: Train, prepared: Prepared, settings: ItemModelSettings, vocab_size: int, task: Task
-) -> TrainingRun:
+def _new_run(command: Train, prepared: Prepared, vocab_size: int, folder: Path) -> TrainingRun:
     return models.new_run(
-        settings,
+        command.model,
         vocab_size,
         prepared.settings.max_seq_length,
-        task,
+        folder,
         optimizer=command.optimizer,
-        total_steps=_total_steps(command, prepared),
         loop=command.loop,
         batch_size=command.batches.batch_size,
         seed=command.seed,
     )
 
 
-def _check_same_model(command: Train, prepared: Prepared, config: dict, source: Task) -> None:
-    given = models.config_of(command, prepared)
-    for name in ("model", "max_seq_length"):
-        if given[name] != config[name]:
+def _check_same_model(command: Train, prepared: Prepared, config: dict, source: Path) -> None:
+    """Refuse another shape; how much is dropped and what is learned may change from one night to the next."""
+    given = models.config_of(command, prepared)["model"]
+    for name in ("hidden_size", "num_layers", "num_heads"):
+        if given[name] != config["model"][name]:
             raise KerasrecError(
-                f"{name} is {given[name]} and the checkpoint in {source.output} was trained with {config[name]}: give "
-                "the same settings, or train into another output folder"
+                f"{name} is {given[name]} and the checkpoint in {source} was trained with {config['model'][name]}: "
+                "give the same, or train into another output folder"
             )
+    if (given["seq2seq_weight"] > 0) != (config["model"]["seq2seq_weight"] > 0):
+        raise KerasrecError(
+            f"seq2seq_weight is {given['seq2seq_weight']} and the checkpoint in {source} was trained with "
+            f"{config['model']['seq2seq_weight']}: only one of them has a segment embedding; train into another folder"
+        )
 
 
-def _total_steps(command: Train, prepared: Prepared) -> int:
-    """Steps over which the learning rate falls: what is asked for, over all parts that the manifest knows."""
-    if command.train_multi is not None:
-        return command.train_multi * command.steps_per_multi
-    return command.epochs * sum(
-        prepared.steps(group, command.batches.batch_size)
-        for group in _groups(command, prepared, list(prepared.entries))
-    )
-
-
-def _groups(command: Train, prepared: Prepared, parts: list[str]) -> list[list[str]]:
-    """Parts that are trained together."""
+def _legs(command: Train, prepared: Prepared, run: TrainingRun, parts: list[str]) -> Iterator[Leg]:
+    """Passes over parts, together or one after the other, without what is finished."""
     together = len(prepared.parts) > 1 and not command.sequential
-    return [parts] if together else [[part] for part in parts]
-
-
-def _legs(command: Train, prepared: Prepared) -> Iterator[Leg]:
-    groups = _groups(command, prepared, prepared.parts)
-    if prepared.rows("train") == 0:
-        print(f"{', '.join(prepared.parts)}: no training rows, nothing to learn")
-        return
+    groups = [parts] if together else [[part] for part in parts]
     if command.train_multi is None:
         passes = ((group, epoch) for group in groups for epoch in range(command.epochs))
     else:
         passes = ((group, epoch) for epoch in itertools.count() for group in groups)
+    batches, model = command.batches, command.model
+    order = f"{command.seed} {batches} {model.seq2seq_weight > 0} {model.similarity_weight > 0}"
+
+    def leg(members: list[tuple[str, str]], epoch: int) -> Leg:
+        steps = prepared.steps([part for part, _ in members], batches.batch_size)
+        return Leg(tuple(members), epoch, steps, order)
+
     for group, epoch in passes:
-        parts = tuple((part, prepared.digest(part)) for part in group)
-        yield Leg(parts, epoch, prepared.steps(group, command.batches.batch_size))
+        digests = [(part, prepared.digest(part)) for part in group]
+        left = [part for part in digests if (*part, epoch) not in run.progress.finished]
+        for key in list(run.progress.within):
+            begun = [tuple(part) for part in json.loads(key)[2:]]
+            if set(begun) <= set(left) and run.progress.has_begun(leg(begun, epoch)):
+                yield leg(begun, epoch)
+                left = [part for part in left if part not in begun]
+        if left:
+            yield leg(left, epoch)
 
 
 def _valid_figures(command: Train, run: TrainingRun, prepared: Prepared):
@@ -167,9 +175,6 @@ def _valid_figures(command: Train, run: TrainingRun, prepared: Prepared):
 
 
 def _evaluate_parts(run: TrainingRun, prepared: Prepared, when: str) -> None:
-    if when == "before training" and run.step == 0:
-        print("there is no checkpoint to evaluate yet: training starts from random weights")
-        return
     if prepared.rows("test") == 0:
         print(f"{', '.join(prepared.parts)}: no test targets, nothing to evaluate")
         return

@@ -15,18 +15,18 @@ class MetricsLog(keras.callbacks.Callback):
 
     Args:
         folder: The run's folder.
-        step: Variable that holds the global step.
+        step: Gives the global step.
         log_steps: Steps between two lines.
         batch_size: Windows a step, for the rate.
     """
 
-    def __init__(self, folder: Path, step: "tf.Variable", log_steps: int, batch_size: int):
+    def __init__(self, folder: Path, step: Callable[[], int], log_steps: int, batch_size: int):
         super().__init__()
         self.path = folder / "metrics.jsonl"
         self.step = step
         self.log_steps = log_steps
         self.batch_size = batch_size
-        self._forget_after(int(step.numpy()))
+        self._forget_after(step())
         self.board = tf.summary.create_file_writer(str(folder / "tensorboard"))
 
     def _forget_after(self, step: int) -> None:
@@ -38,10 +38,10 @@ class MetricsLog(keras.callbacks.Callback):
             unfinished.write_text("".join(json.dumps(line) + "\n" for line in kept), encoding="utf-8")
 
     def on_train_begin(self, logs=None):
-        self.since = time.perf_counter(), int(self.step.numpy())
+        self.since = time.perf_counter(), self.step()
 
     def on_train_batch_end(self, batch, logs=None):
-        step = int(self.step.numpy())
+        step = self.step()
         if step % self.log_steps == 0:
             now = time.perf_counter()
             rate = (step - self.since[1]) * self.batch_size / (now - self.since[0])

@@ -11,6 +11,7 @@ from kerasrec.backend import keras, tf
 from kerasrec.data.files import disk_full
 from kerasrec.errors import KerasrecError
 from kerasrec.training.callbacks import CheckpointEvery, MetricsLog
+from kerasrec.training.optimizers import WarmupSchedule
 from kerasrec.training.settings import LoopSettings
 
 
@@ -22,16 +23,19 @@ class Leg:
         parts: Name and content digest of each part.
         epoch: Number of the pass over these parts.
         steps: Steps of the pass.
+        order: What the order and the masks of its batches follow from, beside the epoch: a position in a leg means
+            nothing under another seed or batch size.
     """
 
     parts: tuple[tuple[str, str], ...]
     epoch: int
     steps: int
+    order: str = ""
 
     @property
     def key(self) -> str:
         """Tells it from every other leg."""
-        return json.dumps([self.epoch, *self.parts])
+        return json.dumps([self.epoch, self.order, *self.parts])
 
     def __str__(self) -> str:
         first, last = self.parts[0][0], self.parts[-1][0]
@@ -40,6 +44,18 @@ class Leg:
 
 class Progress(tf.train.experimental.PythonState):
     """What a run has done, saved in the same checkpoint as the weights that came of it."""
+
+    FIELDS = (
+        "finished",
+        "within",
+        "legs",
+        "best",
+        "watched",
+        "evaluations_without_gain",
+        "first_step",
+        "schedule",
+        "vocab",
+    )
 
     def __init__(self):
         self.finished: set[tuple[str, str, int]] = set()
@@ -50,18 +66,48 @@ class Progress(tf.train.experimental.PythonState):
         """Legs finished."""
         self.best = -math.inf
         """Highest monitored figure so far."""
+        self.watched = ""
+        """The parts that the following count is about."""
         self.evaluations_without_gain = 0
+        self.first_step = 0
+        """The optimizer's step at which this run began; not 0 where it went on from another run's state."""
+        self.schedule = [0, 0]
+        """The optimizer's steps between which the learning rate is planned."""
+        self.vocab = [0, ""]
+        """Size and digest of the vocabulary."""
 
     def serialize(self) -> str:
-        return json.dumps([sorted(self.finished), self.within, self.legs, self.best, self.evaluations_without_gain])
+        return json.dumps({name: getattr(self, name) for name in self.FIELDS} | {"finished": sorted(self.finished)})
 
     def deserialize(self, string_value) -> None:
-        finished, self.within, self.legs, self.best, self.evaluations_without_gain = json.loads(string_value)
-        self.finished = {tuple(entry) for entry in finished}
+        for name, value in json.loads(string_value).items():
+            setattr(self, name, value)
+        self.finished = {tuple(entry) for entry in self.finished}
 
     def has_finished(self, leg: Leg) -> bool:
         """Whether every part of the leg was trained, with this content, in this epoch."""
         return all((*part, leg.epoch) in self.finished for part in leg.parts)
+
+    def has_begun(self, leg: Leg) -> bool:
+        """Whether some steps of the leg were taken."""
+        return leg.key in self.within
+
+    def left(self, leg: Leg) -> int:
+        """Steps of the leg that are still to be taken."""
+        return 0 if self.has_finished(leg) else leg.steps - self.within.get(leg.key, 0)
+
+
+def read_progress(folder: Path) -> Progress | None:
+    """What the run in a folder has done, without its model; None before its first checkpoint."""
+    path = tf.train.latest_checkpoint(str(folder / "checkpoints"))
+    if path is None:
+        return None
+    progress = Progress()
+    try:
+        progress.deserialize(tf.train.load_checkpoint(path).get_tensor("progress/.ATTRIBUTES/py_state"))
+    except (IndexError, ValueError, tf.errors.OpError) as error:
+        raise KerasrecError(f"the checkpoint {path} is damaged: remove it, or train into another folder") from error
+    return progress
 
 
 class TrainingRun:
@@ -72,16 +118,24 @@ class TrainingRun:
         folder: The run's folder; hold it with `kerasrec.data.files.exclusive`.
         settings: When the run is saved, looked at and ended.
         batch_size: Windows a step.
+        schedule: The learning rate of the model's optimizer.
         monitor: The figure that decides which checkpoint is the best; higher is better.
     """
 
     def __init__(
-        self, model: "keras.Model", folder: Path, settings: LoopSettings, batch_size: int, monitor: str = "NDCG@10"
+        self,
+        model: "keras.Model",
+        folder: Path,
+        settings: LoopSettings,
+        batch_size: int,
+        schedule: WarmupSchedule,
+        monitor: str = "NDCG@10",
     ):
         self.model = model
         self.folder = folder
         self.settings = settings
         self.batch_size = batch_size
+        self.schedule = schedule
         self.monitor = monitor
         self.progress = Progress()
         model.optimizer.build(model.trainable_variables)
@@ -91,12 +145,12 @@ class TrainingRun:
 
     @cached_property
     def _log(self) -> MetricsLog:
-        return MetricsLog(self.folder, self.model.optimizer.iterations, self.settings.log_steps, self.batch_size)
+        return MetricsLog(self.folder, lambda: self.step, self.settings.log_steps, self.batch_size)
 
     @property
     def step(self) -> int:
-        """Steps taken, over all parts and starts."""
-        return int(self.model.optimizer.iterations.numpy())
+        """Steps this run has taken, over all parts and starts."""
+        return int(self.model.optimizer.iterations.numpy()) - self.progress.first_step
 
     def restore(self, which: str = "latest") -> bool:
         """Go back to the `latest` or the `best` checkpoint; returns whether there is one.
@@ -104,18 +158,20 @@ class TrainingRun:
         Raises:
             KerasrecError: the checkpoint is damaged or belongs to another model.
         """
-        path = {"latest": self._latest, "best": self._best}[which].latest_checkpoint
-        if path is None:
-            return False
-        try:
-            self._checkpoint.restore(path).assert_existing_objects_matched().expect_partial()
-        except (AssertionError, IndexError, ValueError, tf.errors.OpError) as error:
-            reason = str(error).strip().splitlines()[0]
+        paths = {"latest": self._latest, "best": self._best}[which].checkpoints
+        for path in reversed(paths):
+            try:
+                self._checkpoint.restore(path).assert_existing_objects_matched().expect_partial()
+                return True
+            except (AssertionError, IndexError, ValueError, tf.errors.OpError) as error:
+                reason, cause = str(error).strip().splitlines()[0], error
+                print(f"the checkpoint {path} cannot be used")
+        if paths:
             raise KerasrecError(
                 f"the checkpoint {path} does not fit this model, or is damaged ({reason}): train into another output "
                 "folder, or remove this one"
-            ) from error
-        return True
+            ) from cause
+        return False
 
     def log_figures(self, kind: str, figures: dict[str, float]) -> None:
         """Append figures of the model as it is to `metrics.jsonl`."""
@@ -141,6 +197,7 @@ class TrainingRun:
         batches: Callable[[Leg, int], "tf.data.Dataset"],
         evaluate: Callable[[], dict[str, float]] | None = None,
         until_step: float = math.inf,
+        planned: Iterable[Leg] = (),
     ) -> None:
         """Train the legs that are not finished one after the other, each from where it was left.
 
@@ -149,11 +206,18 @@ class TrainingRun:
             batches: A leg's batches from one of its steps on.
             evaluate: Figures of the model as it is, on the valid split.
             until_step: The step at which to stop.
+            planned: All legs that the run will ever have, as far as they are known: the learning rate falls over their
+                steps, or until `until_step`.
         """
+        self._plan(until_step, planned)
         for leg in legs:
-            if self.step >= until_step or self._out_of_patience():
+            if self.step >= until_step:
                 break
             if self.progress.has_finished(leg):
+                continue
+            if self._out_of_patience(leg):
+                if until_step < math.inf:
+                    break
                 continue
             done = self.progress.within.get(leg.key, 0)
             steps = int(min(leg.steps - done, until_step - self.step))
@@ -167,6 +231,15 @@ class TrainingRun:
                 self._save_within(leg, done + steps)
                 break
             self._finish(leg, evaluate)
+
+    def _plan(self, until_step: float, planned: Iterable[Leg]) -> None:
+        """Keep the plan of a run that goes on; make it longer, or a new one after its end, when there is more to do."""
+        left = until_step - self.step if until_step < math.inf else sum(map(self.progress.left, planned))
+        now = self.step + self.progress.first_step
+        begin, end = self.progress.schedule
+        if left > 0:
+            self.progress.schedule = [now, now + left] if now >= end else [begin, max(end, now + left)]
+        self.schedule.plan(*self.progress.schedule)
 
     def _save_within(self, leg: Leg, steps: int) -> None:
         self.progress.within[leg.key] = steps
@@ -189,7 +262,11 @@ class TrainingRun:
                 progress.evaluations_without_gain += 1
         self.save()
 
-    def _out_of_patience(self) -> bool:
+    def _out_of_patience(self, leg: Leg) -> bool:
+        """Whether the evaluations of these parts have gone without a gain for too long; other parts start anew."""
+        parts = json.dumps(leg.parts)
+        if self.progress.watched != parts:
+            self.progress.watched, self.progress.evaluations_without_gain = parts, 0
         return 0 < self.settings.patience <= self.progress.evaluations_without_gain
 
 

@@ -42,7 +42,7 @@ def rank_catalogue(
 ) -> dict[str, float]:
     """Rank every target against all items; recall, NDCG, MRR, coverage and popularity of the lists.
 
-    Memory is bounded by one batch of scores, whatever the number of users.
+    Memory is bounded by one batch of scores and, for each user, a list of 20 ids and the ranks.
 
     Args:
         scorer: Gives a batch its scores over the vocabulary.

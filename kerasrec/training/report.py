@@ -3,6 +3,8 @@
 import json
 from pathlib import Path
 
+from matplotlib.figure import Figure
+
 from kerasrec.data.files import replacing
 from kerasrec.training.callbacks import read_metrics
 
@@ -13,15 +15,11 @@ def draw(folder: Path) -> None:
     Args:
         folder: The run's folder.
     """
-    import matplotlib
-
-    matplotlib.use("agg")
-    from matplotlib import pyplot
-
     lines = read_metrics(folder / "metrics.jsonl") if (folder / "metrics.jsonl").exists() else []
     train = [line for line in lines if line["kind"] == "train"]
     valid = [line for line in lines if line["kind"] == "valid"]
-    figure, (losses, ranking) = pyplot.subplots(1, 2, figsize=(12, 4.5), layout="constrained")
+    figure = Figure(figsize=(12, 4.5), layout="constrained")  # and not pyplot, whose state is the notebook's
+    losses, ranking = figure.subplots(1, 2)
     for name in sorted({name for line in train for name in line if name.endswith("loss")}):
         points = [(line["step"], line[name]) for line in train if name in line]
         losses.plot(*zip(*points, strict=True), label=name.replace("_", " "))
@@ -42,6 +40,5 @@ def draw(folder: Path) -> None:
             axes.legend()
     with replacing(folder / "plots" / "training.png") as unfinished:
         figure.savefig(unfinished, dpi=110, format="png")
-    pyplot.close(figure)
     with replacing(folder / "summary.json") as unfinished:
         unfinished.write_text(json.dumps(summary, indent=1), encoding="utf-8")

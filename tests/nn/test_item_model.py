@@ -8,12 +8,17 @@ import pytest
 from kerasrec.backend import set_precision, tf
 from kerasrec.nn.item_model import ItemModel
 from kerasrec.nn.settings import ItemModelSettings
-from kerasrec.training.optimizers import adamw
+from kerasrec.training.optimizers import adamw, warmup_schedule
 from kerasrec.training.settings import OptimizerSettings
 
 ALL_TERMS = ItemModelSettings(
     hidden_size=16, dropout=0.0, masked_item_weight=1.0, seq2seq_weight=0.5, similarity_weight=0.3
 )
+
+
+def constant_adamw(learning_rate):
+    settings = OptimizerSettings(learning_rate=learning_rate, warmup_steps=1, schedule="constant")
+    return adamw(settings, warmup_schedule(settings))
 
 
 def mixed_batch():
@@ -66,6 +71,15 @@ def test_three_losses_in_one_batch():
         np.testing.assert_allclose(total, np.sum(losses), rtol=1e-4)
 
 
+def test_rows_that_only_fill_a_batch_up_count_for_nothing():
+    model = ItemModel(ALL_TERMS, vocab_size=20, max_seq_length=8)
+    batch = mixed_batch()
+    filled = {name: tf.concat([values, tf.zeros_like(values[:3])], axis=0) for name, values in batch.items()}
+    filled_terms = model.loss_terms(filled)
+    for name, (total, count) in model.loss_terms(batch).items():
+        np.testing.assert_allclose(filled_terms[name], (total, count), rtol=1e-5)
+
+
 def test_a_term_without_weight_costs_nothing():
     model = ItemModel(ItemModelSettings(hidden_size=16), vocab_size=20, max_seq_length=8)
     batch = {name: value[:2] for name, value in mixed_batch().items() if name != "segment_ids"}
@@ -76,7 +90,7 @@ def test_a_term_without_weight_costs_nothing():
 
 def test_each_term_trains():
     model = ItemModel(ALL_TERMS, vocab_size=20, max_seq_length=8)
-    model.compile(optimizer=adamw(OptimizerSettings(learning_rate=3e-3, warmup_steps=1, schedule="constant"), 1))
+    model.compile(optimizer=constant_adamw(3e-3))
     data = tf.data.Dataset.from_tensors(mixed_batch()).repeat()
     first = model.fit(data, steps_per_epoch=1, verbose=0).history
     last = model.fit(data, steps_per_epoch=60, verbose=0).history
@@ -110,7 +124,7 @@ def test_trains_at_every_precision(policy):
     set_precision(policy)
     try:
         model = ItemModel(ALL_TERMS, vocab_size=20, max_seq_length=8)
-        model.compile(optimizer=adamw(OptimizerSettings(learning_rate=3e-3, warmup_steps=1, schedule="constant"), 1))
+        model.compile(optimizer=constant_adamw(3e-3))
         data = tf.data.Dataset.from_tensors(mixed_batch()).repeat()
         first = model.fit(data, steps_per_epoch=1, verbose=0).history["loss"][0]
         last = model.fit(data, steps_per_epoch=40, verbose=0).history["loss"][0]
@@ -125,15 +139,13 @@ import numpy as np
 from kerasrec.backend import tf
 tf.config.set_logical_device_configuration(
     tf.config.list_physical_devices("CPU")[0], [tf.config.LogicalDeviceConfiguration()] * 2)
-from tests_item_model import ALL_TERMS, mixed_batch
+from tests_item_model import ALL_TERMS, constant_adamw, mixed_batch
 from kerasrec.nn.item_model import ItemModel
-from kerasrec.training.optimizers import adamw
-from kerasrec.training.settings import OptimizerSettings
 
 def trained(strategy):
     with strategy.scope():
         model = ItemModel(ALL_TERMS, vocab_size=20, max_seq_length=8)
-        model.compile(optimizer=adamw(OptimizerSettings(learning_rate=1e-2, warmup_steps=1, schedule="constant"), 1))
+        model.compile(optimizer=constant_adamw(1e-2))
     data = tf.data.Dataset.from_tensors(mixed_batch()).repeat()
     history = model.fit(data, steps_per_epoch=3, verbose=0).history
     return history, [variable.numpy() for variable in model.trainable_variables]

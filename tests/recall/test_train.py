@@ -74,6 +74,28 @@ def test_new_data_in_a_part_is_trained(prepared_desk):
     assert read_metrics(desk.output / "metrics.jsonl")[-1]["step"] > before
 
 
+def test_parts_that_are_finished_are_left_out(prepared_desk):
+    desk = prepared_desk
+    desk.train("part-000")
+    alone = read_metrics(desk.output / "metrics.jsonl")[-1]["step"]
+    out = desk.train("all")
+    assert "part-001 to part-002, epoch 1" in out
+    assert read_metrics(desk.output / "metrics.jsonl")[-1]["step"] > alone
+
+
+def test_examples_from_before_a_new_split_are_refused(prepared_desk):
+    desk = prepared_desk
+    desk.ok("split", "--data_path", desk.write_log("other", seed=9), "--save_path", desk.folder / "data", "--parts", 3)
+    assert "written before the log was split again" in desk.error("train", "all")
+
+
+def test_other_parts_that_do_not_fit_are_left_out(prepared_desk):
+    desk = prepared_desk
+    desk.ok("examples", "part-001", "--masking", "dynamic", "--jobs", 1, "--max-seq-length", 10)
+    out = desk.train("part-000")
+    assert "left out: the examples of part-001" in out and "valid:" in out
+
+
 def test_three_losses_and_static_examples(desk):
     desk.prepare(desk.write_log(), "--dupe-factor", 2)
     desk.train("part-000")
@@ -117,7 +139,8 @@ def test_tomorrow_starts_from_today(prepared_desk):
             "--parts", 2, "--date", "20210420")  # fmt: skip
     desk.ok("vocab", "20210420-task-refine-0-all", "--init-from", desk.task / "vocab.parquet")
     desk.ok("examples", "20210420-task-refine-0-all", "--masking", "dynamic", "--jobs", 1, *desk.LENGTHS)
-    out = desk.train("20210420-task-refine-0-all", "--init-from", desk.output)
+    out = desk.train("20210420-task-refine-0-all", "--init-from", desk.output, "--eval_mode", 1)
+    assert "before training, step 0" in out
     tomorrow = desk.task.parent / "20210420-task-refine-0"
     assert f"{vocab_size(desk.task)} of {vocab_size(tomorrow)} tokens known" in out
     tomorrow = read_metrics(desk.output.parent / "20210420-task-refine-0" / "metrics.jsonl")

@@ -1,4 +1,5 @@
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -7,7 +8,7 @@ from kerasrec.backend import keras, tf
 from kerasrec.errors import KerasrecError
 from kerasrec.training.callbacks import read_metrics
 from kerasrec.training.loop import Leg, TrainingRun, carry_over
-from kerasrec.training.optimizers import adamw
+from kerasrec.training.optimizers import adamw, warmup_schedule
 from kerasrec.training.settings import LoopSettings, OptimizerSettings
 
 A, B, CHANGED_B = ("part-000", "aa"), ("part-001", "bb"), ("part-001", "cc")
@@ -35,8 +36,14 @@ class Embedded(keras.Model):
 
 def new_run(folder, rows=6, **settings):
     model = Embedded(rows)
-    model.compile(optimizer=adamw(OptimizerSettings(learning_rate=0.05, warmup_steps=2), 100))
-    return TrainingRun(model, folder, LoopSettings(**{"checkpoint_steps": 3, "log_steps": 2, **settings}), batch_size=4)
+    optimizer = OptimizerSettings(learning_rate=0.05, warmup_steps=2)
+    schedule = warmup_schedule(optimizer)
+    model.compile(optimizer=adamw(optimizer, schedule))
+    settings = LoopSettings(**{"checkpoint_steps": 3, "log_steps": 2, **settings})
+    run = TrainingRun(model, folder, settings, batch_size=4, schedule=schedule)
+    fit = run.fit
+    run.fit = lambda legs, *rest, **more: fit(legs, *rest, **{"planned": legs, **more})
+    return run
 
 
 def batches(leg, first_step, die_at=None, seen=None):
@@ -98,6 +105,37 @@ def test_nothing_is_trained_twice_and_new_data_is(tmp_path):
     assert {leg for leg, _ in seen} == {"part-001, epoch 1", "part-001, epoch 2"}
 
 
+def test_new_data_is_trained_at_a_rate(tmp_path):
+    """The rate had fallen to 0 when the first legs were finished."""
+    run = new_run(tmp_path)
+    run.fit(legs(), batches)
+    assert float(run.schedule(32)) == 0
+    before = run.model.table.numpy()
+    run.fit(legs(parts=(A, CHANGED_B)), batches)
+    assert np.abs(run.model.table.numpy() - before).max() > 0.01
+    assert run.progress.schedule == [32, 48]
+
+
+def test_a_plan_is_kept_and_made_longer(tmp_path):
+    run = new_run(tmp_path)
+    run.fit(legs(parts=(A,)), batches, planned=legs())
+    assert run.progress.schedule == [0, 32]
+    run.fit(legs(parts=(B,)), batches, planned=legs())
+    assert run.step == 32 and run.progress.schedule == [0, 32]
+    longer = new_run(tmp_path / "longer")
+    longer.fit(legs(parts=(A,)), batches, planned=legs())
+    longer.fit(legs(parts=(B,)), batches, planned=legs(epochs=4))
+    assert longer.progress.schedule == [0, 64]
+
+
+def test_a_leg_in_another_order_begins_anew(tmp_path):
+    run = new_run(tmp_path)
+    run.fit(legs(), batches, until_step=5)
+    other = [Leg(leg.parts, leg.epoch, 3, order="larger batches") for leg in legs()]
+    run.fit(other, batches)
+    assert run.step == 5 + 4 * 3
+
+
 def test_until_step_stops_within_a_leg_and_goes_on(tmp_path):
     run = new_run(tmp_path)
     run.fit(legs(), batches, until_step=11)
@@ -109,6 +147,7 @@ def test_until_step_stops_within_a_leg_and_goes_on(tmp_path):
     assert again.step == 17
     assert seen[0] == ("part-000, epoch 2", 3)
     whole = new_run(tmp_path / "whole")
+    whole.fit(legs(), batches, until_step=11)
     whole.fit(legs(), batches, until_step=17)
     assert_same_state(whole, again)
 
@@ -128,6 +167,13 @@ def test_best_checkpoint_and_patience(tmp_path):
     latest.restore()
     latest.fit(legs(epochs=6, parts=(A,)), batches, figures([]))
     assert latest.step == 4 * 8  # an early end is remembered
+
+
+def test_patience_is_about_the_same_parts(tmp_path):
+    run = new_run(tmp_path, patience=1)
+    run.fit(legs(epochs=3), batches, figures([0.5, 0.4, 0.3, 0.2]))
+    done = {(part, epoch) for part, _, epoch in run.progress.finished}
+    assert done == {("part-000", 0), ("part-000", 1), ("part-001", 0)}
 
 
 def test_evaluate_every(tmp_path):
@@ -157,13 +203,22 @@ def test_a_checkpoint_of_another_model(tmp_path):
         new_run(tmp_path, rows=7).restore()
 
 
-def test_a_damaged_checkpoint(tmp_path):
+def test_a_damaged_checkpoint(tmp_path, capsys):
     run = new_run(tmp_path)
-    run.save()
-    data = next((tmp_path / "checkpoints").glob("*.data*"))
-    data.write_bytes(data.read_bytes()[:20])
+    run.fit(legs(epochs=1, parts=(A,)), batches)
+    newest, earlier = run._latest.checkpoints[::-1]
+    damage(newest)
+    again = new_run(tmp_path)
+    assert again.restore() and again.step == 6
+    assert f"{newest} cannot be used" in capsys.readouterr().out
+    damage(earlier)
     with pytest.raises(KerasrecError, match="damaged"):
         new_run(tmp_path).restore()
+
+
+def damage(checkpoint):
+    data = Path(f"{checkpoint}.data-00000-of-00001")
+    data.write_bytes(data.read_bytes()[:20])
 
 
 def test_disk_full(tmp_path, monkeypatch):

@@ -2,19 +2,20 @@ import numpy as np
 import pytest
 
 from kerasrec.backend import keras, set_precision, tf
-from kerasrec.training.optimizers import WarmupSchedule, adamw
+from kerasrec.training.optimizers import WarmupSchedule, adamw, warmup_schedule
 from kerasrec.training.settings import OptimizerSettings
 
 
 @pytest.mark.parametrize("schedule", ["linear", "constant"])
 def test_schedule(schedule):
     warmup, total = 10, 50
-    rates = WarmupSchedule(0.4, warmup, total if schedule == "linear" else None)
+    rates = WarmupSchedule(0.4, warmup, falls=schedule == "linear")
+    rates.plan(7, 7 + total)
     for step in range(60):
         expected = 0.4 * min(1.0, (step + 1) / warmup)
         if schedule == "linear":
             expected = min(expected, max(0.0, 0.4 * (total - step) / (total - warmup)))
-        assert float(rates(tf.constant(step, tf.int64))) == pytest.approx(expected, rel=1e-5)
+        assert float(rates(tf.constant(7 + step, tf.int64))) == pytest.approx(expected, rel=1e-5)
 
 
 def test_adamw_is_the_papers():
@@ -22,7 +23,7 @@ def test_adamw_is_the_papers():
     settings = OptimizerSettings(
         learning_rate=0.1, warmup_steps=1, schedule="constant", weight_decay=0.1, clip_norm=1.0
     )
-    optimizer = adamw(settings, 100)
+    optimizer = adamw(settings, warmup_schedule(settings))
     kernel, bias = tf.Variable([1.0, -2.0], name="kernel"), tf.Variable([0.5], name="bias")
     theirs = {"kernel": np.array([1.0, -2.0]), "bias": np.array([0.5])}
     moments = {name: (np.zeros_like(value), np.zeros_like(value)) for name, value in theirs.items()}
@@ -46,9 +47,11 @@ def test_adamw_is_the_papers():
 
 
 def test_loss_scaling_comes_with_float16():
+    scaled = keras.mixed_precision.LossScaleOptimizer
+    settings = OptimizerSettings()
     set_precision("mixed_float16")
     try:
-        assert isinstance(adamw(OptimizerSettings(), 10), keras.mixed_precision.LossScaleOptimizer)
+        assert isinstance(adamw(settings, warmup_schedule(settings)), scaled)
     finally:
         set_precision("float32")
-    assert not isinstance(adamw(OptimizerSettings(), 10), keras.mixed_precision.LossScaleOptimizer)
+    assert not isinstance(adamw(settings, warmup_schedule(settings)), scaled)
