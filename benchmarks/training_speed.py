@@ -22,8 +22,17 @@ BATCH, LENGTH, SLOTS, ITEMS = 128, 200, 40, 3_420
 ROUNDS, STEPS = 5, 4
 
 
+def rows_and(places):
+    """[B, P, 2]: the row of each place beside it."""
+    rows = tf.broadcast_to(tf.range(BATCH)[:, None, None], tf.shape(places))
+    return tf.concat([rows, places], axis=-1)
+
+
 class ScoresEverything(keras.Model):
-    """bert4keras's masked-language-model head on the same encoder, with the loss at the masked positions."""
+    """bert4keras's masked-language-model head, a softmax over the items at every position, on the same encoder.
+
+    The loss is the cross-entropy that bert4keras's examples use, weighted by where an item was masked.
+    """
 
     def __init__(self, settings: ItemModelSettings, vocab_size: int):
         super().__init__()
@@ -37,17 +46,19 @@ class ScoresEverything(keras.Model):
             intermediate_size=4 * settings.hidden_size,
             hidden_act="gelu",
             dropout_rate=settings.dropout,
-            with_mlm="linear",
+            with_mlm=True,
         )
         bert.build()
         self.bert = bert.model
 
     def train_step(self, batch):
         with tf.GradientTape() as tape:
-            scores = self.bert(batch["input_ids"], training=True)  # [B, L, V]
-            scores = tf.gather(scores, batch["masked_lm_positions"], batch_dims=1)  # [B, P, V]
-            losses = tf.nn.sparse_softmax_cross_entropy_with_logits(labels=batch["masked_lm_ids"], logits=scores)
-            loss = tf.reduce_sum(losses * batch["masked_lm_weights"]) / tf.reduce_sum(batch["masked_lm_weights"])
+            shares = self.bert(batch["input_ids"], training=True)  # [B, L, V]
+            places = batch["masked_lm_positions"][..., None]
+            spread = lambda values: tf.scatter_nd(rows_and(places), values, [BATCH, LENGTH])  # noqa: E731
+            weights = spread(batch["masked_lm_weights"])  # [B, L]
+            losses = keras.backend.sparse_categorical_crossentropy(spread(batch["masked_lm_ids"]), shares)
+            loss = tf.reduce_sum(losses * weights) / tf.reduce_sum(weights)
         self.optimizer.minimize(loss, self.trainable_variables, tape=tape)
         return {"loss": loss}
 
