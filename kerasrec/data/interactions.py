@@ -130,7 +130,8 @@ def _database(work: Path, settings: SplitSettings) -> Iterator[duckdb.DuckDBPyCo
         db.execute(f"SET temp_directory = {sql.literal(str(work / 'spilled'))}")
         db.execute(f"SET threads = least(current_setting('threads'), {_MOST_THREADS})")
         with contextlib.suppress(duckdb.InvalidInputException):  # in a notebook it wants ipywidgets, even to be silent
-            db.execute("SET enable_progress_bar = true; SET enable_progress_bar_print = false; SET progress_bar_time = 0")
+            db.execute("SET enable_progress_bar = true; SET enable_progress_bar_print = false")
+            db.execute("SET progress_bar_time = 0")
         yield db
     except (duckdb.OutOfMemoryException, duckdb.IOException) as error:
         if "No space left" in str(error) or "max_temp_directory_size" in str(error):

@@ -86,6 +86,10 @@ def examples(command: Examples) -> None:
     for entry in map(manifest.section("examples").get, parts):
         counts.update(entry["counts"])
     print(", ".join(f"{number:,} {reason.replace('_', ' ')}" for reason, number in counts.items() if number))
+    if command.examples.split == "global-time":
+        items, seen_before = _shared(task, command.examples, content_digest(task.vocab_path))
+        unseen = len(items.items) - np.count_nonzero(seen_before)
+        print(f"{unseen:,} of {len(items.items):,} items were not seen before {command.examples.split_day}")
     if waiting:
         print(f"{task.tfrecord_folder}: " + ", ".join(f"{total:,} {split} rows" for split, total in rows.items()))
 
@@ -106,7 +110,8 @@ def _is_written(entry: dict | None, task: Task, part: str, vocabulary: str, sett
 
 def _write(task: Task, parts: list[str], command: Examples):
     """Yield each part with its manifest entry, as they are finished."""
-    jobs = min(command.jobs or len(os.sched_getaffinity(0)), len(parts))
+    processors = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    jobs = min(command.jobs or processors, len(parts))
     if jobs <= 1:
         for part in parts:
             yield part, _write_part(task, part, command.examples)

@@ -49,11 +49,13 @@ def test_the_export_ranks_as_the_evaluation_does(prepared_desk):
 def test_global_time_split(desk):
     log = desk.folder / "log.csv"
     rows = [(f"u{user}", f"i{(user + day) % 12}", 1_000_000 + 86_400 * day) for user in range(30) for day in range(8)]
+    rows += [("late", "new item", 1_000_000 + 86_400 * day) for day in range(5, 8)]
     log.write_text("user_id,item_id,timestamp\n" + "".join(f"{u},{i},{t}\n" for u, i, t in rows), encoding="utf-8")
-    desk.ok("split", "--data_path", log, "--save_path", desk.folder / "data")
+    desk.ok("split", "--data_path", log, "--save_path", desk.folder / "data", "--seq_min_len", 3)
     desk.ok("vocab", "all")
     day = ("--split", "global-time", "--split_day", 1_000_000 + 86_400 * 5)
-    desk.ok("examples", "all", "--masking", "dynamic", "--jobs", 1, *desk.LENGTHS, *day)
+    out = desk.ok("examples", "all", "--masking", "dynamic", "--jobs", 1, *desk.LENGTHS, *day)
+    assert "1 of 13 items were not seen before" in out and "1 test users without past" in out
     desk.train("all")
     desk.ok("evaluate", "all")
     figures = json.loads((desk.output / "evaluation.json").read_text(encoding="utf-8"))["figures"]["model"]
