@@ -98,16 +98,24 @@ class Progress(tf.train.experimental.PythonState):
 
 
 def read_progress(folder: Path) -> Progress | None:
-    """What the run in a folder has done, without its model; None before its first checkpoint."""
-    path = tf.train.latest_checkpoint(str(folder / "checkpoints"))
-    if path is None:
+    """What the run in a folder has done, without its model; None before its first checkpoint.
+
+    A damaged checkpoint is passed over for the one before it, as `TrainingRun.restore` does.
+
+    Raises:
+        KerasrecError: all checkpoints are damaged.
+    """
+    state = tf.train.get_checkpoint_state(str(folder / "checkpoints"))
+    if state is None:
         return None
-    progress = Progress()
-    try:
-        progress.deserialize(tf.train.load_checkpoint(path).get_tensor("progress/.ATTRIBUTES/py_state"))
-    except (IndexError, ValueError, tf.errors.OpError) as error:
-        raise KerasrecError(f"the checkpoint {path} is damaged: remove it, or train into another folder") from error
-    return progress
+    for path in reversed(state.all_model_checkpoint_paths):
+        progress = Progress()
+        try:
+            progress.deserialize(tf.train.load_checkpoint(path).get_tensor("progress/.ATTRIBUTES/py_state"))
+            return progress
+        except (IndexError, ValueError, tf.errors.OpError):
+            continue
+    raise KerasrecError(f"the checkpoints in {folder} are damaged: remove it, or train into another folder")
 
 
 class TrainingRun:

@@ -164,6 +164,18 @@ def test_two_runs_in_one_folder(prepared_desk):
         assert "another run is writing" in desk.error("train", "all", *desk.SMALL)
 
 
+def test_a_damaged_newest_checkpoint_is_passed_over(prepared_desk):
+    desk = prepared_desk
+    desk.train("all", "--epochs", 2)
+    files = sorted((desk.output / "checkpoints").glob("ckpt-*.data*"), key=lambda file: file.stat().st_mtime_ns)
+    files[-1].write_bytes(files[-1].read_bytes()[:20])
+    out = desk.train("all", "--epochs", 2)
+    assert "cannot be used" in out and "epoch 2" in out
+    for file in (desk.output / "checkpoints").glob("ckpt-*.data*"):
+        file.write_bytes(b"")
+    assert "are damaged" in desk.error("train", "all", *desk.SMALL)
+
+
 def test_a_card_that_is_not_there(prepared_desk):
     assert "GPU 7 was asked for" in prepared_desk.error("train", "all", "--gpu", 7)
 
