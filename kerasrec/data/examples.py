@@ -25,7 +25,7 @@ class TokenHistories(NamedTuple):
     """Token ids of users' events, end to end: user `u` has `ids[offsets[u] : offsets[u + 1]]`."""
 
     users: np.ndarray
-    """int64 `[U]` user numbers."""
+    """int64 `[U]` user numbers, rising."""
     offsets: np.ndarray
     """int64 `[U + 1]`."""
     ids: np.ndarray
@@ -36,8 +36,11 @@ class TokenHistories(NamedTuple):
         if not len(self.users):
             return np.zeros(len(users) + 1, np.int64), self.ids
         rows = np.minimum(np.searchsorted(self.users, users), len(self.users) - 1)
+        return self._at(rows, self.users[rows] == users)
+
+    def _at(self, rows: np.ndarray, known: np.ndarray | bool = True) -> tuple[np.ndarray, np.ndarray]:
         begins = self.offsets[rows]
-        lengths = np.where(self.users[rows] == users, self.offsets[rows + 1] - begins, 0)
+        lengths = np.where(known, self.offsets[rows + 1] - begins, 0)
         offsets = np.concatenate([[0], np.cumsum(lengths)])
         within = np.arange(offsets[-1]) - np.repeat(offsets[:-1], lengths)
         return offsets, self.ids[np.repeat(begins, lengths) + within]
@@ -49,16 +52,15 @@ class TokenHistories(NamedTuple):
 
     @classmethod
     def joined(cls, parts: Sequence["TokenHistories"]) -> "TokenHistories":
-        """The histories of several parts as one; user numbers run on from part to part."""
-        parts = sorted((part for part in parts if len(part.users)), key=lambda part: part.users[0])
-        if not parts:
-            return cls(np.zeros(0, np.int64), np.zeros(1, np.int64), np.zeros(0, np.int32))
-        lengths = np.concatenate([np.diff(part.offsets) for part in parts])
-        return cls(
-            np.concatenate([part.users for part in parts]),
-            np.concatenate([[0], np.cumsum(lengths)]),
-            np.concatenate([part.ids for part in parts]),
+        """The histories of several parts as one; no user is in two of them."""
+        lengths = [np.diff(part.offsets) for part in parts]
+        end_to_end = cls(
+            np.concatenate([np.zeros(0, np.int64), *(part.users for part in parts)]),
+            np.concatenate([[0], np.cumsum(np.concatenate([np.zeros(0, np.int64), *lengths]))]),
+            np.concatenate([np.zeros(0, np.int32), *(part.ids for part in parts)]),
         )
+        order = np.argsort(end_to_end.users)
+        return cls(end_to_end.users[order], *end_to_end._at(order))
 
 
 def write_part(

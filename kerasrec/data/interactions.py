@@ -47,8 +47,8 @@ def split(settings: SplitSettings) -> SplitReport:
     The task's folder then holds
 
     - `parts/part-000.parquet` ...: `user`, `item`, `time`, sorted by user, then time, then place in the log;
-    - `users.parquet`: `user` (the number), `raw` (the id as written), `part`, `events`. Numbers follow the parts, and
-      within a part the order of the ids;
+    - `users.parquet`: `user` (the number), `raw` (the id as written), `part`, `events`. Of P parts, part p has the
+      numbers p, p + P, p + 2P ... in the order of the ids, so that a new user changes no other part;
     - `rejects.parquet`: the bad rows with `file`, `line` (in a Parquet file: row), `reason`, `raw`. A split that stops
       because of them leaves them in `rejects.stopped.parquet`;
     - the sections `split` and `parts` of `manifest.json`.
@@ -295,10 +295,10 @@ def _write_parts(
     with pq.ParquetWriter(work / "users.parquet", USERS_SCHEMA, compression="zstd") as users_file:
         for part in range(buckets.parts):
             db.execute(sql.load_part(buckets.source(part), settings.drop_repeats, filtered, fewest))
-            rows = db.sql(sql.histories(counts["users"], settings.seq_min_len, settings.refine == 1))
+            rows = db.sql(sql.histories(part, buckets.parts, settings.seq_min_len, settings.refine == 1))
             path = work / "parts" / f"part-{part:0{width}d}.parquet"
             times += write_part(path, rows.to_arrow_reader(100_000))
-            users = _users(db, counts["users"], part, settings.seq_min_len)
+            users = _users(db, part, buckets.parts, settings.seq_min_len)
             users_file.write_table(users)
             events = pc.sum(users["events"]).as_py() or 0
             parts[path.stem] = {"digest": content_digest(path), "users": len(users), "events": events}
@@ -333,12 +333,12 @@ def _write_parts(
     }
 
 
-def _users(db: duckdb.DuckDBPyConnection, first: int, part: int, seq_min_len: int) -> pa.Table:
+def _users(db: duckdb.DuckDBPyConnection, part: int, parts: int, seq_min_len: int) -> pa.Table:
     """The rows of `users.parquet` for the part at hand."""
     users = db.sql(sql.USERS_IN_ORDER).to_arrow_table()
     events = np.maximum(users["length"].to_numpy(), seq_min_len)  # whoever has fewer and is still here was filled up
-    numbers, parts = np.arange(first, first + len(users)), np.full(len(users), part, np.int32)
-    return pa.table([numbers, users["raw_user"], parts, events.astype(np.int32)], schema=USERS_SCHEMA)
+    numbers, in_part = part + parts * np.arange(len(users)), np.full(len(users), part, np.int32)
+    return pa.table([numbers, users["raw_user"], in_part, events.astype(np.int32)], schema=USERS_SCHEMA)
 
 
 def _publish(work: Path, task: Path, parts: dict[str, dict], report: SplitReport) -> None:

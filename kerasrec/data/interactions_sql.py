@@ -304,11 +304,12 @@ PART_COUNTS = """
 different pairs of a user and an item."""
 
 
-def histories(first_user: int, seq_min_len: int, fill: bool) -> str:
+def histories(part: int, parts: int, seq_min_len: int, fill: bool) -> str:
     """The query for the rows of a part: user by user, in time order, then in the log's order.
 
     Args:
-        first_user: The number of the part's first user.
+        part: The part.
+        parts: How many there are; the part's users have the numbers part, part + parts, part + 2 parts ...
         seq_min_len: Fewest events of a user.
         fill: Whether users with fewer get copies of their first event.
     """
@@ -324,5 +325,5 @@ def histories(first_user: int, seq_min_len: int, fill: bool) -> str:
             ) AS short JOIN (VALUES {copies}) AS copies(copy) ON copy <= {seq_min_len} - length
             WHERE place = 1"""
     return f"""
-        SELECT CAST({first_user} + nth AS BIGINT) AS number, item, CAST(floor(moment) AS BIGINT) AS time
+        SELECT CAST(nth * {parts} + {part} AS BIGINT) AS number, item, CAST(floor(moment) AS BIGINT) AS time
         FROM ({rows}) AS part_rows ORDER BY nth, moment, pos"""

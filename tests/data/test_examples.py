@@ -9,7 +9,7 @@ import pytest
 
 from kerasrec.backend import tf
 from kerasrec.data import tfrecord
-from kerasrec.data.examples import histories_before, items_before, write_part
+from kerasrec.data.examples import TokenHistories, histories_before, items_before, write_part
 from kerasrec.data.files import content_digest
 from kerasrec.data.masking import example_keys, mask_items
 from kerasrec.data.settings import ExampleSettings
@@ -355,3 +355,18 @@ def test_beauty_gives_the_windows_of_the_fields_generator(kerasrec_data, tmp_pat
         "valid": 40_226,
         "test": 40_226,
     }
+
+
+def test_joined_histories_stand_in_the_order_of_the_users():
+    histories = {4: [9, 8], 1: [5], 6: [], 3: [7, 7, 6]}
+
+    def part(*users):
+        lengths = [len(histories[user]) for user in users]
+        ids = np.array([token for user in users for token in histories[user]], np.int32)
+        return TokenHistories(np.array(users, np.int64), np.cumsum([0, *lengths]), ids)
+
+    joined = TokenHistories.joined([part(4, 6), part(), part(1, 3)])
+    assert joined.users.tolist() == [1, 3, 4, 6]
+    assert [ids.tolist() for ids in np.split(joined.ids, joined.offsets[1:-1])] == [[5], [7, 7, 6], [9, 8], []]
+    assert [values.tolist() for values in joined.of(np.array([6, 4, 5]))] == [[0, 0, 2, 2], [9, 8]]
+    assert TokenHistories.joined([]).of(np.array([1]))[0].tolist() == [0, 0]

@@ -413,3 +413,15 @@ def test_the_report_can_be_read(tmp_path):
     assert (report.rare_items, report.rare_item_events) == (3, 3)
     late = write(tmp_path / "b.csv", as_csv([("a", "x", 1_600_000_000_000)]))
     assert "are they milliseconds?" in str(run(tmp_path, late)[0])
+
+
+def test_a_new_user_changes_no_part_but_its_own(tmp_path):
+    header = ("user_id", "item_id")
+    events = [(f"user {number}", item) for number in range(40) for item in "abc"]
+    _, task = run(tmp_path, write(tmp_path / "log.csv", as_csv(events, header)), parts=4)
+    before = {path.name: path.read_bytes() for path in (task / "parts").iterdir()}
+    newcomer = "user 19b"  # in the middle of the order of the ids
+    events += [(newcomer, item) for item in "bca"]
+    run(tmp_path, write(tmp_path / "log.csv", as_csv(events, header)), parts=4)
+    after = {path.name: path.read_bytes() for path in (task / "parts").iterdir()}
+    assert {name for name in after if after[name] != before[name]} == {f"part-{part_of(newcomer, 4):03d}.parquet"}
