@@ -1,6 +1,6 @@
 """Popularity and item co-occurrence: what every table of item recall stands beside.
 
-Both are fitted on and asked with histories in one form: `offsets` int64 [U + 1] and `ids` int32 [N], where user u has
+Histories have one form: `offsets` int64 [U + 1] and `ids` int32 [N], where user u has
 the token ids ids[offsets[u]:offsets[u + 1]] in time order. Ids below FIRST_ITEM are special tokens and play no part.
 """
 
@@ -15,18 +15,18 @@ _PAIRS_PER_BLOCK = 1 << 24  # bounds the part of the similarity matrix that is h
 class Popularity:
     """Recommends what most training events were about, the same to everyone.
 
+    Args:
+        item_counts: Training events of each item, int64 [vocab_size - FIRST_ITEM].
+
     Example:
         >>> histories = np.array([0, 2, 4]), np.array([5, 6, 6, 7])
-        >>> Popularity().fit(*histories, vocab_size=8).scores(*histories)
+        >>> Popularity(np.array([1, 2, 1])).scores(*histories)
         array([[0., 0., 0., 0., 0., 1., 2., 1.],
                [0., 0., 0., 0., 0., 1., 2., 1.]], dtype=float32)
     """
 
-    def fit(self, offsets: np.ndarray, ids: np.ndarray, vocab_size: int) -> "Popularity":
-        """Count the events of each item in these histories, which are laid out as the module says."""
-        self._counts = np.bincount(ids, minlength=vocab_size).astype(np.float32)
-        self._counts[:FIRST_ITEM] = 0
-        return self
+    def __init__(self, item_counts: np.ndarray):
+        self._counts = np.concatenate([np.zeros(FIRST_ITEM), item_counts]).astype(np.float32)
 
     def scores(self, offsets: np.ndarray, ids: np.ndarray) -> np.ndarray:
         """Scores, float32 [B, vocab_size], of every token for each history: its number of training events.

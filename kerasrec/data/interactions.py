@@ -22,7 +22,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from rich.console import Console
-from rich.progress import BarColumn, Progress, ProgressColumn, Task, TaskID, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, Progress, ProgressColumn, TaskID, TextColumn, TimeRemainingColumn
+from rich.progress import Task as Bar
 from rich.text import Text
 
 from kerasrec.data import interactions_sql as sql
@@ -31,6 +32,7 @@ from kerasrec.data.log_files import ColumnNames, LogFile, check_gzip, find_logs,
 from kerasrec.data.parts import Histories, item_counts, read_part, write_part
 from kerasrec.data.split_report import SplitReport, length_histogram, truncation
 from kerasrec.data.split_settings import SplitSettings
+from kerasrec.data.tasks import Task
 from kerasrec.errors import KerasrecError
 
 __all__ = ["Histories", "SplitReport", "SplitSettings", "item_counts", "read_part", "split"]
@@ -74,14 +76,14 @@ def split(settings: SplitSettings) -> SplitReport:
     """
     names = ColumnNames(settings.major_name, settings.candidate_name, settings.time_name, settings.rating_name)
     logs = _readable_logs(settings, names)
-    with exclusive(settings.task), _workspace(settings.task) as work, _progress() as progress:
+    with exclusive(settings.task.data), _workspace(settings.task) as work, _progress() as progress:
         with _database(work, settings) as db:
             rows_read = _stage(db, logs, names, settings, progress)
             rejects = _keep_rejects(db, work)
             _stop_if_too_bad(rejects, rows_read, work, settings)
             buckets = _deal_out(db, work, settings, progress)
             parts, numbers = _write_parts(db, work, buckets, settings, progress)
-        report = SplitReport(task=str(settings.task), rows_read=rows_read, rejects=rejects, **numbers)
+        report = SplitReport(task=str(settings.task.data), rows_read=rows_read, rejects=rejects, **numbers)
         _publish(work, settings.task, parts, report)
     return report
 
@@ -105,18 +107,18 @@ def _readable_logs(settings: SplitSettings, names: ColumnNames) -> list[LogFile]
 
 
 @contextlib.contextmanager
-def _workspace(task: Path) -> Iterator[Path]:
+def _workspace(task: Task) -> Iterator[Path]:
     """A folder in the task's own, so that finished files need only be renamed; it does not outlive the run."""
-    work = task / ".split"
-    if (work / "replaced").exists() and not (task / "parts").exists():
-        (work / "replaced").rename(task / "parts")  # a run was killed between two renames
+    work = task.data / ".split"
+    if (work / "replaced").exists() and not task.parts_folder.exists():
+        (work / "replaced").rename(task.parts_folder)  # a run was killed between two renames
     shutil.rmtree(work, ignore_errors=True)  # what a killed run left behind
     (work / "parts").mkdir(parents=True)
     try:
         yield work
     except OSError as error:
         if error.errno == errno.ENOSPC:
-            raise disk_full(task) from error
+            raise disk_full(task.data) from error
         raise
     finally:
         shutil.rmtree(work, ignore_errors=True)
@@ -135,7 +137,7 @@ def _database(work: Path, settings: SplitSettings) -> Iterator[duckdb.DuckDBPyCo
         yield db
     except (duckdb.OutOfMemoryException, duckdb.IOException) as error:
         if "No space left" in str(error) or "max_temp_directory_size" in str(error):
-            raise disk_full(settings.task) from error
+            raise disk_full(settings.task.data) from error
         if isinstance(error, duckdb.IOException):
             raise
         raise KerasrecError(
@@ -149,7 +151,7 @@ def _database(work: Path, settings: SplitSettings) -> Iterator[duckdb.DuckDBPyCo
 class _Rate(ProgressColumn):
     """How many units of a bar's own are done in a second, on average since it began."""
 
-    def render(self, task: Task) -> Text:
+    def render(self, task: Bar) -> Text:
         seconds = task.finished_time or task.elapsed
         rate = task.completed / seconds if seconds else 0
         return Text(f"{rate:,.{1 if rate < 10 else 0}f} {task.fields['unit']}/s", "progress.data.speed")
@@ -226,7 +228,7 @@ def _stop_if_too_bad(rejects: dict[str, int], rows_read: int, work: Path, settin
     bad = sum(rejects.values())
     if bad <= settings.max_reject_share * rows_read:
         return
-    kept = settings.task / "rejects.stopped.parquet"  # an earlier split keeps its own
+    kept = settings.task.stopped_rejects_path  # an earlier split keeps its own
     (work / "rejects.parquet").replace(kept)
     reasons = ", ".join(f"{reason}: {count:,}" for reason, count in rejects.items())
     raise KerasrecError(
@@ -341,15 +343,15 @@ def _users(db: duckdb.DuckDBPyConnection, part: int, parts: int, seq_min_len: in
     return pa.table([numbers, users["raw_user"], in_part, events.astype(np.int32)], schema=USERS_SCHEMA)
 
 
-def _publish(work: Path, task: Path, parts: dict[str, dict], report: SplitReport) -> None:
+def _publish(work: Path, task: Task, parts: dict[str, dict], report: SplitReport) -> None:
     """Put the finished files in the place of an earlier split's."""
-    manifest = Manifest(task / "manifest.json")
+    manifest = Manifest(task.manifest_path)
     manifest.replace(split={}, parts={})  # whoever looks in between must not take old digests for new files
-    if (task / "parts").exists():
-        (task / "parts").rename(work / "replaced")
-    (work / "parts").rename(task / "parts")
-    for name in ("users.parquet", "rejects.parquet"):
-        with replacing(task / name) as unfinished:
-            (work / name).rename(unfinished)
-    (task / "rejects.stopped.parquet").unlink(missing_ok=True)
+    if task.parts_folder.exists():
+        task.parts_folder.rename(work / "replaced")
+    (work / "parts").rename(task.parts_folder)
+    for path in (task.users_path, task.rejects_path):
+        with replacing(path) as unfinished:
+            (work / path.name).rename(unfinished)
+    task.stopped_rejects_path.unlink(missing_ok=True)
     manifest.replace(split=report.as_dict(), parts=parts)

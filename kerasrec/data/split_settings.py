@@ -5,6 +5,7 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
+from kerasrec.data.tasks import Places, Task, task_name
 from kerasrec.errors import require
 
 DEFAULT_DATE = "20210419"
@@ -18,8 +19,8 @@ class SplitSettings:
         KerasrecError: a value lies outside what is allowed.
 
     Example:
-        >>> SplitSettings("LOGS/20260101", save_path="data").task.as_posix()
-        'data/20260101-task-refine-0'
+        >>> SplitSettings("LOGS/20260101", save_path="data").task.name
+        '20260101-task-refine-0'
     """
 
     data_path: str
@@ -65,11 +66,9 @@ class SplitSettings:
 
     def __post_init__(self):
         named = (self.major_name, self.candidate_name, self.time_name, self.rating_name)
-        require(self.date is None or re.fullmatch(r"\d{8}", self.date), "date", self.date, "eight digits")
-        require(
-            re.fullmatch(r"\w[\w.-]*", self.dataset_name), "dataset_name", self.dataset_name, "letters, digits, _ . -"
-        )
-        require(self.refine in (0, 1), "refine", self.refine, "0 or 1")
+        task_name(self.date or DEFAULT_DATE, self.dataset_name, self.refine)
+        # DuckDB takes them for a pattern wherever they stand in the name of a folder that it writes to.
+        require(not re.search(r"[*?\[\]]", self.save_path), "save_path", self.save_path, "a path without * ? [ ]")
         require(self.seq_min_len >= 1, "seq_min_len", self.seq_min_len, "at least 1")
         require(len(set(named)) == 4 and all(named), "column names", ", ".join(named), "four different names")
         require(
@@ -87,10 +86,10 @@ class SplitSettings:
         )
 
     @property
-    def task(self) -> Path:
-        """The folder this split writes."""
+    def task(self) -> Task:
+        """The task whose data this split writes."""
         date = self.date or _date_in(self.data_path) or DEFAULT_DATE
-        return Path(self.save_path).expanduser() / f"{date}-{self.dataset_name}-refine-{self.refine}"
+        return Places(Path(self.save_path).expanduser()).task(task_name(date, self.dataset_name, self.refine))
 
 
 def _date_in(data_path: str) -> str | None:

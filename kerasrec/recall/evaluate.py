@@ -2,18 +2,20 @@
 
 import json
 
-import numpy as np
 from rich.console import Console
 from rich.table import Table
 
 from kerasrec.backend import tf
 from kerasrec.baselines import CoOccurrence, Popularity
+from kerasrec.data.examples import TokenHistories
 from kerasrec.data.files import replacing
+from kerasrec.data.tasks import find_parts
 from kerasrec.recall import model as models
 from kerasrec.recall.prepared import Prepared
 from kerasrec.recall.settings import Evaluate
-from kerasrec.recall.tasks import find_parts
 from kerasrec.training.ranking import Protocol, rank_catalogue
+
+CO_OCCURRENCE_EVENTS = 20_000_000  # its user-item matrix takes some 50 bytes an event while it is fitted
 
 
 def evaluate(command: Evaluate) -> None:
@@ -48,18 +50,28 @@ def figures(
     }
 
 
-def baselines(prepared: Prepared) -> dict:
-    """Scorers of popularity and co-occurrence, fitted on the training split of all parts with examples."""
-    histories = [prepared.histories(part, "valid") for part in prepared.entries]
-    lengths = np.concatenate([np.diff(part.offsets) for part in histories])
-    offsets = np.concatenate([[0], np.cumsum(lengths)])
-    ids = np.concatenate([part.ids for part in histories])
+def baselines(prepared: Prepared, most_events: int = CO_OCCURRENCE_EVENTS) -> dict:
+    """Scorers of popularity and co-occurrence, fitted on the training split of all parts with examples.
+
+    Co-occurrence is fitted on the first of these parts that hold `most_events` events together; users are dealt out to
+    parts by a hash, so that these are users like all others.
+    """
+    sample = []
+    for part in prepared.entries:
+        if sum(len(histories.ids) for histories in sample) >= most_events:
+            print(f"co-occurrence is fitted on the users of {len(sample)} of {len(prepared.entries)} parts")
+            break
+        sample.append(prepared.histories(part, "valid"))
+    _, offsets, ids = TokenHistories.joined(sample)
+    fitted = {
+        "popularity": Popularity(prepared.training_counts),
+        "co-occurrence": CoOccurrence().fit(offsets, ids, len(prepared.vocab)),
+    }
 
     def scorer(baseline):
-        fitted = baseline.fit(offsets, ids, len(prepared.vocab))
-        return lambda batch, offsets, ids: tf.constant(fitted.scores(offsets, ids))
+        return lambda batch, offsets, ids: tf.constant(baseline.scores(offsets, ids))
 
-    return {"popularity": scorer(Popularity()), "co-occurrence": scorer(CoOccurrence())}
+    return {name: scorer(baseline) for name, baseline in fitted.items()}
 
 
 def print_table(table: dict[str, dict[str, float]], protocol: Protocol) -> None:

@@ -13,13 +13,13 @@ from rich.table import Table
 from kerasrec.backend import tf
 from kerasrec.data.files import exclusive
 from kerasrec.data.parts import read_part
+from kerasrec.data.tasks import Task, find_parts, find_task
 from kerasrec.data.tfrecord import parse_example
 from kerasrec.errors import KerasrecError
 from kerasrec.recall.model import trained_model
 from kerasrec.recall.prepared import Prepared
 from kerasrec.recall.serving import ServedItemModel
 from kerasrec.recall.settings import Export, Recommend
-from kerasrec.recall.tasks import Task, find_parts, find_task
 from kerasrec.serving.export import export as write_version
 from kerasrec.serving.recommender import Recommender
 

@@ -15,10 +15,10 @@ from kerasrec.data import interactions
 from kerasrec.data.files import Manifest, content_digest, exclusive
 from kerasrec.data.parts import item_counts
 from kerasrec.data.settings import ExampleSettings
+from kerasrec.data.tasks import Task, find_parts
 from kerasrec.data.vocab import ItemVocab
 from kerasrec.errors import KerasrecError
 from kerasrec.recall.settings import Examples, Split, Vocab
-from kerasrec.recall.tasks import Task, find_parts
 
 
 def split(command: Split) -> None:

@@ -15,10 +15,10 @@ from kerasrec.data.batches import evaluation_batches, steps_per_epoch
 from kerasrec.data.examples import TokenHistories, histories_before
 from kerasrec.data.files import Manifest
 from kerasrec.data.settings import ExampleSettings
+from kerasrec.data.tasks import Task
 from kerasrec.data.tfrecord import naming_broken_files, require_whole
 from kerasrec.data.vocab import FIRST_ITEM, ItemVocab
 from kerasrec.errors import KerasrecError
-from kerasrec.recall.tasks import Task
 
 AGAIN = ": write this part's examples again"
 PARTS_AT_A_TIME = 16  # in one pipeline: a pipeline of its own for each small part would take most of the time

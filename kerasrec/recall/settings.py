@@ -11,9 +11,9 @@ from tyro.conf import Positional, UseAppendAction
 
 from kerasrec.data.settings import BatchSettings, ExampleSettings
 from kerasrec.data.split_settings import SplitSettings
+from kerasrec.data.tasks import Places
 from kerasrec.errors import require
 from kerasrec.nn.settings import ItemModelSettings
-from kerasrec.recall.tasks import Places
 from kerasrec.training.settings import LoopSettings, OptimizerSettings
 
 
@@ -75,6 +75,8 @@ class Train:
     """Output folder of an earlier task, whose last state this one starts from; its vocabulary may be smaller."""
     valid_users: int = 10_000
     """Users, over all parts, whose valid items choose the best checkpoint; 0 trains without looking."""
+    test_users: int = 100_000
+    """Users, over the parts that are trained, whose test items are ranked before or after; `evaluate` ranks all."""
     precision: Literal["float32", "mixed_bfloat16", "mixed_float16"] = "float32"
     """Mixed: products in the lower precision, the rest in float32."""
     gpu: int | None = None
@@ -94,6 +96,7 @@ class Train:
         require(self.train_multi is None or self.train_multi >= 1, "train_multi", self.train_multi, "at least 1")
         require(self.steps_per_multi >= 1, "steps_per_multi", self.steps_per_multi, "at least 1")
         require(self.valid_users >= 0, "valid_users", self.valid_users, "0 or more")
+        require(self.test_users >= 1, "test_users", self.test_users, "at least 1")
         require(self.gpu_memory is None or self.gpu_memory >= 1, "gpu_memory", self.gpu_memory, "at least 1")
         require(0 <= self.seed < 2**31, "seed", self.seed, "from 0 to 2147483647")
 

@@ -9,12 +9,12 @@ from pathlib import Path
 from kerasrec.backend import distribution, limit_gpu_memory, require_gpu, set_precision, set_seed, tf
 from kerasrec.data.batches import Terms, training_batches
 from kerasrec.data.files import exclusive
+from kerasrec.data.tasks import find_parts
 from kerasrec.errors import KerasrecError
 from kerasrec.recall import model as models
 from kerasrec.recall.evaluate import print_table
 from kerasrec.recall.prepared import Prepared
 from kerasrec.recall.settings import Train
-from kerasrec.recall.tasks import find_parts
 from kerasrec.training import report
 from kerasrec.training.loop import Leg, TrainingRun, carry_over, read_progress
 from kerasrec.training.ranking import Protocol, rank_catalogue
@@ -55,7 +55,7 @@ def train(command: Train) -> None:
             if command.eval_mode == 1 and is_new:
                 print("there is no checkpoint to evaluate yet: training starts from random weights")
             elif command.eval_mode == 1:
-                _evaluate_parts(run, prepared, "before training")
+                _evaluate_parts(run, prepared, command.test_users, "before training")
             if prepared.rows("train"):
                 everything = () if command.train_multi else _legs(command, prepared, run, list(prepared.entries))
                 legs = _legs(command, prepared, run, parts)
@@ -63,7 +63,7 @@ def train(command: Train) -> None:
             else:
                 print(f"{', '.join(parts)}: no training rows, nothing to learn")
             if command.eval_mode == 0:
-                _evaluate_parts(run, prepared, "after training")
+                _evaluate_parts(run, prepared, command.test_users, "after training")
         report.draw(task.output)
     print(f"{task.output}: the model at step {run.step}, metrics.jsonl, plots/, tensorboard/")
 
@@ -174,12 +174,13 @@ def _valid_figures(command: Train, run: TrainingRun, prepared: Prepared):
     return lambda: rank_catalogue(score, rows, prepared.training_counts, Protocol("valid"))
 
 
-def _evaluate_parts(run: TrainingRun, prepared: Prepared, when: str) -> None:
+def _evaluate_parts(run: TrainingRun, prepared: Prepared, most_users: int, when: str) -> None:
     if prepared.rows("test") == 0:
         print(f"{', '.join(prepared.parts)}: no test targets, nothing to evaluate")
         return
-    protocol = Protocol("test")
-    rows = prepared.evaluation("test", prepared.parts)
+    users = most_users if prepared.rows("test") > most_users else None
+    protocol = Protocol("test", users=users)
+    rows = prepared.evaluation("test", prepared.parts, users)
     figures = rank_catalogue(models.scorer(run.model), rows, prepared.training_counts, protocol)
     run.log_figures("test", figures)
     print_table({f"model {when}, step {run.step}": figures}, protocol)

@@ -5,6 +5,8 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
+
 from kerasrec.backend import keras, tf
 from kerasrec.data.files import replacing
 from kerasrec.training.settings import LoopSettings
@@ -38,15 +40,20 @@ class MetricsLog(keras.callbacks.Callback):
             unfinished.write_text("".join(json.dumps(line) + "\n" for line in kept), encoding="utf-8")
 
     def on_train_begin(self, logs=None):
-        self.since = time.perf_counter(), self.step()
+        self.since = time.perf_counter(), self.step(), {}
 
     def on_train_batch_end(self, batch, logs=None):
         step = self.step()
         if step % self.log_steps == 0:
+            then, first, sums_then = self.since
             now = time.perf_counter()
-            rate = (step - self.since[1]) * self.batch_size / (now - self.since[0])
-            self.since = now, step
-            self.write("train", step, {**logs, "sequences_per_second": rate})
+            # What Keras hands over are means since the pass began; these are means since the last line.
+            sums = {mean.name: np.array([mean.total, mean.count], float) for mean in self.model.metrics}
+            self.since = now, step, sums
+            gained = {name: sums[name] - sums_then.get(name, 0) for name in sums}
+            means = {name: total / count for name, (total, count) in gained.items() if count}
+            rate = (step - first) * self.batch_size / (now - then)
+            self.write("train", step, {**means, "sequences_per_second": rate})
 
     def write(self, kind: str, step: int, figures: dict) -> None:
         """Append one line: what it is about, the step, the time in epoch seconds, and the figures."""

@@ -27,10 +27,13 @@ class Protocol:
     filter_seen: bool = True
     sampled: bool = False
     seed: int = 12345
+    users: int | None = None
+    """About so many users, drawn from all; None ranks for everyone."""
 
     def __str__(self) -> str:
         seen = "seen items filtered" if self.filter_seen else "seen items kept"
-        return f"{self.split} split, full ranking over the catalogue, {seen}"
+        users = "" if self.users is None else f", a sample of {self.users:,} users"
+        return f"{self.split} split, full ranking over the catalogue, {seen}{users}"
 
 
 def rank_catalogue(

@@ -44,7 +44,7 @@ def as_csv(rows, header=("user_id", "item_id", "timestamp"), delimiter=",") -> s
 def run(tmp_path: Path, log: Path | str, **chosen):
     """Split with settings that keep everything; return the report and what can be read back from the folder."""
     given = SplitSettings(str(log), **{"save_path": str(tmp_path / "data"), "seq_min_len": 1, **chosen})
-    return split(given), given.task
+    return split(given), given.task.data
 
 
 def read_back(task: Path) -> list[list[tuple[str, list[str], list[int]]]]:

@@ -18,7 +18,7 @@ from kerasrec.errors import KerasrecError
 def test_the_date_is_the_folders_name(data_path, date):
     assert SplitSettings(data_path).task.name == f"{date}-task-refine-0"
     chosen = SplitSettings(data_path, date="20200101", dataset_name="shop", refine=1, save_path="out")
-    assert chosen.task.as_posix() == "out/20200101-shop-refine-1"
+    assert chosen.task.data.as_posix() == "out/20200101-shop-refine-1"
 
 
 @pytest.mark.parametrize(
@@ -27,6 +27,8 @@ def test_the_date_is_the_folders_name(data_path, date):
         {"date": "2021"},
         {"dataset_name": "a/b"},
         {"dataset_name": ""},
+        {"dataset_name": "20210419-x"},
+        {"save_path": "data?"},
         {"refine": 2},
         {"seq_min_len": 0},
         {"major_name": "item_id"},

@@ -5,10 +5,13 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
+from kerasrec.baselines import CoOccurrence
 from kerasrec.cli import main
 from kerasrec.data.synthetic import SyntheticLog
+from kerasrec.data.tasks import Places, find_parts
+from kerasrec.recall.evaluate import baselines
+from kerasrec.recall.prepared import Prepared
 from kerasrec.recall.quickstart import ceiling
-from kerasrec.recall.tasks import Places
 from kerasrec.serving.recommender import Recommender
 
 
@@ -161,3 +164,23 @@ def test_usage_errors_end_with_2(capsys):
         main(["nothing"])
     assert ended.value.code == 2
     capsys.readouterr()
+
+
+def test_on_huge_data_figures_come_from_stated_samples(prepared_desk, capsys):
+    desk = prepared_desk
+    out = desk.train("all", "--test-users", 30)
+    assert "test split, full ranking over the catalogue, seen items filtered, a sample of 30 users" in " ".join(
+        out.split()
+    )
+    lines = [json.loads(line) for line in (desk.output / "metrics.jsonl").open(encoding="utf-8")]
+    assert [line["users"] for line in lines if line["kind"] == "test"] == [30]
+
+    task, parts = find_parts("all", Places(desk.folder / "data", desk.folder / "output"))
+    prepared = Prepared(task, parts)
+    scorer = baselines(prepared, most_events=1)["co-occurrence"]
+    assert "the users of 1 of 3 parts" in capsys.readouterr().out
+    _, offsets, ids = prepared.histories("part-000", "valid")
+    alone = CoOccurrence().fit(offsets, ids, len(prepared.vocab))
+    np.testing.assert_array_equal(
+        scorer({}, offsets[:5], ids[: offsets[4]]), alone.scores(offsets[:5], ids[: offsets[4]])
+    )

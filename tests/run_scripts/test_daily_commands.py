@@ -13,7 +13,7 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 SMALL_ROWS = "--max_seq_length 8 --dupe_factor 1"
-SMALL_MODEL = "--hidden_size 8 --num_layers 1 --batch_size 8 --valid_users 0"
+SMALL_MODEL = "--hidden_size 8 --num_layers 1 --batch_size 8"
 USERS, EVENTS, ITEMS, PARTS = 900, 5, 20, 201
 
 

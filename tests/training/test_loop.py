@@ -25,13 +25,19 @@ class Embedded(keras.Model):
         super().__init__()
         self.table = self.add_weight("table", [rows, 3], initializer=keras.initializers.RandomNormal(seed=1))
         self.bias = self.add_weight("bias", [rows], initializer="zeros")
+        self.mean_loss = keras.metrics.Mean("loss")
+
+    @property
+    def metrics(self):
+        return [self.mean_loss]
 
     def train_step(self, batch):
         with tf.GradientTape() as tape:
             loss = tf.reduce_mean(tf.square(tf.gather(self.table, batch) - tf.cast(batch, tf.float32)[:, None]))
             loss += tf.reduce_mean(tf.square(tf.gather(self.bias, batch) - 1.0))
         self.optimizer.minimize(loss, self.trainable_variables, tape=tape)
-        return {"loss": loss}
+        self.mean_loss.update_state(loss)
+        return {"loss": self.mean_loss.result()}
 
 
 def new_run(folder, rows=6, **settings):
@@ -189,6 +195,15 @@ def test_metrics_lines(tmp_path):
     assert [line["step"] for line in lines] == [2, 4, 6, 8]
     assert all(line["kind"] == "train" and line["sequences_per_second"] > 0 and line["loss"] >= 0 for line in lines)
     assert list((tmp_path / "tensorboard").iterdir())
+
+
+def test_a_line_holds_the_means_since_the_line_before(tmp_path):
+    losses = {}
+    for log_steps in (1, 2):
+        new_run(tmp_path / str(log_steps), log_steps=log_steps).fit(legs(epochs=2, parts=(A,)), batches)
+        losses[log_steps] = [line["loss"] for line in read_metrics(tmp_path / str(log_steps) / "metrics.jsonl")]
+    assert len(losses[1]) == 16 and len(set(losses[1])) == 16
+    np.testing.assert_allclose(losses[2], np.reshape(losses[1], [8, 2]).mean(axis=1), atol=2e-6)
 
 
 def test_a_line_that_a_killed_run_left_unfinished(tmp_path):

@@ -11,9 +11,10 @@ from itertools import groupby
 from pathlib import Path
 from typing import NamedTuple
 
-from kerasrec.errors import KerasrecError
+from kerasrec.errors import KerasrecError, require
 
-_TASK = r"(?:(?P<date>[0-9]{8})-)?(?P<dataset_name>(?![0-9]{8}-)\w[\w.-]*)-refine-(?P<refine>[01])"
+_DATASET_NAME = r"(?![0-9]{8}(?:-|$))\w[\w.-]*"
+_TASK = rf"(?:(?P<date>[0-9]{{8}})-)?(?P<dataset_name>{_DATASET_NAME})-refine-(?P<refine>[01])"
 _FOLDER = re.compile(_TASK)
 _TYPED = re.compile(rf"(?:{_TASK}-)?(?:part-(?P<digits>[0-9]*)|all)")
 _PART = re.compile(r"part-[0-9]+")
@@ -57,14 +58,11 @@ def task_name(date: str, dataset_name: str, refine: int) -> str:
         >>> task_name("20210419", "my-shop", 0)
         '20210419-my-shop-refine-0'
     """
-    name = TaskName(date, dataset_name, refine)
-    match = _FOLDER.fullmatch(str(name))
-    if not match or _task_name_of(match) != name:
-        raise KerasrecError(
-            f"{str(name)!r} cannot name a task: the date has 8 digits, the dataset name letters, digits, '_', '.', '-' "
-            "and no date in front, refine is 0 or 1"
-        )
-    return str(name)
+    require(re.fullmatch("[0-9]{8}", date), "date", date, "eight digits")
+    dataset_names = "letters, digits, _ . -, the first none of . -, and no date in front"
+    require(re.fullmatch(_DATASET_NAME, dataset_name), "dataset_name", dataset_name, dataset_names)
+    require(refine in (0, 1), "refine", refine, "0 or 1")
+    return str(TaskName(date, dataset_name, refine))
 
 
 def parse_name(typed: str) -> tuple[TaskName, str | None]:
@@ -125,6 +123,11 @@ class Task:
     def rejects_path(self) -> Path:
         """Rows of the log that were not taken, with reasons."""
         return self.data / "rejects.parquet"
+
+    @property
+    def stopped_rejects_path(self) -> Path:
+        """Those of a split that stopped because there were too many."""
+        return self.data / "rejects.stopped.parquet"
 
     @property
     def vocab_path(self) -> Path:
