@@ -1,11 +1,14 @@
-"""Popularity and item co-occurrence: what every table of item recall stands beside.
+"""What every table stands beside: popularity and item co-occurrence for items, characters for texts.
 
 Histories have one form: `offsets` int64 [U + 1] and `ids` int32 [N], where user u has
 the token ids ids[offsets[u]:offsets[u + 1]] in time order. Ids below FIRST_ITEM are special tokens and play no part.
 """
 
+from collections.abc import Sequence
+
 import numpy as np
 from scipy import sparse
+from sklearn.feature_extraction.text import CountVectorizer
 
 from kerasrec.data.vocab import FIRST_ITEM
 
@@ -97,6 +100,18 @@ class CoOccurrence:
             values[np.argpartition(values, -self.neighbours)[: -self.neighbours]] = 0
         similarity.eliminate_zeros()
         return similarity
+
+
+def character_vectors(texts: Sequence[str]) -> np.ndarray:
+    """How often each character stands in each text, in lower case: float32 [n, characters].
+
+    The cosine of two of them is what similar wording alone can tell of similar meaning.
+
+    Example:
+        >>> character_vectors(["abba", "Bc"]).tolist()
+        [[2.0, 2.0, 0.0], [0.0, 1.0, 1.0]]
+    """
+    return CountVectorizer(analyzer="char", dtype=np.float32).fit_transform(texts).toarray()
 
 
 def _user_items(offsets: np.ndarray, ids: np.ndarray, vocab_size: int, counts: np.ndarray) -> sparse.csr_array:

@@ -30,6 +30,7 @@ from kerasrec.data import interactions_sql as sql
 from kerasrec.data.files import Manifest, content_digest, disk_full, exclusive, replacing
 from kerasrec.data.log_files import ColumnNames, LogFile, check_gzip, find_logs, sniff
 from kerasrec.data.parts import Histories, item_counts, read_part, write_part
+from kerasrec.data.rejects import REJECTS_SCHEMA, require_few
 from kerasrec.data.split_report import SplitReport, length_histogram, truncation
 from kerasrec.data.split_settings import SplitSettings
 from kerasrec.data.tasks import Task
@@ -38,7 +39,6 @@ from kerasrec.errors import KerasrecError
 __all__ = ["Histories", "SplitReport", "SplitSettings", "item_counts", "read_part", "split"]
 
 USERS_SCHEMA = pa.schema([("user", pa.int64()), ("raw", pa.string()), ("part", pa.int32()), ("events", pa.int32())])
-REJECTS_SCHEMA = pa.schema([("file", pa.string()), ("line", pa.int64()), ("reason", pa.string()), ("raw", pa.string())])
 _BUFFERED_ROWS = 8_000_000  # over all threads and open buckets, while events are dealt out
 _MOST_THREADS = 8  # each takes memory of its own
 
@@ -225,16 +225,12 @@ def _keep_rejects(db: duckdb.DuckDBPyConnection, work: Path) -> dict[str, int]:
 
 
 def _stop_if_too_bad(rejects: dict[str, int], rows_read: int, work: Path, settings: SplitSettings) -> None:
-    bad = sum(rejects.values())
-    if bad <= settings.max_reject_share * rows_read:
-        return
     kept = settings.task.stopped_rejects_path  # an earlier split keeps its own
-    (work / "rejects.parquet").replace(kept)
-    reasons = ", ".join(f"{reason}: {count:,}" for reason, count in rejects.items())
-    raise KerasrecError(
-        f"{bad:,} of {rows_read:,} rows are bad ({reasons}), a share of {bad / rows_read:.4f} where max_reject_share "
-        f"allows {settings.max_reject_share}; look into {kept}, then mend the log or pass a larger --max_reject_share"
-    )
+    try:
+        require_few(rejects, rows_read, settings.max_reject_share, kept)
+    except KerasrecError:
+        (work / "rejects.parquet").replace(kept)
+        raise
 
 
 @dataclass(frozen=True)

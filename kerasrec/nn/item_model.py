@@ -1,14 +1,15 @@
 """The item model: one encoder, one head, and three losses that can be switched on together."""
 
-from kerasrec.backend import keras, tf
+from kerasrec.backend import tf
 from kerasrec.nn.heads import MaskedItemHead, gather_positions
 from kerasrec.nn.losses.items import full_softmax
 from kerasrec.nn.losses.text import in_batch_similarity
+from kerasrec.nn.multi_loss import MultiLossModel
 from kerasrec.nn.settings import ItemModelSettings
 from kerasrec.nn.transformer import item_encoder
 
 
-class ItemModel(keras.Model):
+class ItemModel(MultiLossModel):
     """BERT4Rec (https://arxiv.org/abs/1904.06690), with UniLM and in-batch similarity terms beside the masked items.
 
     A batch is a dictionary of `input_ids` int32 [B, L], `masked_lm_positions` and `masked_lm_ids` int32 [B, P] and
@@ -30,13 +31,13 @@ class ItemModel(keras.Model):
     """
 
     def __init__(self, settings: ItemModelSettings, vocab_size: int, max_seq_length: int, seed: int = 0):
-        super().__init__(name="item_model")
-        self.settings = settings
-        self.terms = {
+        terms = {
             "masked_item": settings.masked_item_weight,
             "seq2seq": settings.seq2seq_weight,
             "similarity": settings.similarity_weight,
         }
+        super().__init__(terms, name="item_model")
+        self.settings = settings
         self.encoder = item_encoder(
             vocab_size,
             max_seq_length,
@@ -50,17 +51,11 @@ class ItemModel(keras.Model):
         )
         self.head = MaskedItemHead(vocab_size, seed=seed + 1, name="head")
         self.head.build([None, settings.hidden_size])
-        self.trackers = {name: keras.metrics.Mean(f"{name}_loss") for name, weight in self.terms.items() if weight}
-        self.total = keras.metrics.Mean("loss")
 
     @property
     def item_table(self):
         """Item embeddings, float32 [V, H]."""
         return self.encoder.get_layer("Embedding-Token").embeddings
-
-    @property
-    def metrics(self):
-        return [self.total, *self.trackers.values()]
 
     def encode(self, input_ids, segment_ids=None, training=False):
         """Hidden states [B, L, H] of token ids int32 [B, L]."""
@@ -85,7 +80,6 @@ class ItemModel(keras.Model):
         return self.head.scores(self.queries_at(input_ids, positions), self.item_table)
 
     def loss_terms(self, batch, training=False):
-        """Sum and count of each loss that is switched on, as `{term: (float32 [], float32 [])}`."""
         states = self.encode(batch["input_ids"], batch.get("segment_ids"), training)
         seq2seq_rows = tf.reduce_any(batch["segment_ids"] > 0, axis=1) if "segment_ids" in batch else None
         real = tf.where(batch["masked_lm_weights"] > 0)  # [M, 2]: row, slot
@@ -111,25 +105,4 @@ class ItemModel(keras.Model):
             last = tf.stack([views, tf.gather(lengths, views) - 1], axis=-1)
             similarity = in_batch_similarity(self.head(gather_positions(states, last)))
             terms["similarity"] = (tf.reduce_sum(similarity), tf.cast(tf.size(similarity), tf.float32))
-        return {name: term for name, term in terms.items() if self.terms[name]}
-
-    def train_step(self, batch):
-        with tf.GradientTape() as tape:
-            terms = self.loss_terms(batch, training=True)
-            # Gradients are summed over replicas, so each replica divides by what all of them counted: several cards
-            # then take the step that one card would take on the whole batch.
-            counts = _sum_over_replicas({name: count for name, (_, count) in terms.items()})
-            loss = tf.add_n(
-                [self.terms[name] * tf.math.divide_no_nan(total, counts[name]) for name, (total, _) in terms.items()]
-            )
-        self.optimizer.minimize(loss, self.trainable_variables, tape=tape)
-        for name, (total, count) in terms.items():
-            self.trackers[name].update_state(tf.math.divide_no_nan(total, count), sample_weight=count)
-        replicas = tf.distribute.get_replica_context().num_replicas_in_sync
-        self.total.update_state(loss * tf.cast(replicas, loss.dtype))
-        return {metric.name: metric.result() for metric in self.metrics}
-
-
-def _sum_over_replicas(values):
-    context = tf.distribute.get_replica_context()
-    return context.all_reduce(tf.distribute.ReduceOp.SUM, values) if context.num_replicas_in_sync > 1 else values
+        return terms

@@ -1,6 +1,8 @@
 """What a person may choose about models; imports no TensorFlow, so that a command line can be built from it."""
 
+import numbers
 from dataclasses import dataclass
+from typing import ClassVar
 
 from kerasrec.errors import require
 
@@ -44,3 +46,73 @@ class ItemModelSettings:
             require(getattr(self, name) >= 0, name, getattr(self, name), "0 or more")
         weights = (self.masked_item_weight, self.seq2seq_weight, self.similarity_weight)
         require(any(weights), "the weights of the losses", weights, "above 0 for at least one")
+
+
+@dataclass(frozen=True)
+class BertConfig:
+    """The shape of a BERT, by the names that its `bert_config.json` or `config.json` gives it.
+
+    Raises:
+        KerasrecError: a value lies outside its range.
+
+    Example:
+        >>> BertConfig(vocab_size=30, hidden_size=8, num_hidden_layers=1, num_attention_heads=3, intermediate_size=32)
+        Traceback (most recent call last):
+        kerasrec.errors.KerasrecError: hidden_size is 8; it must be a multiple of num_attention_heads, which is 3
+    """
+
+    vocab_size: int
+    """Token ids, special tokens included."""
+    hidden_size: int
+    """Width of the states."""
+    num_hidden_layers: int
+    """Transformer blocks."""
+    num_attention_heads: int
+    """Attention heads; has to divide hidden_size."""
+    intermediate_size: int
+    """Inner width of the feed-forward layers."""
+    hidden_act: str = "gelu"
+    """Their activation, one of HIDDEN_ACTS; "gelu" is the exact one."""
+    max_position_embeddings: int = 512
+    """Longest sequence."""
+    type_vocab_size: int = 2
+    """Segments; 0 for a model that knows none."""
+    layer_norm_eps: float = 1e-12
+    """What layer normalisation adds to the variance."""
+    hidden_dropout_prob: float = 0.1
+    """Share of the states dropped in training."""
+    attention_probs_dropout_prob: float = 0.1
+    """Share of the attention weights dropped in training."""
+    initializer_range: float = 0.02
+    """Standard deviation of fresh weights."""
+
+    HIDDEN_ACTS: ClassVar[tuple[str, ...]] = ("gelu", "gelu_new", "gelu_pytorch_tanh", "relu")
+
+    def __post_init__(self):
+        for name in ("vocab_size", "hidden_size", "num_hidden_layers", "num_attention_heads", "intermediate_size"):
+            _require_whole_number(name, getattr(self, name), 1)
+        _require_whole_number("max_position_embeddings", self.max_position_embeddings, 1)
+        _require_whole_number("type_vocab_size", self.type_vocab_size, 0)
+        require(
+            self.hidden_size % self.num_attention_heads == 0,
+            "hidden_size",
+            self.hidden_size,
+            f"a multiple of num_attention_heads, which is {self.num_attention_heads}",
+        )
+        require(
+            self.hidden_act in self.HIDDEN_ACTS, "hidden_act", self.hidden_act, f"one of {', '.join(self.HIDDEN_ACTS)}"
+        )
+        for name in ("layer_norm_eps", "initializer_range"):
+            require(_is_number(getattr(self, name)) and getattr(self, name) > 0, name, getattr(self, name), "above 0")
+        for name in ("hidden_dropout_prob", "attention_probs_dropout_prob"):
+            given = getattr(self, name)
+            require(_is_number(given) and 0 <= given < 1, name, given, "from 0 to below 1")
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, numbers.Real) and not isinstance(value, bool)
+
+
+def _require_whole_number(name: str, value: object, least: int) -> None:
+    whole = isinstance(value, numbers.Integral) and not isinstance(value, bool)
+    require(whole and value >= least, name, value, f"a whole number, at least {least}")

@@ -10,13 +10,25 @@ graph and the names of its layers, so that checkpoints map onto it, and exchange
 - layer normalisation: always in float32.
 """
 
+import functools
+
 from kerasrec.backend import bert4keras, keras, tf
+from kerasrec.errors import require
+from kerasrec.nn.settings import BertConfig
 
 layers, models = bert4keras.layers, bert4keras.models
 
 # Added to a masked score. Finite, so that a row without any allowed position is uniform and not NaN; it lies far beyond
 # every real score, and exp() of the difference is exactly 0 in float32.
 MASKED = -1e9
+
+# Said as functions: what bert4keras takes the word "gelu" for can be changed for the whole process.
+ACTIVATIONS = {
+    "gelu": tf.nn.gelu,
+    "gelu_new": functools.partial(tf.nn.gelu, approximate=True),
+    "gelu_pytorch_tanh": functools.partial(tf.nn.gelu, approximate=True),
+    "relu": tf.nn.relu,
+}
 
 
 class FreshTruncatedNormal(keras.initializers.Initializer):
@@ -98,6 +110,7 @@ class Encoder(models.BERT):
 
     Args:
         initializer_range: Standard deviation of every kernel and table.
+        layer_norm_eps: What layer normalisation adds to the variance.
         seed: Seed of the initial weights.
         **settings: Those of `bert4keras.models.BERT`.
     """
@@ -107,9 +120,10 @@ class Encoder(models.BERT):
         layers.LayerNormalization: LayerNormalization,
     }
 
-    def __init__(self, initializer_range: float = 0.02, seed: int = 0, **settings):
+    def __init__(self, initializer_range: float = 0.02, layer_norm_eps: float = 1e-12, seed: int = 0, **settings):
         super().__init__(**settings)
         self._initializer = FreshTruncatedNormal(initializer_range, seed)
+        self._layer_norm_eps = layer_norm_eps
 
     @property
     def initializer(self):
@@ -118,6 +132,8 @@ class Encoder(models.BERT):
     def apply(self, inputs=None, layer=None, arguments=None, **kwargs):
         if layer is layers.Input:
             kwargs["dtype"] = "int32"
+        if layer is layers.LayerNormalization:
+            kwargs["epsilon"] = self._layer_norm_eps
         return super().apply(inputs, self.REPLACED.get(layer, layer), arguments, **kwargs)
 
 
@@ -164,18 +180,66 @@ def item_encoder(
         >>> encoder(tf.constant([[5, 6, 7, 0]])).shape
         TensorShape([1, 4, 16])
     """
-    encoder = (UniLMEncoder if seq2seq else Encoder)(
+    config = BertConfig(
         vocab_size=vocab_size,
-        max_position=max_seq_length,
-        segment_vocab_size=2 if seq2seq else 0,
+        max_position_embeddings=max_seq_length,
+        type_vocab_size=2 if seq2seq else 0,
         hidden_size=hidden_size,
         num_hidden_layers=num_layers,
         num_attention_heads=num_heads,
         intermediate_size=4 * hidden_size,
-        hidden_act="gelu",
-        dropout_rate=dropout,
-        attention_dropout_rate=attention_dropout,
+        hidden_dropout_prob=dropout,
+        attention_probs_dropout_prob=attention_dropout,
         initializer_range=initializer_range,
+    )
+    return _build(UniLMEncoder if seq2seq else Encoder, config, seed)
+
+
+def text_encoder(config: BertConfig, unilm: bool = False, seed: int = 0) -> "keras.Model":
+    """BERT (https://arxiv.org/abs/1810.04805): token ids and segment ids into hidden states.
+
+    Args:
+        config: Shape of the model.
+        unilm: Whether segment 1 is a target that is read from left to right (`UniLMEncoder`).
+        seed: Seed of the initial weights.
+
+    Returns:
+        A Keras model from [token ids int32 [B, L], segment ids int32 [B, L]] to states [B, L, H]. Token id 0 is padding
+        and stands on the right. With a `type_vocab_size` of 0 the segment ids are taken and not used.
+
+    Raises:
+        KerasrecError: `unilm` with a model that knows fewer than two segments.
+
+    Example:
+        >>> config = BertConfig(
+        ...     vocab_size=30, hidden_size=16, num_hidden_layers=1, num_attention_heads=2, intermediate_size=32
+        ... )
+        >>> ids = tf.constant([[2, 7, 3, 0]])
+        >>> text_encoder(config)([ids, tf.zeros_like(ids)]).shape
+        TensorShape([1, 4, 16])
+    """
+    require(not unilm or config.type_vocab_size >= 2, "type_vocab_size", config.type_vocab_size, "at least 2 for UniLM")
+    model = _build(UniLMEncoder if unilm else Encoder, config, seed)
+    if config.type_vocab_size:
+        return model
+    unused = keras.Input([None], dtype="int32", name="Input-Segment")
+    return keras.Model([model.input, unused], model.output, name=model.name)
+
+
+def _build(kind: type[Encoder], config: BertConfig, seed: int) -> "keras.Model":
+    encoder = kind(
+        vocab_size=config.vocab_size,
+        max_position=config.max_position_embeddings,
+        segment_vocab_size=config.type_vocab_size,
+        hidden_size=config.hidden_size,
+        num_hidden_layers=config.num_hidden_layers,
+        num_attention_heads=config.num_attention_heads,
+        intermediate_size=config.intermediate_size,
+        hidden_act=ACTIVATIONS[config.hidden_act],
+        dropout_rate=config.hidden_dropout_prob,
+        attention_dropout_rate=config.attention_probs_dropout_prob,
+        initializer_range=config.initializer_range,
+        layer_norm_eps=config.layer_norm_eps,
         seed=seed,
         name="encoder",
     )

@@ -1,20 +1,21 @@
 """A task's model: made, and found again."""
 
 import dataclasses
-import json
 import math
 from pathlib import Path
 
 from kerasrec.backend import tf
-from kerasrec.data.files import read_json, replacing
 from kerasrec.errors import KerasrecError
 from kerasrec.nn.item_model import ItemModel
 from kerasrec.nn.settings import ItemModelSettings
 from kerasrec.recall.prepared import Prepared
 from kerasrec.recall.settings import Train
+from kerasrec.training.config import read_config
 from kerasrec.training.loop import Progress, TrainingRun, read_progress
 from kerasrec.training.optimizers import adamw, warmup_schedule
 from kerasrec.training.settings import LoopSettings, OptimizerSettings
+
+TRAINS = "kerasrec recall train"
 
 
 def new_run(
@@ -41,25 +42,8 @@ def config_of(command: Train, prepared: Prepared) -> dict:
         "max_seq_length": prepared.settings.max_seq_length,
         "model": dataclasses.asdict(command.model),
         "examples": dataclasses.asdict(prepared.settings),
-        "train": json.loads(json.dumps(dataclasses.asdict(command), default=str)),
+        "train": dataclasses.asdict(command),
     }
-
-
-def write_config(folder: Path, config: dict) -> None:
-    """Write `config.json` into an output folder."""
-    with replacing(folder / "config.json") as unfinished:
-        unfinished.write_text(json.dumps(config, indent=1, ensure_ascii=False), encoding="utf-8")
-
-
-def read_config(folder: Path) -> dict:
-    """The `config.json` of an output folder.
-
-    Raises:
-        KerasrecError: nothing was trained there.
-    """
-    return read_json(
-        folder / "config.json", missing=f"there is no trained model in {folder}: run kerasrec recall train"
-    )
 
 
 def check_progress(folder: Path, config: dict, prepared: Prepared) -> Progress | None:
@@ -93,10 +77,10 @@ def trained_model(prepared: Prepared, which: str) -> TrainingRun:
         KerasrecError: nothing was trained, or with another vocabulary.
     """
     folder = prepared.task.output
-    config = read_config(folder)
+    config = read_config(folder, TRAINS)
     progress = check_progress(folder, config, prepared)
     if progress is None:
-        raise KerasrecError(f"there is no checkpoint in {folder}: run kerasrec recall train first")
+        raise KerasrecError(f"there is no checkpoint in {folder}: run {TRAINS} first")
     size, _ = progress.vocab
     if size != len(prepared.vocab):
         raise KerasrecError(

@@ -14,7 +14,7 @@ from kerasrec.data.split_settings import SplitSettings
 from kerasrec.data.tasks import Places
 from kerasrec.errors import require
 from kerasrec.nn.settings import ItemModelSettings
-from kerasrec.training.settings import LoopSettings, OptimizerSettings
+from kerasrec.training.settings import DeviceSettings, LoopSettings, OptimizerSettings
 
 
 @dataclass(frozen=True)
@@ -77,12 +77,6 @@ class Train:
     """Users, over all parts, whose valid items choose the best checkpoint; 0 trains without looking."""
     test_users: int = 100_000
     """Users, over the parts that are trained, whose test items are ranked before or after; `evaluate` ranks all."""
-    precision: Literal["float32", "mixed_bfloat16", "mixed_float16"] = "float32"
-    """Mixed: products in the lower precision, the rest in float32."""
-    gpu: int | None = None
-    """Use this card only; CUDA_VISIBLE_DEVICES does the same from outside."""
-    gpu_memory: int | None = None
-    """Most memory to take on that card, in MiB."""
     seed: int = 12345
     """Of the weights, the order and the masks."""
     places: Places = Places()
@@ -90,6 +84,7 @@ class Train:
     optimizer: OptimizerSettings = OptimizerSettings()
     batches: BatchSettings = BatchSettings()
     loop: LoopSettings = LoopSettings()
+    devices: DeviceSettings = DeviceSettings()
 
     def __post_init__(self):
         require(self.epochs >= 0, "epochs", self.epochs, "0 or more")
@@ -97,7 +92,6 @@ class Train:
         require(self.steps_per_multi >= 1, "steps_per_multi", self.steps_per_multi, "at least 1")
         require(self.valid_users >= 0, "valid_users", self.valid_users, "0 or more")
         require(self.test_users >= 1, "test_users", self.test_users, "at least 1")
-        require(self.gpu_memory is None or self.gpu_memory >= 1, "gpu_memory", self.gpu_memory, "at least 1")
         require(0 <= self.seed < 2**31, "seed", self.seed, "from 0 to 2147483647")
 
 

@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterator
 from pathlib import Path
 
-from kerasrec.backend import distribution, limit_gpu_memory, require_gpu, set_precision, set_seed, tf
+from kerasrec.backend import distribution, tf
 from kerasrec.data.batches import Terms, training_batches
 from kerasrec.data.files import exclusive
 from kerasrec.data.tasks import find_parts
@@ -16,6 +16,8 @@ from kerasrec.recall.evaluate import print_table
 from kerasrec.recall.prepared import Prepared
 from kerasrec.recall.settings import Train
 from kerasrec.training import report
+from kerasrec.training.config import read_config, write_config
+from kerasrec.training.devices import use_devices
 from kerasrec.training.loop import Leg, TrainingRun, carry_over, read_progress
 from kerasrec.training.ranking import Protocol, rank_catalogue
 
@@ -30,12 +32,12 @@ def train(command: Train) -> None:
             "the seq2seq and similarity losses need whole windows, and these examples are masked already: write them "
             "with --masking dynamic"
         )
-    _use_devices(command)
+    use_devices(command.devices, command.seed)
     with exclusive(task.output):
         strategy = distribution()
         with strategy.scope():
             run, is_new = _run(command, prepared)
-        models.write_config(task.output, models.config_of(command, prepared))
+        write_config(task.output, models.config_of(command, prepared))
 
         def batches(leg: Leg, first_step: int) -> "tf.data.Dataset":
             return training_batches(
@@ -64,18 +66,8 @@ def train(command: Train) -> None:
                 print(f"{', '.join(parts)}: no training rows, nothing to learn")
             if command.eval_mode == 0:
                 _evaluate_parts(run, prepared, command.test_users, "after training")
-        report.draw(task.output)
+        report.draw(task.output, run.shown, str(Protocol("valid")))
     print(f"{task.output}: the model at step {run.step}, metrics.jsonl, plots/, tensorboard/")
-
-
-def _use_devices(command: Train) -> None:
-    if command.gpu is not None or command.gpu_memory is not None:
-        card = require_gpu(command.gpu or 0)
-        tf.config.set_visible_devices(card, "GPU")
-        if command.gpu_memory is not None:
-            limit_gpu_memory(command.gpu_memory, command.gpu or 0)
-    set_precision(command.precision)
-    set_seed(command.seed)
 
 
 def _run(command: Train, prepared: Prepared) -> tuple[TrainingRun, bool]:
@@ -86,7 +78,7 @@ def _run(command: Train, prepared: Prepared) -> tuple[TrainingRun, bool]:
     source = output if read_progress(output) else command.init_from
     if source is None:
         return run, True
-    config = models.read_config(source)
+    config = read_config(source, models.TRAINS)
     _check_same_model(command, prepared, config, source)
     progress = models.check_progress(source, config, prepared)
     if progress is None:

@@ -127,7 +127,8 @@ class TrainingRun:
         settings: When the run is saved, looked at and ended.
         batch_size: Windows a step.
         schedule: The learning rate of the model's optimizer.
-        monitor: The figure that decides which checkpoint is the best; higher is better.
+        shown: The figures of an evaluation that are printed; the highest of the first decides which checkpoint is the
+            best.
     """
 
     def __init__(
@@ -137,14 +138,14 @@ class TrainingRun:
         settings: LoopSettings,
         batch_size: int,
         schedule: WarmupSchedule,
-        monitor: str = "NDCG@10",
+        shown: tuple[str, ...] = ("NDCG@10", "recall@10", "MRR"),
     ):
         self.model = model
         self.folder = folder
         self.settings = settings
         self.batch_size = batch_size
         self.schedule = schedule
-        self.monitor = monitor
+        self.shown = shown
         self.progress = Progress()
         model.optimizer.build(model.trainable_variables)
         self._checkpoint = tf.train.Checkpoint(model=model, optimizer=model.optimizer, progress=self.progress)
@@ -262,9 +263,10 @@ class TrainingRun:
         if evaluate and progress.legs % self.settings.evaluate_every == 0:
             figures = evaluate()
             self.log_figures("valid", figures)
-            print("valid: " + ", ".join(f"{name} {figures[name]:.4f}" for name in ("recall@10", "NDCG@10", "MRR")))
-            if figures[self.monitor] > progress.best:
-                progress.best, progress.evaluations_without_gain = figures[self.monitor], 0
+            print("valid: " + ", ".join(f"{name} {figures[name]:.4f}" for name in self.shown))
+            monitored = figures[self.shown[0]]
+            if monitored > progress.best:
+                progress.best, progress.evaluations_without_gain = monitored, 0
                 self._write(self._best)
             else:
                 progress.evaluations_without_gain += 1

@@ -1,6 +1,7 @@
 """`metrics.jsonl` into curves and a summary."""
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 from matplotlib.figure import Figure
@@ -9,32 +10,35 @@ from kerasrec.data.files import replacing
 from kerasrec.training.callbacks import read_metrics
 
 
-def draw(folder: Path) -> None:
+def draw(folder: Path, shown: Sequence[str], protocol: str) -> None:
     """Draw `plots/training.png` and write `summary.json` from a run's `metrics.jsonl`.
 
     Args:
         folder: The run's folder.
+        shown: The figures of the valid split that are drawn; the best is the highest of the first.
+        protocol: What they are figures of.
     """
     lines = read_metrics(folder / "metrics.jsonl") if (folder / "metrics.jsonl").exists() else []
     train = [line for line in lines if line["kind"] == "train"]
     valid = [line for line in lines if line["kind"] == "valid"]
     figure = Figure(figsize=(12, 4.5), layout="constrained")  # and not pyplot, whose state is the notebook's
-    losses, ranking = figure.subplots(1, 2)
+    losses, figures = figure.subplots(1, 2)
     for name in sorted({name for line in train for name in line if name.endswith("loss")}):
         points = [(line["step"], line[name]) for line in train if name in line]
         losses.plot(*zip(*points, strict=True), label=name.replace("_", " "))
-    losses.set(title="Training loss", xlabel="step", ylabel="cross-entropy (nats)")
-    for name in ("NDCG@10", "recall@10"):
-        ranking.plot([line["step"] for line in valid], [line[name] for line in valid], marker=".", label=name)
-    ranking.set(title="Valid split, full ranking, seen items filtered", xlabel="step", ylabel="share")
+    losses.set(title="Training loss", xlabel="step", ylabel="loss")
+    for name in shown:
+        figures.plot([line["step"] for line in valid], [line[name] for line in valid], marker=".", label=name)
+    figures.set(title=protocol, xlabel="step")
     summary = {}
     if valid:
-        summary["best"] = best = max(valid, key=lambda line: line["NDCG@10"])
-        ranking.axvline(best["step"], color="grey", linestyle=":", label=f"best NDCG@10 {best['NDCG@10']:.4f}")
+        summary["best"] = best = max(valid, key=lambda line: line[shown[0]])
+        label = f"best {shown[0]} {best[shown[0]]:.4f}"
+        figures.axvline(best["step"], color="grey", linestyle=":", label=label)
     if train:
         rates = sorted(line["sequences_per_second"] for line in train)
         summary |= {"steps": train[-1]["step"], "median_sequences_per_second": rates[len(rates) // 2]}
-    for axes in (losses, ranking):
+    for axes in (losses, figures):
         axes.grid(alpha=0.3)
         if axes.has_data():
             axes.legend()

@@ -45,3 +45,18 @@ class LoopSettings:
         for name in ("checkpoint_steps", "log_steps", "evaluate_every"):
             require(getattr(self, name) >= 1, name, getattr(self, name), "at least 1")
         require(self.patience >= 0, "patience", self.patience, "0 or more")
+
+
+@dataclass(frozen=True)
+class DeviceSettings:
+    """What the training runs on."""
+
+    precision: Literal["float32", "mixed_bfloat16", "mixed_float16"] = "float32"
+    """Mixed: products in the lower precision, the rest in float32."""
+    gpu: int | None = None
+    """Use this card only; CUDA_VISIBLE_DEVICES does the same from outside."""
+    gpu_memory: int | None = None
+    """Most memory to take on that card, in MiB."""
+
+    def __post_init__(self):
+        require(self.gpu_memory is None or self.gpu_memory >= 1, "gpu_memory", self.gpu_memory, "at least 1")

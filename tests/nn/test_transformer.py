@@ -3,8 +3,10 @@ import itertools
 import numpy as np
 import pytest
 
-from kerasrec.backend import keras, set_precision, tf
-from kerasrec.nn.transformer import FreshTruncatedNormal, item_encoder
+from kerasrec.backend import bert4keras, keras, set_precision, tf
+from kerasrec.errors import KerasrecError
+from kerasrec.nn.settings import BertConfig
+from kerasrec.nn.transformer import FreshTruncatedNormal, item_encoder, text_encoder
 
 POLICIES = ["float32", "mixed_bfloat16", "mixed_float16"]
 
@@ -26,20 +28,28 @@ def gelu(x):
     return 0.5 * x * (1 + erf(x / np.sqrt(2)))
 
 
-def normalised(x, layer):
+def tanh_gelu(x):
+    return 0.5 * x * (1 + np.tanh(np.sqrt(2 / np.pi) * (x + 0.044715 * x**3)))
+
+
+def relu(x):
+    return np.maximum(x, 0)
+
+
+def normalised(x, layer, epsilon=1e-12):
     beta, gamma = (w.numpy() for w in layer.weights)
-    return (x - x.mean(-1, keepdims=True)) / np.sqrt(x.var(-1, keepdims=True) + 1e-12) * gamma + beta
+    return (x - x.mean(-1, keepdims=True)) / np.sqrt(x.var(-1, keepdims=True) + epsilon) * gamma + beta
 
 
-def bert_in_numpy(model, ids, segments=None, layers=2, heads=2):
-    """The BERT paper's encoder, restated."""
+def bert_in_numpy(model, ids, segments=None, unilm=True, layers=2, heads=2, act=gelu, epsilon=1e-12):
+    """The BERT paper's encoder, restated; with segments and `unilm` under the mask of UniLM."""
     x = weight(model, "Embedding-Token", "embeddings")[ids]
     if segments is not None:
         x = x + weight(model, "Embedding-Segment", "embeddings")[segments]
     x = x + weight(model, "Embedding-Position", "embeddings")[: ids.shape[1]]
-    x = normalised(x, model.get_layer("Embedding-Norm"))
+    x = normalised(x, model.get_layer("Embedding-Norm"), epsilon)
     allowed = np.broadcast_to((ids > 0)[:, None, :], (*ids.shape, ids.shape[1])).copy()
-    if segments is not None:
+    if segments is not None and unilm:
         order = np.cumsum(segments, axis=1)
         allowed &= order[:, None, :] <= order[:, :, None]
     for layer in range(layers):
@@ -54,12 +64,12 @@ def bert_in_numpy(model, ids, segments=None, layers=2, heads=2):
             scores = np.where(allowed, scores, -np.inf)
             scores = np.exp(scores - scores.max(-1, keepdims=True))
             attended[..., own] = scores / scores.sum(-1, keepdims=True) @ value[..., own]
-        x = normalised(x + attended @ weights[6] + weights[7], model.get_layer(f"{name}-Norm"))
+        x = normalised(x + attended @ weights[6] + weights[7], model.get_layer(f"{name}-Norm"), epsilon)
         inner, inner_bias, outer, outer_bias = (
             w.numpy() for w in model.get_layer(f"Transformer-{layer}-FeedForward").weights
         )
-        forward = gelu(x @ inner + inner_bias) @ outer + outer_bias
-        x = normalised(x + forward, model.get_layer(f"Transformer-{layer}-FeedForward-Norm"))
+        forward = act(x @ inner + inner_bias) @ outer + outer_bias
+        x = normalised(x + forward, model.get_layer(f"Transformer-{layer}-FeedForward-Norm"), epsilon)
     return x
 
 
@@ -85,6 +95,79 @@ def test_unilm_encoder_is_the_papers():
     real = ids > 0
     expected = bert_in_numpy(model, ids, segments)
     np.testing.assert_allclose(model([ids, segments]).numpy()[real], expected[real], atol=2e-5)
+
+
+BERT = {
+    "vocab_size": 40,
+    "hidden_size": 16,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 4,
+    "intermediate_size": 24,
+    "max_position_embeddings": 12,
+}
+IDS = np.array([[5, 9, 30, 4, 8, 0], [7, 7, 8, 12, 39, 6]])
+SEGMENTS = np.array([[0, 0, 1, 1, 1, 0], [0, 0, 0, 2, 2, 1]])
+
+
+@pytest.mark.parametrize("unilm", [False, True])
+@pytest.mark.parametrize(
+    "name, act", [("gelu", gelu), ("gelu_new", tanh_gelu), ("gelu_pytorch_tanh", tanh_gelu), ("relu", relu)]
+)
+def test_text_encoder_is_the_papers(name, act, unilm):
+    config = BertConfig(**BERT, type_vocab_size=3, hidden_act=name, layer_norm_eps=0.03)
+    model = noisy(text_encoder(config, unilm))
+    expected = bert_in_numpy(model, IDS, SEGMENTS, unilm, heads=4, act=act, epsilon=0.03)
+    np.testing.assert_allclose(model([IDS, SEGMENTS]).numpy()[IDS > 0], expected[IDS > 0], atol=2e-5)
+
+
+def test_gelu_is_the_exact_one_whatever_bert4keras_is_told():
+    bert4keras.backend.set_gelu("tanh")
+    try:
+        model = noisy(text_encoder(BertConfig(**BERT)))
+        states = model([IDS, 0 * SEGMENTS]).numpy()
+    finally:
+        bert4keras.backend.set_gelu("erf")
+    exact, rounded = (bert_in_numpy(model, IDS, 0 * SEGMENTS, heads=4, act=act) for act in (gelu, tanh_gelu))
+    real = IDS > 0
+    assert np.abs(states - exact)[real].max() < 0.1 * np.abs(states - rounded)[real].max()
+
+
+def test_text_encoder_has_the_shapes_of_its_configuration():
+    model = text_encoder(BertConfig(**BERT, type_vocab_size=3))
+    assert [x.dtype for x in model.inputs] == [tf.int32, tf.int32]
+    assert weight(model, "Embedding-Token", "embeddings").shape == (40, 16)
+    assert weight(model, "Embedding-Position", "embeddings").shape == (12, 16)
+    assert weight(model, "Embedding-Segment", "embeddings").shape == (3, 16)
+    assert model.get_layer("Transformer-1-FeedForward").i0_dense.kernel.shape == (16, 24)
+
+
+def test_text_encoder_without_segments_takes_and_ignores_them():
+    model = noisy(text_encoder(BertConfig(**BERT, type_vocab_size=0)))
+    expected = bert_in_numpy(model, IDS, heads=4)
+    np.testing.assert_allclose(model([IDS, SEGMENTS]).numpy()[IDS > 0], expected[IDS > 0], atol=2e-5)
+
+
+@pytest.mark.parametrize("segments", [0, 1])
+def test_unilm_needs_two_segments(segments):
+    with pytest.raises(KerasrecError, match=f"type_vocab_size is {segments}; it must be at least 2 for UniLM"):
+        text_encoder(BertConfig(**BERT, type_vocab_size=segments), unilm=True)
+
+
+def test_text_encoder_drops_what_its_configuration_says():
+    config = BertConfig(**BERT, hidden_dropout_prob=0.5, attention_probs_dropout_prob=0.25)
+    model = text_encoder(config)
+    assert model.get_layer("Embedding-Dropout").rate == 0.5
+    assert model.get_layer("Transformer-0-MultiHeadSelfAttention").dropout.rate == 0.25
+    assert np.abs(model([IDS, 0 * IDS], training=True) - model([IDS, 0 * IDS])).max() > 0.01
+
+
+def test_initial_weights_of_text_encoder_follow_configuration_and_seed():
+    config = BertConfig(**BERT, initializer_range=0.5)
+    first, same, other = (text_encoder(config, seed=seed).get_weights() for seed in (3, 3, 4))
+    assert 0.4 < first[0].std() < 0.48
+    for one, two in zip(first, same, strict=True):
+        np.testing.assert_array_equal(one, two)
+    assert np.abs(first[0] - other[0]).max() > 0.1
 
 
 def test_kernels_of_a_layer_start_different():

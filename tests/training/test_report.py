@@ -13,7 +13,7 @@ def test_curves_and_summary(tmp_path):
         for i, value in ((1, 0.1), (2, 0.3), (3, 0.2))
     ]
     (tmp_path / "metrics.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines), encoding="utf-8")
-    draw(tmp_path)
+    draw(tmp_path, ["NDCG@10", "recall@10"], "valid split")
     assert (tmp_path / "plots" / "training.png").read_bytes().startswith(b"\x89PNG")
     summary = json.loads((tmp_path / "summary.json").read_text(encoding="utf-8"))
     assert summary["best"]["step"] == 20
@@ -23,5 +23,5 @@ def test_curves_and_summary(tmp_path):
 def test_a_run_that_was_never_evaluated(tmp_path):
     line = {"kind": "train", "step": 1, "loss": 1.0, "sequences_per_second": 1.0}
     (tmp_path / "metrics.jsonl").write_text(json.dumps(line) + "\n", encoding="utf-8")
-    draw(tmp_path)
+    draw(tmp_path, ["NDCG@10", "recall@10"], "valid split")
     assert "best" not in json.loads((tmp_path / "summary.json").read_text(encoding="utf-8"))

@@ -1,0 +1,202 @@
+"""Gradients of a large batch with the memory of a small one.
+
+The batch is cut into slices that go through the model one after the other. What comes out is the gradient of the mean
+loss over the whole batch, up to rounding, also where slices count differently. With dropout it is that of another draw.
+
+Gradients come back dense. The sum of the sparse gradients of an embedding table would grow with the number of tokens of
+the large batch, which is what accumulation is there to avoid; a dense one is as large as the table. It also has the
+right norm to clip by: that of a sparse gradient counts each repeated token on its own.
+"""
+
+from collections.abc import Callable, Sequence
+
+from kerasrec.backend import tf
+from kerasrec.nn.replicas import sum_over_replicas
+
+Batch = dict[str, "tf.Tensor"]
+
+
+def slice_rows(batch: Batch, begin: "tf.Tensor | int", end: "tf.Tensor | int") -> Batch:
+    """Examples `begin` to `end` - 1 of a batch that has one row for each example in every tensor."""
+    return {name: values[begin:end] for name, values in batch.items()}
+
+
+def slice_pairs(batch: Batch, begin: "tf.Tensor | int", end: "tf.Tensor | int") -> Batch:
+    """Pairs `begin` to `end` - 1 of a batch of pairs whose sides have one or several sentences.
+
+    Args:
+        batch: `labels` [B]; `side` int32 [S], rising: the sentences with 2i and 2i + 1 are the sides of pair i; every
+            other tensor, such as `input_ids` [S, L], has a row for each sentence.
+        begin: First pair.
+        end: The pair after the last.
+
+    Returns:
+        A batch of the same form, its sides numbered from 0.
+
+    Example:
+        >>> batch = {"labels": tf.constant([1, 0]), "side": tf.constant([0, 1, 1, 2, 3])}
+        >>> {name: values.numpy().tolist() for name, values in slice_pairs(batch, 1, 2).items()}
+        {'labels': [0], 'side': [0, 1]}
+    """
+    first, last = tf.unstack(tf.searchsorted(batch["side"], tf.stack([2 * begin, 2 * end])))
+    part = {name: values[begin:end] if name == "labels" else values[first:last] for name, values in batch.items()}
+    return part | {"side": part["side"] - 2 * begin}
+
+
+def accumulated_gradients(
+    loss_of: Callable[[Batch], "tuple[tf.Tensor, tf.Tensor]"],
+    batch: Batch,
+    parts: int,
+    variables: "Sequence[tf.Variable]",
+    take: Callable[..., Batch] = slice_rows,
+    loss_scale: "tf.Tensor | float" = 1.0,
+) -> "tuple[list[tf.Tensor | None], tf.Tensor, tf.Tensor]":
+    """Gradients of the mean loss over a batch that goes through the model in slices.
+
+    It is for losses that judge each example by itself; for those that compare examples with each other see
+    `accumulated_gradients_in_batch`. Under a distribution strategy the mean is over the replicas' batches together, so
+    that the optimizer's sum over the replicas is the gradient of the whole.
+
+    Args:
+        loss_of: Sum of the losses of a slice, float32 [], and the number that it is to be divided by, int or float [].
+        batch: Tensors by name; `labels` has a row for each example.
+        parts: Number of slices. Their sizes differ by at most one example, and there are never more than examples.
+        variables: Built before.
+        take: Cuts examples out of the batch: `slice_rows`, or `slice_pairs`.
+        loss_scale: That of a `LossScaleOptimizer`; the gradients come back unscaled.
+
+    Returns:
+        The gradients, each of its variable's shape, None where no slice depends on it; the sum of the losses and the
+        number they are to be divided by, of this replica's whole batch.
+
+    Example:
+        >>> weight = tf.Variable(2.0)
+        >>> loss_of = lambda part: (tf.reduce_sum(weight * part["labels"]), tf.size(part["labels"]))
+        >>> batch = {"labels": tf.constant([1.0, 2.0, 6.0])}
+        >>> gradients, total, count = accumulated_gradients(loss_of, batch, 2, [weight])
+        >>> float(gradients[0]), float(total), float(count)
+        (3.0, 18.0, 3.0)
+    """
+
+    def term(part: Batch):
+        loss, count = loss_of(part)
+        count = tf.cast(count, tf.float32)
+        # The gradient of a mean and not of a sum, which float16 might not hold at the same loss scale.
+        return loss_scale * tf.math.divide_no_nan(loss, count), count / loss_scale, (loss, count)
+
+    gradients, (total, count) = _summed(term, batch, parts, variables, take, (tf.zeros([]), tf.zeros([])))
+    everywhere = sum_over_replicas(count)
+    means = [None if gradient is None else tf.math.divide_no_nan(gradient, everywhere) for gradient in gradients]
+    return means, total, count
+
+
+def accumulated_gradients_in_batch(
+    vectors_of: "Callable[[Batch], tf.Tensor]",
+    loss_of: "Callable[[tf.Tensor, Batch], tuple[tf.Tensor, tf.Tensor]]",
+    batch: Batch,
+    parts: int,
+    variables: "Sequence[tf.Variable]",
+    take: Callable[..., Batch] = slice_rows,
+    loss_scale: "tf.Tensor | float" = 1.0,
+) -> "tuple[list[tf.Tensor | None], tf.Tensor, tf.Tensor]":
+    """`accumulated_gradients` for losses that compare the examples of a batch with each other.
+
+    Such a loss over slices is another loss: an example would meet fewer others. So the vectors of all slices are made
+    first, the loss is differentiated with respect to them, and each slice goes through the model again to carry its
+    part of that further back (Gao et al. 2021, https://arxiv.org/abs/2101.06983, section 3.2). That is one forward pass
+    more. With dropout the second pass draws another time than the first.
+
+    Args:
+        vectors_of: The vectors of a slice, [n, D], as many for each example, in their order.
+        loss_of: Sum of the losses of the whole batch from all its vectors, float32 [n, D], and the number that it is to
+            be divided by. It has no variables of its own.
+        batch: As in `accumulated_gradients`, and so are the other arguments.
+
+    Returns:
+        As `accumulated_gradients` does.
+
+    Example:
+        >>> weight = tf.Variable(2.0)
+        >>> gradients, total, count = accumulated_gradients_in_batch(
+        ...     lambda part: weight * part["labels"],
+        ...     lambda vectors, batch: (tf.reduce_sum(vectors @ tf.transpose(vectors)), 1.0),
+        ...     {"labels": tf.constant([[1.0], [2.0], [6.0]])},
+        ...     parts=2,
+        ...     variables=[weight],
+        ... )
+        >>> float(gradients[0]), float(total)  # of weight² · (1 + 2 + 6)²
+        (324.0, 324.0)
+    """
+    vectors = _vectors(vectors_of, batch, parts, take)
+    with tf.GradientTape() as tape:
+        tape.watch(vectors)
+        total, count = loss_of(vectors, batch)
+    count = tf.cast(count, tf.float32)
+    everywhere = sum_over_replicas(count)
+    upstream = tf.math.divide_no_nan(tape.gradient(total, vectors), everywhere)
+    for_each = tf.shape(vectors)[0] // tf.maximum(_examples(batch), 1)
+
+    def take_both(whole: Batch, begin, end) -> "tuple[Batch, tf.Tensor]":
+        return take(whole, begin, end), upstream[begin * for_each : end * for_each]
+
+    def term(part_and_upstream):
+        part, gradient = part_and_upstream
+        carried = tf.reduce_sum(tf.cast(vectors_of(part), tf.float32) * gradient)
+        return loss_scale * carried, 1 / loss_scale, ()
+
+    gradients, _ = _summed(term, batch, parts, variables, take_both, ())
+    return gradients, total, count
+
+
+def _summed(term, batch, parts, variables, take, figures):
+    """The sums over the slices of factor · gradient and of the term's own figures."""
+    variables = list(variables)
+    depends = [False] * len(variables)  # found out while the loop is traced
+
+    def step(begin, end, state):
+        sums, figures = state
+        with tf.GradientTape() as tape:
+            value, factor, more = term(take(batch, begin, end))
+        gradients = tape.gradient(value, variables)
+        for place, gradient in enumerate(gradients):
+            depends[place] |= gradient is not None
+        sums = [_add(total, gradient, factor) for total, gradient in zip(sums, gradients, strict=True)]
+        return sums, tf.nest.map_structure(tf.add, figures, more)
+
+    zeros = [tf.zeros_like(variable) for variable in variables]
+    sums, figures = _over_slices(step, batch, parts, (zeros, figures))
+    return [total if found else None for total, found in zip(sums, depends, strict=True)], figures
+
+
+def _add(total, gradient, factor):
+    if gradient is None:
+        return total
+    if isinstance(gradient, tf.IndexedSlices):
+        return tf.tensor_scatter_nd_add(total, gradient.indices[:, tf.newaxis], factor * gradient.values)
+    return total + factor * gradient
+
+
+def _vectors(vectors_of, batch, parts, take):
+    """The vectors of all slices, float32 [n, D]."""
+
+    def step(begin, end, vectors):
+        return vectors.write(vectors.size(), tf.cast(vectors_of(take(batch, begin, end)), tf.float32))
+
+    found = tf.TensorArray(tf.float32, size=0, dynamic_size=True, infer_shape=False)
+    return _over_slices(step, batch, parts, found).concat()
+
+
+def _over_slices(step, batch, parts, state):
+    """The state after `step(begin, end, state)` for each slice, one after the other: in the memory of one."""
+    examples = _examples(batch)
+    parts = tf.minimum(parts, examples)
+
+    def body(part, state):
+        return part + 1, step(examples * part // parts, examples * (part + 1) // parts, state)
+
+    _, state = tf.while_loop(lambda part, _: part < parts, body, (tf.constant(0), state), parallel_iterations=1)
+    return state
+
+
+def _examples(batch: Batch) -> "tf.Tensor":
+    return tf.shape(batch["labels"])[0]

@@ -1,0 +1,29 @@
+"""What a process trains on, chosen before its model is built."""
+
+from kerasrec.backend import limit_gpu_memory, require_gpu, set_precision, set_seed, tf
+from kerasrec.training.settings import DeviceSettings
+
+
+def use_devices(settings: DeviceSettings, seed: int) -> None:
+    """Choose the card, its memory and the precision, and seed everything that draws.
+
+    Raises:
+        KerasrecError: a card is asked for that is not there.
+    """
+    if settings.gpu is not None or settings.gpu_memory is not None:
+        card = require_gpu(settings.gpu or 0)
+        tf.config.set_visible_devices(card, "GPU")
+        if settings.gpu_memory is not None:
+            limit_gpu_memory(settings.gpu_memory, settings.gpu or 0)
+    set_precision(settings.precision)
+    set_seed(seed)
+
+
+def one_for_each_replica(strategy: "tf.distribute.Strategy", batches: "tf.data.Dataset"):
+    """Hand consecutive batches to the replicas of a strategy, one to each a step, as they are.
+
+    Keras would cut each tensor of a batch into equal shares of rows, and rows that belong together apart.
+    """
+    if strategy.num_replicas_in_sync == 1:
+        return batches
+    return strategy.distribute_datasets_from_function(lambda context: batches)
