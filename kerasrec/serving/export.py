@@ -5,7 +5,6 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from google.protobuf import descriptor_pb2, descriptor_pool, message_factory, wrappers_pb2
-from tensorflow.core.framework import tensor_pb2
 
 from kerasrec.backend import tf
 from kerasrec.data.files import disk_full
@@ -73,7 +72,7 @@ def _prediction_log_class():
         name="kerasrec/prediction_log.proto",
         package="kerasrec.serving",
         syntax="proto3",
-        dependency=[tensor_pb2.DESCRIPTOR.name, wrappers_pb2.DESCRIPTOR.name],
+        dependency=[tf.make_tensor_proto(0).DESCRIPTOR.file.name, wrappers_pb2.DESCRIPTOR.name],
     )
 
     def message(name, *members):

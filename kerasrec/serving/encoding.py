@@ -1,0 +1,94 @@
+"""Many texts into vectors."""
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from kerasrec.backend import tf
+from kerasrec.data.text_rows import TextTokens, single_rows
+from kerasrec.data.tokenizer import WordPieceTokenizer
+from kerasrec.errors import require
+from kerasrec.nn.lean_encoder import LeanEncoder
+
+# What a batch works on then stays in the processor's caches, and the cost of starting operations does not show.
+TOKENS_AT_ONCE = 1024
+# A bar for less than a few seconds of work would be noise.
+BATCHES_WITHOUT_A_BAR = 50
+
+
+class SentenceEncoder:
+    """Texts into vectors, in batches of texts with the same number of tokens, so that nothing is padded.
+
+    Args:
+        model: The model.
+        tokenizer: Its vocabulary.
+        max_length: Longest row, `[CLS]` and `[SEP]` included; longer texts lose their end.
+
+    Raises:
+        KerasrecError: the model has fewer positions than `max_length`.
+
+    Example:
+        >>> from kerasrec.data.tokenizer import SPECIALS
+        >>> from kerasrec.nn.settings import BertConfig
+        >>> from kerasrec.nn.transformer import text_encoder
+        >>> config = BertConfig(
+        ...     vocab_size=7, hidden_size=16, num_hidden_layers=1, num_attention_heads=2, intermediate_size=32
+        ... )
+        >>> tokenizer = WordPieceTokenizer([*SPECIALS, "dog", "##s"])
+        >>> encoder = SentenceEncoder(LeanEncoder(text_encoder(config)), tokenizer, max_length=32)
+        >>> encoder.encode(["dogs", "", "a dog"]).shape
+        (3, 16)
+    """
+
+    def __init__(self, model: LeanEncoder, tokenizer: WordPieceTokenizer, max_length: int):
+        require(2 <= max_length <= model.max_length, "max_length", max_length, f"from 2 to {model.max_length}")
+        self.model = model
+        self.tokenizer = tokenizer
+        self.max_length = max_length
+
+    def encode(self, texts: Sequence[str]) -> np.ndarray:
+        """The vectors of texts; each distinct text is encoded once.
+
+        A bar on stderr shows how far it is, if there is much to do.
+
+        Args:
+            texts: Any strings; an empty one is `[CLS] [SEP]`.
+
+        Returns:
+            float32 [n, H], in the order of the texts.
+
+        Raises:
+            KerasrecError: a single string was given.
+        """
+        require(not isinstance(texts, str), "texts", texts, "a list of strings")
+        first: dict[str, int] = {}
+        sources = np.fromiter((first.setdefault(text, row) for row, text in enumerate(texts)), np.int64, len(texts))
+        tokens = TextTokens.encode(self.tokenizer, list(first))
+        rows = np.fromiter(first.values(), np.int64, len(first))
+        vectors = np.empty((len(texts), self.model.hidden_size), np.float32)
+        batches = list(self._batches(tokens))
+        with _progress(disable=len(batches) <= BATCHES_WITHOUT_A_BAR) as progress:
+            bar = progress.add_task("encoding", total=len(first))
+            for batch in batches:
+                ids = single_rows(tokens, batch, self.max_length)
+                vectors[rows[batch]] = self.model.without_padding(tf.constant(ids)).numpy()
+                progress.advance(bar, len(batch))
+        repeated = np.flatnonzero(sources != np.arange(len(texts)))
+        vectors[repeated] = vectors[sources[repeated]]
+        return vectors
+
+    def _batches(self, tokens: TextTokens) -> Iterator[np.ndarray]:
+        """Texts of one length and together of about `TOKENS_AT_ONCE` tokens, the longest first."""
+        lengths = np.minimum(tokens.lengths(np.arange(len(tokens))) + 2, self.max_length)
+        order = np.argsort(-lengths, kind="stable")
+        for texts in np.split(order, np.flatnonzero(np.diff(lengths[order])) + 1):
+            if len(texts):
+                batches = -(-len(texts) * lengths[texts[0]] // TOKENS_AT_ONCE)
+                yield from np.array_split(texts, min(len(texts), batches))
+
+
+def _progress(disable: bool) -> Progress:
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn("texts"))
+    return Progress(*columns, TimeRemainingColumn(), console=Console(stderr=True), disable=disable)

@@ -1,0 +1,52 @@
+"""What a model server gets of a text encoder: raw strings in, vectors and similarities out."""
+
+from kerasrec.backend import tf
+from kerasrec.data.tokenizer import WordPieceTokenizer
+from kerasrec.nn.lean_encoder import LeanEncoder
+from kerasrec.serving.tokenization import GraphTokenizer
+
+
+class ServedEncoder(tf.Module):
+    """An encoder with its tokenizer, as functions over raw strings.
+
+    The export loads without Keras and kerasrec; the tokenizer needs the operations of tensorflow-text.
+
+    Args:
+        encoder: Gives rows their vectors, at length 1.
+        tokenizer: The vocabulary.
+        max_length: Longest row, L.
+    """
+
+    def __init__(self, encoder: LeanEncoder, tokenizer: WordPieceTokenizer, max_length: int):
+        super().__init__()
+        self._encoder = encoder
+        self._tokenizer = GraphTokenizer(tokenizer)
+        self._max_length = max_length
+
+    def signatures(self) -> dict:
+        """The functions that a server offers, by signature name."""
+        strings = tf.TensorSpec([None], tf.string)
+        encode = self.encode.get_concrete_function(texts=strings)
+        return {
+            "serving_default": encode,
+            "encode": encode,
+            "similarity": self.similarity.get_concrete_function(left=strings, right=strings),
+        }
+
+    def warmup(self) -> dict:
+        """A request for each signature, for `kerasrec.serving.export.export`."""
+        texts = tf.constant(["a text", "another text"])
+        return {"encode": {"texts": texts}, "similarity": {"left": texts, "right": texts}}
+
+    @tf.function
+    def encode(self, texts):
+        """Vectors of length 1, float32 [B, H], of texts, string [B]; longer ones are cut."""
+        return {"vectors": self._vectors(texts)}
+
+    @tf.function
+    def similarity(self, left, right):
+        """Cosines, float32 [B], of the texts on the left and on the right, string [B] each."""
+        return {"cosines": tf.reduce_sum(self._vectors(left) * self._vectors(right), axis=-1)}
+
+    def _vectors(self, texts):
+        return self._encoder(self._tokenizer.rows(texts, self._max_length))

@@ -1,0 +1,102 @@
+"""BERT's tokenisation inside a graph, by tensorflow-text: the ids that the Python tokenizer gives.
+
+tensorflow-text's own BERT tokenizers are not used: their case folding turns full-width punctuation into ASCII and `ß`
+into `ss`, they part words at control characters, and they give up on words of more than 100 bytes.
+"""
+
+from types import ModuleType
+
+from kerasrec.backend import tf
+from kerasrec.data.characters import INVALID, is_accent, is_cjk, is_punctuation, is_removed, is_space, re2_class
+from kerasrec.data.tokenizer import MAX_WORD, WordPieceTokenizer
+from kerasrec.errors import KerasrecError
+
+
+class GraphTokenizer(tf.Module):
+    """What `WordPieceTokenizer` does, as TensorFlow operations.
+
+    Made to stand inside an exported module, which then holds the vocabulary and loads wherever `tensorflow_text` has
+    been imported. Bytes that are not UTF-8 make their word `[UNK]`, as half a surrogate pair does in a Python string.
+    The few cased letters that Unicode took up after its version 13, which TensorFlow lower-cases by, keep their case;
+    no vocabulary in use has them.
+
+    Args:
+        tokenizer: The tokenizer to be equal to.
+
+    Raises:
+        KerasrecError: tensorflow-text is not installed, or does not fit the installed TensorFlow.
+
+    Example:
+        >>> from kerasrec.data.tokenizer import SPECIALS
+        >>> graph = GraphTokenizer(WordPieceTokenizer([*SPECIALS, "un", "##aff", "猫", "!"]))
+        >>> graph.ids(tf.constant(["Unaff猫!", ""])).to_list()
+        [[5, 6, 7, 8], []]
+        >>> graph.rows(tf.constant(["Unaff猫!", "猫"]), max_length=5).numpy().tolist()
+        [[2, 5, 6, 7, 3], [2, 7, 3, 0, 0]]
+    """
+
+    def __init__(self, tokenizer: WordPieceTokenizer):
+        super().__init__(name="tokenizer")
+        self._text = _tensorflow_text()
+        self._lower_case = tokenizer.lower_case
+        self._cls, self._sep = tokenizer.cls, tokenizer.sep
+        self._word_piece = self._text.FastWordpieceTokenizer(
+            tokenizer.tokens,
+            max_bytes_per_word=4 * MAX_WORD,  # no character takes more than four; characters are counted below
+            token_out_type=tf.int32,
+            unknown_token="[UNK]",
+            no_pretokenization=True,
+        )
+
+    def ids(self, texts: "tf.Tensor") -> "tf.RaggedTensor":
+        """Token ids of texts, without special tokens.
+
+        Args:
+            texts: string [B], UTF-8.
+
+        Returns:
+            int32 [B, (tokens)].
+        """
+        words = tf.strings.split(self._normalised(texts))  # [B, (words)]
+        too_long = tf.strings.length(words.flat_values, unit="UTF8_CHAR") > MAX_WORD
+        words = words.with_flat_values(tf.where(too_long, INVALID, words.flat_values))
+        return self._word_piece.tokenize(words).merge_dims(1, 2)
+
+    def rows(self, texts: "tf.Tensor", max_length: int) -> "tf.Tensor":
+        """Rows for a model: `[CLS] text [SEP]`, cut to `max_length` at the end of the text.
+
+        Args:
+            texts: string [B], UTF-8.
+            max_length: Longest row, special tokens included; at least 2.
+
+        Returns:
+            int32 [B, L], L being the longest row's length; padding is 0 and stands on the right.
+        """
+        rows = tf.shape(texts)[0]
+        ids = self.ids(texts)[:, : max_length - 2]
+        return tf.concat([tf.fill([rows, 1], self._cls), ids, tf.fill([rows, 1], self._sep)], axis=1).to_tensor()
+
+    def _normalised(self, texts):
+        """The words of each text with spaces between them; the order of the steps is that of Google's code."""
+        texts = tf.strings.unicode_transcode(texts, "UTF-8", "UTF-8", errors="replace", replacement_char=ord(INVALID))
+        texts = tf.strings.regex_replace(texts, re2_class(is_removed), "")
+        texts = tf.strings.regex_replace(texts, re2_class(is_space), " ")
+        texts = tf.strings.regex_replace(texts, f"({re2_class(is_cjk)})", r" \1 ")
+        if self._lower_case:
+            # ASCII first: the second, full lower-casing goes by the locale, and a Turkish one makes ı of I.
+            texts = tf.strings.lower(tf.strings.lower(texts), encoding="utf-8")
+            texts = self._text.normalize_utf8(texts, "NFD")
+            texts = tf.strings.regex_replace(texts, re2_class(is_accent), "")
+        return tf.strings.regex_replace(texts, f"({re2_class(is_punctuation)})", r" \1 ")
+
+
+def _tensorflow_text() -> ModuleType:
+    try:
+        import tensorflow_text
+    except (ImportError, tf.errors.NotFoundError) as error:
+        version = ".".join(tf.__version__.split(".")[:2])
+        reason = str(error).splitlines()[0]
+        raise KerasrecError(
+            f'tensorflow-text cannot be used ({reason}): pip install "tensorflow-text=={version}.*"'
+        ) from None
+    return tensorflow_text

@@ -1,0 +1,139 @@
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from kerasrec.data.text_rows import TextTokens
+from kerasrec.data.tokenizer import SPECIALS, WordPieceTokenizer
+from kerasrec.errors import KerasrecError
+from kerasrec.nn.lean_encoder import LeanEncoder
+from kerasrec.nn.settings import BertConfig
+from kerasrec.nn.transformer import text_encoder
+from kerasrec.serving import encoding
+from kerasrec.serving.encoding import SentenceEncoder
+
+LETTERS = "abcdefgh"
+TOKENIZER = WordPieceTokenizer([*SPECIALS, *LETTERS, *(f"##{letter}" for letter in LETTERS), "猫"])
+MAX_LENGTH = 12
+
+
+@pytest.fixture(scope="module")
+def keras_encoder():
+    return text_encoder(
+        BertConfig(
+            vocab_size=len(TOKENIZER),
+            hidden_size=16,
+            num_hidden_layers=2,
+            num_attention_heads=2,
+            intermediate_size=32,
+            max_position_embeddings=16,
+            initializer_range=0.3,
+        )
+    )
+
+
+@pytest.fixture(scope="module")
+def lean(keras_encoder):
+    return LeanEncoder(keras_encoder)
+
+
+@pytest.fixture(scope="module")
+def encoder(lean):
+    return SentenceEncoder(lean, TOKENIZER, MAX_LENGTH)
+
+
+@pytest.fixture
+def rows_given(lean, monkeypatch):
+    """The rows that the model is given, batch by batch."""
+    given, encode = [], lean.without_padding
+
+    def without_padding(ids):
+        given.append(ids.numpy())
+        return encode(ids)
+
+    monkeypatch.setattr(lean, "without_padding", without_padding)
+    return given
+
+
+def one_by_one(keras_encoder, texts):
+    """Each text alone through the Keras model, pooled in NumPy."""
+    vectors = []
+    for text in texts:
+        ids = TOKENIZER.encode([text])[1][: MAX_LENGTH - 2].tolist()
+        row = np.array([[TOKENIZER.cls, *ids, TOKENIZER.sep]], np.int32)
+        vector = keras_encoder([row, np.zeros_like(row)]).numpy()[0].mean(axis=0)
+        vectors.append(vector / np.linalg.norm(vector))
+    return np.array(vectors)
+
+
+UGLY = ["abc", "", "a b c d e f g h a b c d e f", "猫猫", "abc", " ", "a", "h g", "\ud800", "b", "ABC", "x" * 300]
+
+
+def test_equals_the_keras_encoder_on_texts_of_all_lengths(encoder, keras_encoder):
+    found = encoder.encode(UGLY)
+    assert found.dtype == np.float32
+    np.testing.assert_allclose(found, one_by_one(keras_encoder, UGLY), atol=1e-5)
+
+
+@given(st.lists(st.text(alphabet=LETTERS + " ", max_size=14), max_size=30), st.integers(1, 40))
+def test_neither_order_nor_company_nor_batches_matter(encoder, texts, tokens_at_once):
+    expected = dict(zip(texts, encoder.encode(texts), strict=True))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(encoding, "TOKENS_AT_ONCE", tokens_at_once)
+        for text, vector in zip(texts[::-1], encoder.encode(texts[::-1]), strict=True):
+            np.testing.assert_allclose(vector, expected[text], atol=1e-5)
+
+
+def test_each_distinct_text_is_encoded_once(encoder, rows_given):
+    vectors = encoder.encode(["a b", "c", "a b", "a b", "c"])
+    assert sorted(row.tolist() for batch in rows_given for row in batch) == [[2, 5, 6, 3], [2, 7, 3]]
+    np.testing.assert_array_equal(vectors, vectors[[0, 1, 0, 0, 1]])
+    assert np.abs(vectors[0] - vectors[1]).max() > 0.01
+
+
+def test_long_texts_lose_their_end(encoder, rows_given):
+    one, other = encoder.encode(["a b c d e f g h a b " + end for end in ("c", "d e f")])
+    np.testing.assert_array_equal(one, other)
+    assert {batch.shape[1] for batch in rows_given} == {MAX_LENGTH}
+
+
+def test_batches_have_no_padding_and_a_bounded_size(encoder, rows_given, monkeypatch):
+    monkeypatch.setattr(encoding, "TOKENS_AT_ONCE", 20)
+    rng = np.random.default_rng(0)
+    texts = list({" ".join(rng.choice(list(LETTERS), size)) for size in rng.integers(0, 15, 200)})
+    encoder.encode(texts)
+    assert sum(map(len, rows_given)) == len(texts)
+    assert all((batch > 0).all() for batch in rows_given)
+    assert max(batch.size for batch in rows_given) <= 20 + MAX_LENGTH
+    widths = [batch.shape[1] for batch in rows_given]
+    assert widths == sorted(widths, reverse=True) and len(set(widths)) > 5
+
+
+def test_no_texts(encoder):
+    assert encoder.encode([]).shape == (0, 16)
+
+
+def test_a_single_string(encoder):
+    with pytest.raises(KerasrecError, match="texts is 'abc'; it must be a list of strings"):
+        encoder.encode("abc")
+
+
+@pytest.mark.parametrize("max_length", [1, 17])
+def test_more_tokens_than_the_model_has_positions(lean, max_length):
+    with pytest.raises(KerasrecError, match=f"max_length is {max_length}; it must be from 2 to 16"):
+        SentenceEncoder(lean, TOKENIZER, max_length)
+
+
+def test_a_bar_on_stderr_when_there_is_much_to_do(encoder, monkeypatch, capsys):
+    encoder.encode(UGLY)
+    assert capsys.readouterr() == ("", "")
+    monkeypatch.setattr(encoding, "BATCHES_WITHOUT_A_BAR", 1)
+    encoder.encode(UGLY)
+    out, err = capsys.readouterr()
+    assert out == "" and "11/11 texts" in err  # one of the twelve stands twice
+
+
+def test_tokens_are_those_of_the_tokenizer(encoder, rows_given):
+    encoder.encode(["ab 猫"])
+    tokens = TextTokens.encode(TOKENIZER, ["ab 猫"])
+    assert rows_given[0].tolist() == [[tokens.cls, *tokens.ids.tolist(), tokens.sep]]
