@@ -1,8 +1,13 @@
 """The one door to TensorFlow, tf_keras and bert4keras: versions, shims, devices, precision, seeds.
 
 Everything in kerasrec that needs TensorFlow says `from kerasrec.backend import tf, keras`, so that the environment
-variables that choose Keras 2 are set before `tf.keras` is first touched. bert4keras is imported only when its name is
-asked for (`from kerasrec.backend import bert4keras`), so that everything that can do without it works without it.
+variables that choose Keras 2 are set before `tf.keras` is first touched. bert4keras is imported only when it is asked
+for, so that everything that can do without it works without it: `bert4keras` is the package, and `K` Keras's backend
+functions with those that bert4keras adds. Notebook code written for bert4keras says
+
+    from kerasrec.backend import K, keras, limit_gpu_memory
+
+before its other imports, and `from bert4keras.models import build_transformer_model` and the like as it always did.
 """
 
 import contextlib
@@ -55,34 +60,16 @@ if not _layer_module.startswith("tf_keras"):
 
 keras = tf.keras
 
-BERT4KERAS_VERSION = "0.11.5"
-
 Precision = Literal["float32", "mixed_bfloat16", "mixed_float16"]
 
 
 def __getattr__(name: str) -> ModuleType:
-    if name != "bert4keras":
+    if name not in ("bert4keras", "K"):
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return _import_bert4keras()
+    from kerasrec.bert4keras_shims import import_bert4keras
 
-
-def _import_bert4keras() -> ModuleType:
-    try:
-        import bert4keras
-        import bert4keras.layers
-        import bert4keras.models
-    except ModuleNotFoundError as error:
-        if error.name == "bert4keras":
-            raise KerasrecError(
-                f"bert4keras is not installed: pip install --no-deps bert4keras=={BERT4KERAS_VERSION}"
-            ) from None
-        raise
-    if bert4keras.__version__ != BERT4KERAS_VERSION:
-        raise KerasrecError(
-            f"bert4keras {bert4keras.__version__} is installed and kerasrec needs {BERT4KERAS_VERSION}: "
-            f"pip install --no-deps bert4keras=={BERT4KERAS_VERSION}"
-        )
-    return bert4keras
+    package = import_bert4keras()
+    return package if name == "bert4keras" else package.backend.K
 
 
 def limit_gpu_memory(megabytes: int, gpu: int = 0) -> None:

@@ -78,8 +78,26 @@ def test_keras_3_in_the_process():
     assert "tf.keras is Keras 3" in ran.stderr.splitlines()[-1]
 
 
-def test_importing_kerasrec_loads_no_tensorflow_and_the_backend_is_quiet():
+def test_imports_load_no_more_than_they_need_and_are_quiet():
     environment = {name: value for name, value in os.environ.items() if not name.startswith(("TF_", "KERAS"))}
-    code = "import sys, kerasrec, kerasrec.cli; assert 'tensorflow' not in sys.modules; import kerasrec.nn.transformer"
+    code = """
+import sys, kerasrec, kerasrec.cli
+assert "tensorflow" not in sys.modules
+import kerasrec.backend
+assert "bert4keras" not in sys.modules
+import kerasrec.nn.transformer
+assert "bert4keras" in sys.modules
+"""
     ran = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True)
     assert (ran.returncode, ran.stdout, ran.stderr) == (0, "", "")
+
+
+def test_tensorflow_imported_before_kerasrec():
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(("TF_", "KERAS"))}
+    code = """
+import tensorflow as tf
+from kerasrec.nn.transformer import item_encoder
+print(item_encoder(30, 8, hidden_size=16)(tf.constant([[5, 6]])).shape)
+"""
+    ran = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True)
+    assert (ran.returncode, ran.stdout) == (0, "(1, 2, 16)\n"), ran.stderr

@@ -1,0 +1,256 @@
+"""A pretrained BERT on disk, in any of its formats: opened, checked tensor by tensor, loaded into a model.
+
+Formats: Google's checkpoint (`bert_config.json`, `bert_model.ckpt.*`, `vocab.txt`) and Hugging Face's folder
+(`config.json` or `bert_config.json`, `model.safetensors` or `pytorch_model.bin`, `vocab.txt`). The model is BERT
+(https://arxiv.org/abs/1810.04805); its tensors go by Google's names.
+"""
+
+import operator
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import ml_dtypes
+import numpy as np
+
+from kerasrec.data.tokenizer import WordPieceTokenizer
+from kerasrec.errors import KerasrecError, require
+from kerasrec.nn.settings import BertConfig
+from kerasrec.pretrained.checkpoints import stored_tensors, weights_file
+from kerasrec.pretrained.config import config_file as config_beside
+from kerasrec.pretrained.config import read_config
+from kerasrec.pretrained.names import DECODER, HARMLESS, OUTPUT_BIAS, WORD_EMBEDDINGS, Names, bert_names
+from kerasrec.pretrained.stored import StoredTensor
+
+if TYPE_CHECKING:
+    from kerasrec.backend import keras
+
+
+def open_bert(
+    path: str | os.PathLike, config_file: str | os.PathLike | None = None, vocab_file: str | os.PathLike | None = None
+) -> "PretrainedBert":
+    """Open a pretrained BERT; its tensors are read when they are loaded.
+
+    Args:
+        path: A folder, a `.safetensors` or `.bin` file, or the prefix of a TensorFlow checkpoint (`bert_model.ckpt`).
+        config_file: Its configuration; by default the `config.json` or `bert_config.json` beside the weights.
+        vocab_file: Its vocabulary; by default the `vocab.txt` beside the weights, if there is one.
+
+    Raises:
+        KerasrecError: a file is missing or damaged, the model is no BERT, the vocabulary has another size than the
+            model, or a tensor of the encoder is missing, misshapen or one that no BERT has.
+
+    Example:
+        >>> open_bert("no/such/folder")  # doctest: +ELLIPSIS
+        Traceback (most recent call last):
+        kerasrec.errors.KerasrecError: there is no checkpoint at no/such/folder: give a folder, ...
+    """
+    weights = weights_file(Path(path))
+    config_path = Path(config_file) if config_file is not None else config_beside(weights.parent)
+    config = read_config(config_path)
+    vocab_path = Path(vocab_file) if vocab_file is not None else weights.with_name("vocab.txt")
+    tokens = None
+    if vocab_file is not None or vocab_path.is_file():
+        tokens = WordPieceTokenizer.load(vocab_path).tokens
+        if len(tokens) != config.vocab_size:
+            raise KerasrecError(
+                f"{vocab_path} has {len(tokens)} tokens and {config_path} says {config.vocab_size}: give the "
+                "vocabulary that the checkpoint was trained with"
+            )
+    return PretrainedBert(weights, config, tokens, stored_tensors(weights))
+
+
+class _Copy(NamedTuple):
+    """One of the names under which a file holds a tensor."""
+
+    name: str
+    stored: StoredTensor
+    transposed: bool
+
+
+class PretrainedBert:
+    """A checkpoint whose encoder is known to be whole; `open_bert` makes it.
+
+    Args:
+        path: The file of the weights, for messages.
+        config: Shape of the model.
+        tokens: Its vocabulary, or None.
+        stored: The tensors by the names that the file has for them.
+
+    Attributes:
+        path, config, tokens: The same.
+
+    Raises:
+        KerasrecError: a tensor of the encoder is missing or misshapen, or one that no BERT has is there.
+    """
+
+    def __init__(self, path: Path, config: BertConfig, tokens: list[str] | None, stored: Mapping[str, StoredTensor]):
+        self.path = path
+        self.config = config
+        self.tokens = tokens
+        self._names = bert_names(config)
+        self._found = {
+            names.google: copies
+            for part in self._names.values()
+            for names in part
+            if (copies := list(_copies(names, stored)))
+        }
+        explained = {copy.name for copies in self._found.values() for copy in copies}
+        extra = sorted(name for name in stored if name not in explained and not HARMLESS.fullmatch(name))
+        if extra:
+            more = f" and {len(extra) - 1} more tensors" if extra[1:] else ""
+            raise KerasrecError(
+                f"{path} holds {extra[0]}{more}, which no part of the BERT of its configuration explains: give the "
+                "configuration that belongs to it, or a checkpoint of BERT alone"
+            )
+        self.require_whole("encoder")
+
+    def has(self, part: str) -> bool:
+        """Whether anything of a part ("encoder", "pooler", "head", "decoder", "next_sentence") is there."""
+        return any(names.google in self._found for names in self._names[part])
+
+    def require_whole(self, part: str) -> None:
+        """Refuse a part that is not there whole and in the shapes that the configuration asks for.
+
+        Raises:
+            KerasrecError: a tensor is missing or misshapen.
+        """
+        for names in self._names[part]:
+            if names.google not in self._found:
+                raise KerasrecError(
+                    f"{self.path} lacks {names.google} (at Hugging Face {names.hugging_face[0]}), which the {part} of "
+                    "this BERT needs: give a whole checkpoint, or the configuration that belongs to it"
+                )
+            for copy in self._found[names.google]:
+                wanted = names.shape[::-1] if copy.transposed else names.shape
+                if copy.stored.shape != wanted:
+                    raise KerasrecError(
+                        f"{copy.name} has the shape {list(copy.stored.shape)} in {self.path}, and its configuration "
+                        f"asks for {list(wanted)}: give the configuration that belongs to the checkpoint"
+                    )
+
+    def names(self, part: str) -> list[str]:
+        """Google's names of the tensors of a part."""
+        return [names.google for names in self._names[part]]
+
+    def read(self, name: str) -> np.ndarray:
+        """A tensor by Google's name, float32, kernels as [in, out].
+
+        Raises:
+            KerasrecError: the values are no floating-point numbers, or the file holds them twice and they differ.
+        """
+        first, *others = self._found[name]
+        values = self._floats(first)
+        for other in others:
+            if not np.array_equal(values, self._floats(other)):
+                raise KerasrecError(f"{first.name} and {other.name} have to be equal, and they differ in {self.path}")
+        return values
+
+    def load_into(
+        self,
+        encoder: "keras.Model",
+        *,
+        keep_tokens: Sequence[int] | None = None,
+        head: "keras.layers.Layer | None" = None,
+        pooler: "keras.layers.Dense | None" = None,
+    ) -> list[str]:
+        """Load the weights into a model; an error leaves the model as it was.
+
+        Args:
+            encoder: A `text_encoder` of this configuration; with `keep_tokens` its vocabulary is as long as these.
+            keep_tokens: Token ids that the model keeps; row i of its embeddings is row `keep_tokens[i]` of the
+                checkpoint's.
+            head: A `MaskedItemHead`, filled with the masked language model's.
+            pooler: A dense layer, filled with the pooler's.
+
+        Returns:
+            Those of "head" and "pooler" that were given, but that the checkpoint lacks: they stay as they are.
+
+        Raises:
+            KerasrecError: the model and the checkpoint differ in a tensor or its shape; the head or the pooler is there
+                only in part; the head is not the usual one; `keep_tokens` names tokens that are not there.
+        """
+        keep = None if keep_tokens is None else _token_ids(keep_tokens, self.config.vocab_size)
+        wanted = {name: layer for name, layer in (("head", head), ("pooler", pooler)) if layer is not None}
+        here = {name: layer for name, layer in wanted.items() if self.has(name)}
+        for name, layer in here.items():
+            self.require_whole(name)
+            if not layer.built:
+                layer(np.zeros((1, self.config.hidden_size), np.float32))
+        if "head" in here:
+            self._require_usual_head(head)
+        plan = [pair for name, model in {"encoder": encoder, **here}.items() for pair in self._fit(name, model, keep)]
+        values = [self.read(names.google) for names, _ in plan]
+        for (names, variable), value in zip(plan, values, strict=True):
+            variable.assign(value[keep] if keep is not None and names.google in _PER_TOKEN else value)
+        return [name for name in wanted if name not in here]
+
+    def _fit(self, part: str, model: "keras.layers.Layer", keep: np.ndarray | None) -> list[tuple[Names, Any]]:
+        """Each tensor of a part with its variable."""
+        layers = {layer.name: layer for layer in model.layers} if part == "encoder" else {"": model}
+        own = {id(variable): variable for variable in model.weights}
+        plan = []
+        for names in self._names[part]:
+            if names.layer not in layers:
+                raise KerasrecError(f"{self.path} holds {names.google}, for which the model has no place: {_REBUILD}")
+            variable = operator.attrgetter(names.attribute)(layers[names.layer])
+            shape = names.shape
+            if keep is not None and names.google in _PER_TOKEN:
+                shape = (len(keep), *shape[1:])
+            if tuple(variable.shape) != shape:
+                raise KerasrecError(
+                    f"{names.google} has the shape {list(variable.shape)} in the model and {list(shape)} as "
+                    f"{self.path} has it{'' if keep is None else ' after keep_tokens'}: {_REBUILD}"
+                )
+            del own[id(variable)]
+            plan.append((names, variable))
+        for variable in own.values():
+            raise KerasrecError(f"the model has {variable.name}, which {self.path} does not hold: {_REBUILD}")
+        return plan
+
+    def _require_usual_head(self, head: "keras.layers.Layer") -> None:
+        config, epsilon = self.config, head.norm.epsilon
+        require(config.hidden_act == "gelu", "hidden_act", config.hidden_act, "'gelu', as in the head")
+        require(config.layer_norm_eps == epsilon, "layer_norm_eps", config.layer_norm_eps, f"{epsilon}, as in the head")
+        if self.has("decoder"):
+            self.require_whole("decoder")
+            if not np.array_equal(self.read(DECODER), self.read(WORD_EMBEDDINGS)):
+                [copy] = self._found[DECODER]
+                raise KerasrecError(
+                    f"{copy.name} in {self.path} is not the table of token embeddings, as it has to be in a BERT: "
+                    "load it without the head"
+                )
+
+    def _floats(self, copy: _Copy) -> np.ndarray:
+        values = copy.stored.read()
+        if not np.issubdtype(values.dtype, np.floating) and values.dtype != ml_dtypes.bfloat16:
+            raise KerasrecError(
+                f"{copy.name} in {self.path} holds {values.dtype} values: give a checkpoint of floating-point weights"
+            )
+        values = values.astype(np.float32, copy=False)
+        return values.T if copy.transposed else values
+
+
+_PER_TOKEN = (WORD_EMBEDDINGS, OUTPUT_BIAS)
+_REBUILD = (
+    "build the model by the checkpoint's configuration, with a vocabulary as long as keep_tokens if they are given"
+)
+
+
+def _copies(names: Names, stored: Mapping[str, StoredTensor]) -> Iterator[_Copy]:
+    if names.google in stored:
+        yield _Copy(names.google, stored[names.google], False)
+    for bare in names.hugging_face:
+        for name in (bare, f"bert.{bare}"):
+            if name in stored:
+                yield _Copy(name, stored[name], names.transposed)
+
+
+def _token_ids(given: Sequence[int], vocab_size: int) -> np.ndarray:
+    ids = np.asarray(given)
+    require(ids.ndim == 1 and np.issubdtype(ids.dtype, np.integer), "keep_tokens", given, "a list of token ids")
+    outside = ids[(ids < 0) | (ids >= vocab_size)]
+    if len(outside):
+        raise KerasrecError(f"keep_tokens holds {outside[0]}; the checkpoint has the token ids 0 to {vocab_size - 1}")
+    return ids

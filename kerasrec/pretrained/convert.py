@@ -1,0 +1,61 @@
+"""Hugging Face's weights into a checkpoint of Google's."""
+
+import json
+import shutil
+from dataclasses import asdict
+from pathlib import Path
+
+from kerasrec.backend import tf
+from kerasrec.data.files import disk_full, exclusive
+from kerasrec.data.tokenizer import WordPieceTokenizer
+from kerasrec.errors import KerasrecError
+from kerasrec.pretrained.bert import PretrainedBert, open_bert
+from kerasrec.pretrained.settings import Convert
+
+PARTS = ("encoder", "pooler", "head", "next_sentence")
+
+
+def convert(command: Convert) -> Path:
+    """Write the checkpoint's folder, all of it or nothing; returns it.
+
+    Raises:
+        KerasrecError: the source is no whole BERT or has no vocabulary, the target is there already, another run
+            writes it, or the disk is full.
+    """
+    bert, target = open_bert(command.source), command.target
+    if bert.tokens is None:
+        raise KerasrecError(f"there is no vocab.txt beside {bert.path}: a checkpoint needs its vocabulary")
+    if target.exists() and not (target.is_dir() and not any(target.iterdir())):
+        raise KerasrecError(f"{target} is there already: remove it, or name another folder")
+    parts = [part for part in PARTS if bert.has(part)]
+    unfinished = target.absolute().with_name(f".{target.name}.unfinished")
+    lock = unfinished / ".lock"
+    with exclusive(unfinished, lock.name):
+        for leftover in unfinished.iterdir():
+            if leftover != lock:
+                leftover.unlink()
+        try:
+            _write(bert, parts, unfinished)
+            lock.unlink()
+            unfinished.rename(target)
+        except tf.errors.ResourceExhaustedError as error:
+            raise disk_full(target) from error
+        finally:
+            shutil.rmtree(unfinished, ignore_errors=True)
+    print(f"{target}: a checkpoint with {', '.join(parts)} and {len(bert.tokens)} tokens")
+    return target
+
+
+def _write(bert: PretrainedBert, parts: list[str], folder: Path) -> None:
+    names = []
+    for part in parts:
+        bert.require_whole(part)
+        names += bert.names(part)
+    tf.raw_ops.SaveV2(
+        prefix=str(folder / "bert_model.ckpt"),
+        tensor_names=names,
+        shape_and_slices=[""] * len(names),
+        tensors=[tf.constant(bert.read(name)) for name in names],
+    )
+    (folder / "bert_config.json").write_text(json.dumps(asdict(bert.config), indent=2) + "\n", encoding="utf-8")
+    WordPieceTokenizer(bert.tokens).save(folder / "vocab.txt")

@@ -1,0 +1,52 @@
+import pytest
+
+from kerasrec.errors import KerasrecError
+from kerasrec.pretrained import open_bert
+from kerasrec.pretrained.checkpoints import stored_tensors, weights_file
+
+
+def test_no_checkpoint(tmp_path):
+    with pytest.raises(KerasrecError, match="there is no checkpoint at .*nothing: give a folder"):
+        weights_file(tmp_path / "nothing")
+    with pytest.raises(KerasrecError, match="holds no weights: one of model.safetensors, .*bert_model.ckpt.index"):
+        weights_file(tmp_path)
+
+
+def test_an_unknown_ending(tmp_path):
+    path = tmp_path / "tf_model.h5"
+    path.touch()
+    with pytest.raises(KerasrecError, match="tf_model.h5 .* ends in .safetensors, .bin, .index"):
+        stored_tensors(weights_file(path))
+
+
+@pytest.mark.parametrize("kind, name", [("safetensors", "model.safetensors"), ("google", "bert_model.ckpt.index")])
+@pytest.mark.parametrize("junk", [b"", b"version https://git-lfs.github.com/spec/v1\n", b"cut short"])
+def test_damaged_files(checkpoint, kind, name, junk):
+    folder = checkpoint.write(kind)
+    whole = (folder / name).read_bytes()
+    (folder / name).write_bytes(whole[: len(whole) // 2] if junk == b"cut short" else junk)
+    with pytest.raises(KerasrecError, match=f"{name} is .*: fetch it again"):
+        open_bert(folder)
+
+
+def test_a_google_checkpoint_without_its_data(checkpoint):
+    folder = checkpoint.write("google")
+    data = folder / "bert_model.ckpt.data-00000-of-00001"
+    whole = data.read_bytes()
+    data.write_bytes(whole[: len(whole) // 2])
+    bert = open_bert(folder)
+    with pytest.raises(KerasrecError, match="bert_model.ckpt.index: cls/.* cannot be read"):
+        bert.read("cls/seq_relationship/output_weights")
+    data.unlink()
+    with pytest.raises(KerasrecError, match="fetch it again"):
+        open_bert(folder).read("bert/embeddings/word_embeddings")
+
+
+def test_shards_that_are_not_there(checkpoint):
+    folder = checkpoint.write("shards")
+    (folder / "model-00002-of-00002.safetensors").unlink()
+    with pytest.raises(KerasrecError, match="there is no checkpoint at .*model-00002-of-00002.safetensors"):
+        open_bert(folder)
+    (folder / "model.safetensors.index.json").write_text('{"weight_map": []}')
+    with pytest.raises(KerasrecError, match="names no files of weights"):
+        open_bert(folder)

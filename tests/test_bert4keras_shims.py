@@ -1,0 +1,280 @@
+"""Notebook code written for bert4keras, with nothing changed but its imports, and what has to be mended under it.
+
+The first half is such a notebook, cell by cell: pairs of texts that mean the same, trained by two losses.
+"""
+
+import itertools
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from kerasrec.backend import K, bert4keras, keras, limit_gpu_memory, set_precision, tf  # isort: split
+
+from bert4keras.layers import Loss
+from bert4keras.models import build_transformer_model
+from bert4keras.optimizers import Adam, extend_with_weight_decay
+from bert4keras.snippets import AutoRegressiveDecoder, DataGenerator, sequence_padding
+from bert4keras.tokenizers import Tokenizer, load_vocab
+
+from kerasrec import bert4keras_shims
+from kerasrec.errors import KerasrecError
+
+LETTERS = "abcdefghijklmnopqrstuvwxyz"
+VOCAB = [
+    "[PAD]",
+    *(f"[unused{number}]" for number in range(1, 9)),
+    *("[UNK]", "[CLS]", "[SEP]", "[MASK]"),
+    *LETTERS,
+    *(f"##{letter}" for letter in LETTERS),
+    *("你", "好", "##你", "##好"),
+]
+CONFIG = """{"vocab_size": %d, "hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2,
+"intermediate_size": 64, "hidden_act": "gelu", "hidden_dropout_prob": 0.1, "attention_probs_dropout_prob": 0.1,
+"max_position_embeddings": 64, "type_vocab_size": 2, "initializer_range": 0.02}"""
+
+maxlen = 24
+batch_size = 8
+epochs = 5
+
+
+class TotalLoss(Loss):
+    """Cross-entropy of the second text, token by token, and of each text's partner among the batch."""
+
+    def compute_loss(self, inputs, mask=None):
+        seq2seq = self.compute_loss_of_seq2seq(inputs, mask)
+        similarity = self.compute_loss_of_similarity(inputs, mask)
+        self.add_metric(seq2seq, name="seq2seq_loss")
+        self.add_metric(similarity, name="similarity_loss")
+        return seq2seq + similarity
+
+    def compute_loss_of_seq2seq(self, inputs, mask=None):
+        token_ids, segment_ids, _, probas = inputs
+        losses = K.sparse_categorical_crossentropy(token_ids[:, 1:], probas[:, :-1])
+        weights = segment_ids[:, 1:]
+        return K.sum(losses * weights) / K.sum(weights)
+
+    def compute_loss_of_similarity(self, inputs, mask=None):
+        vectors = K.l2_normalize(inputs[2], axis=1)
+        rows = K.shape(vectors)[0]
+        scores = K.dot(vectors, K.transpose(vectors)) - K.eye(rows) * 1e12
+        places = K.arange(0, rows)
+        partners = places + 1 - 2 * (places % 2)
+        labels = K.cast(K.equal(places[None, :], partners[:, None]), K.floatx())
+        return K.categorical_crossentropy(labels, scores * 30, from_logits=True)  # a vector, one loss a row
+
+
+class data_generator(DataGenerator):  # noqa: N801
+    """Two texts of a group make two rows that stand next to each other."""
+
+    def __iter__(self, random=False):
+        token_ids, segment_ids = [], []
+        for is_end, texts in self.sample(random):
+            one, other = np.random.permutation(texts)[:2]
+            for first, second in ((one, other), (other, one)):
+                tokens, segments = tokenizer.encode(str(first), str(second), maxlen=maxlen)
+                token_ids.append(tokens)
+                segment_ids.append(segments)
+            if len(token_ids) == self.batch_size or is_end:
+                yield [sequence_padding(token_ids), sequence_padding(segment_ids)], None
+                token_ids, segment_ids = [], []
+
+
+class Synonyms(AutoRegressiveDecoder):
+    """Writes a second text behind the first."""
+
+    @AutoRegressiveDecoder.wraps(default_rtype="probas")
+    def predict(self, inputs, output_ids, states):
+        token_ids, segment_ids = inputs
+        token_ids = np.concatenate([token_ids, output_ids], 1)
+        segment_ids = np.concatenate([segment_ids, np.ones_like(output_ids)], 1)
+        return self.last_token(seq2seq).predict([token_ids, segment_ids], verbose=0)
+
+    def generate(self, text, n):
+        token_ids, segment_ids = tokenizer.encode(text, maxlen=maxlen)
+        return [tokenizer.decode(ids) for ids in self.random_sample([token_ids, segment_ids], n, topk=5)]
+
+
+class Evaluate(keras.callbacks.Callback):
+    """After each epoch, vectors of the first text of every group."""
+
+    def __init__(self, groups):
+        super().__init__()
+        self.rows = [tokenizer.encode(texts[0])[0] for texts in groups]
+        self.vectors = []
+
+    def on_epoch_end(self, epoch, logs=None):
+        token_ids = sequence_padding(self.rows)
+        vectors = encoder.predict([token_ids, np.zeros_like(token_ids)], verbose=0)
+        self.vectors.append(vectors / (vectors**2).sum(axis=1, keepdims=True) ** 0.5)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """A vocabulary and a configuration as Google's checkpoints have them."""
+    folder = tmp_path_factory.mktemp("bert")
+    (folder / "vocab.txt").write_text("\n".join(VOCAB) + "\n", encoding="utf-8")
+    (folder / "bert_config.json").write_text(CONFIG % len(VOCAB), encoding="utf-8")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def run(folder):
+    """The cells that run, top to bottom; what they leave behind."""
+    global tokenizer, encoder, seq2seq
+    keras.utils.set_random_seed(1)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(tf.config, "list_physical_devices", lambda kind=None: [])
+        with pytest.warns(UserWarning, match="no GPU"):
+            limit_gpu_memory(4 * 1024, 1)
+
+    token_dict, keep_tokens = load_vocab(
+        dict_path=str(folder / "vocab.txt"), simplified=True, startswith=["[PAD]", "[UNK]", "[CLS]", "[SEP]"]
+    )
+    tokenizer = Tokenizer(token_dict, do_lower_case=True)
+    bert = build_transformer_model(
+        str(folder / "bert_config.json"),
+        None,
+        with_pool="linear",
+        application="unilm",
+        keep_tokens=keep_tokens,
+        return_keras_model=False,
+    )
+    encoder = keras.models.Model(bert.model.inputs, bert.model.outputs[0])
+    seq2seq = keras.models.Model(bert.model.inputs, bert.model.outputs[1])
+    outputs = TotalLoss([2, 3])(bert.model.inputs + bert.model.outputs)
+    model = keras.models.Model(bert.model.inputs, outputs)
+    AdamW = extend_with_weight_decay(Adam, "AdamW")
+    model.compile(optimizer=AdamW(learning_rate=1e-2, weight_decay_rate=0.01))
+    initial = {weight.name: weight.numpy() for weight in model.weights}
+
+    # Each group has letters of its own, so that its texts are easily told from all others.
+    alphabets = [LETTERS[start : start + 2] for start in range(0, 24, 2)]
+    groups = [[" ".join(letters * times) for times in (2, 3, 4)] for letters in alphabets]
+    train_generator = data_generator(groups, batch_size)
+    evaluator = Evaluate(groups)
+    history = model.fit_generator(
+        train_generator.forfit(), steps_per_epoch=10, epochs=epochs, callbacks=[evaluator], verbose=0
+    )
+    return SimpleNamespace(
+        keep_tokens=keep_tokens, bert=bert, initial=initial, groups=groups, evaluator=evaluator, history=history.history
+    )
+
+
+def test_both_losses_fall(run):
+    for name in ("loss", "seq2seq_loss", "similarity_loss"):
+        assert len(run.history[name]) == epochs and np.isfinite(run.history[name]).all()
+        assert run.history[name][-1] < 0.8 * run.history[name][0], name
+
+
+def test_a_loss_that_is_a_vector_counts_as_its_mean(run):
+    both = np.add(run.history["seq2seq_loss"], run.history["similarity_loss"])
+    np.testing.assert_allclose(run.history["loss"], both, rtol=1e-4)
+
+
+def test_the_callback_encodes_after_each_epoch(run):
+    assert [vectors.shape for vectors in run.evaluator.vectors] == [(len(run.groups), 32)] * epochs
+    before, after = (np.abs(vectors @ vectors.T).mean() for vectors in (run.evaluator.vectors[i] for i in (0, -1)))
+    assert after < before  # other groups' texts move apart
+
+
+def test_the_vocabulary_is_simplified(run):
+    assert len(run.keep_tokens) < len(VOCAB)
+    assert run.initial["Embedding-Token/embeddings:0"].shape == (len(run.keep_tokens), 32)
+
+
+def test_generation(run):
+    texts = Synonyms(start_id=None, end_id=tokenizer._token_end_id, maxlen=8).generate(run.groups[0][0], n=3)
+    assert len(texts) == 3 and all(isinstance(text, str) for text in texts)
+
+
+def test_kernels_of_a_layer_start_different(run):
+    kernels = [
+        value
+        for name, value in run.initial.items()
+        if "Transformer-0-MultiHeadSelfAttention" in name and "kernel" in name
+    ]
+    assert [kernel.shape for kernel in kernels] == [(32, 32)] * 4
+    for one, other in itertools.combinations(kernels, 2):
+        assert np.abs(one - other).mean() > 0.01
+
+
+def test_initial_weights_follow_from_the_seed(folder):
+    def first_weights(seed):
+        keras.utils.set_random_seed(seed)
+        return build_transformer_model(str(folder / "bert_config.json")).get_weights()
+
+    for one, same, other in zip(*map(first_weights, (1, 1, 2)), strict=True):
+        np.testing.assert_array_equal(one, same)
+        assert one.std() == 0 or np.abs(one - other).max() > 0
+
+
+def test_a_google_checkpoint_loads_by_bert4keras_itself(folder, run):
+    """Random values under the checkpoint's names; the simplified vocabulary takes its own rows of the table."""
+    rng = np.random.default_rng(0)
+    names, values = {}, {}
+    for layer, variables in run.bert.variable_mapping().items():
+        if layer in run.bert.layers:
+            for name, weight in zip(variables, run.bert.layers[layer].trainable_weights, strict=True):
+                rows = {len(run.keep_tokens): len(VOCAB)}
+                shape = [rows.get(size, size) for size in weight.shape]
+                names[weight.name], values[name] = name, rng.normal(size=shape).astype(np.float32)
+    with tf.Graph().as_default(), tf.compat.v1.Session() as session:
+        for name, value in values.items():
+            tf.compat.v1.get_variable(name, initializer=value)
+        session.run(tf.compat.v1.global_variables_initializer())
+        tf.compat.v1.train.Saver().save(session, str(folder / "bert_model.ckpt"), write_meta_graph=False)
+    loaded = build_transformer_model(
+        str(folder / "bert_config.json"),
+        str(folder / "bert_model.ckpt"),
+        with_pool="linear",
+        application="unilm",
+        keep_tokens=run.keep_tokens,
+    )
+    assert len(loaded.weights) == len(names) == len(values)
+    for weight in loaded.weights:
+        expected = values[names[weight.name]]
+        if expected.shape != tuple(weight.shape):
+            expected = expected[run.keep_tokens]
+        np.testing.assert_array_equal(weight.numpy(), expected, err_msg=weight.name)
+
+
+def test_eye_of_a_size_known_only_in_the_graph():
+    @tf.function
+    def masked(rows):
+        return tf.zeros((3, 3)) - K.eye(rows) * 1e12
+
+    np.testing.assert_array_equal(masked(tf.constant(3)), -1e12 * np.eye(3, dtype=np.float32))
+    assert K.eye(2, dtype="int32").dtype == tf.int32
+    assert K is keras.backend is bert4keras.backend.K
+
+
+def test_the_optimizer_class_is_put_back():
+    assert issubclass(Adam, keras.optimizers.legacy.Optimizer)
+    assert keras.optimizers.Optimizer is not keras.optimizers.legacy.Optimizer
+    assert issubclass(keras.optimizers.AdamW, keras.optimizers.Optimizer)
+
+
+def test_weight_decay():
+    """Without a gradient, only the decay is left: each step takes rate times learning rate off a weight."""
+    kernel, bias = tf.Variable([2.0, -3.0], name="kernel"), tf.Variable([2.0, -3.0], name="bias")
+    AdamW = extend_with_weight_decay(Adam, "AdamW")
+    optimizer = AdamW(learning_rate=0.1, weight_decay_rate=0.5, exclude_from_weight_decay=["bias"])
+    optimizer.apply_gradients([(tf.zeros(2), kernel), (tf.zeros(2), bias)])
+    np.testing.assert_allclose(kernel, [1.9, -2.85], rtol=1e-6)
+    np.testing.assert_array_equal(bias, [2.0, -3.0])
+
+
+def test_mixed_precision_is_refused(folder):
+    set_precision("mixed_bfloat16")
+    try:
+        with pytest.raises(KerasrecError, match="mixed_bfloat16 and bert4keras's own models are right in float32 only"):
+            build_transformer_model(str(folder / "bert_config.json"))
+    finally:
+        set_precision("float32")
+
+
+def test_bert4keras_imported_first(monkeypatch):
+    monkeypatch.setattr(bert4keras.backend, "is_tf_keras", 0)
+    with pytest.raises(KerasrecError, match="import kerasrec.backend first"):
+        bert4keras_shims.import_bert4keras()
