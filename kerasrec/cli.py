@@ -9,20 +9,49 @@ from typing import Annotated, Union
 import tyro
 
 from kerasrec.errors import KerasrecError
+from kerasrec.pretrained import settings as pretrained
 from kerasrec.recall import settings as recall
+from kerasrec.sentence_pair import settings as sentence_pair
+from kerasrec.siamese import settings as siamese
 
-# For each system, its steps: the settings that the command line shows, and the module whose function of the step's name
-# takes them. The modules are imported when they are run: most of them load TensorFlow.
+DESCRIPTIONS = {
+    "recall": "from behaviour logs to the next items of a history",
+    "siamese": "from groups of texts that mean the same to vectors, similar texts and paraphrases",
+    "sentence-pair": "from labelled pairs to classes, similarities and vectors of sentences",
+    "convert": "Hugging Face's weights of a BERT into a checkpoint of Google's",
+}
+
+# For each system, its steps: the settings that the command line shows, and the function that takes them. The functions'
+# modules are imported when they are run: most of them load TensorFlow.
 SYSTEMS = {
     "recall": {
-        "split": (recall.Split, "kerasrec.recall.prepare"),
-        "vocab": (recall.Vocab, "kerasrec.recall.prepare"),
-        "examples": (recall.Examples, "kerasrec.recall.prepare"),
-        "train": (recall.Train, "kerasrec.recall.train"),
-        "evaluate": (recall.Evaluate, "kerasrec.recall.evaluate"),
-        "export": (recall.Export, "kerasrec.recall.export"),
-        "recommend": (recall.Recommend, "kerasrec.recall.export"),
-        "quickstart": (recall.Quickstart, "kerasrec.recall.quickstart"),
+        "split": (recall.Split, "kerasrec.recall.prepare.split"),
+        "vocab": (recall.Vocab, "kerasrec.recall.prepare.vocab"),
+        "examples": (recall.Examples, "kerasrec.recall.prepare.examples"),
+        "train": (recall.Train, "kerasrec.recall.train.train"),
+        "evaluate": (recall.Evaluate, "kerasrec.recall.evaluate.evaluate"),
+        "export": (recall.Export, "kerasrec.recall.export.export"),
+        "recommend": (recall.Recommend, "kerasrec.recall.export.recommend"),
+        "quickstart": (recall.Quickstart, "kerasrec.recall.quickstart.quickstart"),
+    },
+    "siamese": {
+        "prepare": (siamese.Prepare, "kerasrec.siamese.prepare.prepare"),
+        "train": (siamese.Train, "kerasrec.siamese.train.train"),
+        "evaluate": (siamese.Evaluate, "kerasrec.siamese.evaluate.evaluate"),
+        "export": (siamese.Export, "kerasrec.siamese.export.export"),
+        "encode": (siamese.Encode, "kerasrec.siamese.ask.encode"),
+        "similar": (siamese.Similar, "kerasrec.siamese.ask.similar"),
+        "generate": (siamese.Generate, "kerasrec.siamese.ask.generate"),
+    },
+    "sentence-pair": {
+        "train": (sentence_pair.Train, "kerasrec.sentence_pair.train.train"),
+        "evaluate": (sentence_pair.Evaluate, "kerasrec.sentence_pair.predict.evaluate"),
+        "predict": (sentence_pair.Predict, "kerasrec.sentence_pair.predict.predict"),
+        "encode": (sentence_pair.Encode, "kerasrec.sentence_pair.predict.encode"),
+        "export": (sentence_pair.Export, "kerasrec.sentence_pair.export.export"),
+    },
+    "convert": {
+        "convert": (pretrained.Convert, "kerasrec.pretrained.convert.convert"),  # the only step, so it is not typed
     },
 }
 
@@ -39,8 +68,9 @@ def main(args: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
         prog="kerasrec", description="From raw behaviour logs and raw text to served BERT models."
     )
-    parser.add_argument("system", choices=SYSTEMS, help="recall: from behaviour logs to the next items of a history")
-    parser.add_argument("step", nargs=argparse.REMAINDER, help="`kerasrec recall --help` lists the steps")
+    described = "; ".join(f"{name}: {description}" for name, description in DESCRIPTIONS.items())
+    parser.add_argument("system", choices=SYSTEMS, help=described)
+    parser.add_argument("step", nargs=argparse.REMAINDER, help="`kerasrec recall --help` lists the steps of recall")
     words = parser.parse_args(args)
     steps = SYSTEMS[words.system]
     choices = tuple(Annotated[settings, tyro.conf.subcommand(name)] for name, (settings, _) in steps.items())
@@ -51,8 +81,8 @@ def main(args: Sequence[str] | None = None) -> int:
             args=words.step,
             config=(tyro.conf.OmitSubcommandPrefixes, tyro.conf.OmitArgPrefixes, tyro.conf.FlagCreatePairsOff),
         )
-        name, module = next((name, module) for name, (kind, module) in steps.items() if type(settings) is kind)
-        getattr(importlib.import_module(module), name)(settings)
+        module, function = next(path for kind, path in steps.values() if type(settings) is kind).rsplit(".", 1)
+        getattr(importlib.import_module(module), function)(settings)
     except KerasrecError as error:
         print(f"kerasrec: {error}", file=sys.stderr)
         return 2

@@ -1,0 +1,19 @@
+"""The best model as a SavedModel that takes raw strings."""
+
+from pathlib import Path
+
+from kerasrec.data.files import exclusive
+from kerasrec.sentence_pair.serving import ServedPairModel
+from kerasrec.sentence_pair.settings import Export
+from kerasrec.sentence_pair.trained import Trained
+from kerasrec.serving.export import export as write_version
+
+
+def export(command: Export) -> Path:
+    """Write the next version of a served model; returns its folder."""
+    trained = Trained(command.output_dir)
+    served = ServedPairModel(trained.model, trained.tokenizer, trained.max_length)
+    with exclusive(command.export_path):
+        version = write_version(served, command.export_path, served.signatures(), served.warmup())
+    print(f"{version}: a SavedModel with the signatures {', '.join(served.signatures())}; it needs tensorflow-text")
+    return version

@@ -1,0 +1,141 @@
+"""Train the two-sentence model, looking at labelled pairs on the way, and predict."""
+
+import json
+from pathlib import Path
+
+from kerasrec.backend import distribution, set_precision
+from kerasrec.data.files import exclusive
+from kerasrec.data.text_batches import sentence_batches, steps
+from kerasrec.data.tokenizer import WordPieceTokenizer
+from kerasrec.errors import KerasrecError
+from kerasrec.nn.settings import BertConfig
+from kerasrec.pretrained.bert import PretrainedBert, open_bert
+from kerasrec.pretrained.start import Start
+from kerasrec.sentence_pair.pairs import Judge, TokenPairs, read_token_pairs, shown_figures
+from kerasrec.sentence_pair.predict import predict
+from kerasrec.sentence_pair.settings import Predict, Train
+from kerasrec.sentence_pair.trained import TRAINS, config_of, new_run
+from kerasrec.training import report
+from kerasrec.training.config import read_config, write_config
+from kerasrec.training.devices import one_for_each_replica, use_devices
+from kerasrec.training.loop import Leg, TrainingRun, read_progress
+from kerasrec.training.settings import DeviceSettings, LoopSettings, OptimizerSettings
+
+
+def train(command: Train) -> None:
+    """Train from pretrained or random weights, or on from the last checkpoint; predict."""
+    if command.do_train:
+        _train(command)
+        set_precision("float32")
+    if command.do_predict:
+        result = command.result_file or command.output_dir / "predictions.csv"
+        predict(Predict(command.output_dir, command.predict_file, result, command.eval_batch_size))
+
+
+def _train(command: Train) -> None:
+    precision = "mixed_float16" if command.fp16 else "mixed_bfloat16" if command.bf16 else "float32"
+    use_devices(DeviceSettings(precision), command.seed)
+    output = command.output_dir
+    with exclusive(output):
+        tokenizer = _tokenizer(command)
+        pairs = _read(command, command.train_file, tokenizer)
+        strategy = distribution()
+        replicas = strategy.num_replicas_in_sync
+        share = -(-command.train_batch_size // replicas)
+        steps_a_pass = -(-steps(len(pairs.sides), share) // replicas)
+        with strategy.scope():
+            run = _run(command, tokenizer, steps_a_pass * command.num_train_epochs)
+        order = json.dumps([command.seed, share, replicas, command.max_seq_length, command.top_n])
+        part = (command.train_file.name, pairs.digest)
+        legs = [Leg((part,), epoch, steps_a_pass, order) for epoch in range(command.num_train_epochs)]
+
+        def batches(leg: Leg, first_step: int):
+            rows = sentence_batches(
+                pairs.tokens,
+                pairs.sides.offsets,
+                pairs.sides.labels,
+                share,
+                command.max_seq_length,
+                seed=command.seed,
+                epoch=leg.epoch,
+                first_step=first_step * replicas,
+            )
+            return one_for_each_replica(strategy, rows)
+
+        figures = None
+        if command.eval_file is not None:
+            valid = _read(command, command.eval_file, tokenizer)
+            judge = Judge(run.model, command.max_seq_length, command.eval_batch_size)
+            if run.step == 0:
+                run.log_figures("untrained", judge.figures(valid))
+
+            def figures() -> dict[str, float]:
+                return judge.figures(valid)
+
+        run.fit(legs, batches, figures, planned=legs)
+        report.draw(output, run.shown, "valid split")
+    print(f"{output}: the model at step {run.step}, metrics.jsonl, plots/, tensorboard/")
+
+
+def _pretrained(command: Train) -> PretrainedBert | None:
+    """The pretrained BERT that the flags name; None for random weights."""
+    weights = command.init_checkpoint or command.bert_model
+    return None if weights is None else open_bert(weights, command.bert_config_file, command.vocab_file)
+
+
+def _tokenizer(command: Train) -> WordPieceTokenizer:
+    """The vocabulary of the model in the output folder, or else the one that training starts with."""
+    output = command.output_dir
+    if read_progress(output) is not None:
+        return WordPieceTokenizer.load(output / "vocab.txt", command.do_lower_case)
+    if command.vocab_file is not None:
+        return WordPieceTokenizer.load(command.vocab_file, command.do_lower_case)
+    bert = _pretrained(command)
+    if bert is None or bert.tokens is None:
+        raise KerasrecError("there is no vocabulary: give --vocab_file, or a --bert_model that has its vocab.txt")
+    return WordPieceTokenizer(bert.tokens, command.do_lower_case)
+
+
+def _run(command: Train, tokenizer: WordPieceTokenizer, steps_in_all: int) -> TrainingRun:
+    """The run as its last checkpoint left it, or at its start."""
+    output = command.output_dir
+    begun = read_progress(output) is not None
+    start = None if begun else Start(tokenizer.tokens, _pretrained(command), command.bert_config_file)
+    bert = BertConfig(**read_config(output, TRAINS)["bert"]) if start is None else start.config
+    if command.max_seq_length > bert.max_position_embeddings:
+        raise KerasrecError(
+            f"max_seq_length is {command.max_seq_length} and the model has {bert.max_position_embeddings} positions: "
+            "give less"
+        )
+    run = new_run(
+        bert,
+        command.objective,
+        output,
+        shown_figures(command.objective),
+        optimizer=OptimizerSettings(
+            learning_rate=command.learning_rate, warmup_steps=int(command.warmup_proportion * steps_in_all)
+        ),
+        loop=LoopSettings(checkpoint_steps=command.save_checkpoints_steps),
+        batch_size=command.train_batch_size,
+        seed=command.seed,
+    )
+    run.model.accumulation_steps = command.gradient_accumulation_steps
+    if start is None:
+        run.restore()
+    else:
+        start.load_into(run.model.encoder)
+        tokenizer.save(output / "vocab.txt")
+    write_config(output, config_of(bert, command))
+    return run
+
+
+def _read(command: Train, path: Path, tokenizer: WordPieceTokenizer) -> TokenPairs:
+    return read_token_pairs(
+        path,
+        tokenizer,
+        command.objective,
+        command.top_n,
+        labelled=True,
+        rejects=command.output_dir / f"rejects-{path.name}.parquet",
+        max_reject_share=command.max_reject_share,
+    )

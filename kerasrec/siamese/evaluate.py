@@ -1,0 +1,39 @@
+"""The model's figures on labelled pairs, beside the untrained one's and those of characters alone."""
+
+import json
+
+from rich.console import Console
+from rich.table import Table
+
+from kerasrec.baselines import character_vectors
+from kerasrec.data.files import replacing
+from kerasrec.errors import KerasrecError
+from kerasrec.siamese.prepared import Prepared
+from kerasrec.siamese.settings import Evaluate
+from kerasrec.siamese.trained import Trained
+from kerasrec.training.callbacks import read_metrics
+from kerasrec.training.evaluators import CosineThresholdEvaluator
+
+
+def evaluate(command: Evaluate) -> None:
+    """Judge the best model on the valid and the test pairs; print the table and write it to `evaluation.json`."""
+    prepared = Prepared(command.name, command.places)
+    valid, test = prepared.pairs("valid"), prepared.pairs("test")
+    if valid is None:
+        raise KerasrecError(f"{prepared.data} has no valid pairs to choose a threshold on: prepare with --valid-file")
+    trained = Trained(prepared.output)
+    threshold = trained.settings["train"]["threshold"]
+    lines = read_metrics(prepared.output / "metrics.jsonl")
+    table = {
+        "model": CosineThresholdEvaluator(trained.encoder.encode, valid, test, threshold).figures(),
+        "untrained": next((line for line in lines if line["kind"] == "untrained"), {}),
+        "characters": CosineThresholdEvaluator(character_vectors, valid, test, threshold).figures(),
+    }
+    sheet = Table(title="cosines of the pairs; the best threshold is chosen on the valid pairs")
+    for column in ("figure", *table):
+        sheet.add_column(column, justify="left" if column == "figure" else "right")
+    for name in table["model"]:
+        sheet.add_row(name, *(f"{figures[name]:.4f}" if name in figures else "" for figures in table.values()))
+    Console().print(sheet)
+    with replacing(prepared.output / "evaluation.json") as unfinished:
+        unfinished.write_text(json.dumps(table, indent=1), encoding="utf-8")

@@ -1,0 +1,20 @@
+"""The best model as a SavedModel that takes raw strings."""
+
+from pathlib import Path
+
+from kerasrec.data.files import exclusive
+from kerasrec.serving.export import export as write_version
+from kerasrec.serving.texts import ServedEncoder
+from kerasrec.siamese.settings import Export
+from kerasrec.siamese.trained import Trained
+
+
+def export(command: Export) -> Path:
+    """Write the next version of a run's served model; returns its folder."""
+    task = command.places.task(command.name)
+    trained = Trained(task.output)
+    served = ServedEncoder(trained.encoder.model, trained.tokenizer, trained.max_length)
+    with exclusive(task.export):
+        version = write_version(served, task.export, served.signatures(), served.warmup())
+    print(f"{version}: a SavedModel with the signatures {', '.join(served.signatures())}; it needs tensorflow-text")
+    return version

@@ -1,0 +1,68 @@
+"""Texts that mean the same, and labelled pairs, into token ids."""
+
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from kerasrec.data.files import Manifest, content_digest, exclusive, replacing
+from kerasrec.data.rejects import Reject, count_reasons, require_few, write_rejects
+from kerasrec.data.sentence_groups import Groups, read_groups
+from kerasrec.data.sentence_pairs import read_pairs
+from kerasrec.data.tokenizer import WordPieceTokenizer
+from kerasrec.siamese.settings import Prepare
+
+
+def prepare(command: Prepare) -> None:
+    """Read, check and tokenise the texts of a run; print a report."""
+    task = command.places.task(command.name)
+    tokenizer = WordPieceTokenizer.load(command.vocab_file, command.lower_case)
+    if command.simplified:
+        tokenizer, _ = tokenizer.simplified()
+    groups = read_groups(command.train_file)
+    files = {"valid": command.valid_file, "test": command.test_file}
+    pairs = {split: read_pairs(path, num_labels=2) for split, path in files.items() if path is not None}
+    rejects = [*groups.rejects, *(reject for read in pairs.values() for reject in read.rejects)]
+    with exclusive(task.data):
+        write_rejects(task.rejects_path, rejects)
+        rows = groups.read + sum(len(read) + len(read.rejects) for read in pairs.values())
+        require_few(count_reasons(rejects), rows, command.max_reject_share, task.rejects_path)
+        manifest = Manifest(task.manifest_path)
+        manifest.replace(prepare={})  # whoever looks in between must not take an old entry for new files
+        tokenizer.save(task.data / "vocab.txt")
+        _write_groups(task.data / "groups.parquet", groups, tokenizer)
+        for split, read in pairs.items():
+            _write(task.data / f"{split}.parquet", {"left": read.first, "right": read.second, "label": read.labels})
+        digest = content_digest(task.data / "groups.parquet")
+        manifest.replace(prepare={"groups": digest, "lower_case": command.lower_case, "pairs": list(pairs)})
+    _report(groups, pairs, rejects, tokenizer, task.data)
+
+
+def _write_groups(path: Path, groups: Groups, tokenizer: WordPieceTokenizer) -> None:
+    offsets, ids = tokenizer.encode(groups.texts)
+    _write(
+        path,
+        {
+            "group": np.repeat(np.arange(len(groups), dtype=np.int32), np.diff(groups.offsets)),
+            "text": groups.texts,
+            "ids": pa.LargeListArray.from_arrays(offsets, ids),
+        },
+    )
+
+
+def _write(path: Path, columns: dict) -> None:
+    with replacing(path) as unfinished:
+        pq.write_table(pa.table(columns), unfinished, compression="zstd")
+
+
+def _report(groups: Groups, pairs: dict, rejects: list[Reject], tokenizer: WordPieceTokenizer, folder: Path) -> None:
+    print(
+        f"{folder}: {len(groups):,} groups of {len(groups.texts):,} texts from {groups.read:,} that were read; "
+        f"{groups.merged:,} went into another group with the same text, {groups.too_small:,} had fewer than two texts, "
+        f"{groups.duplicates:,} texts stood in their group already; {len(tokenizer):,} tokens"
+    )
+    for split, read in pairs.items():
+        print(f"{split}: {len(read):,} pairs, {np.mean(read.labels):.1%} of which mean the same")
+    for reason, count in count_reasons(rejects).items():
+        print(f"rejected: {count:,} {reason}")

@@ -1,0 +1,114 @@
+"""Train the siamese BERT, looking at its cosines on the way."""
+
+import json
+from collections.abc import Callable
+
+from kerasrec.backend import distribution
+from kerasrec.data.files import exclusive
+from kerasrec.data.text_batches import siamese_batches, steps
+from kerasrec.errors import KerasrecError
+from kerasrec.nn.settings import BertConfig
+from kerasrec.pretrained.bert import open_bert
+from kerasrec.pretrained.start import Start
+from kerasrec.serving.encoding import SentenceEncoder
+from kerasrec.siamese.prepared import Prepared
+from kerasrec.siamese.settings import Train
+from kerasrec.siamese.trained import TRAINS, config_of, lean, new_run
+from kerasrec.training import report
+from kerasrec.training.config import read_config, write_config
+from kerasrec.training.devices import one_for_each_replica, use_devices
+from kerasrec.training.evaluators import CosineThresholdEvaluator, LabelledPairs
+from kerasrec.training.loop import Leg, TrainingRun, read_progress
+
+
+def train(command: Train) -> None:
+    """Train from pretrained or random weights, or on from the last checkpoint; draw the curves."""
+    prepared = Prepared(command.name, command.places)
+    use_devices(command.devices, command.seed)
+    with exclusive(prepared.output):
+        strategy = distribution()
+        with strategy.scope():
+            run = _run(command, prepared)
+        tokens, groups = prepared.groups
+        replicas = strategy.num_replicas_in_sync
+        share = -(-command.batch_size // replicas)
+        steps_a_pass = -(-steps(len(groups) - 1, share) // replicas)
+        order = json.dumps([command.seed, share, replicas, command.max_length])
+        legs = [Leg((("groups", prepared.digest),), epoch, steps_a_pass, order) for epoch in range(command.epochs)]
+
+        def batches(leg: Leg, first_step: int):
+            rows = siamese_batches(
+                tokens,
+                groups,
+                share,
+                command.max_length,
+                seed=command.seed,
+                epoch=leg.epoch,
+                first_step=first_step * replicas,
+            )
+            return one_for_each_replica(strategy, rows)
+
+        if (valid := prepared.pairs("valid")) is None:
+            figures = None
+        else:
+            if run.step == 0:
+                run.log_figures("untrained", _evaluation(command, prepared, run, valid, prepared.pairs("test"))())
+            figures = _evaluation(command, prepared, run, valid)
+        run.fit(legs, batches, figures, planned=legs)
+        report.draw(prepared.output, run.shown, "valid split, cosines of the pairs")
+    print(f"{prepared.output}: the model at step {run.step}, metrics.jsonl, plots/, tensorboard/")
+
+
+def _run(command: Train, prepared: Prepared) -> TrainingRun:
+    """The run as its last checkpoint left it, or at its start."""
+    output, tokens = prepared.output, prepared.tokenizer.tokens
+    options = {
+        "optimizer": command.optimizer,
+        "loop": command.loop,
+        "rows": 2 * command.batch_size,
+        "seed": command.seed,
+    }
+    if read_progress(output) is not None:
+        bert = _checked_config(command, prepared)
+        run = new_run(bert, command.losses, output, **options)
+        run.restore()
+    else:
+        bert = open_bert(command.pretrained) if command.pretrained else None
+        start = Start(tokens, bert, command.config_file)
+        bert = start.config
+        run = new_run(bert, command.losses, output, **options)
+        start.load_into(run.model.encoder, head=run.model.head, pooler=run.model.pooler)
+        prepared.tokenizer.save(output / "vocab.txt")
+    if command.max_length > bert.max_position_embeddings:
+        raise KerasrecError(
+            f"max_length is {command.max_length} and the model has {bert.max_position_embeddings} positions: give less"
+        )
+    write_config(output, config_of(bert, prepared.tokenizer.lower_case, command))
+    return run
+
+
+def _checked_config(command: Train, prepared: Prepared) -> BertConfig:
+    """The shape of the model in the output folder, whose vocabulary and losses have to be those of this run."""
+    output = prepared.output
+    config = read_config(output, TRAINS)
+    if (output / "vocab.txt").read_bytes() != (prepared.data / "vocab.txt").read_bytes():
+        raise KerasrecError(
+            f"the vocabulary in {prepared.data} is not the one that the model in {output} was trained with: prepare "
+            "with that one, or train under another name"
+        )
+    return BertConfig(**config["bert"])
+
+
+def _evaluation(
+    command: Train, prepared: Prepared, run: TrainingRun, valid: LabelledPairs, test: LabelledPairs | None = None
+) -> Callable[[], dict[str, float]]:
+    """Gives the figures of the model as it is."""
+    vectors = lean(run.model)
+    encoder = SentenceEncoder(vectors, prepared.tokenizer, command.max_length)
+    evaluator = CosineThresholdEvaluator(encoder.encode, valid, test, command.threshold)
+
+    def figures() -> dict[str, float]:
+        vectors.copy_weights(run.model.encoder, run.model.pooler)
+        return evaluator.figures()
+
+    return figures

@@ -1,0 +1,78 @@
+"""A run's model: made, and found again."""
+
+import dataclasses
+import math
+from pathlib import Path
+
+from kerasrec.data.tokenizer import WordPieceTokenizer
+from kerasrec.errors import KerasrecError
+from kerasrec.nn.lean_encoder import LeanEncoder
+from kerasrec.nn.settings import BertConfig
+from kerasrec.serving.encoding import SentenceEncoder
+from kerasrec.siamese.model import SiameseModel
+from kerasrec.siamese.settings import Losses
+from kerasrec.training.config import read_config
+from kerasrec.training.evaluators import CosineThresholdEvaluator
+from kerasrec.training.loop import TrainingRun, read_progress
+from kerasrec.training.optimizers import adamw, warmup_schedule
+from kerasrec.training.settings import LoopSettings, OptimizerSettings
+
+TRAINS = "kerasrec siamese train"
+SHOWN = (CosineThresholdEvaluator.MONITOR, "accuracy@best", "Spearman")
+
+
+def new_run(
+    config: BertConfig,
+    losses: Losses,
+    folder: Path,
+    *,
+    optimizer: OptimizerSettings = OptimizerSettings(),
+    loop: LoopSettings = LoopSettings(),
+    rows: int = 1,
+    seed: int = 0,
+) -> TrainingRun:
+    """A model with fresh weights, ready to be trained in a folder, or restored from it."""
+    model = SiameseModel(config, losses, seed)
+    schedule = warmup_schedule(optimizer)
+    model.compile(optimizer=adamw(optimizer, schedule))
+    return TrainingRun(model, folder, loop, rows, schedule, SHOWN)
+
+
+class Trained:
+    """The best state of a run's model; the latest where no best one was chosen.
+
+    Args:
+        folder: The run's output folder.
+
+    Attributes:
+        model: The model.
+        tokenizer: Its vocabulary.
+        max_length: Longest row of a text alone.
+        encoder: Texts into vectors of length 1.
+        settings: What it was trained with, as `config.json` has it.
+
+    Raises:
+        KerasrecError: nothing was trained there.
+    """
+
+    def __init__(self, folder: Path):
+        self.settings = read_config(folder, TRAINS)
+        progress = read_progress(folder)
+        if progress is None:
+            raise KerasrecError(f"there is no checkpoint in {folder}: run {TRAINS} first")
+        run = new_run(BertConfig(**self.settings["bert"]), Losses(**self.settings["train"]["losses"]), folder)
+        run.restore("best" if progress.best > -math.inf else "latest")
+        self.model: SiameseModel = run.model
+        self.tokenizer = WordPieceTokenizer.load(folder / "vocab.txt", self.settings["lower_case"])
+        self.max_length: int = self.settings["train"]["max_length"]
+        self.encoder = SentenceEncoder(lean(self.model), self.tokenizer, self.max_length)
+
+
+def lean(model: SiameseModel) -> LeanEncoder:
+    """The part of a model that makes vectors, for inference."""
+    return LeanEncoder(model.encoder, pooling="cls", pooler=model.pooler)
+
+
+def config_of(bert: BertConfig, lower_case: bool, settings) -> dict:
+    """What `config.json` keeps of a run."""
+    return {"bert": dataclasses.asdict(bert), "lower_case": lower_case, "train": dataclasses.asdict(settings)}
