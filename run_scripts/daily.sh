@@ -3,7 +3,7 @@
 
 print_usage() {
     echo "usage: $(basename -- "$0") $words [options]"
-    echo "options: see kerasrec recall $verb --help"
+    echo "options: see kerasrec $verb --help"
 }
 
 wrong() {

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # The SavedModel of a task.
 set -euo pipefail
-verb=export words="ALL"
+verb="recall export" words="ALL"
 source "$(dirname -- "${BASH_SOURCE[0]}")/daily.sh"
 is_all "${1-}" || wrong
 is_word "${2-}" && wrong

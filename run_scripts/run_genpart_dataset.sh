@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # One part's training, validation and test examples.
 set -euo pipefail
-verb=examples words="PART [ALL]"
+verb="recall examples" words="PART [ALL]"
 source "$(dirname -- "${BASH_SOURCE[0]}")/daily.sh"
 is_word "${1-}" || wrong
 command=(recall examples "$1") && shift

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # The examples of the parts PREFIX + FIRST to PREFIX + LAST, in parallel processes.
 set -euo pipefail
-verb=examples words="PREFIX [ALL] FIRST LAST"
+verb="recall examples" words="PREFIX [ALL] FIRST LAST"
 source "$(dirname -- "${BASH_SOURCE[0]}")/daily.sh"
 is_word "${1-}" || wrong
 command=(recall examples "$1") && shift

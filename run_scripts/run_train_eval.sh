@@ -2,7 +2,7 @@
 # Goes on training on one part from the last checkpoint, until the global step stands at TRAIN_MULTI times
 # --steps-per-multi, and evaluates: afterwards (EVAL_MODE 0) or beforehand (1).
 set -euo pipefail
-verb=train words="PART [ALL] [TRAIN_MULTI] [EVAL_MODE: 0 or 1]"
+verb="recall train" words="PART [ALL] [TRAIN_MULTI] [EVAL_MODE: 0 or 1]"
 source "$(dirname -- "${BASH_SOURCE[0]}")/daily.sh"
 is_word "${1-}" || wrong
 command=(recall train "$1") && shift

@@ -75,11 +75,16 @@ class WordPieceTokenizer:
             )
 
     @classmethod
-    def load(cls, path: str | os.PathLike, lower_case: bool = True) -> "WordPieceTokenizer":
+    def load(cls, path: str | os.PathLike, lower_case: bool = True, size: int | None = None) -> "WordPieceTokenizer":
         """Read a `vocab.txt`: one token a line, UTF-8; of a line with several words the first is the token.
 
+        Args:
+            path: The file.
+            lower_case: Whether it is an uncased vocabulary.
+            size: How many tokens its model has; None if that is not known.
+
         Raises:
-            KerasrecError: there is no such file, it is not UTF-8, or it is no BERT vocabulary.
+            KerasrecError: there is no such file, it is not UTF-8, it is no BERT vocabulary, or has another size.
         """
         try:
             text = Path(path).read_bytes().decode("utf-8-sig")
@@ -89,6 +94,8 @@ class WordPieceTokenizer:
             raise KerasrecError(f"{path} is not UTF-8 (byte {error.start}); give a vocab.txt in UTF-8") from None
         # Only ASCII spaces part lines and words: Google's Chinese vocabulary has a line separator, U+2028, as a token.
         lines = text.rstrip("\r\n").split("\n")
+        if size is not None and len(lines) != size:
+            raise KerasrecError(f"{path} has {len(lines)} tokens and its model {size}; put the model's own there")
         try:
             return cls([re.split("[ \t\r]", line.lstrip(" \t"), maxsplit=1)[0] for line in lines], lower_case)
         except KerasrecError as error:

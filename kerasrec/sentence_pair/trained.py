@@ -59,11 +59,11 @@ class Trained:
         progress = read_progress(folder)
         if progress is None:
             raise KerasrecError(f"there is no checkpoint in {folder}: run {TRAINS} first")
-        objective = Objective(**settings["train"]["objective"])
-        run = new_run(BertConfig(**settings["bert"]), objective, folder, ())
+        bert, lower_case = BertConfig(**settings["bert"]), settings["train"]["do_lower_case"]
+        self.tokenizer = WordPieceTokenizer.load(folder / "vocab.txt", lower_case, bert.vocab_size)
+        run = new_run(bert, Objective(**settings["train"]["objective"]), folder, ())
         run.restore("best" if progress.best > -math.inf else "latest")
         self.model: SentencePairModel = run.model
-        self.tokenizer = WordPieceTokenizer.load(folder / "vocab.txt", settings["train"]["do_lower_case"])
         self.max_length: int = settings["train"]["max_seq_length"]
         self.top_n: int | None = settings["train"]["top_n"]
         self.encoder = SentenceEncoder(LeanEncoder(self.model.encoder), self.tokenizer, self.max_length)

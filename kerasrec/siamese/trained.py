@@ -60,10 +60,11 @@ class Trained:
         progress = read_progress(folder)
         if progress is None:
             raise KerasrecError(f"there is no checkpoint in {folder}: run {TRAINS} first")
-        run = new_run(BertConfig(**self.settings["bert"]), Losses(**self.settings["train"]["losses"]), folder)
+        bert = BertConfig(**self.settings["bert"])
+        self.tokenizer = WordPieceTokenizer.load(folder / "vocab.txt", self.settings["lower_case"], bert.vocab_size)
+        run = new_run(bert, Losses(**self.settings["train"]["losses"]), folder)
         run.restore("best" if progress.best > -math.inf else "latest")
         self.model: SiameseModel = run.model
-        self.tokenizer = WordPieceTokenizer.load(folder / "vocab.txt", self.settings["lower_case"])
         self.max_length: int = self.settings["train"]["max_length"]
         self.encoder = SentenceEncoder(lean(self.model), self.tokenizer, self.max_length)
 

@@ -48,7 +48,7 @@ class MetricsLog(keras.callbacks.Callback):
             then, first, sums_then = self.since
             now = time.perf_counter()
             # What Keras hands over are means since the pass began; these are means since the last line.
-            sums = {mean.name: np.array([mean.total, mean.count], float) for mean in self.model.metrics}
+            sums = {mean.name: np.array([mean.total.numpy(), mean.count.numpy()], float) for mean in self.model.metrics}
             self.since = now, step, sums
             gained = {name: sums[name] - sums_then.get(name, 0) for name in sums}
             means = {name: total / count for name, (total, count) in gained.items() if count}

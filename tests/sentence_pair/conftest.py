@@ -1,0 +1,81 @@
+import contextlib
+import io
+import json
+
+import numpy as np
+import pytest
+
+from kerasrec.cli import main
+
+CONFIG = {
+    "vocab_size": 20,
+    "hidden_size": 16,
+    "num_hidden_layers": 1,
+    "num_attention_heads": 2,
+    "intermediate_size": 32,
+    "max_position_embeddings": 24,
+    "hidden_dropout_prob": 0.0,
+    "attention_probs_dropout_prob": 0.0,
+}
+WORDS = ["red", "blue", "green", "one", "two", "three", "car", "boat"]
+
+
+class Desk:
+    """A folder with small files, in which commands are typed."""
+
+    def __init__(self, folder):
+        self.folder = folder
+        self.output = folder / "output"
+        self.vocab = self.write("vocab.txt", "\n".join(["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *WORDS]))
+        self.config = self.write("bert_config.json", json.dumps(CONFIG))
+        rng = np.random.default_rng(0)
+        self.pairs = self.write("train.txt", "".join(self.row(rng) for _ in range(200)))
+        self.valid = self.write("valid.txt", "".join(self.row(rng) for _ in range(40)))
+
+    @staticmethod
+    def row(rng):
+        """Two sides of one to three sentences; class 1 where both speak of the same vehicle."""
+        vehicles = rng.choice(["car", "boat"], 2)
+        sides = [
+            "||".join(f"{rng.choice(WORDS[:6])} {vehicle}" for _ in range(rng.integers(1, 4))) for vehicle in vehicles
+        ]
+        return "\t".join([*sides, str(int(vehicles[0] == vehicles[1])), "a name"]) + "\n"
+
+    def write(self, name, text):
+        (self.folder / name).write_text(text, encoding="utf-8")
+        return self.folder / name
+
+    def run(self, *words):
+        """Exit code, standard output and standard error of a command line."""
+        out, err = io.StringIO(), io.StringIO()
+        with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+            code = main(["sentence-pair", *map(str, words)])
+        return code, out.getvalue(), err.getvalue()
+
+    def ok(self, *words):
+        """Standard output of a command line that has to end well."""
+        code, out, err = self.run(*words)
+        assert code == 0, err
+        return out
+
+    def error(self, *words):
+        """The one line of a command line that has to end with exit code 2."""
+        code, _, err = self.run(*words)
+        assert code == 2, f"exit code {code}: {err}"
+        [line] = err.strip().splitlines()
+        return line
+
+    def words_to_train(self, *options):
+        """A training of a small model, with the flags that its users know."""
+        model = ("--vocab_file", self.vocab, "--bert_config_file", self.config, "--do_lower_case")
+        files = ("--train_file", self.pairs, "--eval_file", self.valid, "--output_dir", self.output)
+        numbers = ("--max_seq_length", 12, "--train_batch_size", 20, "--learning_rate", 5e-3)
+        return ("train", *model, *files, *numbers, "--do_train", *options)
+
+    def train(self, *options):
+        return self.ok(*self.words_to_train(*options))
+
+
+@pytest.fixture
+def desk(tmp_path):
+    return Desk(tmp_path)

@@ -1,0 +1,153 @@
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from kerasrec.sentence_pair.trained import Trained
+from kerasrec.training.callbacks import MetricsLog
+
+ROOT = Path(__file__).parents[2]
+
+# As in a server that has never heard of kerasrec.
+FRESH = {name: value for name, value in os.environ.items() if not name.startswith(("TF_", "KERAS"))}
+
+
+def test_train_predict_evaluate_and_export(desk):
+    unlabelled = desk.write("ask.txt", "red car||two car\tblue boat\t\tfirst\nred car\tone car\nno tab here\n")
+    predict = ("--do_predict", "--predict_file", unlabelled)
+    out = desk.train("--num_train_epochs", 12, *predict, "--save_checkpoints_steps", 7)
+    assert "valid: accuracy" in out
+    table = pd.read_csv(desk.output / "predictions.csv")
+    assert table["line"].tolist() == [1, 2] and table["name"].tolist()[0] == "first"
+    assert table["predicted"].tolist() == [0, 1]
+    np.testing.assert_allclose(table[["probability_0", "probability_1"]].sum(axis=1), 1, atol=1e-5)
+    assert (desk.output / "predictions.csv.rejects.parquet").exists()
+
+    out = desk.ok(
+        "predict", "--output_dir", desk.output, "--predict_file", desk.valid, "--result_file", desk.folder / "r"
+    )
+    assert "accuracy" in out and "macro_F1" in out
+    predicted = pd.read_csv(desk.folder / "r")
+    accuracy = (predicted["predicted"] == predicted["label"]).mean()
+    assert accuracy > 0.9
+
+    desk.ok("evaluate", "--output_dir", desk.output, "--eval_file", desk.valid)
+    figures = json.loads((desk.output / "evaluation.json").read_text(encoding="utf-8"))
+    assert figures["model"]["accuracy"] == pytest.approx(accuracy)
+    assert set(figures) == {"model", "untrained", "characters"}
+    assert figures["untrained"]["accuracy"] < accuracy
+
+    desk.ok("export", "--output_dir", desk.output, "--export_path", desk.folder / "export")
+    code = f"""
+import sys
+import numpy as np
+import tensorflow as tf
+import tensorflow_text
+module = tf.saved_model.load({str(desk.folder / "export/1")!r})
+left, right = tf.constant([["red car", "two car"], ["red car", ""]]), tf.constant([["blue boat"], ["one car"]])
+served = module.signatures["classify"](left=left, right=right)
+assert served["classes"].numpy().tolist() == [0, 1]
+np.save({str(desk.folder / "served.npy")!r}, served["probabilities"].numpy())
+assert not {{"kerasrec", "bert4keras", "tf_keras"}} & set(sys.modules)
+"""
+    subprocess.run([sys.executable, "-c", code], check=True, env=FRESH)
+    np.testing.assert_allclose(np.load(desk.folder / "served.npy")[:, 1], table["probability_1"], atol=1e-5)
+
+    texts = desk.write("texts.txt", "red car\nblue boat\n")
+    desk.ok("encode", "--output_dir", desk.output, "--texts", texts, "--vectors", desk.folder / "v.npy")
+    np.testing.assert_allclose(np.linalg.norm(np.load(desk.folder / "v.npy"), axis=1), [1, 1], atol=1e-5)
+
+
+@pytest.mark.parametrize("loss", ["cosine", "cosent", "ranking"])
+def test_other_losses(desk, loss):
+    desk.train("--loss", loss, "--num_train_epochs", 8, "--highest_score", 1)
+    desk.ok("evaluate", "--output_dir", desk.output, "--eval_file", desk.valid)
+    figures = json.loads((desk.output / "evaluation.json").read_text(encoding="utf-8"))
+    assert figures["model"]["Spearman"] > max(0.5, figures["untrained"]["Spearman"])
+
+
+def test_a_killed_run_ends_as_one_that_was_not(desk, monkeypatch):
+    options = ("--num_train_epochs", 3, "--dropout", 0, "--save_checkpoints_steps", 4)
+    desk.train(*options)
+    whole = Trained(desk.output).model.trainable_variables
+    desk.output = desk.folder / "killed"
+    log = MetricsLog.on_train_batch_end
+    steps = iter(range(100))
+
+    def die(self, batch, logs=None):
+        log(self, batch, logs)
+        if next(steps) == 16:  # in the second pass, beyond its first checkpoint
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(MetricsLog, "on_train_batch_end", die)
+    assert desk.run(*desk.words_to_train(*options))[0] == 130
+    monkeypatch.setattr(MetricsLog, "on_train_batch_end", log)
+    assert "epoch 2, step 14 to 20" in desk.train(*options)
+    for mine, theirs in zip(whole, Trained(desk.output).model.trainable_variables, strict=True):
+        np.testing.assert_array_equal(mine.numpy(), theirs.numpy())
+
+
+@pytest.mark.parametrize("flag", ["--bf16", "--fp16"])
+def test_low_precision(desk, flag):
+    desk.train(flag, "--num_train_epochs", 8, "--gradient_accumulation_steps", 2)
+    lines = [json.loads(line) for line in (desk.output / "metrics.jsonl").open(encoding="utf-8")]
+    assert max(line["accuracy"] for line in lines if line["kind"] == "valid") > 0.8
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("--do_predict",), "--do_predict needs --predict_file"),
+        (("--fp16", "--bf16"), "take one"),
+        (("--top_n", 0), "top_n is 0"),
+        (("--max_seq_length", 25), "24 positions"),
+        (("--num_labels", 1), "num_labels is 1"),
+        (("--eval_file", "nowhere.txt"), "nowhere.txt"),
+        (("--bert_model", "nowhere"), "there is no checkpoint at nowhere"),
+    ],
+)
+def test_what_is_wrong_is_named(desk, words, said):
+    assert said in desk.error(*desk.words_to_train(*words))
+
+
+def test_neither_training_nor_predicting(desk):
+    assert "neither --do_train nor --do_predict" in desk.error("train", "--output_dir", desk.output)
+
+
+def test_a_vocabulary_of_another_size_than_the_checkpoint(desk):
+    desk.train("--num_train_epochs", 1)
+    (desk.output / "vocab.txt").write_text(desk.vocab.read_text(encoding="utf-8") + "\nmore", encoding="utf-8")
+    assert "vocab.txt" in desk.error(
+        "predict", "--output_dir", desk.output, "--predict_file", desk.valid, "--result_file", "r"
+    )
+
+
+@pytest.mark.parametrize("label", ["2", "-1", "x", ""])
+def test_a_wrong_label_stops_the_training(desk, label):
+    rows = desk.pairs.read_text(encoding="utf-8").splitlines()
+    rows[3:10] = ["red car\tblue boat\t" + label] * 7
+    desk.pairs.write_text("\n".join(rows), encoding="utf-8")
+    line = desk.error(*desk.words_to_train())
+    assert "7 of 200 rows are bad" in line and "rejects-train.txt.parquet" in line
+    assert "rejected 7" in desk.train("--max_reject_share", 0.1, "--num_train_epochs", 1)
+
+
+def test_scripts(desk):
+    def run(*words):
+        script, *rest = map(str, words)
+        return subprocess.run(["bash", ROOT / "run_scripts" / script, *rest], capture_output=True, text=True)
+
+    _, *words = desk.words_to_train("--num_train_epochs", 1)
+    ran = run("train_sentence_pair.sh", *words)
+    assert ran.returncode == 0, ran.stderr
+    ran = run("predict.sh", desk.output, desk.valid, desk.folder / "result.csv")
+    assert ran.returncode == 0, ran.stderr
+    assert len(pd.read_csv(desk.folder / "result.csv")) == 40
+    for wrong in (("predict.sh", desk.output), ("train_sentence_pair.sh",)):
+        ran = run(*wrong)
+        assert ran.returncode == 2 and ran.stderr.startswith("usage: ")

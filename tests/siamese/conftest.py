@@ -1,0 +1,82 @@
+import contextlib
+import io
+import json
+
+import numpy as np
+import pytest
+
+from kerasrec.cli import main
+
+# Meanings that a person could tell apart by one word each; so a model can learn them from little.
+NOUNS = ["tea", "coffee", "bread", "rice", "milk", "fish", "wine", "soup", "cake", "salt", "beer", "nuts"]
+FRAMES = ["where can i buy {}", "which shop sells {}", "i want to get some {}", "{} for sale where"]
+CONFIG = {
+    "vocab_size": 100,  # replaced by the vocabulary's
+    "hidden_size": 32,
+    "num_hidden_layers": 1,
+    "num_attention_heads": 2,
+    "intermediate_size": 64,
+    "max_position_embeddings": 40,
+    "hidden_dropout_prob": 0.0,
+    "attention_probs_dropout_prob": 0.0,
+}
+
+
+class Desk:
+    """A folder with small files, in which commands are typed."""
+
+    def __init__(self, folder):
+        self.folder = folder
+        self.places = [f"--{kind}-path={folder / kind}" for kind in ("data", "output", "export")]
+        groups = {noun: [frame.format(noun) for frame in FRAMES] for noun in NOUNS}
+        words = sorted({word for texts in groups.values() for text in texts for word in text.split()})
+        specials = ["[PAD]", "[unused1]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
+        self.vocab = self.write("vocab.txt", "\n".join([*specials, *words]))
+        self.config = self.write("bert_config.json", json.dumps(CONFIG))
+        self.train_file = self.write("df_train.json", json.dumps({**groups, "alone": ["one text"]}))
+        rng = np.random.default_rng(0)
+        rows = []
+        for number in range(60):
+            one, other = rng.choice(NOUNS, 2, replace=False)
+            label = number % 2
+            pair = [frame.format(noun) for frame, noun in zip(rng.choice(FRAMES, 2), (one, one if label else other))]
+            rows.append("\t".join([*pair, str(label)]))
+        self.valid = self.write("df_test.txt", "\n".join(rows[:40]) + "\n")
+        self.test = self.write("test.txt", "\n".join(rows[40:]) + "\n")
+
+    def write(self, name, text):
+        (self.folder / name).write_text(text, encoding="utf-8")
+        return self.folder / name
+
+    def run(self, *words):
+        """Exit code, standard output and standard error of a command line."""
+        out, err = io.StringIO(), io.StringIO()
+        with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+            code = main(["siamese", *map(str, words), *self.places])
+        return code, out.getvalue(), err.getvalue()
+
+    def ok(self, *words):
+        """Standard output of a command line that has to end well."""
+        code, out, err = self.run(*words)
+        assert code == 0, err
+        return out
+
+    def error(self, *words):
+        """The one line of a command line that has to end with exit code 2."""
+        code, _, err = self.run(*words)
+        assert code == 2, f"exit code {code}: {err}"
+        [line] = err.strip().splitlines()
+        return line
+
+    def prepare(self, name="shop", *options):
+        files = ("--vocab-file", self.vocab, "--valid-file", self.valid, "--test-file", self.test)
+        return self.ok("prepare", name, "--train-file", self.train_file, *files, *options)
+
+    def train(self, name="shop", *options):
+        small = ("--config-file", self.config, "--batch-size", 4, "--max-length", 24, "--learning-rate", 3e-3)
+        return self.ok("train", name, *small, "--warmup-steps", 5, *options)
+
+
+@pytest.fixture
+def desk(tmp_path):
+    return Desk(tmp_path)

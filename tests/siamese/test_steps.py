@@ -1,0 +1,153 @@
+import json
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from kerasrec.data.tasks import Places
+from kerasrec.siamese.prepared import Prepared
+from kerasrec.siamese.trained import Trained
+from kerasrec.training.callbacks import MetricsLog, read_metrics
+
+# As in a server that has never heard of kerasrec.
+FRESH = {name: value for name, value in os.environ.items() if not name.startswith(("TF_", "KERAS"))}
+
+
+def test_from_groups_to_vectors_similar_texts_and_an_export(desk):
+    out = desk.prepare()
+    assert "12 groups of 48 texts from 13 that were read" in out and "1 had fewer than two texts" in out
+    desk.train("shop", "--epochs", 60, "--evaluate-every", 20, "--batch-size", 12)
+    assert "characters" in desk.ok("evaluate", "shop")
+    table = json.loads((desk.folder / "output/shop/evaluation.json").read_text(encoding="utf-8"))
+    assert table["model"]["AUC"] > 0.95 and table["model"]["test/accuracy@best"] > 0.85
+    assert table["untrained"]["AUC"] < table["model"]["AUC"]
+    assert (desk.folder / "output/shop/plots/training.png").exists()
+
+    texts = desk.write("texts.txt", "which shop sells tea\nwhere can i buy soup\n\ntea for sale where\n")
+    desk.ok("encode", "shop", "--texts", texts, "--vectors", desk.folder / "vectors.npy")
+    vectors = np.load(desk.folder / "vectors.npy")
+    assert vectors.shape == (4, 32) and np.allclose(np.linalg.norm(vectors, axis=1), 1, atol=1e-5)
+    query = ("--query", "i want to get some soup", "--k", 1)
+    for more in ((), ("--vectors", desk.folder / "vectors.npy")):
+        assert "where can i buy soup" in desk.ok("similar", "shop", "--texts", texts, *query, *more)
+    shorter = desk.write("shorter.txt", "one\n")
+    line = desk.error("similar", "shop", "--texts", shorter, *query, "--vectors", desk.folder / "vectors.npy")
+    assert "there are 1 texts" in line
+    paraphrases = desk.ok("generate", "shop", "--text", "where can i buy soup", "--samples", 20, "--max-length", 8)
+    assert paraphrases.count("soup") >= 2  # once in the title
+
+    desk.ok("export", "shop")
+    code = f"""
+import sys
+import tensorflow as tf
+import tensorflow_text
+module = tf.saved_model.load({str(desk.folder / "export/shop/1")!r})
+texts = tf.constant(["which shop sells tea", "where can i buy soup", "", "tea for sale where"])
+tf.io.write_file({str(desk.folder / "served")!r}, tf.io.serialize_tensor(module.signatures["encode"](texts)["vectors"]))
+cosines = module.signatures["similarity"](left=texts[:2], right=texts[:2])["cosines"].numpy()
+assert abs(cosines - 1).max() < 1e-5
+assert not {{"kerasrec", "bert4keras", "tf_keras"}} & set(sys.modules)
+"""
+    subprocess.run([sys.executable, "-c", code], check=True, env=FRESH)
+    from kerasrec.backend import tf
+
+    served = tf.io.parse_tensor(tf.io.read_file(str(desk.folder / "served")), tf.float32)
+    np.testing.assert_allclose(served, vectors, atol=1e-5)
+
+
+def weights_of(desk, name):
+    return Trained(desk.folder / "output" / name).model.trainable_variables
+
+
+def test_a_killed_run_ends_as_one_that_was_not(desk, monkeypatch):
+    for name in ("whole", "killed"):
+        desk.prepare(name)
+    options = ("--epochs", 4, "--checkpoint-steps", 2)
+    desk.train("whole", *options)
+    log = MetricsLog.on_train_batch_end
+    steps = iter(range(100))
+
+    def die(self, batch, logs=None):
+        log(self, batch, logs)
+        if next(steps) == 7:  # in the third pass, beyond its first checkpoint
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(MetricsLog, "on_train_batch_end", die)
+    small = ("--config-file", desk.config, "--batch-size", 4, "--max-length", 24, "--learning-rate", 3e-3)
+    code, _, _ = desk.run("train", "killed", *small, "--warmup-steps", 5, *options)
+    assert code == 130
+    monkeypatch.setattr(MetricsLog, "on_train_batch_end", log)
+    desk.train("killed", *options)
+    for mine, theirs in zip(weights_of(desk, "whole"), weights_of(desk, "killed"), strict=True):
+        np.testing.assert_array_equal(mine.numpy(), theirs.numpy())
+    assert "step 12" in desk.train("killed", *options)  # nothing is trained twice
+    lines = read_metrics(desk.folder / "output/killed/metrics.jsonl")
+    assert [line["step"] for line in lines if line["kind"] == "valid"] == [3, 6, 9, 12]
+
+
+def test_prepared_groups(desk):
+    desk.prepare("shop", "--no-simplified")
+    prepared = Prepared("shop", Places(*(desk.folder / kind for kind in ("data", "output", "export"))))
+    tokens, groups = prepared.groups
+    assert groups.tolist() == list(range(0, 49, 4))
+    first = tokens.ids[tokens.offsets[0] : tokens.offsets[1]]
+    assert prepared.tokenizer.decode(first) == "where can i buy tea"
+    assert "[unused1]" in prepared.tokenizer.tokens
+
+
+def test_without_pairs_it_trains_and_cannot_be_judged(desk):
+    desk.ok("prepare", "blind", "--train-file", desk.train_file, "--vocab-file", desk.vocab)
+    desk.train("blind", "--epochs", 1)
+    assert "--valid-file" in desk.error("evaluate", "blind")
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("train", "nothing", "--config-file", "{config}"), "nothing is prepared in"),
+        (("train", "shop"), "neither pretrained weights nor a bert_config.json"),
+        (("train", "shop", "--config-file", "{config}", "--max-length", 41), "40 positions"),
+        (("train", "shop", "--config-file", "{config}", "--seq2seq-weight", 0, "--similarity-weight", 0), "weights"),
+        (("train", "shop", "--pretrained", "{folder}"), "there is no checkpoint"),
+        (("encode", "shop", "--texts", "{vocab}", "--vectors", "v.npy"), "there is no trained model"),
+    ],
+)
+def test_what_is_missing_is_named(desk, words, said):
+    desk.prepare()
+    places = {"config": desk.config, "vocab": desk.vocab, "folder": desk.folder / "nowhere"}
+    assert said in desk.error(*(str(word).format(**places) for word in words))
+
+
+def test_another_vocabulary_than_the_models(desk):
+    desk.prepare()
+    desk.train("shop", "--epochs", 1)
+    desk.vocab.write_text(desk.vocab.read_text(encoding="utf-8") + "\nmore", encoding="utf-8")
+    desk.prepare()
+    small = ("--config-file", desk.config, "--max-length", 24)
+    assert "the vocabulary in" in desk.error("train", "shop", *small)
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        ("where\twhich\t2\n", "label is not one of the classes: 1"),
+        ("where\twhich\n", "label is missing: 1"),
+        ("where\twhich\t1\tx\n", "too many columns: 1"),
+        ("\twhich\t1\n", "empty text: 1"),
+    ],
+)
+def test_bad_pairs_stop_the_step_and_are_kept(desk, content, reason):
+    pairs = desk.write("bad.txt", "\ufeffwhere can i\twhich shop\t1\n" + content)
+    files = ("--train-file", desk.train_file, "--vocab-file", desk.vocab, "--valid-file", pairs)
+    line = desk.error("prepare", "bad", *files)
+    assert f"({reason})" in line and "max_reject_share" in line
+    assert (desk.folder / "data/bad/rejects.parquet").exists()
+    assert "rejected: 1" in desk.ok("prepare", "bad", *files, "--max-reject-share", 0.5)
+
+
+def test_groups_that_are_no_lists(desk):
+    desk.train_file.write_text('{"1": "where can i buy", "2": ["where", "which"]}', encoding="utf-8")
+    line = desk.error("prepare", "bad", "--train-file", desk.train_file, "--vocab-file", desk.vocab)
+    assert "value is not a list: 1" in line
