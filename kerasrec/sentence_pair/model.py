@@ -100,7 +100,7 @@ class SentencePairModel(keras.Model):
             "take": slice_pairs,
             "loss_scale": getattr(self.optimizer, "loss_scale", 1.0),
         }
-        if self.objective.compares_pairs and self.accumulation_steps > 1:
+        if self.objective.compares_pairs:
             return accumulated_gradients_in_batch(
                 lambda part: self.sides_of(part, training=True), self.loss_of, **options
             )

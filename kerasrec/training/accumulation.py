@@ -127,6 +127,8 @@ def accumulated_gradients_in_batch(
         >>> float(gradients[0]), float(total)  # of weight² · (1 + 2 + 6)²
         (324.0, 324.0)
     """
+    if parts == 1:
+        return _gradients_at_once(vectors_of, loss_of, batch, variables, loss_scale)
     vectors = _vectors(vectors_of, batch, parts, take)
     with tf.GradientTape() as tape:
         tape.watch(vectors)
@@ -146,6 +148,17 @@ def accumulated_gradients_in_batch(
 
     gradients, _ = _summed(term, batch, parts, variables, take_both, ())
     return gradients, total, count
+
+
+def _gradients_at_once(vectors_of, loss_of, batch, variables, loss_scale):
+    """What `accumulated_gradients_in_batch` gives, without its second forward pass."""
+    with tf.GradientTape() as tape:
+        total, count = loss_of(vectors_of(batch), batch)
+        count = tf.cast(count, tf.float32)
+        loss = loss_scale * tf.math.divide_no_nan(total, sum_over_replicas(count))
+    gradients = tape.gradient(loss, list(variables))
+    dense = [None if gradient is None else tf.convert_to_tensor(gradient) / loss_scale for gradient in gradients]
+    return dense, total, count
 
 
 def _summed(term, batch, parts, variables, take, figures):

@@ -1,0 +1,41 @@
+import numpy as np
+import pytest
+
+from kerasrec.errors import KerasrecError
+from kerasrec.serving.nearest import nearest, read_texts, read_vectors, write_vectors
+
+
+def test_nearest_is_a_full_sort():
+    rng = np.random.default_rng(0)
+    vectors = rng.normal(size=(500, 16)).astype(np.float32)
+    queries = rng.normal(size=(3, 16)).astype(np.float32)
+    products, rows = nearest(vectors, queries, k=7)
+    expected = queries.astype(np.float64) @ vectors.T.astype(np.float64)
+    np.testing.assert_array_equal(rows, np.argsort(-expected, axis=1)[:, :7])
+    np.testing.assert_allclose(products, np.take_along_axis(expected, rows, axis=1), rtol=1e-4)
+    assert nearest(vectors[:2], queries, k=7)[1].shape == (3, 2)
+
+
+def test_texts_keep_their_line_numbers(tmp_path):
+    path = tmp_path / "texts.txt"
+    path.write_bytes("\ufeffone\n\nthree\u2028still three\n".encode())
+    assert read_texts(path) == ["one", "", "three\u2028still three"]
+
+
+@pytest.mark.parametrize(("content", "said"), [(b"", "is empty"), (b"ok\n\xff\xfe\n", "is not UTF-8")])
+def test_files_that_are_no_texts(tmp_path, content, said):
+    (tmp_path / "texts.txt").write_bytes(content)
+    with pytest.raises(KerasrecError, match=said):
+        read_texts(tmp_path / "texts.txt")
+
+
+def test_vectors(tmp_path):
+    path = tmp_path / "vectors.npy"
+    vectors = np.arange(6, dtype=np.float32).reshape(2, 3)
+    write_vectors(path, vectors)
+    np.testing.assert_array_equal(read_vectors(path, 2), vectors)
+    with pytest.raises(KerasrecError, match="there are 3 texts"):
+        read_vectors(path, 3)
+    path.write_bytes(path.read_bytes()[:-4])
+    with pytest.raises(KerasrecError, match="no whole .npy file"):
+        read_vectors(path, 2)
