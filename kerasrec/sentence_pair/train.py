@@ -11,10 +11,11 @@ from kerasrec.errors import KerasrecError
 from kerasrec.nn.settings import BertConfig
 from kerasrec.pretrained.bert import PretrainedBert, open_bert
 from kerasrec.pretrained.start import Start
+from kerasrec.sentence_pair.model import SentencePairModel
 from kerasrec.sentence_pair.pairs import Judge, TokenPairs, read_token_pairs, shown_figures
 from kerasrec.sentence_pair.predict import predict
 from kerasrec.sentence_pair.settings import Predict, Train
-from kerasrec.sentence_pair.trained import TRAINS, config_of, new_run
+from kerasrec.sentence_pair.trained import TRAINS, config_of
 from kerasrec.training import report
 from kerasrec.training.config import read_config, write_config
 from kerasrec.training.devices import one_for_each_replica, use_devices
@@ -66,8 +67,6 @@ def _train(command: Train) -> None:
         if command.eval_file is not None:
             valid = _read(command, command.eval_file, tokenizer)
             judge = Judge(run.model, command.max_seq_length, command.eval_batch_size)
-            if run.step == 0:
-                run.log_figures("untrained", judge.figures(valid))
 
             def figures() -> dict[str, float]:
                 return judge.figures(valid)
@@ -107,24 +106,23 @@ def _run(command: Train, tokenizer: WordPieceTokenizer, steps_in_all: int) -> Tr
             f"max_seq_length is {command.max_seq_length} and the model has {bert.max_position_embeddings} positions: "
             "give less"
         )
-    run = new_run(
-        bert,
-        command.objective,
+    model = SentencePairModel(bert, command.objective, command.seed)
+    model.accumulation_steps = command.gradient_accumulation_steps
+    warmup_steps = int(command.warmup_proportion * steps_in_all)
+    run = TrainingRun.of(
+        model,
         output,
+        OptimizerSettings(learning_rate=command.learning_rate, warmup_steps=warmup_steps),
+        LoopSettings(checkpoint_steps=command.save_checkpoints_steps),
+        command.train_batch_size,
         shown_figures(command.objective),
-        optimizer=OptimizerSettings(
-            learning_rate=command.learning_rate, warmup_steps=int(command.warmup_proportion * steps_in_all)
-        ),
-        loop=LoopSettings(checkpoint_steps=command.save_checkpoints_steps),
-        batch_size=command.train_batch_size,
-        seed=command.seed,
     )
-    run.model.accumulation_steps = command.gradient_accumulation_steps
     if start is None:
         run.restore()
     else:
-        start.load_into(run.model.encoder)
+        start.load_into(model.encoder)
         tokenizer.save(output / "vocab.txt")
+        run.keep_start()
     write_config(output, config_of(bert, command))
     return run
 

@@ -13,28 +13,8 @@ from kerasrec.sentence_pair.settings import Objective, Train
 from kerasrec.serving.encoding import SentenceEncoder
 from kerasrec.training.config import read_config
 from kerasrec.training.loop import TrainingRun, read_progress
-from kerasrec.training.optimizers import adamw, warmup_schedule
-from kerasrec.training.settings import LoopSettings, OptimizerSettings
 
 TRAINS = "kerasrec sentence-pair train"
-
-
-def new_run(
-    config: BertConfig,
-    objective: Objective,
-    folder: Path,
-    shown: tuple[str, ...],
-    *,
-    optimizer: OptimizerSettings = OptimizerSettings(),
-    loop: LoopSettings = LoopSettings(),
-    batch_size: int = 1,
-    seed: int = 0,
-) -> TrainingRun:
-    """A model with fresh weights, ready to be trained in a folder, or restored from it."""
-    model = SentencePairModel(config, objective, seed)
-    schedule = warmup_schedule(optimizer)
-    model.compile(optimizer=adamw(optimizer, schedule))
-    return TrainingRun(model, folder, loop, batch_size, schedule, shown)
 
 
 class Trained:
@@ -42,6 +22,7 @@ class Trained:
 
     Args:
         folder: The output folder.
+        untrained: Take the model as it was before its first step instead.
 
     Attributes:
         model: The model.
@@ -54,15 +35,18 @@ class Trained:
         KerasrecError: nothing was trained there.
     """
 
-    def __init__(self, folder: Path):
+    def __init__(self, folder: Path, untrained: bool = False):
         settings = read_config(folder, TRAINS)
         progress = read_progress(folder)
         if progress is None:
             raise KerasrecError(f"there is no checkpoint in {folder}: run {TRAINS} first")
         bert, lower_case = BertConfig(**settings["bert"]), settings["train"]["do_lower_case"]
         self.tokenizer = WordPieceTokenizer.load(folder / "vocab.txt", lower_case, bert.vocab_size)
-        run = new_run(bert, Objective(**settings["train"]["objective"]), folder, ())
-        run.restore("best" if progress.best > -math.inf else "latest")
+        run = TrainingRun.of(SentencePairModel(bert, Objective(**settings["train"]["objective"])), folder)
+        if untrained:
+            run.restore_start()
+        else:
+            run.restore("best" if progress.best > -math.inf else "latest")
         self.model: SentencePairModel = run.model
         self.max_length: int = settings["train"]["max_seq_length"]
         self.top_n: int | None = settings["train"]["top_n"]

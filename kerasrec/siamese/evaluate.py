@@ -11,7 +11,6 @@ from kerasrec.errors import KerasrecError
 from kerasrec.siamese.prepared import Prepared
 from kerasrec.siamese.settings import Evaluate
 from kerasrec.siamese.trained import Trained
-from kerasrec.training.callbacks import read_metrics
 from kerasrec.training.evaluators import CosineThresholdEvaluator
 
 
@@ -23,17 +22,19 @@ def evaluate(command: Evaluate) -> None:
         raise KerasrecError(f"{prepared.data} has no valid pairs to choose a threshold on: prepare with --valid-file")
     trained = Trained(prepared.output)
     threshold = trained.settings["train"]["threshold"]
-    lines = read_metrics(prepared.output / "metrics.jsonl")
+    encoders = {
+        "model": trained.encoder.encode,
+        "untrained": Trained(prepared.output, untrained=True).encoder.encode,
+        "characters": character_vectors,
+    }
     table = {
-        "model": CosineThresholdEvaluator(trained.encoder.encode, valid, test, threshold).figures(),
-        "untrained": next((line for line in lines if line["kind"] == "untrained"), {}),
-        "characters": CosineThresholdEvaluator(character_vectors, valid, test, threshold).figures(),
+        name: CosineThresholdEvaluator(encode, valid, test, threshold).figures() for name, encode in encoders.items()
     }
     sheet = Table(title="cosines of the pairs; the best threshold is chosen on the valid pairs")
     for column in ("figure", *table):
         sheet.add_column(column, justify="left" if column == "figure" else "right")
     for name in table["model"]:
-        sheet.add_row(name, *(f"{figures[name]:.4f}" if name in figures else "" for figures in table.values()))
+        sheet.add_row(name, *(f"{figures[name]:.4f}" for figures in table.values()))
     Console().print(sheet)
     with replacing(prepared.output / "evaluation.json") as unfinished:
         unfinished.write_text(json.dumps(table, indent=1), encoding="utf-8")

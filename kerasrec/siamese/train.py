@@ -11,14 +11,17 @@ from kerasrec.nn.settings import BertConfig
 from kerasrec.pretrained.bert import open_bert
 from kerasrec.pretrained.start import Start
 from kerasrec.serving.encoding import SentenceEncoder
+from kerasrec.siamese.model import SiameseModel
 from kerasrec.siamese.prepared import Prepared
 from kerasrec.siamese.settings import Train
-from kerasrec.siamese.trained import TRAINS, config_of, lean, new_run
+from kerasrec.siamese.trained import TRAINS, config_of, lean
 from kerasrec.training import report
 from kerasrec.training.config import read_config, write_config
 from kerasrec.training.devices import one_for_each_replica, use_devices
 from kerasrec.training.evaluators import CosineThresholdEvaluator, LabelledPairs
 from kerasrec.training.loop import Leg, TrainingRun, read_progress
+
+SHOWN = (CosineThresholdEvaluator.MONITOR, "accuracy@best", "Spearman")
 
 
 def train(command: Train) -> None:
@@ -48,12 +51,8 @@ def train(command: Train) -> None:
             )
             return one_for_each_replica(strategy, rows)
 
-        if (valid := prepared.pairs("valid")) is None:
-            figures = None
-        else:
-            if run.step == 0:
-                run.log_figures("untrained", _evaluation(command, prepared, run, valid, prepared.pairs("test"))())
-            figures = _evaluation(command, prepared, run, valid)
+        valid = prepared.pairs("valid")
+        figures = None if valid is None else _evaluation(command, prepared, run, valid)
         run.fit(legs, batches, figures, planned=legs)
         report.draw(prepared.output, run.shown, "valid split, cosines of the pairs")
     print(f"{prepared.output}: the model at step {run.step}, metrics.jsonl, plots/, tensorboard/")
@@ -62,23 +61,18 @@ def train(command: Train) -> None:
 def _run(command: Train, prepared: Prepared) -> TrainingRun:
     """The run as its last checkpoint left it, or at its start."""
     output, tokens = prepared.output, prepared.tokenizer.tokens
-    options = {
-        "optimizer": command.optimizer,
-        "loop": command.loop,
-        "rows": 2 * command.batch_size,
-        "seed": command.seed,
-    }
-    if read_progress(output) is not None:
-        bert = _checked_config(command, prepared)
-        run = new_run(bert, command.losses, output, **options)
+    start = None
+    if read_progress(output) is None:
+        start = Start(tokens, open_bert(command.pretrained) if command.pretrained else None, command.config_file)
+    bert = _checked_config(command, prepared) if start is None else start.config
+    model = SiameseModel(bert, command.losses, command.seed)
+    run = TrainingRun.of(model, output, command.optimizer, command.loop, 2 * command.batch_size, SHOWN)
+    if start is None:
         run.restore()
     else:
-        bert = open_bert(command.pretrained) if command.pretrained else None
-        start = Start(tokens, bert, command.config_file)
-        bert = start.config
-        run = new_run(bert, command.losses, output, **options)
-        start.load_into(run.model.encoder, head=run.model.head, pooler=run.model.pooler)
+        start.load_into(model.encoder, head=model.head, pooler=model.pooler)
         prepared.tokenizer.save(output / "vocab.txt")
+        run.keep_start()
     if command.max_length > bert.max_position_embeddings:
         raise KerasrecError(
             f"max_length is {command.max_length} and the model has {bert.max_position_embeddings} positions: give less"
@@ -100,12 +94,12 @@ def _checked_config(command: Train, prepared: Prepared) -> BertConfig:
 
 
 def _evaluation(
-    command: Train, prepared: Prepared, run: TrainingRun, valid: LabelledPairs, test: LabelledPairs | None = None
+    command: Train, prepared: Prepared, run: TrainingRun, valid: LabelledPairs
 ) -> Callable[[], dict[str, float]]:
     """Gives the figures of the model as it is."""
     vectors = lean(run.model)
     encoder = SentenceEncoder(vectors, prepared.tokenizer, command.max_length)
-    evaluator = CosineThresholdEvaluator(encoder.encode, valid, test, command.threshold)
+    evaluator = CosineThresholdEvaluator(encoder.encode, valid, threshold=command.threshold)
 
     def figures() -> dict[str, float]:
         vectors.copy_weights(run.model.encoder, run.model.pooler)

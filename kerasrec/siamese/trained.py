@@ -12,30 +12,9 @@ from kerasrec.serving.encoding import SentenceEncoder
 from kerasrec.siamese.model import SiameseModel
 from kerasrec.siamese.settings import Losses
 from kerasrec.training.config import read_config
-from kerasrec.training.evaluators import CosineThresholdEvaluator
 from kerasrec.training.loop import TrainingRun, read_progress
-from kerasrec.training.optimizers import adamw, warmup_schedule
-from kerasrec.training.settings import LoopSettings, OptimizerSettings
 
 TRAINS = "kerasrec siamese train"
-SHOWN = (CosineThresholdEvaluator.MONITOR, "accuracy@best", "Spearman")
-
-
-def new_run(
-    config: BertConfig,
-    losses: Losses,
-    folder: Path,
-    *,
-    optimizer: OptimizerSettings = OptimizerSettings(),
-    loop: LoopSettings = LoopSettings(),
-    rows: int = 1,
-    seed: int = 0,
-) -> TrainingRun:
-    """A model with fresh weights, ready to be trained in a folder, or restored from it."""
-    model = SiameseModel(config, losses, seed)
-    schedule = warmup_schedule(optimizer)
-    model.compile(optimizer=adamw(optimizer, schedule))
-    return TrainingRun(model, folder, loop, rows, schedule, SHOWN)
 
 
 class Trained:
@@ -43,6 +22,7 @@ class Trained:
 
     Args:
         folder: The run's output folder.
+        untrained: Take the model as it was before its first step instead.
 
     Attributes:
         model: The model.
@@ -55,15 +35,18 @@ class Trained:
         KerasrecError: nothing was trained there.
     """
 
-    def __init__(self, folder: Path):
+    def __init__(self, folder: Path, untrained: bool = False):
         self.settings = read_config(folder, TRAINS)
         progress = read_progress(folder)
         if progress is None:
             raise KerasrecError(f"there is no checkpoint in {folder}: run {TRAINS} first")
         bert = BertConfig(**self.settings["bert"])
         self.tokenizer = WordPieceTokenizer.load(folder / "vocab.txt", self.settings["lower_case"], bert.vocab_size)
-        run = new_run(bert, Losses(**self.settings["train"]["losses"]), folder)
-        run.restore("best" if progress.best > -math.inf else "latest")
+        run = TrainingRun.of(SiameseModel(bert, Losses(**self.settings["train"]["losses"])), folder)
+        if untrained:
+            run.restore_start()
+        else:
+            run.restore("best" if progress.best > -math.inf else "latest")
         self.model: SiameseModel = run.model
         self.max_length: int = self.settings["train"]["max_length"]
         self.encoder = SentenceEncoder(lean(self.model), self.tokenizer, self.max_length)

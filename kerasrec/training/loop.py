@@ -11,8 +11,10 @@ from kerasrec.backend import keras, tf
 from kerasrec.data.files import disk_full
 from kerasrec.errors import KerasrecError
 from kerasrec.training.callbacks import CheckpointEvery, MetricsLog
-from kerasrec.training.optimizers import WarmupSchedule
-from kerasrec.training.settings import LoopSettings
+from kerasrec.training.optimizers import WarmupSchedule, adamw, warmup_schedule
+from kerasrec.training.settings import LoopSettings, OptimizerSettings
+
+RANKING = ("NDCG@10", "recall@10", "MRR")
 
 
 @dataclass(frozen=True)
@@ -138,7 +140,7 @@ class TrainingRun:
         settings: LoopSettings,
         batch_size: int,
         schedule: WarmupSchedule,
-        shown: tuple[str, ...] = ("NDCG@10", "recall@10", "MRR"),
+        shown: tuple[str, ...] = RANKING,
     ):
         self.model = model
         self.folder = folder
@@ -151,6 +153,21 @@ class TrainingRun:
         self._checkpoint = tf.train.Checkpoint(model=model, optimizer=model.optimizer, progress=self.progress)
         self._latest = tf.train.CheckpointManager(self._checkpoint, str(folder / "checkpoints"), max_to_keep=2)
         self._best = tf.train.CheckpointManager(self._checkpoint, str(folder / "checkpoints" / "best"), max_to_keep=1)
+
+    @classmethod
+    def of(
+        cls,
+        model: "keras.Model",
+        folder: Path,
+        optimizer: OptimizerSettings = OptimizerSettings(),
+        loop: LoopSettings = LoopSettings(),
+        batch_size: int = 1,
+        shown: tuple[str, ...] = RANKING,
+    ) -> "TrainingRun":
+        """A run of a model that is compiled here, with the optimizer that these settings ask for."""
+        schedule = warmup_schedule(optimizer)
+        model.compile(optimizer=adamw(optimizer, schedule))
+        return cls(model, folder, loop, batch_size, schedule, shown)
 
     @cached_property
     def _log(self) -> MetricsLog:
@@ -181,6 +198,18 @@ class TrainingRun:
                 "folder, or remove this one"
             ) from cause
         return False
+
+    def keep_start(self) -> None:
+        """Keep the weights as they are before the first step, to compare later ones with."""
+        tf.train.Checkpoint(model=self.model).write(self._start)
+
+    def restore_start(self) -> None:
+        """Go back to the weights of `keep_start`; the optimizer stays as it is."""
+        tf.train.Checkpoint(model=self.model).read(self._start).assert_existing_objects_matched()
+
+    @property
+    def _start(self) -> str:
+        return str(self.folder / "checkpoints" / "start")
 
     def log_figures(self, kind: str, figures: dict[str, float]) -> None:
         """Append figures of the model as it is to `metrics.jsonl`."""

@@ -39,7 +39,8 @@ class Desk:
         for number in range(60):
             one, other = rng.choice(NOUNS, 2, replace=False)
             label = number % 2
-            pair = [frame.format(noun) for frame, noun in zip(rng.choice(FRAMES, 2), (one, one if label else other))]
+            nouns = (one, one if label else other)
+            pair = [frame.format(noun) for frame, noun in zip(rng.choice(FRAMES, 2), nouns, strict=True)]
             rows.append("\t".join([*pair, str(label)]))
         self.valid = self.write("df_test.txt", "\n".join(rows[:40]) + "\n")
         self.test = self.write("test.txt", "\n".join(rows[40:]) + "\n")
