@@ -8,6 +8,7 @@ from typing import Annotated, Union
 
 import tyro
 
+from kerasrec.anime import settings as anime
 from kerasrec.errors import KerasrecError
 from kerasrec.pretrained import settings as pretrained
 from kerasrec.recall import settings as recall
@@ -18,6 +19,7 @@ DESCRIPTIONS = {
     "recall": "from behaviour logs to the next items of a history",
     "siamese": "from groups of texts that mean the same to vectors, similar texts and paraphrases",
     "sentence-pair": "from labelled pairs to classes, similarities and vectors of sentences",
+    "anime": "from AniList's lists to a database of titles and users",
     "convert": "Hugging Face's weights of a BERT into a checkpoint of Google's",
 }
 
@@ -49,6 +51,11 @@ SYSTEMS = {
         "predict": (sentence_pair.Predict, "kerasrec.sentence_pair.predict.predict"),
         "encode": (sentence_pair.Encode, "kerasrec.sentence_pair.predict.encode"),
         "export": (sentence_pair.Export, "kerasrec.sentence_pair.export.export"),
+    },
+    "anime": {
+        "fetch-titles": (anime.FetchTitles, "kerasrec.anime.fetch.fetch_titles"),
+        "fetch-users": (anime.FetchUsers, "kerasrec.anime.fetch.fetch_users"),
+        "import": (anime.Import, "kerasrec.anime.imports.import_files"),
     },
     "convert": {
         "convert": (pretrained.Convert, "kerasrec.pretrained.convert.convert"),  # the only step, so it is not typed

@@ -1,20 +1,11 @@
 #!/usr/bin/env python3
 """Split logs into parts: usage: python indexes.py --data_path RAW --save_path DIR [options of kerasrec recall split]"""
 
-import os
 import sys
 
-VENV = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), ".venv")
+import own_python  # noqa: F401  before anything of kerasrec
 
-try:
-    from kerasrec.cli import main
-except ModuleNotFoundError as error:
-    python = os.path.join(VENV, "bin", "python")
-    if os.path.exists(python) and os.path.realpath(sys.prefix) != os.path.realpath(VENV):
-        os.execv(python, [python, *sys.argv])
-    quickstart = os.path.join(os.path.dirname(os.path.abspath(__file__)), "quickstart.sh")
-    print(f"kerasrec is not installed ({error}): run 'bash {quickstart}' once", file=sys.stderr)
-    sys.exit(2)
+from kerasrec.cli import main
 
 if __name__ == "__main__":
     sys.exit(main(["recall", "split", *sys.argv[1:]]))

@@ -1,20 +1,11 @@
 #!/usr/bin/env python3
 """Fetch users' anime lists into data/bert.db: usage: python load_users.py [options of kerasrec anime fetch-users]"""
 
-import os
 import sys
 
-VENV = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), ".venv")
+import own_python  # noqa: F401  before anything of kerasrec
 
-try:
-    from kerasrec.cli import main
-except ModuleNotFoundError as error:
-    python = os.path.join(VENV, "bin", "python")
-    if os.path.exists(python) and os.path.realpath(sys.prefix) != os.path.realpath(VENV):
-        os.execv(python, [python, *sys.argv])
-    quickstart = os.path.join(os.path.dirname(os.path.abspath(__file__)), "quickstart.sh")
-    print(f"kerasrec is not installed ({error}): run 'bash {quickstart}' once", file=sys.stderr)
-    sys.exit(2)
+from kerasrec.cli import main
 
 if __name__ == "__main__":
     sys.exit(main(["anime", "fetch-users", *sys.argv[1:]]))

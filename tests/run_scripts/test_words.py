@@ -167,18 +167,18 @@ def test_every_script_is_executable_and_ends_at_the_first_error():
         assert "\nset -euo pipefail\n" in (RUN_SCRIPTS / script).read_text()
 
 
-# --- indexes.py, run by a Python that has no kerasrec (-I: no PYTHONPATH, -S: no site-packages) ---
+# --- indexes.py, run by a Python that has no kerasrec (-E: no PYTHONPATH, -S: no site-packages) ---
 
 
 def test_indexes_py_runs_with_the_projects_own_python(project):
     stand_in(project / ".venv" / "bin" / "python", "venv")
     words = ["--data_path", "LOGS/2021 0419", "--save_path", "./data/"]
-    done = run(project, sys.executable, "-IS", "indexes.py", *words)
+    done = run(project, sys.executable, "-ES", "indexes.py", *words)
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout) == ["venv", str(project / "run_scripts"), ["indexes.py", *words]]
 
 
 def test_indexes_py_without_an_installation_says_in_one_line_what_to_run(project):
-    done = run(project, sys.executable, "-IS", "indexes.py", "--data_path", "x", "--save_path", "y")
+    done = run(project, sys.executable, "-ES", "indexes.py", "--data_path", "x", "--save_path", "y")
     assert (done.returncode, done.stdout) == (2, "")
     assert len(done.stderr.splitlines()) == 1 and "quickstart.sh" in done.stderr

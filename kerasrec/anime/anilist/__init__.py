@@ -1,0 +1,1 @@
+"""AniList's GraphQL API: queries, rate limit, client and typed answers. kerasrec for AniList is unofficial."""

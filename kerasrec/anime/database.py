@@ -1,0 +1,410 @@
+"""The SQLite database: titles, users and their lists, and what was fetched when."""
+
+import contextlib
+import json
+import sqlite3
+import time
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+from pathlib import Path
+from typing import Literal
+
+import filelock
+
+from kerasrec.anime.records import WATCHED, ListEntry, Relation, Tag, Title
+from kerasrec.anime.schema import migrate
+from kerasrec.data.files import disk_full
+from kerasrec.errors import KerasrecError
+
+BUSY_SECONDS = 60
+"""How long one writer waits for another."""
+
+_TITLE_COLUMNS = (
+    *("id", "mal_id", "romaji", "english", "native", "synonyms", "format", "episodes", "year", "score", "popularity"),
+    *("cover", "is_adult"),
+)
+_UPSERT_TITLE = (
+    f"INSERT INTO titles ({', '.join(_TITLE_COLUMNS)}, fetched_at) VALUES ({', '.join('?' * len(_TITLE_COLUMNS))}, ?) "
+    "ON CONFLICT (id) DO UPDATE SET fetched_at = excluded.fetched_at, "
+    + ", ".join(f"{name} = excluded.{name}" for name in _TITLE_COLUMNS[1:])
+)
+
+
+@dataclass(frozen=True)
+class User:
+    """A user as the database knows them; `status` is ok, private, missing, or pending while no list is whole yet."""
+
+    name: str
+    status: Literal["pending", "ok", "private", "missing"]
+    anilist_id: int | None
+    score_format: str | None
+    fetched_at: int | None
+
+
+@dataclass(frozen=True)
+class History:
+    """What one user has watched, oldest first.
+
+    Attributes:
+        user: The user's name.
+        titles: Title ids.
+        statuses: One for each title.
+        scores: One for each title, 1 to 100, or None.
+        dates: One for each title: a day, month or year as text, or None. See `Database.histories` for which.
+    """
+
+    user: str
+    titles: tuple[int, ...]
+    statuses: tuple[str, ...]
+    scores: tuple[int | None, ...]
+    dates: tuple[str | None, ...]
+
+
+class Database:
+    """The titles and lists in one SQLite file.
+
+    Several processes may write at once: each change is one transaction, and whoever comes second waits. A process that
+    is killed leaves all earlier changes whole and nothing of the one it was at.
+
+    Args:
+        path: The file.
+        create: Make it if it is not there.
+
+    Raises:
+        KerasrecError: there is no such file, it is not one of kerasrec's, or a later version's. The methods raise it
+            when the disk is full, the file cannot be written or another process does not let go of it.
+    """
+
+    def __init__(self, path: str | Path, create: bool = False):
+        self.path = Path(path)
+        if create:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+        elif not self.path.is_file():
+            raise KerasrecError(
+                f"there is no database {self.path}: make it with `kerasrec anime fetch-titles` and `fetch-users` or "
+                "with `kerasrec anime import`, or give the right --database"
+            )
+        with self._mendable():
+            self._db = sqlite3.connect(self.path, timeout=BUSY_SECONDS, isolation_level=None)
+            try:
+                self._db.execute("PRAGMA foreign_keys = ON")
+                self._db.execute("PRAGMA synchronous = FULL")  # what is reported as stored outlives a power cut
+                self._prepare()
+            except BaseException:
+                self._db.close()
+                raise
+
+    def __enter__(self) -> "Database":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the file."""
+        self._db.close()
+
+    # Where the data comes from
+
+    def claim(self, source: str) -> None:
+        """Take the database for one source of ids.
+
+        Raises:
+            KerasrecError: it holds another one's.
+        """
+        with self._transaction():
+            self._db.execute("INSERT INTO origin (id, source) VALUES (1, ?) ON CONFLICT DO NOTHING", (source,))
+            [holder] = self._db.execute("SELECT source FROM origin").fetchone()
+        if holder != source:
+            raise KerasrecError(
+                f"{self.path} holds ids of {holder}, and in {source} the same ids mean other titles: give another "
+                "--database"
+            )
+
+    # Titles
+
+    def store_titles(self, titles: Iterable[Title], at: int) -> None:
+        """Add titles, or put them in the place of what was known of them, in one transaction."""
+        with self._transaction():
+            self._upsert_titles(titles, at)
+
+    def store_title_page(self, sort: str, page: int, titles: Iterable[Title], has_next: bool, at: int) -> None:
+        """Add a page of titles, and that it was fetched `at` epoch seconds, in one transaction."""
+        with self._transaction():
+            self._upsert_titles(titles, at)
+            self._db.execute(
+                "INSERT INTO title_pages (sort, page, has_next, fetched_at) VALUES (?, ?, ?, ?) "
+                "ON CONFLICT (sort, page) DO UPDATE SET has_next = excluded.has_next, fetched_at = excluded.fetched_at",
+                (sort, page, has_next, at),
+            )
+
+    def title_pages(self, sort: str, since: float) -> dict[int, bool]:
+        """Pages fetched at or after `since`, each with whether another one followed."""
+        rows = self._db.execute(
+            "SELECT page, has_next FROM title_pages WHERE sort = ? AND fetched_at >= ?", (sort, since)
+        )
+        return {page: bool(has_next) for page, has_next in rows}
+
+    def titles(self) -> list[Title]:
+        """All titles of which more than the id is known, the most popular first."""
+        genres, tags, relations = defaultdict(list), defaultdict(list), defaultdict(list)
+        with self._snapshot():
+            for title, genre in self._db.execute("SELECT title_id, genre FROM title_genres ORDER BY title_id, genre"):
+                genres[title].append(genre)
+            for title, *tag in self._db.execute(
+                "SELECT title_id, tag_id, name, category, rank, is_spoiler, is_adult FROM title_tags "
+                "JOIN tags ON tags.id = tag_id ORDER BY title_id, rank DESC, tag_id"
+            ):
+                tags[title].append(Tag(*tag[:4], *map(bool, tag[4:])))
+            for title, *relation in self._db.execute(
+                "SELECT title_id, kind, other_id FROM title_relations ORDER BY title_id, kind, other_id"
+            ):
+                relations[title].append(Relation(*relation))
+            rows = self._db.execute(
+                f"SELECT {', '.join(_TITLE_COLUMNS)} FROM titles WHERE fetched_at IS NOT NULL "
+                "ORDER BY popularity DESC, id"
+            ).fetchall()
+        return [
+            Title(
+                **known | {"is_adult": bool(known["is_adult"]), "synonyms": tuple(json.loads(known["synonyms"]))},
+                genres=tuple(genres[known["id"]]),
+                tags=tuple(tags[known["id"]]),
+                relations=tuple(relations[known["id"]]),
+            )
+            for known in (dict(zip(_TITLE_COLUMNS, row, strict=True)) for row in rows)
+        ]
+
+    def _upsert_titles(self, titles: Iterable[Title], at: int) -> None:
+        for title in titles:
+            known = {**vars(title), "synonyms": json.dumps(title.synonyms, ensure_ascii=False)}
+            self._db.execute(_UPSERT_TITLE, (*map(known.get, _TITLE_COLUMNS), at))
+            for table in ("title_genres", "title_tags", "title_relations"):
+                self._db.execute(f"DELETE FROM {table} WHERE title_id = ?", (title.id,))
+            self._db.executemany(
+                "INSERT INTO title_genres (title_id, genre) VALUES (?, ?)",
+                [(title.id, genre) for genre in title.genres],
+            )
+            self._db.executemany(
+                "INSERT INTO tags (id, name, category, is_adult) VALUES (?, ?, ?, ?) ON CONFLICT (id) DO UPDATE SET "
+                "name = excluded.name, category = excluded.category, is_adult = excluded.is_adult",
+                [(tag.id, tag.name, tag.category, tag.is_adult) for tag in title.tags],
+            )
+            self._db.executemany(
+                "INSERT INTO title_tags (title_id, tag_id, rank, is_spoiler) VALUES (?, ?, ?, ?) "
+                "ON CONFLICT DO NOTHING",
+                [(title.id, tag.id, tag.rank, tag.is_spoiler) for tag in title.tags],
+            )
+            self._db.executemany(
+                "INSERT INTO title_relations (title_id, kind, other_id) VALUES (?, ?, ?) ON CONFLICT DO NOTHING",
+                [(title.id, relation.kind, relation.title) for relation in title.relations],
+            )
+
+    # Users and their lists
+
+    def user(self, name: str) -> User | None:
+        """One user, or None. Names are the same in capitals and small letters, as AniList's are."""
+        return next(self._users("WHERE name = ?", name), None)
+
+    def users(self) -> list[User]:
+        """All users, in the order of their names."""
+        return list(self._users("ORDER BY name"))
+
+    def entries(self, name: str) -> list[ListEntry]:
+        """The list of one user, in the order of the title ids; empty for a user who is not there."""
+        rows = self._db.execute(
+            "SELECT title_id, entry.status, score, progress, started, completed, updated "
+            "FROM list_entries AS entry JOIN users ON users.id = user_id WHERE name = ? ORDER BY title_id",
+            (name,),
+        )
+        return [ListEntry(*row) for row in rows]
+
+    def store_chunk(self, name: str, chunk: int, entries: Sequence[ListEntry], at: int) -> None:
+        """Keep a chunk of a list that is not whole yet, so that nobody needs to fetch it again."""
+        with self._transaction():
+            self._db.execute(
+                "INSERT INTO list_chunks (name, chunk, entries, fetched_at) VALUES (?, ?, ?, ?) "
+                "ON CONFLICT (name, chunk) DO UPDATE SET entries = excluded.entries, fetched_at = excluded.fetched_at",
+                (name, chunk, json.dumps(entries), at),
+            )
+            self._db.execute(
+                "INSERT INTO users (name, status) VALUES (?, 'pending') ON CONFLICT (name) DO NOTHING", (name,)
+            )
+
+    def chunks(self, name: str, since: float) -> list[list[ListEntry]]:
+        """The chunks, from the first on, of a list that is not whole yet, fetched at or after `since`."""
+        rows = self._db.execute(
+            "SELECT chunk, entries FROM list_chunks WHERE name = ? AND fetched_at >= ? ORDER BY chunk", (name, since)
+        ).fetchall()
+        without_gap = [entries for place, (chunk, entries) in enumerate(rows, 1) if chunk == place]
+        return [[ListEntry(*entry) for entry in json.loads(entries)] for entries in without_gap]
+
+    def store_user(
+        self, name: str, anilist_id: int | None, score_format: str | None, entries: Iterable[ListEntry], at: int
+    ) -> None:
+        """Put a user's whole list in the place of what was known of it, in one transaction."""
+        with self._transaction():
+            # The account may have been called something else before.
+            self._db.execute("DELETE FROM users WHERE anilist_id = ? AND name <> ?", (anilist_id, name))
+            self._set_user(name, "ok", at)
+            self._db.execute(
+                "UPDATE users SET anilist_id = ?, score_format = ? WHERE name = ?", (anilist_id, score_format, name)
+            )
+            self._db.execute("DELETE FROM list_entries WHERE user_id = (SELECT id FROM users WHERE name = ?)", (name,))
+            self._insert_entries([(name, entry) for entry in entries])
+
+    def store_unavailable(self, name: str, status: Literal["private", "missing"], at: int) -> None:
+        """Note that a user shows no list; one that was known stays, but is in no history any more."""
+        with self._transaction():
+            self._set_user(name, status, at)
+
+    def add_entries(self, rows: Sequence[tuple[str, ListEntry]]) -> None:
+        """Add entries to the lists of users by name, in one transaction; what a new entry leaves open stays known.
+
+        New users are pending until `finish_lists`.
+        """
+        with self._transaction():
+            self._db.executemany(
+                "INSERT INTO users (name, status) VALUES (?, 'pending') ON CONFLICT (name) DO NOTHING",
+                [(name,) for name in dict.fromkeys(name for name, _ in rows)],
+            )
+            self._insert_entries(rows)
+
+    def finish_lists(self, at: int) -> None:
+        """Take all pending lists for whole."""
+        with self._transaction():
+            self._db.execute("UPDATE users SET status = 'ok', fetched_at = ? WHERE status = 'pending'", (at,))
+
+    def _users(self, condition: str, *values: object) -> Iterator[User]:
+        rows = self._db.execute(
+            f"SELECT name, status, anilist_id, score_format, fetched_at FROM users {condition}", values
+        )
+        return (User(*row) for row in rows.fetchall())
+
+    def _set_user(self, name: str, status: str, at: int) -> None:
+        self._db.execute(
+            "INSERT INTO users (name, status, fetched_at) VALUES (?, ?, ?) ON CONFLICT (name) DO UPDATE SET "
+            "name = excluded.name, status = excluded.status, fetched_at = excluded.fetched_at",
+            (name, status, at),
+        )
+        self._db.execute("DELETE FROM list_chunks WHERE name = ?", (name,))
+
+    def _insert_entries(self, rows: Sequence[tuple[str, ListEntry]]) -> None:
+        self._db.executemany(
+            "INSERT INTO titles (id) VALUES (?) ON CONFLICT DO NOTHING",
+            [(title,) for title in dict.fromkeys(entry.title for _, entry in rows)],
+        )
+        names = ListEntry._fields[1:]
+        self._db.executemany(
+            f"INSERT INTO list_entries (user_id, title_id, {', '.join(names)}) "
+            "SELECT id, ?, ?, ?, ?, ?, ?, ? FROM users WHERE name = ? "
+            "ON CONFLICT (user_id, title_id) DO UPDATE SET "
+            + ", ".join(f"{name} = coalesce(excluded.{name}, {name})" for name in names),
+            [(*entry, name) for name, entry in rows],
+        )
+
+    # What training reads
+
+    def watched_counts(self, statuses: Sequence[str] = WATCHED) -> dict[str, int]:
+        """For each user whose list is whole, the number of titles on it that have one of the statuses."""
+        rows = self._db.execute(
+            "SELECT name, count(title_id) FROM users LEFT JOIN list_entries AS entry ON user_id = users.id "
+            f"AND entry.status IN ({', '.join('?' * len(statuses))}) WHERE users.status = 'ok' GROUP BY users.id",
+            tuple(statuses),
+        )
+        return dict(rows.fetchall())
+
+    def histories(self, min_anime: int = 20, statuses: Sequence[str] = WATCHED) -> list[History]:
+        """What each user has watched, oldest first; users in the order in which they were stored.
+
+        An entry's date is the day it was completed; else the day it was started; else the day (UTC) of its last update.
+        Where only the month or year is known, the entry stands before all others of that month or year. Entries of the
+        same date are in the order of their last update, then of their ids. Entries without any date stand first.
+
+        Args:
+            min_anime: Users with fewer titles of these statuses on their list are left out.
+            statuses: The entries that count.
+
+        Returns:
+            A history for each user whose list is whole, public and long enough. Titles of which only the id is known
+            (they stand on a list but were not fetched themselves) are left out, and so is who has no others.
+        """
+        statuses = tuple(statuses)
+        rows = self._db.execute(
+            "SELECT users.name, entry.title_id, entry.status, entry.score, "
+            "coalesce(completed, started, date(updated, 'unixepoch')) AS day "
+            "FROM users JOIN list_entries AS entry ON user_id = users.id JOIN titles ON titles.id = title_id "
+            f"WHERE users.status = 'ok' AND entry.status IN ({', '.join('?' * len(statuses))}) "
+            "AND titles.fetched_at IS NOT NULL ORDER BY users.id, day, updated, entry.title_id",
+            statuses,
+        )
+        long_enough = {name for name, count in self.watched_counts(statuses).items() if count >= min_anime}
+        return [
+            History(name, *(tuple(column) for column in list(zip(*entries, strict=True))[1:]))
+            for name, entries in groupby(rows, key=lambda row: row[0])
+            if name in long_enough
+        ]
+
+    # Transactions
+
+    @contextlib.contextmanager
+    def _transaction(self) -> Iterator[None]:
+        """All of the block or nothing; waits for other writers first, not in the middle."""
+        with self._mendable():
+            self._db.execute("BEGIN IMMEDIATE")
+            try:
+                yield
+                self._db.execute("COMMIT")
+            except BaseException:
+                if self._db.in_transaction:
+                    self._db.execute("ROLLBACK")
+                raise
+
+    def _prepare(self) -> None:
+        """Bring the tables up to date and the file to WAL mode, where that has not been done yet."""
+        if self._db.execute("PRAGMA journal_mode").fetchone() == ("wal",):
+            migrate(self._db, self.path)
+            return
+        with filelock.FileLock(self.path.with_name(f".{self.path.name}.lock"), timeout=BUSY_SECONDS):
+            migrate(self._db, self.path)
+            end = time.monotonic() + BUSY_SECONDS
+            while True:
+                try:
+                    self._db.execute("PRAGMA journal_mode = WAL")
+                    return
+                except sqlite3.OperationalError as error:
+                    # This one change does not wait by itself while somebody else looks in.
+                    if "locked" not in str(error) or time.monotonic() > end:
+                        raise
+                time.sleep(0.01)
+
+    @contextlib.contextmanager
+    def _snapshot(self) -> Iterator[None]:
+        """All reading in the block sees the same state."""
+        self._db.execute("BEGIN")
+        try:
+            yield
+        finally:
+            self._db.execute("COMMIT")
+
+    @contextlib.contextmanager
+    def _mendable(self) -> Iterator[None]:
+        """Put SQLite's errors in terms of what to do about them."""
+        try:
+            yield
+        except (sqlite3.OperationalError, filelock.Timeout) as error:
+            if "full" in str(error):
+                raise disk_full(self.path) from error
+            if isinstance(error, filelock.Timeout) or "locked" in str(error):
+                raise KerasrecError(
+                    f"another program has held {self.path} for {BUSY_SECONDS} seconds: let it end, and run the same "
+                    "command again"
+                ) from error
+            raise KerasrecError(f"{self.path} cannot be used ({error}): give another --database") from error
+        except sqlite3.DatabaseError as error:
+            if isinstance(error, sqlite3.IntegrityError):
+                raise
+            raise KerasrecError(
+                f"{self.path} is not a database or is damaged ({error}): give another --database"
+            ) from error

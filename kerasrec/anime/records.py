@@ -1,0 +1,101 @@
+"""What is known of titles and of people's lists, whichever source it comes from."""
+
+import datetime
+from dataclasses import dataclass
+from typing import NamedTuple
+
+WATCHED = ("COMPLETED", "CURRENT", "REPEATING", "PAUSED")
+"""The statuses of what somebody has seen of their own will; planned titles are unseen, dropped ones disliked."""
+
+
+@dataclass(frozen=True)
+class Tag:
+    """A tag of AniList's on one title; `rank` is its relevance there, 0 to 100."""
+
+    id: int
+    name: str
+    category: str | None = None
+    rank: int | None = None
+    is_spoiler: bool = False
+    is_adult: bool = False
+
+
+@dataclass(frozen=True)
+class Relation:
+    """Another anime, and what it is to the title: SEQUEL, PREQUEL, SIDE_STORY, ..., in AniList's words."""
+
+    kind: str
+    title: int
+
+
+@dataclass(frozen=True)
+class Title:
+    """One anime. `score` is the mean of its users' scores, 0 to 100; `popularity` the number of its users."""
+
+    id: int
+    romaji: str | None = None
+    english: str | None = None
+    native: str | None = None
+    synonyms: tuple[str, ...] = ()
+    mal_id: int | None = None
+    format: str | None = None
+    episodes: int | None = None
+    year: int | None = None
+    score: int | None = None
+    popularity: int | None = None
+    cover: str | None = None
+    is_adult: bool = False
+    genres: tuple[str, ...] = ()
+    tags: tuple[Tag, ...] = ()
+    relations: tuple[Relation, ...] = ()
+
+    @property
+    def name(self) -> str:
+        """The title to show.
+
+        Example:
+            >>> Title(21, romaji="ONE PIECE").name
+            'ONE PIECE'
+        """
+        return self.english or self.romaji or self.native or f"anime {self.id}"
+
+
+class ListEntry(NamedTuple):
+    """One title on somebody's list.
+
+    Attributes:
+        title: The title's id.
+        status: CURRENT, PLANNING, COMPLETED, DROPPED, PAUSED or REPEATING.
+        score: 1 to 100; None where no score was given.
+        progress: Episodes seen.
+        started: The day as YYYY-MM-DD, or only as much of it as is known: YYYY-MM, YYYY, None.
+        completed: Likewise.
+        updated: When the entry was last changed, in epoch seconds.
+    """
+
+    title: int
+    status: str | None = None
+    score: int | None = None
+    progress: int | None = None
+    started: str | None = None
+    completed: str | None = None
+    updated: int | None = None
+
+
+def fuzzy_date(year: int | None, month: int | None, day: int | None) -> str | None:
+    """As much of a date as is known and possible; such texts sort by time.
+
+    Example:
+        >>> fuzzy_date(2019, 4, 7), fuzzy_date(2019, 4, None), fuzzy_date(2019, None, 7), fuzzy_date(None, 4, 7)
+        ('2019-04-07', '2019-04', '2019', None)
+        >>> fuzzy_date(2019, 2, 30), fuzzy_date(2019, 13, 1), fuzzy_date(0, 0, 0)
+        ('2019-02', '2019', None)
+    """
+    if not year or not 1 <= year <= 9999:
+        return None
+    if not month or not 1 <= month <= 12:
+        return f"{year:04}"
+    try:
+        return datetime.date(year, month, day or 0).isoformat()
+    except ValueError:
+        return f"{year:04}-{month:02}"

@@ -1,0 +1,17 @@
+"""Imported first by the Python scripts: a Python that has no kerasrec hands on to the one in the project's .venv."""
+
+import os
+import sys
+
+SCRIPTS = os.path.dirname(os.path.abspath(__file__))
+VENV = os.path.join(os.path.dirname(SCRIPTS), ".venv")
+
+try:
+    import kerasrec.cli  # noqa: F401  and not kerasrec alone, which would do without its libraries
+except ModuleNotFoundError as error:
+    python = os.path.join(VENV, "bin", "python")
+    if os.path.exists(python) and os.path.realpath(sys.prefix) != os.path.realpath(VENV):
+        os.execv(python, [python, *sys.argv])
+    quickstart = os.path.join(SCRIPTS, "quickstart.sh")
+    print(f"kerasrec is not installed ({error}): run 'bash {quickstart}' once", file=sys.stderr)
+    sys.exit(2)
