@@ -63,9 +63,7 @@ class Sides:
         return len(self.labels)
 
 
-def read_pairs(
-    path: str | Path, num_labels: int | None = None, *, labelled: bool = True, split: str | None = None
-) -> Pairs:
+def read_pairs(path: str | Path, num_labels: int | None = None, *, labelled: bool = True) -> Pairs:
     """Read rows `text1 \\t text2 \\t label` from a file or from all files of a folder; a file may be gzip-compressed.
 
     A file whose first line names the columns `sentence1` and `sentence2` is read by these names, its label from `label`
@@ -75,10 +73,9 @@ def read_pairs(
         path: The file or folder.
         num_labels: Labels are classes 0 to `num_labels - 1`; without it, they are scores, which may be any number.
         labelled: Whether each row has to have a label, as for training; for prediction it need not.
-        split: Read only the rows that have this in the column `split`, say `test`.
 
     Raises:
-        KerasrecError: there is no file, no good row, or no such split.
+        KerasrecError: there is no file, or no good row.
 
     Example:
         >>> import tempfile
@@ -88,7 +85,7 @@ def read_pairs(
         >>> pairs.first, pairs.labels.tolist(), [(reject.line, reject.reason) for reject in pairs.rejects]
         (['how are you'], [1], [(2, 'label is not one of the classes')])
     """
-    rows, rejects = _read(path, _Rules(num_labels, labelled, split))
+    rows, rejects = _read(path, _Rules(num_labels, labelled))
     return Pairs(
         first=[row.first for row in rows],
         second=[row.second for row in rows],
@@ -99,12 +96,7 @@ def read_pairs(
 
 
 def read_sides(
-    path: str | Path,
-    num_labels: int | None = None,
-    *,
-    top_n: int | None = None,
-    labelled: bool = True,
-    split: str | None = None,
+    path: str | Path, num_labels: int | None = None, *, top_n: int | None = None, labelled: bool = True
 ) -> Sides:
     """Read rows `side A \\t side B \\t label [\\t name]`, a side being one sentence or several joined by `||`.
 
@@ -115,10 +107,9 @@ def read_sides(
         num_labels: As in `read_pairs`.
         top_n: Take only the first so many sentences of each side.
         labelled: As in `read_pairs`.
-        split: As in `read_pairs`.
 
     Raises:
-        KerasrecError: there is no file, no good row, or no such split.
+        KerasrecError: there is no file, or no good row.
 
     Example:
         >>> import tempfile
@@ -129,7 +120,7 @@ def read_sides(
         (['"hi"', 'who?', 'bye'], [0, 2, 3], ['Ann'])
     """
     require(top_n is None or top_n >= 1, "top_n", top_n, "at least 1")
-    rows, rejects = _read(path, _Rules(num_labels, labelled, split, separator="||", named=True))
+    rows, rejects = _read(path, _Rules(num_labels, labelled, separator="||", named=True))
     sides = [_sentences(side, "||")[:top_n] for row in rows for side in (row.first, row.second)]
     return Sides(
         sentences=[sentence.translate(_QUOTES) for side in sides for sentence in side],
@@ -147,7 +138,6 @@ class _Rules:
 
     num_labels: int | None
     labelled: bool
-    split: str | None
     separator: str | None = None
     named: bool = False
 
@@ -164,14 +154,10 @@ class _Row:
 def _read(path: str | Path, rules: _Rules) -> tuple[list[_Row], list[Reject]]:
     rows: list[_Row] = []
     rejects: list[Reject] = []
-    splits: set[str] = set()
     for file in find_texts(path):
         for line, raw, fields in _lines(file, rules):
             if isinstance(fields, str):
                 rejects.append(Reject(str(file), line, fields, raw))
-                continue
-            splits.add(fields.get("split", ""))
-            if rules.split is not None and fields.get("split") != rules.split:
                 continue
             label, problem = _label(fields.get("label", ""), rules)
             if not all(_sentences(fields[side], rules.separator) for side in ("first", "second")):
@@ -181,9 +167,6 @@ def _read(path: str | Path, rules: _Rules) -> tuple[list[_Row], list[Reject]]:
             else:
                 name = fields.get("name") or None
                 rows.append(_Row((str(file), line), fields["first"], fields["second"], label, name))
-    if rules.split is not None and rules.split not in splits:
-        there = f"those there are {', '.join(sorted(splits))}" if splits - {""} else "it has no column `split`"
-        raise KerasrecError(f"{path} has no split {rules.split!r}; {there}")
     if not rows:
         why = f" ({in_words(rejects)})" if rejects else ""
         form = "text1, text2 and label" if rules.labelled else "text1 and text2"
@@ -191,7 +174,7 @@ def _read(path: str | Path, rules: _Rules) -> tuple[list[_Row], list[Reject]]:
     return rows, rejects
 
 
-_HEADER = {"sentence1": "first", "sentence2": "second", "label": "label", "score": "label", "split": "split"}
+_HEADER = {"sentence1": "first", "sentence2": "second", "label": "label", "score": "label"}
 
 
 def _lines(file: Path, rules: _Rules) -> Iterator[tuple[int, str, dict[str, str] | str]]:

@@ -91,16 +91,11 @@ HEADER = "split\tscore\tsentence1\tsentence2\n"
 
 def test_columns_by_their_names(tmp_path):
     path = write(tmp_path, HEADER + "train\t1.5\ta\tb\ntest\t2.5\tc\td\ntest\t\te\tf\ntest\t1\tg\nunread\tx\ty\tz\n")
-    assert read_pairs(path).first == ["a", "c"]
-    pairs = read_pairs(path, split="test")
-    assert (pairs.first, pairs.second, pairs.labels.tolist()) == (["c"], ["d"], [2.5])
-    assert pairs.places == [(str(path), 3)]
-    assert reasons(pairs) == [(4, "label is missing"), (5, "too few columns")]
-    assert read_sides(path, split="train").sentences == ["a", "b"]
-    with pytest.raises(KerasrecError, match="no split 'valid'; those there are test, train, unread"):
-        read_pairs(path, split="valid")
-    with pytest.raises(KerasrecError, match="no split 'test'; it has no column `split`"):
-        read_pairs(write(tmp_path, "a\tb\t1"), split="test")
+    pairs = read_pairs(path)
+    assert (pairs.first, pairs.second, pairs.labels.tolist()) == (["a", "c"], ["b", "d"], [1.5, 2.5])
+    assert pairs.places == [(str(path), 2), (str(path), 3)]
+    assert reasons(pairs) == [(4, "label is missing"), (5, "too few columns"), (6, "label is not a number")]
+    assert read_sides(path).sentences == ["a", "b", "c", "d"]
 
 
 def test_a_folder_of_files(tmp_path):
@@ -134,10 +129,10 @@ def test_data_sets_at_hand_lose_no_row(kerasrec_data):
     afqmc = read_pairs(text / "afqmc" / "dev.txt", 2)
     assert np.mean(afqmc.labels == 0) == pytest.approx(0.690, abs=5e-4)
     assert (read_pairs(text / "afqmc" / "test.txt", 2, labelled=False).labels == -1).all()
-    english = [read_pairs(text / "stsbenchmark.tsv.gz", split=split) for split in ("train", "dev", "test")]
-    assert [len(pairs) for pairs in english] == [5_749, 1_500, 1_379]
-    assert (english[0].first[0], english[0].labels[0]) == ("A plane is taking off.", 5)
-    assert all(pairs.labels.min() >= 0 and pairs.labels.max() <= 5 for pairs in english)
+    english = read_pairs(text / "stsbenchmark.tsv.gz")
+    assert (len(english), english.rejects) == (5_749 + 1_500 + 1_379, [])
+    assert (english.first[0], english.labels[0]) == ("A plane is taking off.", 5)
+    assert english.labels.min() >= 0 and english.labels.max() <= 5
 
 
 def sides_of(read):
