@@ -91,4 +91,4 @@ class SentenceEncoder:
 
 def _progress(disable: bool) -> Progress:
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn("texts"))
-    return Progress(*columns, TimeRemainingColumn(), console=Console(stderr=True), disable=disable)
+    return Progress(*columns, TimeRemainingColumn(), console=Console(stderr=True, force_jupyter=False), disable=disable)

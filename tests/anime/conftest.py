@@ -1,6 +1,4 @@
-import contextlib
 import importlib.util
-import io
 import os
 import subprocess
 import sys
@@ -10,7 +8,6 @@ from pathlib import Path
 import pytest
 
 from kerasrec.anime.database import Database
-from kerasrec.cli import main
 
 # Loaded by its path, because test modules cannot import each other; the module can be run as a program as well.
 _SPEC = importlib.util.spec_from_file_location("anilist_server", Path(__file__).with_name("anilist_server.py"))
@@ -58,34 +55,19 @@ def listening(server, anilist):
 class Desk:
     """A folder in which commands of the anime recommender are typed."""
 
-    def __init__(self, folder, url):
+    def __init__(self, folder, url, command_line):
         self.folder, self.url = folder, url
         self.database = folder / "data" / "bert.db"
 
-    def words(self, step, *words):
-        """A whole command line."""
-        url = [f"--url={self.url}"] if step.startswith("fetch") else []
-        return ["anime", step, *map(str, words), *url, f"--database={self.database}"]
+        def after(step):
+            return [*([f"--url={url}"] if step.startswith("fetch") else []), f"--database={self.database}"]
 
-    def run(self, *words):
-        """Exit code, standard output and standard error of a command line."""
-        out, err = io.StringIO(), io.StringIO()
-        with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
-            code = main(self.words(*words))
-        return code, out.getvalue(), err.getvalue()
+        self.line = command_line("anime", after)
+        self.words, self.run, self.error = self.line.words, self.line.run, self.line.error
 
     def ok(self, *words):
         """The closing line of a command line that has to end well."""
-        code, out, err = self.run(*words)
-        assert code == 0, err
-        return out.strip().splitlines()[-1]
-
-    def error(self, *words):
-        """The one line of a command line that has to end with exit code 2."""
-        code, _, err = self.run(*words)
-        assert code == 2, f"exit code {code}: {err}"
-        [line] = err.strip().splitlines()
-        return line
+        return self.line.ok(*words).strip().splitlines()[-1]
 
     def start(self, *words):
         """The same as a process of its own."""
@@ -110,8 +92,8 @@ class Desk:
 
 
 @pytest.fixture
-def desk(tmp_path, listening):
-    return Desk(tmp_path, listening.url)
+def desk(tmp_path, listening, command_line):
+    return Desk(tmp_path, listening.url, command_line)
 
 
 class Clock:

@@ -1,9 +1,5 @@
-import contextlib
-import io
-
 import pytest
 
-from kerasrec.cli import main
 from kerasrec.data.synthetic import SyntheticLog
 
 
@@ -13,31 +9,12 @@ class Desk:
     SMALL = ("--hidden-size", 16, "--num-layers", 1, "--learning-rate", 3e-3, "--warmup-steps", 10)
     LENGTHS = ("--max-seq-length", 20, "--max-predictions-per-seq", 4)
 
-    def __init__(self, folder):
+    def __init__(self, folder, command_line):
         self.folder = folder
         self.places = [f"--data-path={folder / 'data'}", f"--output-path={folder / 'output'}"]
         self.places.append(f"--export-path={folder / 'export'}")
-
-    def run(self, *words):
-        """Exit code, standard output and standard error of a command line."""
-        out, err = io.StringIO(), io.StringIO()
-        places = [] if words[0] == "split" else self.places
-        with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
-            code = main(["recall", *map(str, words), *places])
-        return code, out.getvalue(), err.getvalue()
-
-    def ok(self, *words):
-        """Standard output of a command line that has to end well."""
-        code, out, err = self.run(*words)
-        assert code == 0, err
-        return out
-
-    def error(self, *words):
-        """The one line of a command line that has to end with exit code 2."""
-        code, _, err = self.run(*words)
-        assert code == 2, f"exit code {code}: {err}"
-        [line] = err.strip().splitlines()
-        return line
+        line = command_line("recall", after=lambda step: [] if step == "split" else self.places)
+        self.run, self.ok, self.error = line.run, line.ok, line.error
 
     def write_log(self, name="raw", **settings):
         """A log folder of a few users."""
@@ -64,8 +41,8 @@ class Desk:
 
 
 @pytest.fixture
-def desk(tmp_path):
-    return Desk(tmp_path)
+def desk(tmp_path, command_line):
+    return Desk(tmp_path, command_line)
 
 
 @pytest.fixture

@@ -1,11 +1,7 @@
-import contextlib
-import io
 import json
 
 import numpy as np
 import pytest
-
-from kerasrec.cli import main
 
 CONFIG = {
     "vocab_size": 20,
@@ -23,9 +19,11 @@ WORDS = ["red", "blue", "green", "one", "two", "three", "car", "boat"]
 class Desk:
     """A folder with small files, in which commands are typed."""
 
-    def __init__(self, folder):
+    def __init__(self, folder, command_line):
         self.folder = folder
         self.output = folder / "output"
+        line = command_line("sentence-pair")
+        self.run, self.ok, self.error = line.run, line.ok, line.error
         self.vocab = self.write("vocab.txt", "\n".join(["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *WORDS]))
         self.config = self.write("bert_config.json", json.dumps(CONFIG))
         rng = np.random.default_rng(0)
@@ -45,26 +43,6 @@ class Desk:
         (self.folder / name).write_text(text, encoding="utf-8")
         return self.folder / name
 
-    def run(self, *words):
-        """Exit code, standard output and standard error of a command line."""
-        out, err = io.StringIO(), io.StringIO()
-        with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
-            code = main(["sentence-pair", *map(str, words)])
-        return code, out.getvalue(), err.getvalue()
-
-    def ok(self, *words):
-        """Standard output of a command line that has to end well."""
-        code, out, err = self.run(*words)
-        assert code == 0, err
-        return out
-
-    def error(self, *words):
-        """The one line of a command line that has to end with exit code 2."""
-        code, _, err = self.run(*words)
-        assert code == 2, f"exit code {code}: {err}"
-        [line] = err.strip().splitlines()
-        return line
-
     def words_to_train(self, *options):
         """A training of a small model, with the flags that its users know."""
         model = ("--vocab_file", self.vocab, "--bert_config_file", self.config, "--do_lower_case")
@@ -77,5 +55,5 @@ class Desk:
 
 
 @pytest.fixture
-def desk(tmp_path):
-    return Desk(tmp_path)
+def desk(tmp_path, command_line):
+    return Desk(tmp_path, command_line)

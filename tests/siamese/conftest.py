@@ -1,11 +1,7 @@
-import contextlib
-import io
 import json
 
 import numpy as np
 import pytest
-
-from kerasrec.cli import main
 
 # Meanings that a person could tell apart by one word each; so a model can learn them from little.
 NOUNS = ["tea", "coffee", "bread", "rice", "milk", "fish", "wine", "soup", "cake", "salt", "beer", "nuts"]
@@ -25,9 +21,11 @@ CONFIG = {
 class Desk:
     """A folder with small files, in which commands are typed."""
 
-    def __init__(self, folder):
+    def __init__(self, folder, command_line):
         self.folder = folder
-        self.places = [f"--{kind}-path={folder / kind}" for kind in ("data", "output", "export")]
+        places = [f"--{kind}-path={folder / kind}" for kind in ("data", "output", "export")]
+        line = command_line("siamese", after=lambda step: places)
+        self.run, self.ok, self.error = line.run, line.ok, line.error
         groups = {noun: [frame.format(noun) for frame in FRAMES] for noun in NOUNS}
         words = sorted({word for texts in groups.values() for text in texts for word in text.split()})
         specials = ["[PAD]", "[unused1]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
@@ -49,26 +47,6 @@ class Desk:
         (self.folder / name).write_text(text, encoding="utf-8")
         return self.folder / name
 
-    def run(self, *words):
-        """Exit code, standard output and standard error of a command line."""
-        out, err = io.StringIO(), io.StringIO()
-        with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
-            code = main(["siamese", *map(str, words), *self.places])
-        return code, out.getvalue(), err.getvalue()
-
-    def ok(self, *words):
-        """Standard output of a command line that has to end well."""
-        code, out, err = self.run(*words)
-        assert code == 0, err
-        return out
-
-    def error(self, *words):
-        """The one line of a command line that has to end with exit code 2."""
-        code, _, err = self.run(*words)
-        assert code == 2, f"exit code {code}: {err}"
-        [line] = err.strip().splitlines()
-        return line
-
     def prepare(self, name="shop", *options):
         files = ("--vocab-file", self.vocab, "--valid-file", self.valid, "--test-file", self.test)
         return self.ok("prepare", name, "--train-file", self.train_file, *files, *options)
@@ -79,5 +57,5 @@ class Desk:
 
 
 @pytest.fixture
-def desk(tmp_path):
-    return Desk(tmp_path)
+def desk(tmp_path, command_line):
+    return Desk(tmp_path, command_line)
