@@ -67,8 +67,8 @@ class SplitSettings:
     def __post_init__(self):
         named = (self.major_name, self.candidate_name, self.time_name, self.rating_name)
         task_name(self.date or DEFAULT_DATE, self.dataset_name, self.refine)
-        # DuckDB takes them for a pattern wherever they stand in the name of a folder that it writes to.
-        require(not re.search(r"[*?\[\]]", self.save_path), "save_path", self.save_path, "a path without * ? [ ]")
+        # DuckDB takes what follows it for options, wherever it stands in the name of a folder that it writes to.
+        require("?" not in self.save_path, "save_path", self.save_path, "a path without ?")
         require(self.seq_min_len >= 1, "seq_min_len", self.seq_min_len, "at least 1")
         require(len(set(named)) == 4 and all(named), "column names", ", ".join(named), "four different names")
         require(

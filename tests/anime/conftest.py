@@ -60,7 +60,7 @@ class Desk:
         self.database = folder / "data" / "bert.db"
 
         def after(step):
-            return [*([f"--url={url}"] if step.startswith("fetch") else []), f"--database={self.database}"]
+            return [*([f"--url={self.url}"] if step.startswith("fetch") else []), f"--database={self.database}"]
 
         self.line = command_line("anime", after)
         self.words, self.run, self.error = self.line.words, self.line.run, self.line.error
