@@ -38,7 +38,7 @@ def train(command: Train) -> None:
         strategy = distribution()
         with strategy.scope():
             run, is_new = _run(command, prepared)
-        write_config(task.output, models.config_of(command, prepared))
+        write_config(task.output, models.TRAINS, models.config_of(command, prepared))
 
         def batches(leg: Leg, first_step: int) -> "tf.data.Dataset":
             return training_batches(

@@ -123,7 +123,7 @@ def _run(command: Train, tokenizer: WordPieceTokenizer, steps_in_all: int) -> Tr
         start.load_into(model.encoder)
         tokenizer.save(output / "vocab.txt")
         run.keep_start()
-    write_config(output, config_of(bert, command))
+    write_config(output, TRAINS, config_of(bert, command))
     return run
 
 

@@ -77,7 +77,7 @@ def _run(command: Train, prepared: Prepared) -> TrainingRun:
         raise KerasrecError(
             f"max_length is {command.max_length} and the model has {bert.max_position_embeddings} positions: give less"
         )
-    write_config(output, config_of(bert, prepared.tokenizer.lower_case, command))
+    write_config(output, TRAINS, config_of(bert, prepared.tokenizer.lower_case, command))
     return run
 
 

@@ -4,12 +4,20 @@ import json
 from pathlib import Path
 
 from kerasrec.data.files import read_json, replacing
+from kerasrec.errors import KerasrecError
 
 
-def write_config(folder: Path, config: dict) -> None:
-    """Write `config.json` into an output folder."""
+def write_config(folder: Path, command: str, config: dict) -> None:
+    """Write `config.json` into an output folder.
+
+    Args:
+        folder: The folder.
+        command: What trains into it.
+        config: What it was trained with.
+    """
+    content = json.dumps({"command": command, **config}, indent=1, ensure_ascii=False, default=str)
     with replacing(folder / "config.json") as unfinished:
-        unfinished.write_text(json.dumps(config, indent=1, ensure_ascii=False, default=str), encoding="utf-8")
+        unfinished.write_text(content, encoding="utf-8")
 
 
 def read_config(folder: Path, command: str) -> dict:
@@ -17,9 +25,12 @@ def read_config(folder: Path, command: str) -> dict:
 
     Args:
         folder: The folder.
-        command: What trains into it, for the message.
+        command: What trains into it.
 
     Raises:
-        KerasrecError: nothing was trained there.
+        KerasrecError: nothing was trained there, or by another command.
     """
-    return read_json(folder / "config.json", missing=f"there is no trained model in {folder}: run {command}")
+    config = read_json(folder / "config.json", missing=f"there is no trained model in {folder}: run {command}")
+    if config["command"] != command:
+        raise KerasrecError(f"{folder} holds a model of {config['command']}, not of {command}: name another folder")
+    return config

@@ -97,10 +97,13 @@ def test_prepared_groups(desk):
     assert "[unused1]" in prepared.tokenizer.tokens
 
 
-def test_without_pairs_it_trains_and_cannot_be_judged(desk):
+def test_without_pairs_it_trains_and_cannot_be_judged(desk, command_line):
     desk.ok("prepare", "blind", "--train-file", desk.train_file, "--vocab-file", desk.vocab)
     desk.train("blind", "--epochs", 1)
     assert "--valid-file" in desk.error("evaluate", "blind")
+    line = command_line("sentence-pair")
+    words = ("--output_dir", desk.folder / "output/blind", "--texts", desk.vocab, "--vectors", "v.npy")
+    assert "a model of kerasrec siamese train, not of kerasrec sentence-pair train" in line.error("encode", *words)
 
 
 @pytest.mark.parametrize(
