@@ -31,6 +31,7 @@ def read_config(folder: Path, command: str) -> dict:
         KerasrecError: nothing was trained there, or by another command.
     """
     config = read_json(folder / "config.json", missing=f"there is no trained model in {folder}: run {command}")
-    if config["command"] != command:
-        raise KerasrecError(f"{folder} holds a model of {config['command']}, not of {command}: name another folder")
+    trained_by = config.get("command", command)  # folders of earlier versions do not say
+    if trained_by != command:
+        raise KerasrecError(f"{folder} holds a model of {trained_by}, not of {command}: name another folder")
     return config
