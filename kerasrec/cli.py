@@ -19,7 +19,7 @@ DESCRIPTIONS = {
     "recall": "from behaviour logs to the next items of a history",
     "siamese": "from groups of texts that mean the same to vectors, similar texts and paraphrases",
     "sentence-pair": "from labelled pairs to classes, similarities and vectors of sentences",
-    "anime": "from AniList's lists to a database of titles and users",
+    "anime": "from AniList's lists to a trained recommender of anime",
     "convert": "Hugging Face's weights of a BERT into a checkpoint of Google's",
 }
 
@@ -56,6 +56,9 @@ SYSTEMS = {
         "fetch-titles": (anime.FetchTitles, "kerasrec.anime.fetch.fetch_titles"),
         "fetch-users": (anime.FetchUsers, "kerasrec.anime.fetch.fetch_users"),
         "import": (anime.Import, "kerasrec.anime.imports.import_files"),
+        "train": (anime.Train, "kerasrec.anime.train.train"),
+        "plot": (anime.Plot, "kerasrec.anime.curves.plot"),
+        "recommend": (anime.Recommend, "kerasrec.anime.recommend.recommend"),
     },
     "convert": {
         "convert": (pretrained.Convert, "kerasrec.pretrained.convert.convert"),  # the only step, so it is not typed

@@ -315,7 +315,9 @@ class Database:
         )
         return dict(rows.fetchall())
 
-    def histories(self, min_anime: int = 20, statuses: Sequence[str] = WATCHED) -> list[History]:
+    def histories(
+        self, min_anime: int = 20, statuses: Sequence[str] = WATCHED, user: str | None = None
+    ) -> list[History]:
         """What each user has watched, oldest first; users in the order in which they were stored.
 
         An entry's date is the day it was completed; else the day it was started; else the day (UTC) of its last update.
@@ -325,6 +327,7 @@ class Database:
         Args:
             min_anime: Users with fewer titles of these statuses on their list are left out.
             statuses: The entries that count.
+            user: This user alone.
 
         Returns:
             A history for each user whose list is whole, public and long enough. Titles of which only the id is known
@@ -336,8 +339,9 @@ class Database:
             "coalesce(completed, started, date(updated, 'unixepoch')) AS day "
             "FROM users JOIN list_entries AS entry ON user_id = users.id JOIN titles ON titles.id = title_id "
             f"WHERE users.status = 'ok' AND entry.status IN ({', '.join('?' * len(statuses))}) "
-            "AND titles.fetched_at IS NOT NULL ORDER BY users.id, day, updated, entry.title_id",
-            statuses,
+            "AND titles.fetched_at IS NOT NULL AND (? IS NULL OR users.name = ?) "
+            "ORDER BY users.id, day, updated, entry.title_id",
+            (*statuses, user, user),
         )
         long_enough = {name for name, count in self.watched_counts(statuses).items() if count >= min_anime}
         return [

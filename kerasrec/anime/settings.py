@@ -1,10 +1,15 @@
 """The settings of the anime recommender: one frozen dataclass for each step; imports no TensorFlow."""
 
-from dataclasses import dataclass
+import math
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
+from tyro.conf import UseAppendAction
+
+from kerasrec.data.settings import ExampleSettings
 from kerasrec.errors import require
+from kerasrec.nn.settings import ItemModelSettings
 
 ANILIST_URL = "https://graphql.anilist.co"
 
@@ -97,3 +102,126 @@ class Import:
     def __post_init__(self):
         files = (self.titles, self.history, self.ratings)
         require(any(files), "what to import", "nothing", "at least one of --titles, --history and --ratings")
+
+
+@dataclass(frozen=True)
+class Train:
+    """Train on the lists in the database; the same command goes on where a killed one stopped.
+
+    Raises:
+        KerasrecError: a value lies outside its range.
+    """
+
+    epochs: int = 200
+    """Most passes over the lists."""
+    batch_size: int = 64
+    """Lists a step; longer lists than max_seq_len count several times."""
+    lr: float = 0.001
+    """Learning rate."""
+    val_ratio: float = 0.1
+    """Share of the users that is not trained on: they choose the best epoch and are recommended to at the end."""
+    hidden_size: int = 256
+    """Width of the model; has to be a multiple of num_heads."""
+    num_layers: int = 2
+    """Transformer blocks."""
+    num_heads: int = 4
+    """Attention heads."""
+    max_seq_len: int = 200
+    """Most titles that the model sees of a list at once."""
+    dropout: float = 0.1
+    """Share of the states dropped in training."""
+    mask_prob: float = 0.15
+    """Share of a list's titles that is hidden, to be predicted from the others."""
+    min_anime: int = 20
+    """Users who have watched fewer titles stay out."""
+    patience: int = 20
+    """End after so many epochs without a gain in valid loss; 0 never ends early."""
+    min_delta: float = 1e-4
+    """A smaller change of the valid loss is no gain."""
+    halve_after: int = 10
+    """Halve the learning rate after so many epochs without a gain; 0 never does."""
+    checkpoint_every: int = 10
+    """Epochs between two checkpoints that are kept; the last state is always kept, too."""
+    keep_checkpoints: int = 3
+    """How many of those are kept."""
+    gpu: bool = False
+    """Fail where there is no GPU, instead of training on the processor."""
+    fp16: bool = False
+    """Products in float16, for GPUs."""
+    seed: int = 42
+    """Of the split, the weights, the order and the masks."""
+    resume: bool = False
+    """Go on from the last state though the settings or the lists have changed since."""
+    database: Path = Path("data/bert.db")
+    """The SQLite file."""
+    output: Path = Path("output")
+    """Where models/, plots/, checkpoints/ and logs/ go."""
+
+    def __post_init__(self):
+        for name in ("epochs", "batch_size", "checkpoint_every", "keep_checkpoints"):
+            require(getattr(self, name) >= 1, name, getattr(self, name), "at least 1")
+        for name in ("patience", "halve_after", "min_delta"):
+            require(getattr(self, name) >= 0, name, getattr(self, name), "0 or more")
+        require(self.lr > 0, "lr", self.lr, "above 0")
+        require(0 < self.val_ratio < 1, "val_ratio", self.val_ratio, "between 0 and 1")
+        require(0 < self.mask_prob < 1, "mask_prob", self.mask_prob, "between 0 and 1")
+        require(2 <= self.max_seq_len < 2**16, "max_seq_len", self.max_seq_len, "between 2 and 65535")
+        require(self.min_anime >= 2, "min_anime", self.min_anime, "at least 2: one title to see and one to find")
+        require(0 <= self.seed < 2**31, "seed", self.seed, "from 0 to 2147483647")
+        _ = self.model  # its own checks: what is wrong with the shape is said before any work starts
+
+    @property
+    def model(self) -> ItemModelSettings:
+        """The shape of the model."""
+        return ItemModelSettings(self.hidden_size, self.num_layers, self.num_heads, self.dropout)
+
+    @property
+    def masking(self) -> ExampleSettings:
+        """How lists become training rows."""
+        return ExampleSettings(
+            masked_lm_prob=self.mask_prob,
+            max_predictions_per_seq=max(1, math.ceil(self.mask_prob * self.max_seq_len)),
+            max_seq_length=self.max_seq_len,
+            prop_sliding_window=-1,
+            masking="dynamic",
+        )
+
+
+@dataclass(frozen=True)
+class Plot:
+    """Draw the four curves again from plots/training_metrics.json."""
+
+    output: Path = Path("output")
+    """The training's folder."""
+
+
+@dataclass(frozen=True)
+class Recommend:
+    """Recommend to a user of the database or of AniList, or to somebody who likes certain titles.
+
+    Raises:
+        KerasrecError: neither a user nor a title is given, or both are.
+    """
+
+    user: str | None = None
+    """A user's name; who is not in the database is fetched from AniList."""
+    likes: UseAppendAction[tuple[str, ...]] = field(default=())
+    """A title, as far as you remember it, in any language; say it once for each title."""
+    k: int = 10
+    """Length of the list."""
+    keep_seen: bool = False
+    """Recommend titles of the user's list, too."""
+    keep_sequels: bool = False
+    """Recommend sequels of titles that the user has not seen, too."""
+    keep_adult: bool = False
+    """Recommend adult titles, too."""
+    html: Path | None = None
+    """Also write a page with the covers."""
+    output: Path = Path("output")
+    """The training's folder."""
+    fetching: Fetching = Fetching()
+
+    def __post_init__(self):
+        given = "both --user and --likes" if self.user and self.likes else "neither --user nor --likes"
+        require(bool(self.user) != bool(self.likes), "who the list is for", given, "one of --user and --likes")
+        require(self.k >= 1, "k", self.k, "at least 1")

@@ -88,7 +88,6 @@ def training_batches(
         Batches as `ItemModel` takes them: `input_ids` int32 [B, L], `masked_lm_positions` and `masked_lm_ids` int32
         [B, P], `masked_lm_weights` float32 [B, P], and with the seq2seq term `segment_ids` int32 [B, L].
     """
-    static = examples.masking == "static"
     order = random.Random(f"{seed}/{epoch}")
     files = [str(file) for file in files]
     order.shuffle(files)
@@ -96,7 +95,47 @@ def training_batches(
         tf.data.TFRecordDataset, cycle_length=4, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True
     )
     rows = rows.shuffle(SHUFFLED_ROWS, seed=order.getrandbits(31), reshuffle_each_iteration=False)
-    rows = _parsed(rows, examples, static)
+    rows = _parsed(rows, examples, static=examples.masking == "static")
+    return masked_batches(
+        rows,
+        examples,
+        settings,
+        terms,
+        vocab_size=vocab_size,
+        seed=seed,
+        epoch=epoch,
+        first_step=first_step,
+        replicas=replicas,
+    )
+
+
+def masked_batches(
+    rows: "tf.data.Dataset",
+    examples: ExampleSettings,
+    settings: BatchSettings,
+    terms: Terms = Terms(),
+    *,
+    vocab_size: int,
+    seed: int,
+    epoch: int,
+    first_step: int = 0,
+    replicas: int = 1,
+) -> "tf.data.Dataset":
+    """Batches of one pass over rows in the order in which they come.
+
+    Args:
+        rows: With dynamic masking windows: `input_ids` int32 [length], and the scalars `info` and `window`, int64, that
+            tell a window from all others; with static masking the features of an example.
+        examples: What the rows are.
+        settings: As for `training_batches`, like all further arguments and the batches.
+        terms: Rows beside the masked ones.
+        vocab_size: Token ids, special tokens included.
+        seed: Fixes, with `epoch`, the masks.
+        epoch: Number of the pass.
+        first_step: Batches to leave out at the beginning.
+        replicas: Number of cards.
+    """
+    static = examples.masking == "static"
     batches = _bucketed(rows, examples.max_seq_length, settings.batch_size).skip(first_step)
 
     def masked(batch):

@@ -1,12 +1,14 @@
 """The item model: one encoder, one head, and three losses that can be switched on together."""
 
+import numpy as np
+
 from kerasrec.backend import tf
 from kerasrec.nn.heads import MaskedItemHead, gather_positions
 from kerasrec.nn.losses.items import full_softmax
 from kerasrec.nn.losses.text import in_batch_similarity
 from kerasrec.nn.multi_loss import MultiLossModel
 from kerasrec.nn.settings import ItemModelSettings
-from kerasrec.nn.transformer import item_encoder
+from kerasrec.nn.transformer import MASKED, item_encoder
 
 
 class ItemModel(MultiLossModel):
@@ -23,6 +25,10 @@ class ItemModel(MultiLossModel):
         vocab_size: Token ids, special tokens included.
         max_seq_length: Longest sequence, L.
         seed: Seed of the initial weights.
+        ordered: Whether an item's position counts; False for histories without dates, whose order says nothing.
+        unique_items: Whether an item stands in a history once at most. What a row shows is then no candidate for what
+            it hides, and nothing needs to be learned about that. Rows of the UniLM term show their targets, so it must
+            be off.
 
     Example:
         >>> model = ItemModel(ItemModelSettings(hidden_size=16), vocab_size=30, max_seq_length=8)
@@ -30,7 +36,15 @@ class ItemModel(MultiLossModel):
         TensorShape([1, 30])
     """
 
-    def __init__(self, settings: ItemModelSettings, vocab_size: int, max_seq_length: int, seed: int = 0):
+    def __init__(
+        self,
+        settings: ItemModelSettings,
+        vocab_size: int,
+        max_seq_length: int,
+        seed: int = 0,
+        ordered: bool = True,
+        unique_items: bool = False,
+    ):
         terms = {
             "masked_item": settings.masked_item_weight,
             "seq2seq": settings.seq2seq_weight,
@@ -38,6 +52,7 @@ class ItemModel(MultiLossModel):
         }
         super().__init__(terms, name="item_model")
         self.settings = settings
+        self.unique_items = unique_items
         self.encoder = item_encoder(
             vocab_size,
             max_seq_length,
@@ -47,6 +62,7 @@ class ItemModel(MultiLossModel):
             dropout=settings.dropout,
             attention_dropout=settings.attention_dropout,
             seq2seq=settings.seq2seq_weight > 0,
+            ordered=ordered,
             seed=seed,
         )
         self.head = MaskedItemHead(vocab_size, seed=seed + 1, name="head")
@@ -79,17 +95,41 @@ class ItemModel(MultiLossModel):
         """Scores over the vocabulary, float32 [B, V], at one position a row; arguments as in `queries_at`."""
         return self.head.scores(self.queries_at(input_ids, positions), self.item_table)
 
+    def start_from_popularity(self, item_counts):
+        """Begin with the items' own frequencies as scores, so that the first steps are not spent on learning them.
+
+        Args:
+            item_counts: Training events of each item, int64 [V - 5].
+        """
+        log_shares = np.log((item_counts + 1) / np.sum(item_counts + 1))
+        special_tokens = np.full(self.head.vocab_size - len(log_shares), log_shares.min())
+        self.head.bias.assign(np.concatenate([special_tokens, log_shares]))
+
+    def masked_scores(self, batch, training=False):
+        """What the positions of a batch that count are scored, each against all of the vocabulary.
+
+        Args:
+            batch: As the model takes it.
+            training: Whether states are dropped.
+
+        Returns:
+            Scores float32 [M, V] and targets int32 [M].
+        """
+        states = self.encode(batch["input_ids"], batch.get("segment_ids"), training)
+        positions, ids, _ = _counting(batch)
+        return self._masked_scores(batch, states, positions, ids), ids
+
+    def _masked_scores(self, batch, states, positions, ids):
+        scores = self.head.scores(self.head(gather_positions(states, positions)), self.item_table)  # [M, V]
+        return _without(scores, tf.gather(batch["input_ids"], positions[:, 0]), ids) if self.unique_items else scores
+
     def loss_terms(self, batch, training=False):
         states = self.encode(batch["input_ids"], batch.get("segment_ids"), training)
         seq2seq_rows = tf.reduce_any(batch["segment_ids"] > 0, axis=1) if "segment_ids" in batch else None
-        real = tf.where(batch["masked_lm_weights"] > 0)  # [M, 2]: row, slot
-        ids = tf.gather_nd(batch["masked_lm_ids"], real)
-        rows = tf.cast(real[:, 0], tf.int32)
-        positions = tf.stack([rows, tf.gather_nd(batch["masked_lm_positions"], real)], axis=-1)
-        queries = self.head(gather_positions(states, positions))  # [M, H]
-        losses = full_softmax(self.head.scores(queries, self.item_table), ids)  # [M]
+        positions, ids, weights = _counting(batch)
+        losses = full_softmax(self._masked_scores(batch, states, positions, ids), ids)  # [M]
 
-        weights = tf.gather_nd(batch["masked_lm_weights"], real)
+        rows = positions[:, 0]
         terms = {}
         if seq2seq_rows is None:
             terms["masked_item"] = (tf.reduce_sum(losses * weights), tf.reduce_sum(weights))
@@ -106,3 +146,21 @@ class ItemModel(MultiLossModel):
             similarity = in_batch_similarity(self.head(gather_positions(states, last)))
             terms["similarity"] = (tf.reduce_sum(similarity), tf.cast(tf.size(similarity), tf.float32))
         return terms
+
+
+def _without(scores, visible, ids):
+    """Scores [M, V] without those of the visible tokens, int32 [M, L], but for the target's own, int32 [M]."""
+    rows = tf.range(tf.shape(ids)[0])
+    at_visible = tf.stack([tf.broadcast_to(rows[:, tf.newaxis], tf.shape(visible)), visible], axis=-1)  # [M, L, 2]
+    at_target = tf.stack([rows, ids], axis=-1)  # a masked row may show it, where a hidden item is left as it was
+    kept = tf.gather_nd(scores, at_target)
+    scores = tf.tensor_scatter_nd_update(scores, at_visible, tf.fill(tf.shape(visible), MASKED))
+    return tf.tensor_scatter_nd_update(scores, at_target, kept)
+
+
+def _counting(batch):
+    """Of the masked positions that count: row and position int32 [M, 2], target int32 [M], weight float32 [M]."""
+    real = tf.where(batch["masked_lm_weights"] > 0)  # [M, 2]: row, slot
+    rows = tf.cast(real[:, 0], tf.int32)
+    positions = tf.stack([rows, tf.gather_nd(batch["masked_lm_positions"], real)], axis=-1)
+    return positions, tf.gather_nd(batch["masked_lm_ids"], real), tf.gather_nd(batch["masked_lm_weights"], real)

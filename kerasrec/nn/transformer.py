@@ -112,6 +112,7 @@ class Encoder(models.BERT):
         initializer_range: Standard deviation of every kernel and table.
         layer_norm_eps: What layer normalisation adds to the variance.
         seed: Seed of the initial weights.
+        ordered: Whether a token's position is part of its embedding; without it a sequence is a set, of any length.
         **settings: Those of `bert4keras.models.BERT`.
     """
 
@@ -120,16 +121,26 @@ class Encoder(models.BERT):
         layers.LayerNormalization: LayerNormalization,
     }
 
-    def __init__(self, initializer_range: float = 0.02, layer_norm_eps: float = 1e-12, seed: int = 0, **settings):
+    def __init__(
+        self,
+        initializer_range: float = 0.02,
+        layer_norm_eps: float = 1e-12,
+        seed: int = 0,
+        ordered: bool = True,
+        **settings,
+    ):
         super().__init__(**settings)
         self._initializer = FreshTruncatedNormal(initializer_range, seed)
         self._layer_norm_eps = layer_norm_eps
+        self._ordered = ordered
 
     @property
     def initializer(self):
         return self._initializer
 
     def apply(self, inputs=None, layer=None, arguments=None, **kwargs):
+        if layer is layers.PositionEmbedding and not self._ordered:
+            return inputs
         if layer is layers.Input:
             kwargs["dtype"] = "int32"
         if layer is layers.LayerNormalization:
@@ -154,6 +165,7 @@ def item_encoder(
     dropout: float = 0.1,
     attention_dropout: float = 0.0,
     seq2seq: bool = False,
+    ordered: bool = True,
     initializer_range: float = 0.02,
     seed: int = 0,
 ) -> "keras.Model":
@@ -168,6 +180,7 @@ def item_encoder(
         dropout: Share of the states that is dropped in training.
         attention_dropout: Share of the attention weights that is dropped in training.
         seq2seq: Whether rows may have a target in segment 1 (`UniLMEncoder`).
+        ordered: Whether an item's position counts; False for histories without dates, whose order says nothing.
         initializer_range: Standard deviation of the initial weights.
         seed: Seed of the initial weights.
 
@@ -192,7 +205,7 @@ def item_encoder(
         attention_probs_dropout_prob=attention_dropout,
         initializer_range=initializer_range,
     )
-    return _build(UniLMEncoder if seq2seq else Encoder, config, seed)
+    return _build(UniLMEncoder if seq2seq else Encoder, config, seed, ordered)
 
 
 def text_encoder(config: BertConfig, unilm: bool = False, seed: int = 0) -> "keras.Model":
@@ -226,7 +239,7 @@ def text_encoder(config: BertConfig, unilm: bool = False, seed: int = 0) -> "ker
     return keras.Model([model.input, unused], model.output, name=model.name)
 
 
-def _build(kind: type[Encoder], config: BertConfig, seed: int) -> "keras.Model":
+def _build(kind: type[Encoder], config: BertConfig, seed: int, ordered: bool = True) -> "keras.Model":
     encoder = kind(
         vocab_size=config.vocab_size,
         max_position=config.max_position_embeddings,
@@ -241,6 +254,7 @@ def _build(kind: type[Encoder], config: BertConfig, seed: int) -> "keras.Model":
         initializer_range=config.initializer_range,
         layer_norm_eps=config.layer_norm_eps,
         seed=seed,
+        ordered=ordered,
         name="encoder",
     )
     encoder.build()

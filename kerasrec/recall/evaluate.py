@@ -2,10 +2,6 @@
 
 import json
 
-from rich.console import Console
-from rich.table import Table
-
-from kerasrec.backend import tf
 from kerasrec.baselines import CoOccurrence, Popularity
 from kerasrec.data.examples import TokenHistories
 from kerasrec.data.files import replacing
@@ -13,7 +9,7 @@ from kerasrec.data.tasks import find_parts
 from kerasrec.recall import model as models
 from kerasrec.recall.prepared import Prepared
 from kerasrec.recall.settings import Evaluate
-from kerasrec.training.ranking import Protocol, rank_catalogue
+from kerasrec.training.ranking import Protocol, baseline_scorer, model_scorer, print_table, rank_catalogue
 
 CO_OCCURRENCE_EVENTS = 20_000_000  # its user-item matrix takes some 50 bytes an event while it is fitted
 
@@ -39,7 +35,7 @@ def figures(
     prepared: Prepared, protocol: Protocol, checkpoint: str = "best", with_baselines: bool = True
 ) -> dict[str, dict[str, float]]:
     """Figures by name, of the model and the baselines."""
-    scorers = {"model": models.scorer(models.trained_model(prepared, checkpoint).model)}
+    scorers = {"model": model_scorer(models.trained_model(prepared, checkpoint).model)}
     if with_baselines:
         scorers |= baselines(prepared)
     return {
@@ -63,26 +59,7 @@ def baselines(prepared: Prepared, most_events: int = CO_OCCURRENCE_EVENTS) -> di
             break
         sample.append(prepared.histories(part, "valid"))
     _, offsets, ids = TokenHistories.joined(sample)
-    fitted = {
-        "popularity": Popularity(prepared.training_counts),
-        "co-occurrence": CoOccurrence().fit(offsets, ids, len(prepared.vocab)),
+    return {
+        "popularity": baseline_scorer(Popularity(prepared.training_counts)),
+        "co-occurrence": baseline_scorer(CoOccurrence().fit(offsets, ids, len(prepared.vocab))),
     }
-
-    def scorer(baseline):
-        return lambda batch, offsets, ids: tf.constant(baseline.scores(offsets, ids))
-
-    return {name: scorer(baseline) for name, baseline in fitted.items()}
-
-
-def print_table(table: dict[str, dict[str, float]], protocol: Protocol) -> None:
-    """Figures by name, a row a figure and a column a scorer, under the protocol's sentence."""
-    sheet = Table(title=str(protocol))
-    sheet.add_column("figure")
-    for name in table:
-        sheet.add_column(name, justify="right")
-    for figure, value in next(iter(table.values())).items():
-        form = "{:,}" if isinstance(value, int) else "{:.4f}"
-        sheet.add_row(
-            figure, *(form.format(figures[figure]) if figure in figures else "" for figures in table.values())
-        )
-    Console().print(sheet)

@@ -1,7 +1,6 @@
 """The best model as a SavedModel, and asking it."""
 
 import csv
-import tempfile
 from pathlib import Path
 
 import numpy as np
@@ -11,16 +10,14 @@ from rich.console import Console
 from rich.table import Table
 
 from kerasrec.backend import tf
-from kerasrec.data.files import exclusive
 from kerasrec.data.parts import read_part
 from kerasrec.data.tasks import Task, find_parts, find_task
 from kerasrec.data.tfrecord import parse_example
 from kerasrec.errors import KerasrecError
 from kerasrec.recall.model import trained_model
 from kerasrec.recall.prepared import Prepared
-from kerasrec.recall.serving import ServedItemModel
 from kerasrec.recall.settings import Export, Recommend
-from kerasrec.serving.export import export as write_version
+from kerasrec.serving.items import export_item_model
 from kerasrec.serving.recommender import Recommender
 
 
@@ -29,33 +26,21 @@ def export(command: Export) -> Path:
     task, _ = find_parts(command.name, command.places)
     prepared = Prepared(task, sorted(Prepared.written(task)))
     model = trained_model(prepared, command.checkpoint).model
-    with exclusive(task.export), tempfile.TemporaryDirectory() as folder:
-        items_file = Path(folder, "items.txt")
-        items_file.write_text("".join(f"{item}\n" for item in prepared.vocab.items.to_pylist()), encoding="utf-8")
-        served = ServedItemModel(
-            model, items_file, prepared.vocab.counts, prepared.settings.max_seq_length, command.max_k
-        )
-        version = write_version(served, task.export, served.signatures(), _warmup(prepared))
-    print(f"{version}: a SavedModel with the signatures {', '.join(served.signatures())}")
+    version, signatures = export_item_model(
+        model, prepared.vocab, task.export, prepared.settings.max_seq_length, command.max_k, _examples(prepared)
+    )
+    print(f"{version}: a SavedModel with the signatures {', '.join(signatures)}")
     return version
 
 
-def _warmup(prepared: Prepared) -> dict:
-    """Requests of the shapes that real ones have."""
-    popular = prepared.vocab.items[: prepared.settings.max_seq_length].to_pylist()
-    users = {
-        "items": tf.constant([popular, popular]),
-        "exclude": tf.constant([[""], [""]]),
-        "filter_seen": tf.constant([True, False]),
-    }
+def _examples(prepared: Prepared) -> "dict[str, tf.Tensor] | None":
+    """Two examples of the first part."""
+    settings = prepared.settings
     file = prepared.task.tfrecord_path(prepared.parts[0], "test")
-    requests = {"recommend": users, "embed": {"items": users["items"]}}
     for record in tf.data.TFRecordDataset([str(file)]).batch(2).take(1):
-        settings = prepared.settings
         features = parse_example(record, settings.max_seq_length, settings.max_predictions_per_seq)
-        features["info"] = tf.cast(features["info"], tf.int32)
-        requests["prediction"] = features
-    return requests
+        return features | {"info": tf.cast(features["info"], tf.int32)}
+    return None
 
 
 def recommend(command: Recommend) -> list[tuple[str, float]]:

@@ -4,7 +4,6 @@ import dataclasses
 import math
 from pathlib import Path
 
-from kerasrec.backend import tf
 from kerasrec.errors import KerasrecError
 from kerasrec.nn.item_model import ItemModel
 from kerasrec.nn.settings import ItemModelSettings
@@ -69,12 +68,3 @@ def trained_model(prepared: Prepared, which: str) -> TrainingRun:
     run = TrainingRun.of(ItemModel(ItemModelSettings(**config["model"]), size, config["max_seq_length"]), folder)
     run.restore("best" if which == "best" and progress.best > -math.inf else "latest")
     return run
-
-
-def scorer(model: ItemModel):
-    """A model's scores of evaluation rows, for `rank_catalogue`."""
-    scores = tf.function(
-        model.last_item_scores,
-        input_signature=[tf.TensorSpec([None, None], tf.int32), tf.TensorSpec([None], tf.int32)],
-    )
-    return lambda batch, offsets, ids: scores(batch["input_ids"], batch["masked_lm_positions"][:, 0])

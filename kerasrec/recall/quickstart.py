@@ -7,13 +7,13 @@ from kerasrec.data.parts import read_part
 from kerasrec.data.settings import BatchSettings, ExampleSettings
 from kerasrec.data.synthetic import SyntheticLog
 from kerasrec.data.tasks import Places, Task, find_parts
-from kerasrec.recall.evaluate import figures, print_table
+from kerasrec.recall.evaluate import figures
 from kerasrec.recall.export import export, recommend
 from kerasrec.recall.prepare import examples, split, vocab
 from kerasrec.recall.prepared import Prepared
 from kerasrec.recall.settings import Examples, Export, Quickstart, Recommend, Split, Train, Vocab
 from kerasrec.recall.train import train
-from kerasrec.training.ranking import Protocol
+from kerasrec.training.ranking import Protocol, print_table
 from kerasrec.training.settings import LoopSettings, OptimizerSettings
 
 DATE, DATASET, ALL = "20210419", "quickstart", "quickstart-refine-0-all"

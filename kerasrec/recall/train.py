@@ -13,14 +13,13 @@ from kerasrec.data.tasks import find_parts
 from kerasrec.errors import KerasrecError
 from kerasrec.nn.item_model import ItemModel
 from kerasrec.recall import model as models
-from kerasrec.recall.evaluate import print_table
 from kerasrec.recall.prepared import Prepared
 from kerasrec.recall.settings import Train
 from kerasrec.training import report
 from kerasrec.training.config import read_config, write_config
 from kerasrec.training.devices import use_devices
 from kerasrec.training.loop import Leg, TrainingRun, carry_over, read_progress
-from kerasrec.training.ranking import Protocol, rank_catalogue
+from kerasrec.training.ranking import Protocol, model_scorer, print_table, rank_catalogue
 
 
 def train(command: Train) -> None:
@@ -154,7 +153,7 @@ def _valid_figures(command: Train, run: TrainingRun, prepared: Prepared):
     everyone = list(prepared.entries)
     if command.valid_users == 0 or prepared.rows("valid", everyone) == 0:
         return None
-    score = models.scorer(run.model)
+    score = model_scorer(run.model)
     rows = list(prepared.evaluation("valid", everyone, command.valid_users))
     return lambda: rank_catalogue(score, rows, prepared.training_counts, Protocol("valid"))
 
@@ -166,6 +165,6 @@ def _evaluate_parts(run: TrainingRun, prepared: Prepared, most_users: int, when:
     users = most_users if prepared.rows("test") > most_users else None
     protocol = Protocol("test", users=users)
     rows = prepared.evaluation("test", prepared.parts, users)
-    figures = rank_catalogue(models.scorer(run.model), rows, prepared.training_counts, protocol)
+    figures = rank_catalogue(model_scorer(run.model), rows, prepared.training_counts, protocol)
     run.log_figures("test", figures)
     print_table({f"model {when}, step {run.step}": figures}, protocol)

@@ -12,13 +12,14 @@ class Recommender:
 
     Args:
         path: A version's folder (`export/<task>/3`), or the folder of versions, of which the highest is taken.
+        written_by: The command that writes it, for the message when it is missing.
 
     Raises:
         KerasrecError: there is no export.
     """
 
-    def __init__(self, path: str | Path):
-        self.path = latest_version(path)
+    def __init__(self, path: str | Path, written_by: str = "kerasrec recall export"):
+        self.path = latest_version(path, written_by)
         self.module = tf.saved_model.load(str(self.path))
 
     def recommend(
@@ -48,7 +49,7 @@ class Recommender:
         ]
 
 
-def latest_version(path: str | Path) -> Path:
+def latest_version(path: str | Path, written_by: str) -> Path:
     """A version's folder itself, or the highest version in a folder of them.
 
     Raises:
@@ -59,5 +60,5 @@ def latest_version(path: str | Path) -> Path:
         return path
     versions = [folder for folder in path.glob("*") if folder.name.isdigit()]
     if not versions:
-        raise KerasrecError(f"there is no exported model in {path}: run `kerasrec recall export` first")
+        raise KerasrecError(f"there is no exported model in {path}: run `{written_by}` first")
     return max(versions, key=lambda folder: int(folder.name))

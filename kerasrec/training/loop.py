@@ -18,6 +18,22 @@ RANKING = ("NDCG@10", "recall@10", "MRR")
 
 
 @dataclass(frozen=True)
+class Monitor:
+    """How evaluations are compared, and what follows from those without a gain.
+
+    Args:
+        falls: Whether the lower figure is the better one, as of a loss.
+        min_delta: A change that is not larger than this is no gain.
+        halve_after: The learning rate is halved after so many evaluations without a gain, and again after as many; 0
+            leaves it.
+    """
+
+    falls: bool = False
+    min_delta: float = 0.0
+    halve_after: int = 0
+
+
+@dataclass(frozen=True)
 class Leg:
     """One pass over one part, or over several together.
 
@@ -54,6 +70,7 @@ class Progress(tf.train.experimental.PythonState):
         "best",
         "watched",
         "evaluations_without_gain",
+        "halvings",
         "first_step",
         "schedule",
         "vocab",
@@ -67,10 +84,12 @@ class Progress(tf.train.experimental.PythonState):
         self.legs = 0
         """Legs finished."""
         self.best = -math.inf
-        """Highest monitored figure so far."""
+        """The best monitored figure so far, negated where lower is better."""
         self.watched = ""
         """The parts that the following count is about."""
         self.evaluations_without_gain = 0
+        self.halvings = 0
+        """How often the learning rate was halved."""
         self.first_step = 0
         """The optimizer's step at which this run began; not 0 where it went on from another run's state."""
         self.schedule = [0, 0]
@@ -129,8 +148,8 @@ class TrainingRun:
         settings: When the run is saved, looked at and ended.
         batch_size: Windows a step.
         schedule: The learning rate of the model's optimizer.
-        shown: The figures of an evaluation that are printed; the highest of the first decides which checkpoint is the
-            best.
+        shown: The figures of an evaluation that are printed; the first decides which checkpoint is the best.
+        monitor: How the first is compared.
     """
 
     def __init__(
@@ -141,6 +160,7 @@ class TrainingRun:
         batch_size: int,
         schedule: WarmupSchedule,
         shown: tuple[str, ...] = RANKING,
+        monitor: Monitor = Monitor(),
     ):
         self.model = model
         self.folder = folder
@@ -148,11 +168,13 @@ class TrainingRun:
         self.batch_size = batch_size
         self.schedule = schedule
         self.shown = shown
+        self.monitor = monitor
         self.progress = Progress()
         model.optimizer.build(model.trainable_variables)
         self._checkpoint = tf.train.Checkpoint(model=model, optimizer=model.optimizer, progress=self.progress)
-        self._latest = tf.train.CheckpointManager(self._checkpoint, str(folder / "checkpoints"), max_to_keep=2)
-        self._best = tf.train.CheckpointManager(self._checkpoint, str(folder / "checkpoints" / "best"), max_to_keep=1)
+        self._folder = folder / "checkpoints"
+        self._latest = tf.train.CheckpointManager(self._checkpoint, str(self._folder), max_to_keep=2)
+        self._best = tf.train.CheckpointManager(self._checkpoint, str(self._folder / "best"), max_to_keep=1)
 
     @classmethod
     def of(
@@ -163,11 +185,12 @@ class TrainingRun:
         loop: LoopSettings = LoopSettings(),
         batch_size: int = 1,
         shown: tuple[str, ...] = RANKING,
+        monitor: Monitor = Monitor(),
     ) -> "TrainingRun":
         """A run of a model that is compiled here, with the optimizer that these settings ask for."""
         schedule = warmup_schedule(optimizer)
         model.compile(optimizer=adamw(optimizer, schedule))
-        return cls(model, folder, loop, batch_size, schedule, shown)
+        return cls(model, folder, loop, batch_size, schedule, shown, monitor)
 
     @cached_property
     def _log(self) -> MetricsLog:
@@ -209,7 +232,7 @@ class TrainingRun:
 
     @property
     def _start(self) -> str:
-        return str(self.folder / "checkpoints" / "start")
+        return str(self._folder / "start")
 
     def log_figures(self, kind: str, figures: dict[str, float]) -> None:
         """Append figures of the model as it is to `metrics.jsonl`."""
@@ -222,6 +245,14 @@ class TrainingRun:
             KerasrecError: the disk is full; the last checkpoint is whole.
         """
         self._write(self._latest)
+
+    def keep(self, most: int) -> None:
+        """Keep the state as it is in `checkpoints/kept/`, beside `most` - 1 earlier ones.
+
+        Raises:
+            KerasrecError: the disk is full.
+        """
+        self._write(tf.train.CheckpointManager(self._checkpoint, str(self._folder / "kept"), max_to_keep=most))
 
     def _write(self, checkpoints: "tf.train.CheckpointManager") -> None:
         try:
@@ -278,6 +309,7 @@ class TrainingRun:
         if left > 0:
             self.progress.schedule = [now, now + left] if now >= end else [begin, max(end, now + left)]
         self.schedule.plan(*self.progress.schedule)
+        self.schedule.scale.assign(0.5**self.progress.halvings)
 
     def _save_within(self, leg: Leg, steps: int) -> None:
         self.progress.within[leg.key] = steps
@@ -293,13 +325,21 @@ class TrainingRun:
             figures = evaluate()
             self.log_figures("valid", figures)
             print("valid: " + ", ".join(f"{name} {figures[name]:.4f}" for name in self.shown))
-            monitored = figures[self.shown[0]]
-            if monitored > progress.best:
+            monitored = -figures[self.shown[0]] if self.monitor.falls else figures[self.shown[0]]
+            if monitored > progress.best + self.monitor.min_delta:
                 progress.best, progress.evaluations_without_gain = monitored, 0
                 self._write(self._best)
             else:
-                progress.evaluations_without_gain += 1
+                self._go_without_gain()
         self.save()
+
+    def _go_without_gain(self) -> None:
+        self.progress.evaluations_without_gain += 1
+        halve_after = self.monitor.halve_after
+        if halve_after and self.progress.evaluations_without_gain % halve_after == 0:
+            self.progress.halvings += 1
+            self.schedule.scale.assign(0.5**self.progress.halvings)
+            print(f"{halve_after} evaluations without a gain: the learning rate is halved")
 
     def _out_of_patience(self, leg: Leg) -> bool:
         """Whether the evaluations of these parts have gone without a gain for too long; other parts start anew."""

@@ -15,6 +15,7 @@ class WarmupSchedule(keras.optimizers.schedules.LearningRateSchedule):
     Attributes:
         begin: Step at which the warm-up begins, an int64 variable.
         end: Step at which a falling rate is 0, an int64 variable.
+        scale: Multiplies the rate, a float32 variable.
 
     Example:
         >>> schedule = WarmupSchedule(1.0, warmup_steps=2)
@@ -30,6 +31,7 @@ class WarmupSchedule(keras.optimizers.schedules.LearningRateSchedule):
         # Variables, because a run may learn of more data than it was planned for.
         self.begin = tf.Variable(0, dtype=tf.int64, trainable=False, name="schedule_begin")
         self.end = tf.Variable(0, dtype=tf.int64, trainable=False, name="schedule_end")
+        self.scale = tf.Variable(1.0, trainable=False, name="schedule_scale")
 
     def plan(self, begin: int, end: int) -> None:
         """Warm up from step `begin` on; fall to 0 at step `end`."""
@@ -43,7 +45,7 @@ class WarmupSchedule(keras.optimizers.schedules.LearningRateSchedule):
             total = tf.cast(self.end - self.begin, tf.float32)
             left = (total - step) / tf.maximum(1.0, total - self.warmup_steps)
             rate = tf.minimum(rate, tf.maximum(0.0, left))
-        return self.learning_rate * rate
+        return self.learning_rate * self.scale * rate
 
     def get_config(self):
         return {"learning_rate": self.learning_rate, "warmup_steps": self.warmup_steps, "falls": self.falls}

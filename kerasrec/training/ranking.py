@@ -5,11 +5,14 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 import numpy as np
+from rich.console import Console
+from rich.table import Table
 
 from kerasrec.backend import tf
 from kerasrec.data.examples import TokenHistories
 from kerasrec.errors import KerasrecError
 from kerasrec.nn import metrics
+from kerasrec.nn.item_model import ItemModel
 
 LONGEST_LIST = 20
 SAMPLED = 100  # negatives a user in the sampled protocols
@@ -17,6 +20,20 @@ SAMPLED = 100  # negatives a user in the sampled protocols
 
 # Scores float32 [B, V] of a batch of rows; the second and third arguments are the rows' histories (offsets and ids).
 Scorer = Callable[[dict, np.ndarray, np.ndarray], "tf.Tensor"]
+
+
+def model_scorer(model: ItemModel) -> Scorer:
+    """A model's scores of evaluation rows."""
+    scores = tf.function(
+        model.last_item_scores,
+        input_signature=[tf.TensorSpec([None, None], tf.int32), tf.TensorSpec([None], tf.int32)],
+    )
+    return lambda batch, offsets, ids: scores(batch["input_ids"], batch["masked_lm_positions"][:, 0])
+
+
+def baseline_scorer(baseline) -> Scorer:
+    """The scores of a baseline of `kerasrec.baselines`, from the histories of the rows."""
+    return lambda batch, offsets, ids: tf.constant(baseline.scores(offsets, ids))
 
 
 @dataclass(frozen=True)
@@ -29,11 +46,13 @@ class Protocol:
     seed: int = 12345
     users: int | None = None
     """About so many users, drawn from all; None ranks for everyone."""
+    targets: str | None = None
+    """Whose items are to be found, and which, where the split does not say it."""
 
     def __str__(self) -> str:
         seen = "seen items filtered" if self.filter_seen else "seen items kept"
         users = "" if self.users is None else f", a sample of {self.users:,} users"
-        return f"{self.split} split, full ranking over the catalogue, {seen}{users}"
+        return f"{self.targets or f'{self.split} split'}, full ranking over the catalogue, {seen}{users}"
 
 
 def rank_catalogue(
@@ -117,3 +136,17 @@ def _ranker(items: int, protocol: Protocol) -> Callable:
         return metrics.top_k_items(scores, filtered, min(LONGEST_LIST, items)), ranks
 
     return rank
+
+
+def print_table(table: dict[str, dict[str, float]], protocol: Protocol) -> None:
+    """Figures by name, a row a figure and a column a scorer, under the protocol's sentence."""
+    sheet = Table(title=str(protocol))
+    sheet.add_column("figure")
+    for name in table:
+        sheet.add_column(name, justify="right")
+    for figure, value in next(iter(table.values())).items():
+        form = "{:,}" if isinstance(value, int) else "{:.4f}"
+        sheet.add_row(
+            figure, *(form.format(figures[figure]) if figure in figures else "" for figures in table.values())
+        )
+    Console().print(sheet)

@@ -1,5 +1,6 @@
 import importlib.util
 import os
+import random
 import subprocess
 import sys
 import time
@@ -8,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from kerasrec.anime.database import Database
+from kerasrec.anime.records import ListEntry, Relation, Title
 
 # Loaded by its path, because test modules cannot import each other; the module can be run as a program as well.
 _SPEC = importlib.util.spec_from_file_location("anilist_server", Path(__file__).with_name("anilist_server.py"))
@@ -126,3 +128,94 @@ def eventually():
             time.sleep(0.005)
 
     return wait
+
+
+class MadeUpLists:
+    """60 users, each fond of one of four kinds of titles, in a database of its own."""
+
+    KINDS, TITLES_A_KIND, USERS = 4, 12, 60
+
+    def __init__(self, path, dated=False, users=USERS):
+        rng = random.Random(1)
+        titles = self.KINDS * self.TITLES_A_KIND
+        with Database(path, create=True) as database:
+            database.claim("AniList")
+            database.store_titles([self.title(number) for number in range(1, titles + 1)], at=1)
+            for user in range(users):
+                mine = [number for number in range(1, titles + 1) if self.kind(number) == user % self.KINDS]
+                others = [number for number in range(1, titles + 1) if number not in mine]
+                watched = [*rng.sample(mine, 9), *rng.sample(others, 2)]
+                entries = [
+                    ListEntry(number, "COMPLETED", 90 if number in mine else 20, completed=self.date(place, dated))
+                    for place, number in enumerate(watched)
+                ]
+                database.store_user(f"fan{user}", user + 1, "POINT_100", entries, at=1)
+
+    @classmethod
+    def kind(cls, number):
+        return (number - 1) % cls.KINDS
+
+    @classmethod
+    def title(cls, number):
+        sequel = (Relation("PREQUEL", number - cls.KINDS),) if number > 40 else ()
+        return Title(
+            number,
+            english=f"Kind {cls.kind(number)} number {number}",
+            year=2000 + number,
+            score=70,
+            popularity=1000 - number,
+            genres=(f"Genre {cls.kind(number)}",),
+            is_adult=number == 5,
+            relations=sequel,
+        )
+
+    @staticmethod
+    def date(place, dated):
+        return f"2021-02-{place + 1:02}" if dated else None
+
+
+@pytest.fixture(scope="session")
+def made_up_lists():
+    return MadeUpLists
+
+
+class TrainingDesk:
+    """A folder with a database in it, in which trainings are typed."""
+
+    TRAIN = (
+        *("--epochs", 3, "--batch-size", 8, "--hidden-size", 16, "--num-heads", 2, "--num-layers", 1),
+        *("--max-seq-len", 12, "--min-anime", 5, "--lr", 0.01, "--checkpoint-every", 2, "--val-ratio", 0.2),
+    )
+
+    def __init__(self, folder, command_line, users=MadeUpLists.USERS):
+        self.folder, self.output = folder, folder / "output"
+        self.database = folder / "data" / "bert.db"
+        if not self.database.exists():
+            MadeUpLists(self.database, users=users)
+
+        def after(step):
+            return [f"--output={self.output}", *([f"--database={self.database}"] if step != "plot" else [])]
+
+        line = command_line("anime", after)
+        self.words, self.ok, self.error = line.words, line.ok, line.error
+
+    def train(self, *words):
+        """What a short training printed."""
+        return self.ok("train", *self.TRAIN, *words)
+
+    def training_error(self, *words):
+        """The one line of a training that cannot be."""
+        return self.error("train", *self.TRAIN, *words)
+
+
+@pytest.fixture
+def training_desk(tmp_path, command_line):
+    return TrainingDesk(tmp_path, command_line)
+
+
+@pytest.fixture(scope="session")
+def trained_desk(tmp_path_factory, command_line):
+    """One with more users, in which a longer training has ended; not to be trained in."""
+    desk = TrainingDesk(tmp_path_factory.mktemp("trained"), command_line, users=240)
+    desk.printed = desk.train("--epochs", 20, "--mask-prob", 0.3)
+    return desk

@@ -88,6 +88,38 @@ def test_a_term_without_weight_costs_nothing():
     assert len(model.encoder.inputs) == 1
 
 
+def test_visible_items_are_no_candidates_where_items_are_unique():
+    model = ItemModel(ItemModelSettings(hidden_size=16), vocab_size=20, max_seq_length=8, unique_items=True)
+    model.head.bias.assign(tf.random.stateless_normal([20], [1, 2]))
+    batch = {
+        "input_ids": tf.constant([[5, 4, 7, 9, 0], [4, 6, 7, 4, 11]]),
+        "masked_lm_positions": tf.constant([[1, 3], [0, 3]]),
+        "masked_lm_ids": tf.constant([[6, 9], [5, 8]]),  # the second is left as it was
+        "masked_lm_weights": tf.constant([[1.0, 1.0], [1.0, 0.0]]),
+    }
+    states = model.encode(batch["input_ids"]).numpy()
+    expected, losses = [], []
+    for row, position, target in ((0, 1, 6), (0, 3, 9), (1, 0, 5)):
+        scores = model.head(states[row]).numpy()[position] @ model.item_table.numpy().T + model.head.bias.numpy()
+        rivals = [item for item in range(20) if item == target or item not in batch["input_ids"][row]]
+        losses.append(np.log(np.exp(scores[rivals]).sum()) - scores[target])
+        expected.append([scores[item] if item in rivals else -1e9 for item in range(20)])
+    scores, targets = model.masked_scores(batch)
+    np.testing.assert_allclose(scores, expected, rtol=1e-4, atol=1e-5)
+    assert targets.numpy().tolist() == [6, 9, 5]
+    total, count = model.loss_terms(batch)["masked_item"]
+    assert float(count) == 3
+    np.testing.assert_allclose(total, np.sum(losses), rtol=1e-5)
+
+
+def test_it_can_start_from_popularity():
+    model = ItemModel(ItemModelSettings(hidden_size=16), vocab_size=9, max_seq_length=8)
+    model.start_from_popularity(np.array([9, 4, 0, 3]))
+    shares = tf.nn.softmax(model.head.bias[5:]).numpy()
+    np.testing.assert_allclose(shares, np.array([10, 5, 1, 4]) / 20, rtol=1e-5)
+    assert (model.head.bias[:5] == model.head.bias[7]).numpy().all(), "special tokens are as rare as what is rarest"
+
+
 def test_each_term_trains():
     model = ItemModel(ALL_TERMS, vocab_size=20, max_seq_length=8)
     model.compile(optimizer=constant_adamw(3e-3))

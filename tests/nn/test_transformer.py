@@ -235,3 +235,17 @@ def test_no_future_leaks_at_any_precision(policy):
 
 def policy_dtype():
     return keras.mixed_precision.global_policy().compute_dtype
+
+
+def test_without_order_a_sequence_is_a_set():
+    model = item_encoder(vocab_size=30, max_seq_length=4, hidden_size=16, ordered=False)
+    assert not any("Position" in layer.name for layer in model.layers)
+    ids = np.array([[5, 9, 7, 6, 12, 8, 11]])  # more than max_seq_length: no table ends
+    shuffled = np.random.default_rng(1).permutation(ids.shape[1])
+    np.testing.assert_allclose(model(ids[:, shuffled]), model(ids).numpy()[:, shuffled], atol=1e-6)
+
+
+def test_with_order_a_sequence_is_none():
+    model = item_encoder(vocab_size=30, max_seq_length=4, hidden_size=16)
+    states = model(np.array([[5, 9, 7, 6]])).numpy()
+    assert np.abs(model(np.array([[6, 7, 9, 5]])).numpy()[:, ::-1] - states).max() > 1e-3

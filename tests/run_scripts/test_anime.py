@@ -10,7 +10,12 @@ from pathlib import Path
 import pytest
 
 RUN_SCRIPTS = Path(__file__).parents[2] / "run_scripts"
-SCRIPTS = {"prepare_dataset.py": "fetch-titles", "load_users.py": "fetch-users"}
+SCRIPTS = {
+    "prepare_dataset.py": "fetch-titles",
+    "load_users.py": "fetch-users",
+    "train_model.py": "train",
+    "visualize.py": "plot",
+}
 
 
 @pytest.fixture

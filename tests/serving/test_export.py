@@ -67,9 +67,9 @@ def test_warmup_request_is_the_servers_message():
 
 def test_latest_version(tmp_path):
     with pytest.raises(KerasrecError, match="no exported model"):
-        latest_version(tmp_path)
+        latest_version(tmp_path, "a command")
     for name in ("2", "10", ".11.unfinished", "notes"):
         (tmp_path / name).mkdir()
-    assert latest_version(tmp_path) == tmp_path / "10"
+    assert latest_version(tmp_path, "a command") == tmp_path / "10"
     (tmp_path / "2" / "saved_model.pb").touch()
-    assert latest_version(tmp_path / "2") == tmp_path / "2"
+    assert latest_version(tmp_path / "2", "a command") == tmp_path / "2"

@@ -7,7 +7,7 @@ import pytest
 from kerasrec.backend import keras, tf
 from kerasrec.errors import KerasrecError
 from kerasrec.training.callbacks import read_metrics
-from kerasrec.training.loop import Leg, TrainingRun, carry_over
+from kerasrec.training.loop import Leg, Monitor, TrainingRun, carry_over
 from kerasrec.training.optimizers import adamw, warmup_schedule
 from kerasrec.training.settings import LoopSettings, OptimizerSettings
 
@@ -40,13 +40,13 @@ class Embedded(keras.Model):
         return {"loss": self.mean_loss.result()}
 
 
-def new_run(folder, rows=6, **settings):
+def new_run(folder, rows=6, monitor=Monitor(), **settings):
     model = Embedded(rows)
     optimizer = OptimizerSettings(learning_rate=0.05, warmup_steps=2)
     schedule = warmup_schedule(optimizer)
     model.compile(optimizer=adamw(optimizer, schedule))
     settings = LoopSettings(**{"checkpoint_steps": 3, "log_steps": 2, **settings})
-    run = TrainingRun(model, folder, settings, batch_size=4, schedule=schedule)
+    run = TrainingRun(model, folder, settings, batch_size=4, schedule=schedule, monitor=monitor)
     fit = run.fit
     run.fit = lambda legs, *rest, **more: fit(legs, *rest, **{"planned": legs, **more})
     return run
@@ -173,6 +173,43 @@ def test_best_checkpoint_and_patience(tmp_path):
     latest.restore()
     latest.fit(legs(epochs=6, parts=(A,)), batches, figures([]))
     assert latest.step == 4 * 8  # an early end is remembered
+
+
+def test_a_loss_is_better_when_it_falls(tmp_path):
+    monitor = Monitor(falls=True, min_delta=0.01)
+    run = new_run(tmp_path, monitor=monitor, patience=2)
+    run.fit(legs(epochs=6, parts=(A,)), batches, figures([0.9, 0.5, 0.495, 0.6, 0.1]))
+    assert run.step == 4 * 8, "the third is no gain, because it gains less than min_delta"
+    best = new_run(tmp_path, monitor=monitor)
+    assert best.restore("best") and best.step == 2 * 8 and best.progress.best == -0.5
+
+
+def test_the_rate_is_halved_after_evaluations_without_a_gain(tmp_path):
+    monitor = Monitor(falls=True, halve_after=2)
+    run = new_run(tmp_path, monitor=monitor)
+    rates = []
+
+    def values():
+        for value in (0.5, 0.6, 0.6, 0.4, 0.5, 0.5, 0.5, 0.5):
+            rates.append(float(run.schedule.scale))
+            yield value
+
+    run.fit(legs(epochs=8, parts=(A,)), batches, figures(values()))
+    assert rates == [1, 1, 1, 0.5, 0.5, 0.5, 0.25, 0.25] and float(run.schedule.scale) == 0.125
+    again = new_run(tmp_path, monitor=monitor)
+    again.restore()
+    again.fit([], batches)
+    assert float(again.schedule.scale) == 0.125, "a run that goes on goes on at its rate"
+
+
+def test_kept_states(tmp_path):
+    run = new_run(tmp_path)
+    for leg in legs(epochs=4, parts=(A,)):
+        run.fit([leg], batches)
+        run.keep(most=2)
+    kept = tmp_path / "checkpoints" / "kept"
+    assert sorted(path.stem for path in kept.glob("*.index")) == ["ckpt-24", "ckpt-32"]
+    assert run.step == 32 and len(run._latest.checkpoints) == 2
 
 
 def test_patience_is_about_the_same_parts(tmp_path):

@@ -1,12 +1,15 @@
 """What a model server gets: raw item ids in, raw item ids and scores out."""
 
+import tempfile
 from pathlib import Path
 
 import numpy as np
 
 from kerasrec.backend import tf
-from kerasrec.data.vocab import FIRST_ITEM, MASK, UNK
+from kerasrec.data.files import exclusive
+from kerasrec.data.vocab import FIRST_ITEM, MASK, UNK, ItemVocab
 from kerasrec.nn.item_model import ItemModel
+from kerasrec.serving.export import export
 
 # The score of an empty place in a list; JSON has no infinity.
 NOTHING = float(np.finfo(np.float32).min)
@@ -177,3 +180,46 @@ def _without_items(scores, ids):
     """Scores [B, V] with those of each row's ids, ragged int32 [B, (n)], at the lowest float."""
     places = tf.stack([tf.cast(ids.value_rowids(), tf.int32), ids.values], axis=1)
     return tf.tensor_scatter_nd_update(scores, places, tf.fill([tf.shape(places)[0]], NOTHING))
+
+
+def export_item_model(
+    model: ItemModel,
+    vocab: ItemVocab,
+    folder: Path,
+    max_seq_length: int,
+    max_k: int = 100,
+    examples: "dict[str, tf.Tensor] | None" = None,
+) -> tuple[Path, list[str]]:
+    """Write the next version of a served item model.
+
+    Args:
+        model: The trained model.
+        vocab: Its items.
+        folder: The folder of versions.
+        max_seq_length: Longest sequence the model takes, L.
+        max_k: Length of the lists in the signatures.
+        examples: Features with which the signature `prediction` is warmed up.
+
+    Returns:
+        The version's folder and the names of its signatures.
+
+    Raises:
+        KerasrecError: another process writes to the folder, or the disk is full.
+    """
+    popular = [vocab.items[:max_seq_length].to_pylist()] * 2
+    requests = {
+        "recommend": {"items": popular, "exclude": [[""], [""]], "filter_seen": [True, False]},
+        "embed": {"items": popular},
+    }
+    warmup = {
+        signature: {name: tf.constant(value) for name, value in inputs.items()}
+        for signature, inputs in requests.items()
+    }
+    if examples is not None:
+        warmup["prediction"] = examples
+    with exclusive(folder), tempfile.TemporaryDirectory() as assets:
+        items_file = Path(assets, "items.txt")
+        items_file.write_text("".join(f"{item}\n" for item in vocab.items.to_pylist()), encoding="utf-8")
+        served = ServedItemModel(model, items_file, vocab.counts, max_seq_length, max_k)
+        signatures = served.signatures()
+        return export(served, folder, signatures, warmup), list(signatures)

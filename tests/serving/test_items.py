@@ -9,8 +9,8 @@ from kerasrec.backend import tf
 from kerasrec.data.vocab import MASK, UNK, ItemVocab
 from kerasrec.nn.item_model import ItemModel
 from kerasrec.nn.settings import ItemModelSettings
-from kerasrec.recall.serving import NOTHING, ServedItemModel
 from kerasrec.serving.export import export
+from kerasrec.serving.items import NOTHING, ServedItemModel
 from kerasrec.serving.recommender import Recommender
 
 LENGTH, MAX_K = 6, 20

@@ -1,0 +1,127 @@
+"""The figures of each epoch, and four pictures of them."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from kerasrec.anime.settings import Plot
+from kerasrec.anime.trained import TRAINS, Output
+from kerasrec.data.files import read_json, replacing
+from kerasrec.errors import KerasrecError
+from kerasrec.training.callbacks import read_metrics
+from kerasrec.training.cloze import TOP
+
+SMOOTHING = 0.8
+"""Weight of the mean so far against the next epoch, in the smoothed curve."""
+
+_FIGURES = ("train_loss", "loss", *(f"top{k}" for k in TOP), "learning_rate")
+
+
+def plot(command: Plot) -> None:
+    """Draw the curves of a training again.
+
+    Raises:
+        KerasrecError: there is no training, or its file of figures is damaged.
+    """
+    output = Output(command.output)
+    metrics = read_json(
+        output.metrics_path, missing=f"there is no {output.metrics_path}: run {TRAINS}, or give its --output"
+    )
+    if not metrics.get("epoch") or any(len(metrics.get(name, ())) != len(metrics["epoch"]) for name in _FIGURES):
+        raise KerasrecError(
+            f"{output.metrics_path} lacks figures: it must hold {', '.join(_FIGURES)} of each epoch; run {TRAINS}"
+        )
+    for path in draw(output, metrics):
+        print(path)
+
+
+def collect_metrics(output: Output) -> dict:
+    """Write `training_metrics.json` from the lines of `metrics.jsonl`, of one epoch at least; returns what it holds.
+
+    It has a list for each of `epoch`, `train_loss`, `loss` (valid), `top1` to `top20` (valid) and `learning_rate`, and
+    `best_epoch`, that of the lowest valid loss.
+    """
+    lines = [line for line in read_metrics(output.folder / "metrics.jsonl") if line["kind"] == "valid"]
+    metrics = {"epoch": [int(line["epoch"]) for line in lines]}
+    metrics |= {name: [line[name] for line in lines] for name in _FIGURES}
+    metrics["best_epoch"] = metrics["epoch"][int(np.argmin(metrics["loss"]))]
+    with replacing(output.metrics_path) as unfinished:
+        unfinished.write_text(json.dumps(metrics, indent=1), encoding="utf-8")
+    return metrics
+
+
+def draw(output: Output, metrics: dict) -> list[Path]:
+    """Draw `loss_curve`, `accuracy_curve`, `combined_metrics` and `learning_curve`, each a PNG in `plots/`."""
+    pictures = {
+        "loss_curve": [_losses],
+        "accuracy_curve": [_accuracies],
+        "combined_metrics": [_losses, _accuracies, _gap, _learning_rate],
+        "learning_curve": [_smoothed],
+    }
+    paths = []
+    for name, panels in pictures.items():
+        size = 2 if len(panels) > 1 else 1
+        figure = Figure(figsize=(7 * size, 4.5 * size), layout="constrained")
+        for panel, axes in zip(panels, figure.subplots(size, size, squeeze=False).flat, strict=True):
+            _fill(axes, panel, metrics)
+        paths.append(output.metrics_path.with_name(f"{name}.png"))
+        with replacing(paths[-1]) as unfinished:
+            figure.savefig(unfinished, dpi=100, format="png")
+    return paths
+
+
+def _fill(axes: Axes, panel: Callable[[Axes, dict], None], metrics: dict) -> None:
+    panel(axes, metrics)
+    best = metrics["best_epoch"]
+    axes.axvline(best, color="grey", linestyle=":", label=f"best epoch: {best}")
+    axes.set_xlabel("epoch")
+    axes.xaxis.get_major_locator().set_params(integer=True)
+    axes.grid(alpha=0.3)
+    axes.legend()
+
+
+def _losses(axes: Axes, metrics: dict) -> None:
+    axes.plot(metrics["epoch"], metrics["train_loss"], label="train")
+    axes.plot(metrics["epoch"], metrics["loss"], label="valid")
+    axes.set(title="Loss at the masked positions", ylabel="cross-entropy, nats")
+
+
+def _accuracies(axes: Axes, metrics: dict) -> None:
+    for k in TOP:
+        axes.plot(metrics["epoch"], metrics[f"top{k}"], label=f"top {k}")
+    axes.set(title="Valid users: hidden titles among the top k", ylabel="share of the masked positions")
+    axes.set_ylim(bottom=0)
+
+
+def _gap(axes: Axes, metrics: dict) -> None:
+    axes.plot(metrics["epoch"], np.subtract(metrics["loss"], metrics["train_loss"]), label="valid − train")
+    axes.set(title="Distance of the losses", ylabel="nats")
+
+
+def _learning_rate(axes: Axes, metrics: dict) -> None:
+    axes.step(metrics["epoch"], metrics["learning_rate"], where="post", label="learning rate")
+    axes.set(title="Learning rate", ylabel="learning rate", yscale="log")
+
+
+def _smoothed(axes: Axes, metrics: dict) -> None:
+    for name, figure in (("train", "train_loss"), ("valid", "loss")):
+        [line] = axes.plot(metrics["epoch"], smooth(metrics[figure]), label=f"{name}, smoothed")
+        axes.plot(metrics["epoch"], metrics[figure], color=line.get_color(), alpha=0.25)
+    axes.set(title=f"Loss, smoothed (weight {SMOOTHING})", ylabel="cross-entropy, nats")
+
+
+def smooth(values: list[float]) -> np.ndarray:
+    """Exponential moving average, without a bias towards the beginning (Kingma and Ba, arXiv:1412.6980, section 3).
+
+    Example:
+        >>> smooth([1.0, 1.0]).tolist(), smooth([0.0, 1.0]).round(3).tolist()
+        ([1.0, 1.0], [0.0, 0.556])
+    """
+    values = np.asarray(values, float)
+    weights = SMOOTHING ** np.subtract.outer(np.arange(len(values)), np.arange(len(values))).clip(0)
+    weights = np.tril(weights)
+    return weights @ values / weights.sum(axis=1)

@@ -1,0 +1,191 @@
+"""Users' lists as the model sees them: token ids, split into users who are trained on and users who are not."""
+
+import hashlib
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from kerasrec.anime.database import History
+from kerasrec.backend import tf
+from kerasrec.data.batches import masked_batches, steps_per_epoch
+from kerasrec.data.examples import TokenHistories
+from kerasrec.data.settings import BatchSettings, ExampleSettings
+from kerasrec.data.splits import Windows, padded, sliding_windows
+from kerasrec.data.vocab import MASK, ItemVocab
+from kerasrec.errors import KerasrecError
+
+ORDERED_FROM = 0.5
+"""Share of dated entries from which the order of the lists is taken to say something."""
+
+HELD_OUT = 0.2
+"""Share of a valid user's titles that is to be found by ranking."""
+
+
+@dataclass(frozen=True)
+class Lists:
+    """The lists of users who train and of users who do not.
+
+    Attributes:
+        vocab: The titles that the model knows, by the text of their ids.
+        train: Lists that are trained on, oldest title first.
+        valid: Lists of other users, whose titles choose the best epoch.
+        ordered: Whether the order of the lists says something.
+        dated: Share of the entries with a date.
+    """
+
+    vocab: ItemVocab
+    train: TokenHistories
+    valid: TokenHistories
+    ordered: bool
+    dated: float
+
+    @classmethod
+    def of(cls, histories: Sequence[History], val_ratio: float, seed: int, vocab: ItemVocab | None = None) -> "Lists":
+        """Split users, and number the titles that those who train have watched.
+
+        A user's side follows from the seed and the user's name alone, so that it stays when others come or go.
+
+        Args:
+            histories: From `Database.histories`.
+            val_ratio: About this share of the users is not trained on, and at least one.
+            seed: Of the split.
+            vocab: That of an earlier training; titles that it lacks become `[UNK]`.
+
+        Raises:
+            KerasrecError: there are too few users for two sides.
+        """
+        places = [int(_digest(f"{seed}/{history.user.casefold()}")[:16], 16) / 2**64 for history in histories]
+        order = sorted(range(len(histories)), key=places.__getitem__)
+        count = max(1, sum(place < val_ratio for place in places))
+        valid, train = sorted(order[:count]), sorted(order[count:])
+        if not train:
+            raise KerasrecError(
+                f"{len(histories)} users have watched enough titles, which is too few to train on some and to check "
+                "with others: fetch or import more users, or lower --min-anime"
+            )
+        if vocab is None:
+            vocab = ItemVocab.build(Counter(str(title) for row in train for title in histories[row].titles))
+        dates = [date for history in histories for date in history.dates]
+        dated = sum(date is not None for date in dates) / len(dates)
+        tokens = (_tokens(histories, rows, vocab) for rows in (train, valid))
+        return cls(vocab, *tokens, dated >= ORDERED_FROM, dated)
+
+    def digest(self) -> str:
+        """16 hexadecimal digits of what is trained on."""
+        return _digest(self.vocab.digest(), self.train.offsets.tobytes(), self.train.ids.tobytes())[:16]
+
+    @property
+    def training_counts(self) -> np.ndarray:
+        """How many of the users who train have watched each title, int64 [V - 5]."""
+        return np.bincount(self.train.ids, minlength=len(self.vocab))[-len(self.vocab.items) :]
+
+    def steps(self, rules: ExampleSettings, batch_size: int) -> int:
+        """Steps of one epoch."""
+        windows = _windows(self.train, rules)
+        return steps_per_epoch(Counter(windows.lengths.tolist()), rules.max_seq_length, batch_size)
+
+    def training_batches(
+        self,
+        rules: ExampleSettings,
+        settings: BatchSettings,
+        *,
+        seed: int,
+        epoch: int,
+        first_step: int = 0,
+        replicas: int = 1,
+    ) -> "tf.data.Dataset":
+        """One epoch of masked rows, from any of its steps on; see `kerasrec.data.batches.masked_batches`.
+
+        Without dates a list is a set, and what of a long one stands together is drawn anew in every epoch.
+        """
+        rng = np.random.default_rng([seed, epoch])
+        histories = self.train if self.ordered else _shuffled(self.train, rng)
+        windows = _windows(histories, rules)
+        return masked_batches(
+            _rows(histories, windows.take(rng.permutation(len(windows)))),
+            rules,
+            settings,
+            vocab_size=len(self.vocab),
+            seed=seed,
+            epoch=epoch,
+            first_step=first_step,
+            replicas=replicas,
+        )
+
+    def valid_batches(self, rules: ExampleSettings, batch_size: int, seed: int) -> "tf.data.Dataset":
+        """The masked rows of the valid users, the same ones every time."""
+        settings = BatchSettings(batch_size, last_item_prob=0.0)
+        rows = _rows(self.valid, _windows(self.valid, rules))
+        return masked_batches(rows, rules, settings, vocab_size=len(self.vocab), seed=seed, epoch=0)
+
+    def held_out(self, max_seq_length: int, seed: int) -> tuple["tf.data.Dataset", TokenHistories]:
+        """Rows and histories for `rank_catalogue`: the last fifth of each valid user's titles is to be found.
+
+        Without dates, a random fifth.
+        """
+        users, offsets, ids = self.valid if self.ordered else _shuffled(self.valid, np.random.default_rng(seed))
+        sizes = np.diff(offsets)
+        targets = np.maximum(1, np.round(HELD_OUT * sizes)).astype(np.int64)  # [U]
+        cuts = offsets[1:] - targets
+        seen = np.arange(len(ids)) < np.repeat(cuts, sizes)
+        histories = TokenHistories(users, np.concatenate([[0], np.cumsum(sizes - targets)]), ids[seen])
+
+        lengths = np.minimum(sizes - targets, max_seq_length - 1)
+        rows = padded(ids, cuts - lengths, lengths, max_seq_length)  # [U, L]
+        rows[np.arange(len(users)), lengths] = MASK
+        target_ids = padded(ids, cuts, targets, targets.max())  # [U, T]
+        features = {
+            "info": users,
+            "input_ids": rows.astype(np.int32),
+            "masked_lm_positions": lengths[:, np.newaxis].astype(np.int32),
+            "masked_lm_ids": target_ids.astype(np.int32),
+            "masked_lm_weights": (target_ids > 0).astype(np.float32),
+        }
+        return tf.data.Dataset.from_tensor_slices(features).batch(128), histories
+
+
+def _digest(*parts: str | bytes) -> str:
+    digest = hashlib.sha256()
+    for part in parts:
+        digest.update(part.encode() if isinstance(part, str) else part)
+    return digest.hexdigest()
+
+
+def _tokens(histories: Sequence[History], rows: Sequence[int], vocab: ItemVocab) -> TokenHistories:
+    """The lists in these rows; a user's number is the row."""
+    titles = [histories[row].titles for row in rows]
+    offsets = np.concatenate([[0], np.cumsum([len(some) for some in titles])])
+    return TokenHistories(
+        np.array(rows, np.int64), offsets, vocab.encode([str(title) for some in titles for title in some])
+    )
+
+
+def _shuffled(histories: TokenHistories, rng: np.random.Generator) -> TokenHistories:
+    """Each list in a random order."""
+    users, offsets, ids = histories
+    owner = np.repeat(np.arange(len(users)), np.diff(offsets))
+    return TokenHistories(users, offsets, ids[np.lexsort([rng.random(len(ids)), owner])])
+
+
+def _windows(histories: TokenHistories, rules: ExampleSettings) -> Windows:
+    return sliding_windows(histories.offsets[:-1], histories.offsets[1:], rules.max_seq_length, rules.window_step)
+
+
+def _rows(histories: TokenHistories, windows: Windows) -> "tf.data.Dataset":
+    """A row for each window, as `masked_batches` takes them."""
+    ids = tf.constant(histories.ids)
+    places = {
+        "info": histories.users[windows.users],
+        "window": windows.ordinals,
+        "begin": windows.begins,
+        "length": windows.lengths,
+    }
+    return tf.data.Dataset.from_tensor_slices(places).map(
+        lambda row: {
+            "info": row["info"],
+            "window": row["window"],
+            "input_ids": ids[row["begin"] : row["begin"] + row["length"]],
+        }
+    )

@@ -1,0 +1,148 @@
+"""Ask the trained model: for a user's list, or for titles that somebody likes."""
+
+import time
+from dataclasses import dataclass
+
+import numpy as np
+from rich.console import Console
+from rich.table import Table
+
+from kerasrec.anime.anilist.client import AniListClient
+from kerasrec.anime.database import Database
+from kerasrec.anime.fetch import fetch_user
+from kerasrec.anime.page import write_page
+from kerasrec.anime.records import Title
+from kerasrec.anime.settings import Recommend
+from kerasrec.anime.titles import find_title, unseen_before
+from kerasrec.anime.trained import TRAINS, Output, read_mappings
+from kerasrec.backend import tf
+from kerasrec.errors import KerasrecError
+from kerasrec.serving.recommender import Recommender
+
+
+@dataclass(frozen=True)
+class Recommendation:
+    """One line of the list; `because` is the liked title without which the score would fall the most."""
+
+    title: Title
+    score: float
+    because: Title | None
+
+
+@dataclass(frozen=True)
+class Taste:
+    """What is known of somebody, in ids of titles."""
+
+    watched: tuple[int, ...]
+    """Oldest first."""
+    liked: frozenset[int]
+    """Those watched that the user thinks no worse of than of most."""
+    seen: frozenset[int]
+    """All that need not be recommended any more, also what was given up."""
+
+
+def recommend(command: Recommend) -> list[Recommendation]:
+    """Print a list, and write it as a page if one is asked for.
+
+    Raises:
+        KerasrecError: nothing was trained, the user has no list that can be seen, or no title is like what was typed.
+    """
+    output = Output(command.output)
+    vocab, names = read_mappings(output)
+    recommender = Recommender(output.model_path("best"), TRAINS)
+    with Database(command.fetching.database) as database:
+        titles = database.titles()
+        taste = _taste_of_user(command, database) if command.user else _taste_of_likes(command, titles)
+    known = {title.id: title for title in titles}
+    items = set(vocab.items.to_pylist())
+    history = [str(title) for title in taste.watched if str(title) in items]
+    if len(history) < len(taste.watched):
+        print(f"{len(taste.watched) - len(history)} of {len(taste.watched)} titles are unknown to the model")
+
+    left_out = set() if command.keep_seen else set(taste.seen)
+    if not command.keep_sequels:
+        left_out |= unseen_before(titles, set(taste.seen))
+        if not any(title.relations for title in titles):
+            print(f"{command.fetching.database} knows no sequels, so that none are left out")
+    if not command.keep_adult:
+        left_out |= {title.id for title in titles if title.is_adult}
+    [best] = recommender.recommend([history], command.k, [str(title) for title in left_out], filter_seen=False)
+
+    liked = [place for place, item in enumerate(history) if int(item) in taste.liked] or range(len(history))
+    because = _because(recommender, history, list(liked), [item for item, _ in best])
+
+    def title_of(item: str) -> Title:
+        return known.get(int(item)) or Title(int(item), romaji=names[int(item)])
+
+    found = [
+        Recommendation(title_of(item), score, None if place is None else title_of(history[place]))
+        for (item, score), place in zip(best, because, strict=True)
+    ]
+    _print(found)
+    if command.html:
+        write_page(command.html, f"For {command.user or ', '.join(command.likes)}", found)
+        print(command.html)
+    return found
+
+
+def _taste_of_user(command: Recommend, database: Database) -> Taste:
+    name, fetching = command.user, command.fetching
+    user = database.user(name)
+    if user is None or user.status == "pending":
+        database.claim("AniList")
+        with AniListClient(fetching.url) as client:
+            fetch_user(database, client, name, time.time() - fetching.max_age_seconds)
+        user = database.user(name)
+    if user is None or user.status != "ok":
+        status = "missing" if user is None else user.status
+        raise KerasrecError(
+            f"the list of {name} is {status} on AniList: name somebody whose list is public, or --likes"
+        )
+    [history] = database.histories(min_anime=0, user=name) or [None]
+    if history is None:
+        raise KerasrecError(f"{name} has watched no title that {fetching.database} knows: give titles with --likes")
+    scores = [score for score in history.scores if score is not None]
+    mean = np.mean(scores) if scores else 0
+    liked = (
+        title for title, score in zip(history.titles, history.scores, strict=True) if score is None or score >= mean
+    )
+    seen = (entry.title for entry in database.entries(name) if entry.status != "PLANNING")
+    print(f"{user.name}: {len(history.titles):,} titles watched")
+    return Taste(history.titles, frozenset(liked), frozenset(seen))
+
+
+def _taste_of_likes(command: Recommend, titles: list[Title]) -> Taste:
+    found = [find_title(text, titles) for text in command.likes]
+    for text, title in zip(command.likes, found, strict=True):
+        print(f"{text!r} is taken for {title.name}" + (f" ({title.year})" if title.year else ""))
+    ids = tuple(dict.fromkeys(title.id for title in found))
+    return Taste(ids, frozenset(ids), frozenset(ids))
+
+
+def _because(recommender: Recommender, history: list[str], liked: list[int], items: list[str]) -> list[int | None]:
+    """For each item, the place of the liked title without which its score would fall the most."""
+    if not liked or not items:
+        return [None] * len(items)
+    histories = [history, *(history[:place] + history[place + 1 :] for place in liked)]
+    longest = max(map(len, histories))
+    padded = [row + [""] * (longest - len(row)) for row in histories]
+    queries = recommender.module.embed(tf.constant(padded))["vectors"].numpy()  # [1 + liked, H]
+    vectors = recommender.module.item_vectors(tf.constant(items))["vectors"].numpy()  # [k, H]
+    falls = (queries[0] - queries[1:]) @ vectors.T  # [liked, k]
+    return [liked[row] for row in falls.argmax(axis=0)]
+
+
+def _print(found: list[Recommendation]) -> None:
+    sheet = Table()
+    sheet.add_column("", justify="right")
+    sheet.add_column("title", ratio=3)
+    for name in ("year", "users' score", "score"):
+        sheet.add_column(name, justify="right")
+    sheet.add_column("genres", ratio=2)
+    sheet.add_column("because you liked", ratio=2)
+    for rank, one in enumerate(found, 1):
+        title = one.title
+        shown = [str(value) if value is not None else "" for value in (title.year, title.score)]
+        because = one.because.name if one.because else ""
+        sheet.add_row(str(rank), title.name, *shown, f"{one.score:.2f}", ", ".join(title.genres), because)
+    Console().print(sheet)

@@ -1,0 +1,195 @@
+"""Train on the lists of the database, and look at the model after every epoch."""
+
+import dataclasses
+import json
+from collections.abc import Iterator
+
+from kerasrec.anime.curves import collect_metrics, draw
+from kerasrec.anime.database import Database
+from kerasrec.anime.lists import HELD_OUT, Lists
+from kerasrec.anime.settings import Train
+from kerasrec.anime.trained import (
+    FIXED,
+    FREE,
+    Output,
+    read_config,
+    read_mappings,
+    write_config,
+    write_mappings,
+)
+from kerasrec.backend import distribution, tf
+from kerasrec.baselines import CoOccurrence, Popularity
+from kerasrec.data.files import exclusive, read_json, replacing
+from kerasrec.data.settings import BatchSettings
+from kerasrec.errors import KerasrecError
+from kerasrec.nn.item_model import ItemModel
+from kerasrec.serving.items import export_item_model
+from kerasrec.training.cloze import TOP, cloze_figures
+from kerasrec.training.devices import use_devices
+from kerasrec.training.log import recording
+from kerasrec.training.loop import Leg, Monitor, TrainingRun, read_progress
+from kerasrec.training.ranking import Protocol, baseline_scorer, model_scorer, print_table, rank_catalogue
+from kerasrec.training.settings import DeviceSettings, LoopSettings, OptimizerSettings
+
+SHOWN = ("loss", *(f"top{k}" for k in TOP))
+
+
+def train(command: Train) -> None:
+    """Train from the last checkpoint, keep the best and the final model, and rank held-out titles.
+
+    Raises:
+        KerasrecError: there are too few lists, or `--output` holds a training of other lists or with other settings.
+    """
+    output = Output(command.output)
+    with exclusive(output.folder), recording(output.folder / "logs" / "training.log"):
+        use_devices(
+            DeviceSettings("mixed_float16" if command.fp16 else "float32", gpu=0 if command.gpu else None),
+            command.seed,
+        )
+        with Database(command.database) as database:
+            titles, histories = database.titles(), database.histories(command.min_anime)
+        is_new = read_progress(output.folder) is None
+        lists = Lists.of(histories, command.val_ratio, command.seed, None if is_new else read_mappings(output)[0])
+        _describe(lists, command)
+        if not is_new:
+            lists = _checked(command, output, lists)
+        strategy = distribution()
+        with strategy.scope():
+            run = _new_run(command, lists)
+        if not is_new:
+            run.restore()
+            if run.progress.vocab != _identity(lists):
+                run.progress.best = float("-inf")  # a loss over other lists says nothing about these
+        run.progress.vocab = _identity(lists)
+        write_mappings(output, lists.vocab, titles)
+        write_config(output, command, lists.ordered, lists.digest())
+
+        batches = BatchSettings(command.batch_size, last_item_prob=0.1 if lists.ordered else 0.0)
+        run.fit(
+            _legs(command, output, lists, run),
+            lambda leg, first_step: lists.training_batches(
+                command.masking,
+                batches,
+                seed=command.seed,
+                epoch=leg.epoch,
+                first_step=first_step,
+                replicas=strategy.num_replicas_in_sync,
+            ),
+            _valid_figures(command, lists, run),
+        )
+        _finish(command, output, lists, run)
+
+
+def _describe(lists: Lists, command: Train) -> None:
+    print(
+        f"{command.database}: {len(lists.train.users):,} users to train on, {len(lists.valid.users):,} to check with; "
+        f"{len(lists.vocab.items):,} titles, {len(lists.train.ids):,} watched"
+    )
+    if lists.ordered:
+        print(f"{lists.dated:.0%} of the entries have a date: lists are read in the order of their dates")
+    else:
+        print(
+            f"{lists.dated:.0%} of the entries have a date: the order of a list says nothing, and the model has no "
+            "position embedding"
+        )
+
+
+def _checked(command: Train, output: Output, lists: Lists) -> Lists:
+    """The lists as the model of the output folder sees them, if this command may go on with it."""
+    config = read_config(output)
+    given = json.loads(json.dumps(dataclasses.asdict(command), default=str))
+    changed = [name for name, value in config["settings"].items() if name not in FREE and given[name] != value]
+    differences = [f"{name} was {config['settings'][name]} and is {given[name]}" for name in changed]
+    if fixed := [text for name, text in zip(changed, differences, strict=True) if name in FIXED]:
+        raise KerasrecError(f"{output.folder} holds another model: {', '.join(fixed)}; give another --output")
+    if lists.digest() != config["lists"]:
+        differences.append(f"the lists in {command.database} have changed")
+    if differences and not command.resume:
+        raise KerasrecError(
+            f"{output.folder} holds a training, and since then {'; '.join(differences)}: give --resume to go on with "
+            "it all the same, or another --output"
+        )
+    return dataclasses.replace(lists, ordered=config["ordered"])
+
+
+def _identity(lists: Lists) -> list:
+    return [len(lists.vocab), lists.digest()]
+
+
+def _new_run(command: Train, lists: Lists) -> TrainingRun:
+    model = ItemModel(
+        command.model, len(lists.vocab), command.max_seq_len, command.seed, ordered=lists.ordered, unique_items=True
+    )
+    model.start_from_popularity(lists.training_counts)
+    return TrainingRun.of(
+        model,
+        command.output,
+        OptimizerSettings(command.lr, schedule="constant"),
+        LoopSettings(patience=command.patience),
+        command.batch_size,
+        SHOWN,
+        Monitor(falls=True, min_delta=command.min_delta, halve_after=command.halve_after),
+    )
+
+
+def _legs(command: Train, output: Output, lists: Lists, run: TrainingRun) -> Iterator[Leg]:
+    """The epochs that are left; after each of them the curves are drawn."""
+    steps = lists.steps(command.masking, command.batch_size)
+    for epoch in range(command.epochs):
+        leg = Leg((("lists", lists.digest()),), epoch, steps, f"{command.seed} {command.batch_size}")
+        if run.progress.has_finished(leg):
+            continue
+        before = run.step
+        yield leg
+        if run.step == before:
+            print(f"ended early: {command.patience} epochs without a gain in valid loss")
+            return
+        draw(output, collect_metrics(output))
+        if run.progress.legs % command.checkpoint_every == 0:
+            run.keep(command.keep_checkpoints)
+
+
+def _valid_figures(command: Train, lists: Lists, run: TrainingRun):
+    model = run.model
+    batches = list(lists.valid_batches(command.masking, command.batch_size, command.seed))
+    masked_scores = tf.function(model.masked_scores, reduce_retracing=True)
+
+    def figures() -> dict[str, float]:
+        return cloze_figures(masked_scores, batches) | {
+            "epoch": run.progress.legs,
+            "train_loss": float(model.total.result()),
+            "learning_rate": float(run.schedule(model.optimizer.iterations)),
+        }
+
+    return figures
+
+
+def _finish(command: Train, output: Output, lists: Lists, run: TrainingRun) -> None:
+    """Export the final and the best model, and rank with the best, unless this was done at this very step."""
+    order = "newest" if lists.ordered else "random"
+    targets = f"users who are not trained on, a {order} {HELD_OUT:.0%} of each list held out"
+    protocol = Protocol("valid", targets=targets)
+    evaluation = {"step": run.step, "lists": lists.digest(), "protocol": str(protocol)}
+    if output.evaluation_path.exists():
+        earlier = read_json(output.evaluation_path, missing="")
+        if earlier.items() >= evaluation.items():
+            print(f"nothing left to train at step {run.step}")
+            print_table(earlier["figures"], protocol)
+            return
+    export_item_model(run.model, lists.vocab, output.model_path("final"), command.max_seq_len)
+    run.restore("best")
+    version, _ = export_item_model(run.model, lists.vocab, output.model_path("best"), command.max_seq_len)
+    offsets, ids = lists.train.offsets, lists.train.ids
+    scorers = {
+        "model": model_scorer(run.model),
+        "popularity": baseline_scorer(Popularity(lists.training_counts)),
+        "co-occurrence": baseline_scorer(CoOccurrence().fit(offsets, ids, len(lists.vocab))),
+    }
+    held_out = lists.held_out(command.max_seq_len, command.seed)
+    evaluation["figures"] = {
+        name: rank_catalogue(score, [held_out], lists.training_counts, protocol) for name, score in scorers.items()
+    }
+    print_table(evaluation["figures"], protocol)
+    with replacing(output.evaluation_path) as unfinished:
+        unfinished.write_text(json.dumps(evaluation, indent=1), encoding="utf-8")
+    print(f"{version}: the best model, of step {run.step}; {output.metrics_path.parent}: its curves")

@@ -1,0 +1,56 @@
+"""`training.log`: what the screen showed, for whoever was not there."""
+
+import contextlib
+import re
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TextIO
+
+_COLOURS = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
+
+
+class _Copying:
+    """A stream that also writes its lines to a file, each as it stood when it ended."""
+
+    def __init__(self, stream: TextIO, log: TextIO):
+        self._stream, self._log = stream, log
+        self._line = ""
+
+    def __getattr__(self, name):
+        return getattr(self._stream, name)
+
+    def write(self, text: str) -> int:
+        written = self._stream.write(text)
+        *ended, self._line = (self._line + text).split("\n")
+        self._log.writelines(_as_shown(line) + "\n" for line in ended)
+        self._log.flush()
+        self._line = self._line.rsplit("\r", 1)[-1]  # of a progress bar only the last state
+        return written
+
+    def end(self) -> None:
+        """Write the line that was not ended."""
+        if self._line:
+            self._log.write(_as_shown(self._line) + "\n")
+
+
+def _as_shown(line: str) -> str:
+    """A line without colours, and of a progress bar only the last state."""
+    line = _COLOURS.sub("", line).rstrip("\r")
+    return line.rsplit("\r", 1)[-1].replace("\b", "")
+
+
+@contextlib.contextmanager
+def recording(path: Path) -> Iterator[None]:
+    """Append to a file what is printed within the block, under a line with the time and the command."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("a", encoding="utf-8") as log:
+        log.write(f"{time.strftime('%Y-%m-%d %H:%M:%S')}  {' '.join(sys.argv)}\n")
+        out, err = _Copying(sys.stdout, log), _Copying(sys.stderr, log)
+        try:
+            with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+                yield
+        finally:
+            out.end()
+            err.end()

@@ -1,0 +1,76 @@
+import json
+import shutil
+
+import numpy as np
+import pytest
+from matplotlib.figure import Figure
+
+from kerasrec.anime import curves
+from kerasrec.anime.curves import smooth
+
+NAMES = ("accuracy_curve", "combined_metrics", "learning_curve", "loss_curve")
+METRICS = {
+    "epoch": [1, 2, 3],
+    "train_loss": [3.0, 2.0, 1.0],
+    "loss": [3.0, 2.5, 2.6],
+    **{f"top{k}": [0.1, 0.2, 0.3] for k in (1, 5, 10, 20)},
+    "learning_rate": [0.001, 0.001, 0.0005],
+    "best_epoch": 2,
+}
+
+
+def written(desk, metrics):
+    folder = desk.output / "plots"
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    (folder / "training_metrics.json").write_text(json.dumps(metrics), encoding="utf-8")
+    return folder
+
+
+def test_the_curves_can_be_drawn_again(training_desk):
+    folder = written(training_desk, METRICS)
+    printed = training_desk.ok("plot")
+    assert sorted(path.stem for path in folder.glob("*.png")) == list(NAMES)
+    assert all(f"{name}.png" in printed for name in NAMES)
+
+
+@pytest.mark.parametrize("panels", [("_losses",), ("_accuracies",), ("_gap",), ("_learning_rate",), ("_smoothed",)])
+def test_every_picture_can_be_read(panels):
+    axes = Figure().subplots()
+    curves._fill(axes, getattr(curves, panels[0]), METRICS)
+    assert axes.get_title() and axes.get_xlabel() == "epoch" and axes.get_ylabel()
+    labels = [text.get_text() for text in axes.get_legend().get_texts()]
+    assert "best epoch: 2" in labels and len(labels) >= 2
+
+
+def test_the_lines_are_the_figures():
+    axes = Figure().subplots()
+    curves._losses(axes, METRICS)
+    train, valid = axes.get_lines()
+    assert list(train.get_ydata()) == METRICS["train_loss"] and list(valid.get_ydata()) == METRICS["loss"]
+
+
+def test_one_epoch_is_enough(training_desk):
+    written(training_desk, {name: values[:1] if name != "best_epoch" else 1 for name, values in METRICS.items()})
+    training_desk.ok("plot")
+
+
+def test_smoothing_restated():
+    values = np.random.default_rng(1).normal(size=20)
+    mean, expected = 0.0, []
+    for number, value in enumerate(values, 1):
+        mean = 0.8 * mean + 0.2 * value
+        expected.append(mean / (1 - 0.8**number))
+    np.testing.assert_allclose(smooth(values), expected)
+
+
+@pytest.mark.parametrize(
+    "metrics", [{}, {**METRICS, "loss": [1.0]}, {name: METRICS[name] for name in METRICS if name != "top5"}]
+)
+def test_a_file_that_lacks_figures(training_desk, metrics):
+    written(training_desk, metrics)
+    assert "lacks figures" in training_desk.error("plot")
+
+
+def test_no_file(training_desk):
+    assert "training_metrics.json" in training_desk.error("plot")

@@ -1,0 +1,122 @@
+import re
+
+import pytest
+
+from kerasrec.anime.database import Database
+from kerasrec.anime.page import write_page
+from kerasrec.anime.recommend import Recommendation, recommend
+from kerasrec.anime.records import ListEntry, Title
+from kerasrec.anime.settings import Fetching, Recommend
+
+
+@pytest.fixture
+def ask(trained_desk):
+    """The list for somebody, as the command gives it."""
+
+    def ask(**options):
+        fetching = Fetching(database=trained_desk.database, url=options.pop("url", "http://127.0.0.1:9"))
+        return recommend(Recommend(output=trained_desk.output, fetching=fetching, **options))
+
+    return ask
+
+
+def ids(found):
+    return [one.title.id for one in found]
+
+
+def test_for_a_user(ask, trained_desk, capsys):
+    with Database(trained_desk.database) as database:
+        seen = {entry.title for entry in database.entries("fan6")}
+    found = ask(user="FAN6", k=5)
+    assert not seen & set(ids(found)) and len(found) == 5
+    assert "fan6: 11 titles watched" in capsys.readouterr().out
+    scores = [one.score for one in found]
+    assert scores == sorted(scores, reverse=True)
+    assert set(ids(ask(user="fan6", k=40, keep_seen=True))) & seen
+
+
+def test_because_you_liked(ask, made_up_lists):
+    """Titles of the user's own kind have 90 points, the others 20."""
+    assert {made_up_lists.kind(one.because.id) for one in ask(user="fan3", k=5)} == {3}
+
+
+def test_for_titles_that_somebody_likes(ask, made_up_lists, capsys):
+    found = ask(likes=("kind 1 numbr 2", "Kind 1 number 6", "Kind 1 number 6"), k=4)
+    printed = capsys.readouterr().out
+    assert "'kind 1 numbr 2' is taken for Kind 1 number 2 (2002)" in printed
+    assert not {2, 6} & set(ids(found))
+    assert sum(made_up_lists.kind(title) == 1 for title in ids(found)) >= 3
+    assert {one.because.id for one in found} <= {2, 6}
+
+
+def test_adult_titles_and_sequels_are_left_out(ask):
+    plain = ids(ask(likes=("Kind 0 number 1",), k=48))
+    assert 5 not in plain and not {title for title in plain if title > 40}
+    assert 5 in ids(ask(likes=("Kind 0 number 1",), k=48, keep_adult=True))
+    with_sequels = ids(ask(likes=("Kind 0 number 1",), k=48, keep_sequels=True))
+    assert {title for title in with_sequels if title > 40}
+    assert 41 in ids(ask(likes=("Kind 0 number 37",), k=48)), "its first season was seen"
+
+
+def test_somebody_from_anilist(ask, trained_desk, listening):
+    name = "curator"
+    with Database(trained_desk.database) as database:
+        assert database.user(name) is None
+    found = ask(user=name, k=3, url=listening.url)
+    with Database(trained_desk.database) as database:
+        assert database.user(name).status == "ok"
+        seen = {entry.title for entry in database.entries(name) if entry.status != "PLANNING"}
+    assert len(found) == 3 and not seen & set(ids(found))
+
+
+def test_planned_titles_are_not_seen(ask, trained_desk, made_up_lists):
+    with Database(trained_desk.database) as database:
+        entries = [ListEntry(title, "COMPLETED", 80) for title in (1, 9, 13, 17)]
+        entries += [ListEntry(title, "PLANNING") for title in (21, 25, 29, 33, 37)]
+        entries += [ListEntry(41, "DROPPED", 10)]
+        database.store_user("planner", 5000, "POINT_100", entries, at=3)
+    found = ids(ask(user="planner", k=20, keep_sequels=True))
+    assert {21, 25, 29, 33, 37} & set(found) and 41 not in found
+
+
+def test_a_page_with_covers(tmp_path, ask):
+    path = tmp_path / "list.html"
+    found = ask(likes=("Kind 0 number 1",), k=3, html=path)
+    page = path.read_text(encoding="utf-8")
+    assert re.findall(r"<b>\d+\. ([^<]*)</b>", page) == [one.title.name for one in found]
+    assert "because you liked Kind 0 number 1" in page and "<img" not in page
+
+
+def test_titles_in_a_page_are_text(tmp_path):
+    nasty = Title(1, english="<script>alert('&')</script>", cover='https://x/"onerror="1', genres=("A & B",))
+    unsafe = Title(2, english="b", cover="javascript:alert(1)")
+    path = tmp_path / "list.html"
+    write_page(path, "For <me>", [Recommendation(nasty, 1.0, unsafe), Recommendation(unsafe, 0.5, None)])
+    page = path.read_text(encoding="utf-8")
+    assert "<script>" not in page and "javascript:" not in page and '"onerror' not in page
+    assert "For &lt;me&gt;" in page and "A &amp; B" in page and "because you liked b" in page
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ((), "neither --user nor --likes"),
+        (("--user", "fan1", "--likes", "x"), "both --user and --likes"),
+        (("--likes", "qqqq zzzz"), "no title is like"),
+        (("--user", "fan1", "--k", "0"), "k is 0"),
+    ],
+)
+def test_what_cannot_be_asked(trained_desk, words, said):
+    assert said in trained_desk.error("recommend", *words)
+
+
+def test_a_user_without_a_public_list(trained_desk):
+    with Database(trained_desk.database) as database:
+        database.store_unavailable("hermit", "private", at=1)
+        database.store_user("planning", 6000, "POINT_100", [ListEntry(1, "PLANNING")], at=3)
+    assert "private on AniList" in trained_desk.error("recommend", "--user", "hermit")
+    assert "has watched no title" in trained_desk.error("recommend", "--user", "planning")
+
+
+def test_before_any_training(training_desk):
+    assert "kerasrec anime train" in training_desk.error("recommend", "--user", "fan1")

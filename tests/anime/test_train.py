@@ -1,0 +1,152 @@
+import csv
+import json
+import os
+import signal
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from kerasrec.anime.database import Database
+from kerasrec.anime.records import ListEntry
+from kerasrec.serving.recommender import Recommender
+from kerasrec.training.callbacks import read_metrics
+
+CURVES = ("loss_curve", "accuracy_curve", "combined_metrics", "learning_curve")
+
+
+def metrics_of(desk):
+    return json.loads((desk.output / "plots" / "training_metrics.json").read_text(encoding="utf-8"))
+
+
+def valid_lines(desk):
+    return [line for line in read_metrics(desk.output / "metrics.jsonl") if line["kind"] == "valid"]
+
+
+def test_what_a_training_leaves(trained_desk):
+    output = trained_desk.output
+    assert "0% of the entries have a date" in trained_desk.printed and "no position embedding" in trained_desk.printed
+    for name in CURVES:
+        assert (output / "plots" / f"{name}.png").read_bytes().startswith(b"\x89PNG")
+    metrics = metrics_of(trained_desk)
+    assert metrics["epoch"] == list(range(1, len(metrics["epoch"]) + 1))
+    assert metrics["best_epoch"] == 1 + int(np.argmin(metrics["loss"]))
+    assert all(0 <= low <= high <= 1 for low, high in zip(metrics["top1"], metrics["top20"], strict=True))
+    for which in ("best", "final"):
+        assert (output / "models" / which / "1" / "saved_model.pb").is_file()
+    assert not list(output.rglob("*.pkl"))
+    config = json.loads((output / "models" / "training_config.json").read_text(encoding="utf-8"))
+    assert config["settings"]["hidden_size"] == 16 and config["ordered"] is False
+    with (output / "models" / "item_mappings.csv").open(encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    assert [int(row["token_id"]) for row in rows] == list(range(5, 5 + len(rows)))
+    assert all(row["title"].endswith(f"number {row['id']}") for row in rows)
+    kept = sorted(int(path.stem[5:]) for path in (output / "checkpoints" / "kept").glob("*.index"))
+    assert len(kept) == 3 and kept[1] - kept[0] == kept[2] - kept[1]
+    log = (output / "logs" / "training.log").read_text(encoding="utf-8")
+    assert "epoch 3" in log and "valid: loss" in log and "co-occurrence" in log and "\r" not in log and "\b" not in log
+
+
+def test_it_learns_the_kinds(trained_desk):
+    figures = json.loads((trained_desk.output / "models" / "evaluation.json").read_text(encoding="utf-8"))
+    assert "not trained on" in figures["protocol"] and "full ranking" in figures["protocol"]
+    model, popularity = figures["figures"]["model"], figures["figures"]["popularity"]
+    assert model["NDCG@10"] > popularity["NDCG@10"] + 0.15
+    recommender = Recommender(trained_desk.output / "models" / "best", "")
+    [best] = recommender.recommend([["1", "5", "9", "13"]], k=5)
+    assert sum((int(item) - 1) % 4 == 0 for item, _ in best) >= 4
+
+
+def test_the_best_model_is_that_of_the_lowest_loss(trained_desk):
+    lines = valid_lines(trained_desk)
+    best = min(lines, key=lambda line: line["loss"])
+    [checkpoint] = (trained_desk.output / "checkpoints" / "best").glob("*.index")
+    assert int(checkpoint.stem[5:]) == best["step"]
+
+
+def test_a_finished_training_is_not_trained_again(training_desk):
+    training_desk.train()
+    before = valid_lines(training_desk)
+    printed = training_desk.train()
+    assert "nothing left to train" in printed and "NDCG@10" in printed
+    assert valid_lines(training_desk) == before
+    assert [path.name for path in (training_desk.output / "models" / "best").iterdir() if path.name.isdigit()] == ["1"]
+
+    error = training_desk.training_error("--epochs", 4)
+    assert "epochs was 3 and is 4" in error and "--resume" in error
+    training_desk.train("--epochs", 4, "--resume")
+    assert metrics_of(training_desk)["epoch"] == [1, 2, 3, 4]
+
+
+@pytest.mark.parametrize(("option", "value"), [("--hidden-size", 32), ("--seed", 7), ("--val-ratio", 0.5)])
+def test_another_model_does_not_go_on(trained_desk, option, value):
+    error = trained_desk.training_error("--resume", option, value)
+    assert "another model" in error and "another --output" in error
+
+
+def test_changed_lists_have_to_be_meant(training_desk):
+    training_desk.train("--epochs", 2)
+    with Database(training_desk.database) as database:
+        for number in range(10):
+            entries = [ListEntry(title, "COMPLETED") for title in range(1 + number, 20 + number)]
+            database.store_user(f"newcomer{number}", 900 + number, "POINT_100", entries, at=2)
+    assert "lists in" in training_desk.training_error("--epochs", 2)
+    training_desk.train("--epochs", 2, "--resume")
+    assert metrics_of(training_desk)["epoch"] == [1, 2, 3, 4], "as many epochs over the lists as they are now"
+
+
+def test_it_ends_early(training_desk):
+    words = ("--epochs", 60, "--patience", 2, "--min-delta", 5, "--halve-after", 1)
+    printed = training_desk.train(*words)
+    assert "ended early: 2 epochs without a gain" in printed and "the learning rate is halved" in printed
+    assert metrics_of(training_desk)["epoch"] == [1, 2, 3]
+    assert "nothing left to train" in training_desk.train(*words)
+
+
+def test_dates_give_an_order(tmp_path, made_up_lists, training_desk):
+    training_desk.database.unlink()
+    made_up_lists(training_desk.database, dated=True)
+    printed = training_desk.train("--epochs", 1)
+    assert "100% of the entries have a date: lists are read in the order of their dates" in printed
+    assert "a newest 20% of each list held" in " ".join(printed.split())
+
+
+def test_a_killed_training_goes_on(training_desk, eventually):
+    code = "import sys; from kerasrec.cli import main; sys.exit(main(sys.argv[1:]))"
+    words = training_desk.words("train", *training_desk.TRAIN, "--epochs", 400, "--patience", 0)
+    program = subprocess.Popen(
+        [sys.executable, "-c", code, *words], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env={**os.environ}
+    )
+    plots = training_desk.output / "plots" / "training_metrics.json"
+    try:
+        eventually(lambda: plots.exists() and len(metrics_of(training_desk)["epoch"]) >= 2, seconds=240)
+    finally:
+        os.kill(program.pid, signal.SIGKILL)
+        program.wait()
+    done = metrics_of(training_desk)
+    first = len(done["epoch"])
+    training_desk.train("--epochs", first + 2, "--patience", 0, "--resume")
+    metrics = metrics_of(training_desk)
+    assert metrics["epoch"] == list(range(1, first + 3))
+    assert metrics["loss"][: first - 1] == done["loss"][: first - 1], "what was drawn before is still there"
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("--lr", 0), "lr is 0"),
+        (("--val-ratio", 1), "val_ratio is 1"),
+        (("--hidden-size", 15), "hidden_size is 15"),
+        (("--min-anime", 1), "min_anime is 1"),
+        (("--min-anime", 500), "too few"),
+        (("--gpu",), "no GPU"),
+    ],
+)
+def test_what_cannot_be_trained(training_desk, words, said):
+    assert said in training_desk.training_error(*words)
+
+
+def test_without_a_database(training_desk):
+    training_desk.database.unlink()
+    assert "fetch-titles" in training_desk.training_error()

@@ -1,0 +1,27 @@
+import gzip
+import itertools
+import json
+import shutil
+
+
+def test_from_made_up_lists_to_a_page(tmp_path, executed):
+    notebook = executed("anime.ipynb", EPOCHS=2)
+    assert notebook.pictures == 1, "the curves"
+    figures = json.loads((tmp_path / "output" / "models" / "evaluation.json").read_text(encoding="utf-8"))["figures"]
+    assert set(figures) == {"model", "popularity", "co-occurrence"}
+    assert "viewer0: 25 titles watched" in notebook.printed
+    assert "is taken for The one about robots no. 1" in notebook.printed
+    page = (tmp_path / "page.html").read_text(encoding="utf-8")
+    assert page.count("<li>") == 10 and "no. 1<" not in page.split("because")[0]
+
+
+def test_from_files(tmp_path, executed, kerasrec_data):
+    folder = tmp_path / "mal"
+    folder.mkdir()
+    shutil.copy(kerasrec_data / "anime" / "anime_info.dat", folder)
+    with gzip.open(kerasrec_data / "anime" / "anime_history.dat.gz", "rt", encoding="utf-8") as file:
+        lines = list(itertools.islice(file, 20_000))
+    with gzip.open(folder / "anime_history.dat.gz", "wt", encoding="utf-8") as file:
+        file.writelines(lines)
+    notebook = executed("anime.ipynb", EPOCHS=1, MAL=folder)
+    assert notebook.pictures == 1 and "titles watched" in notebook.printed

@@ -1,0 +1,43 @@
+import sys
+
+import pytest
+from rich.console import Console
+
+from kerasrec.training.log import recording
+
+
+def test_what_the_screen_showed(tmp_path, capsys):
+    path = tmp_path / "logs" / "training.log"
+    with recording(path):
+        print("epoch 1")
+        for step in (1, 2, 3):
+            sys.stdout.write("\b" * 20 + f"\r{step}/3 [{'=' * step}]")
+        sys.stdout.write("\r3/3 [===] done\n")
+        Console(force_terminal=True).print("[red]loud[/red]")
+        print("a warning", file=sys.stderr)
+        print("unfinished", end="")
+    shown = capsys.readouterr()
+    assert "\r1/3" in shown.out and "\x1b[31m" in shown.out and shown.err == "a warning\n"
+    title, *lines = path.read_text(encoding="utf-8").splitlines()
+    assert lines == ["epoch 1", "3/3 [===] done", "loud", "a warning", "unfinished"]
+    assert title[:2] == "20"
+
+
+def test_a_second_run_is_added(tmp_path):
+    path = tmp_path / "training.log"
+    for number in (1, 2):
+        with recording(path):
+            print("run", number)
+    assert [line for line in path.read_text(encoding="utf-8").splitlines() if line.startswith("run")] == [
+        "run 1",
+        "run 2",
+    ]
+
+
+def test_an_error_ends_the_recording(tmp_path, capsys):
+    with pytest.raises(ValueError), recording(tmp_path / "training.log"):
+        print("before")
+        raise ValueError
+    print("after")
+    assert "after" in capsys.readouterr().out
+    assert "after" not in (tmp_path / "training.log").read_text(encoding="utf-8")
