@@ -31,7 +31,8 @@ def plot(command: Plot) -> None:
     metrics = read_json(
         output.metrics_path, missing=f"there is no {output.metrics_path}: run {TRAINS}, or give its --output"
     )
-    if not metrics.get("epoch") or any(len(metrics.get(name, ())) != len(metrics["epoch"]) for name in _FIGURES):
+    lengths = {len(metrics.get(name, ())) for name in ("epoch", *_FIGURES)}
+    if len(lengths) > 1 or not metrics.get("best_epoch"):
         raise KerasrecError(
             f"{output.metrics_path} lacks figures: it must hold {', '.join(_FIGURES)} of each epoch; run {TRAINS}"
         )
@@ -39,16 +40,21 @@ def plot(command: Plot) -> None:
         print(path)
 
 
-def collect_metrics(output: Output) -> dict:
-    """Write `training_metrics.json` from the lines of `metrics.jsonl`, of one epoch at least; returns what it holds.
+def collect_metrics(output: Output, epochs: int) -> dict:
+    """Write `training_metrics.json` from the lines of `metrics.jsonl`; returns what it holds.
 
     It has a list for each of `epoch`, `train_loss`, `loss` (valid), `top1` to `top20` (valid) and `learning_rate`, and
     `best_epoch`, that of the lowest valid loss.
+
+    Args:
+        output: Of a training of one epoch at least.
+        epochs: How many of the last ones were over the present lists: only their losses compare.
     """
     lines = [line for line in read_metrics(output.folder / "metrics.jsonl") if line["kind"] == "valid"]
     metrics = {"epoch": [int(line["epoch"]) for line in lines]}
     metrics |= {name: [line[name] for line in lines] for name in _FIGURES}
-    metrics["best_epoch"] = metrics["epoch"][int(np.argmin(metrics["loss"]))]
+    losses = np.nan_to_num(metrics["loss"][-epochs:], nan=np.inf)
+    metrics["best_epoch"] = metrics["epoch"][-epochs:][int(np.argmin(losses))]
     with replacing(output.metrics_path) as unfinished:
         unfinished.write_text(json.dumps(metrics, indent=1), encoding="utf-8")
     return metrics
@@ -85,14 +91,14 @@ def _fill(axes: Axes, panel: Callable[[Axes, dict], None], metrics: dict) -> Non
 
 
 def _losses(axes: Axes, metrics: dict) -> None:
-    axes.plot(metrics["epoch"], metrics["train_loss"], label="train")
-    axes.plot(metrics["epoch"], metrics["loss"], label="valid")
+    axes.plot(metrics["epoch"], metrics["train_loss"], label="train", marker=".")
+    axes.plot(metrics["epoch"], metrics["loss"], label="valid", marker=".")
     axes.set(title="Loss at the masked positions", ylabel="cross-entropy, nats")
 
 
 def _accuracies(axes: Axes, metrics: dict) -> None:
     for k in TOP:
-        axes.plot(metrics["epoch"], metrics[f"top{k}"], label=f"top {k}")
+        axes.plot(metrics["epoch"], metrics[f"top{k}"], label=f"top {k}", marker=".")
     axes.set(title="Valid users: hidden titles among the top k", ylabel="share of the masked positions")
     axes.set_ylim(bottom=0)
 

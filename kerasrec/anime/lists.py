@@ -2,7 +2,7 @@
 
 import hashlib
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -27,8 +27,11 @@ HELD_OUT = 0.2
 class Lists:
     """The lists of users who train and of users who do not.
 
+    A user's number, from which the masks of the list follow, is a hash of seed and name: the same whoever else comes.
+    Where order says nothing, the titles of a list stand in a random order, so that every part of it is like the others.
+
     Attributes:
-        vocab: The titles that the model knows, by the text of their ids.
+        vocab: The titles that the model knows, by the text of their ids, with the number of users who train on each.
         train: Lists that are trained on, oldest title first.
         valid: Lists of other users, whose titles choose the best epoch.
         ordered: Whether the order of the lists says something.
@@ -42,44 +45,58 @@ class Lists:
     dated: float
 
     @classmethod
-    def of(cls, histories: Sequence[History], val_ratio: float, seed: int, vocab: ItemVocab | None = None) -> "Lists":
-        """Split users, and number the titles that those who train have watched.
-
-        A user's side follows from the seed and the user's name alone, so that it stays when others come or go.
+    def of(
+        cls,
+        histories: Sequence[History],
+        val_ratio: float,
+        seed: int,
+        vocab: ItemVocab | None = None,
+        ordered: bool | None = None,
+    ) -> "Lists":
+        """Split users by their numbers, and number the titles that those who train have watched.
 
         Args:
             histories: From `Database.histories`.
             val_ratio: About this share of the users is not trained on, and at least one.
-            seed: Of the split.
+            seed: Of the users' numbers.
             vocab: That of an earlier training; titles that it lacks become `[UNK]`.
+            ordered: That of an earlier training; else it follows from the dates.
 
         Raises:
             KerasrecError: there are too few users for two sides.
         """
-        places = [int(_digest(f"{seed}/{history.user.casefold()}")[:16], 16) / 2**64 for history in histories]
-        order = sorted(range(len(histories)), key=places.__getitem__)
-        count = max(1, sum(place < val_ratio for place in places))
-        valid, train = sorted(order[:count]), sorted(order[count:])
-        if not train:
+        by_number = {int(_digest(f"{seed}/{some.user.casefold()}")[:15], 16): some for some in histories}
+        numbers = sorted(by_number)
+        cut = max(1, sum(number < val_ratio * 16**15 for number in numbers))
+        if cut >= len(numbers):
             raise KerasrecError(
-                f"{len(histories)} users have watched enough titles, which is too few to train on some and to check "
+                f"{len(numbers)} users have watched enough titles, which is too few to train on some and to check "
                 "with others: fetch or import more users, or lower --min-anime"
             )
-        if vocab is None:
-            vocab = ItemVocab.build(Counter(str(title) for row in train for title in histories[row].titles))
-        dates = [date for history in histories for date in history.dates]
+        dates = [date for some in histories for date in some.dates]
         dated = sum(date is not None for date in dates) / len(dates)
-        tokens = (_tokens(histories, rows, vocab) for rows in (train, valid))
-        return cls(vocab, *tokens, dated >= ORDERED_FROM, dated)
+        if ordered is None:
+            ordered = dated >= ORDERED_FROM
+        lists = {number: np.array(some.titles) for number, some in by_number.items()}
+        if not ordered:
+            lists = {number: in_random_order(titles, seed, number) for number, titles in lists.items()}
+        valid, train = ({number: lists[number] for number in some} for some in (numbers[:cut], numbers[cut:]))
+        counts = Counter(str(title) for titles in train.values() for title in titles)
+        if vocab is None:
+            vocab = ItemVocab.build(counts)
+        else:
+            vocab = ItemVocab(vocab.items, np.array([counts[item] for item in vocab.items.to_pylist()]))
+        return cls(vocab, _tokens(train, vocab), _tokens(valid, vocab), ordered, dated)
 
     def digest(self) -> str:
-        """16 hexadecimal digits of what is trained on."""
-        return _digest(self.vocab.digest(), self.train.offsets.tobytes(), self.train.ids.tobytes())[:16]
+        """16 hexadecimal digits of what is trained on and checked with."""
+        sides = (array.tobytes() for side in (self.train, self.valid) for array in side)
+        return _digest(self.vocab.digest(), *sides)[:16]
 
     @property
     def training_counts(self) -> np.ndarray:
         """How many of the users who train have watched each title, int64 [V - 5]."""
-        return np.bincount(self.train.ids, minlength=len(self.vocab))[-len(self.vocab.items) :]
+        return self.vocab.counts
 
     def steps(self, rules: ExampleSettings, batch_size: int) -> int:
         """Steps of one epoch."""
@@ -120,12 +137,12 @@ class Lists:
         rows = _rows(self.valid, _windows(self.valid, rules))
         return masked_batches(rows, rules, settings, vocab_size=len(self.vocab), seed=seed, epoch=0)
 
-    def held_out(self, max_seq_length: int, seed: int) -> tuple["tf.data.Dataset", TokenHistories]:
+    def held_out(self, max_seq_length: int) -> tuple["tf.data.Dataset", TokenHistories]:
         """Rows and histories for `rank_catalogue`: the last fifth of each valid user's titles is to be found.
 
         Without dates, a random fifth.
         """
-        users, offsets, ids = self.valid if self.ordered else _shuffled(self.valid, np.random.default_rng(seed))
+        users, offsets, ids = self.valid
         sizes = np.diff(offsets)
         targets = np.maximum(1, np.round(HELD_OUT * sizes)).astype(np.int64)  # [U]
         cuts = offsets[1:] - targets
@@ -153,13 +170,16 @@ def _digest(*parts: str | bytes) -> str:
     return digest.hexdigest()
 
 
-def _tokens(histories: Sequence[History], rows: Sequence[int], vocab: ItemVocab) -> TokenHistories:
-    """The lists in these rows; a user's number is the row."""
-    titles = [histories[row].titles for row in rows]
-    offsets = np.concatenate([[0], np.cumsum([len(some) for some in titles])])
-    return TokenHistories(
-        np.array(rows, np.int64), offsets, vocab.encode([str(title) for some in titles for title in some])
-    )
+def in_random_order(titles: np.ndarray, seed: int, number: int = 0) -> np.ndarray:
+    """A list whose order says nothing, in an order that follows from the seed and the user's number."""
+    return np.random.default_rng([seed, number]).permutation(titles)
+
+
+def _tokens(lists: Mapping[int, np.ndarray], vocab: ItemVocab) -> TokenHistories:
+    """Lists by the numbers of their users, which rise."""
+    offsets = np.concatenate([[0], np.cumsum([len(titles) for titles in lists.values()])])
+    ids = vocab.encode([str(title) for titles in lists.values() for title in titles])
+    return TokenHistories(np.fromiter(lists, np.int64, len(lists)), offsets, ids)
 
 
 def _shuffled(histories: TokenHistories, rng: np.random.Generator) -> TokenHistories:

@@ -1,7 +1,8 @@
 """Ask the trained model: for a user's list, or for titles that somebody likes."""
 
-import time
+import tempfile
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 from rich.console import Console
@@ -10,14 +11,19 @@ from rich.table import Table
 from kerasrec.anime.anilist.client import AniListClient
 from kerasrec.anime.database import Database
 from kerasrec.anime.fetch import fetch_user
+from kerasrec.anime.lists import in_random_order
 from kerasrec.anime.page import write_page
 from kerasrec.anime.records import Title
 from kerasrec.anime.settings import Recommend
 from kerasrec.anime.titles import find_title, unseen_before
-from kerasrec.anime.trained import TRAINS, Output, read_mappings
+from kerasrec.anime.trained import CONFIG, TRAINS, Output, read_mappings
 from kerasrec.backend import tf
+from kerasrec.data.vocab import ItemVocab
 from kerasrec.errors import KerasrecError
 from kerasrec.serving.recommender import Recommender
+from kerasrec.training.config import read_config
+
+HISTORIES_AT_A_TIME = 64
 
 
 @dataclass(frozen=True)
@@ -36,7 +42,7 @@ class Taste:
     watched: tuple[int, ...]
     """Oldest first."""
     liked: frozenset[int]
-    """Those watched that the user thinks no worse of than of most."""
+    """Those watched to which the user gives no less than the mean of all scores, or none at all."""
     seen: frozenset[int]
     """All that need not be recommended any more, also what was given up."""
 
@@ -48,16 +54,14 @@ def recommend(command: Recommend) -> list[Recommendation]:
         KerasrecError: nothing was trained, the user has no list that can be seen, or no title is like what was typed.
     """
     output = Output(command.output)
+    config = read_config(output.models, TRAINS, CONFIG)
     vocab, names = read_mappings(output)
     recommender = Recommender(output.model_path("best"), TRAINS)
     with Database(command.fetching.database) as database:
         titles = database.titles()
-        taste = _taste_of_user(command, database) if command.user else _taste_of_likes(command, titles)
+        taste = _taste_of_user(command, database, titles) if command.user else _taste_of_likes(command, titles)
     known = {title.id: title for title in titles}
-    items = set(vocab.items.to_pylist())
-    history = [str(title) for title in taste.watched if str(title) in items]
-    if len(history) < len(taste.watched):
-        print(f"{len(taste.watched) - len(history)} of {len(taste.watched)} titles are unknown to the model")
+    history = _history(taste, vocab, config)
 
     left_out = set() if command.keep_seen else set(taste.seen)
     if not command.keep_sequels:
@@ -85,29 +89,48 @@ def recommend(command: Recommend) -> list[Recommendation]:
     return found
 
 
-def _taste_of_user(command: Recommend, database: Database) -> Taste:
-    name, fetching = command.user, command.fetching
-    user = database.user(name)
-    if user is None or user.status == "pending":
-        database.claim("AniList")
-        with AniListClient(fetching.url) as client:
-            fetch_user(database, client, name, time.time() - fetching.max_age_seconds)
-        user = database.user(name)
-    if user is None or user.status != "ok":
-        status = "missing" if user is None else user.status
-        raise KerasrecError(
-            f"the list of {name} is {status} on AniList: name somebody whose list is public, or --likes"
-        )
+def _history(taste: Taste, vocab: ItemVocab, config: dict) -> list[str]:
+    """What the model is shown: as many titles as it takes, the newest, or any where order says nothing."""
+    settings = config["settings"]
+    watched = np.array(taste.watched)
+    if not config["ordered"]:
+        watched = in_random_order(watched, settings["seed"])
+    items = set(vocab.items.to_pylist())
+    history = [str(title) for title in watched if str(title) in items]
+    if not history:
+        print("none of the titles is known to the model: the list is of what is popular")
+    elif len(history) < len(watched):
+        print(f"{len(watched) - len(history):,} of {len(watched):,} titles are unknown to the model")
+    return history[-(settings["max_seq_len"] - 1) :]
+
+
+def _taste_of_user(command: Recommend, database: Database, titles: list[Title]) -> Taste:
+    user = database.user(command.user)
+    if user is not None and user.status == "ok":
+        return _taste_in(database, command.user)
+    database.claim("AniList")  # it has to hold AniList's ids
+    # Into a database of its own: whoever only asks is not to become one of those who are trained on.
+    with tempfile.TemporaryDirectory() as folder, Database(Path(folder, "asked.db"), create=True) as asked:
+        asked.store_titles(titles, at=0)
+        with AniListClient(command.fetching.url) as client:
+            status = fetch_user(asked, client, command.user, since=0)
+        if status != "ok":
+            raise KerasrecError(
+                f"the list of {command.user} is {status} on AniList: name another user, or give titles with --likes"
+            )
+        return _taste_in(asked, command.user)
+
+
+def _taste_in(database: Database, name: str) -> Taste:
     [history] = database.histories(min_anime=0, user=name) or [None]
     if history is None:
-        raise KerasrecError(f"{name} has watched no title that {fetching.database} knows: give titles with --likes")
+        raise KerasrecError(f"{name} has watched no title that the database knows: give titles with --likes")
     scores = [score for score in history.scores if score is not None]
     mean = np.mean(scores) if scores else 0
-    liked = (
-        title for title, score in zip(history.titles, history.scores, strict=True) if score is None or score >= mean
-    )
+    scored = zip(history.titles, history.scores, strict=True)
+    liked = (title for title, score in scored if score is None or score >= mean)
     seen = (entry.title for entry in database.entries(name) if entry.status != "PLANNING")
-    print(f"{user.name}: {len(history.titles):,} titles watched")
+    print(f"{name}: {len(history.titles):,} titles watched")
     return Taste(history.titles, frozenset(liked), frozenset(seen))
 
 
@@ -120,16 +143,20 @@ def _taste_of_likes(command: Recommend, titles: list[Title]) -> Taste:
 
 
 def _because(recommender: Recommender, history: list[str], liked: list[int], items: list[str]) -> list[int | None]:
-    """For each item, the place of the liked title without which its score would fall the most."""
+    """For each item, the place of the liked title without which its score would fall the most; None if by none."""
     if not liked or not items:
         return [None] * len(items)
     histories = [history, *(history[:place] + history[place + 1 :] for place in liked)]
-    longest = max(map(len, histories))
-    padded = [row + [""] * (longest - len(row)) for row in histories]
-    queries = recommender.module.embed(tf.constant(padded))["vectors"].numpy()  # [1 + liked, H]
+    padded = np.array([row + [""] * (len(history) - len(row)) for row in histories])
+    queries = np.concatenate(
+        [
+            recommender.module.embed(tf.constant(padded[first : first + HISTORIES_AT_A_TIME]))["vectors"]
+            for first in range(0, len(padded), HISTORIES_AT_A_TIME)
+        ]
+    )  # [1 + liked, H]
     vectors = recommender.module.item_vectors(tf.constant(items))["vectors"].numpy()  # [k, H]
     falls = (queries[0] - queries[1:]) @ vectors.T  # [liked, k]
-    return [liked[row] for row in falls.argmax(axis=0)]
+    return [liked[row] if fall > 0 else None for row, fall in zip(falls.argmax(axis=0), falls.max(axis=0), strict=True)]
 
 
 def _print(found: list[Recommendation]) -> None:

@@ -151,7 +151,7 @@ class Train:
     seed: int = 42
     """Of the split, the weights, the order and the masks."""
     resume: bool = False
-    """Go on from the last state though the settings or the lists have changed since."""
+    """Go on from the last state though settings or lists have changed since; changed lists get all epochs anew."""
     database: Path = Path("data/bert.db")
     """The SQLite file."""
     output: Path = Path("output")
@@ -204,13 +204,13 @@ class Recommend:
     """
 
     user: str | None = None
-    """A user's name; who is not in the database is fetched from AniList."""
+    """A user's name; who is not in the database is asked for at AniList, and not kept."""
     likes: UseAppendAction[tuple[str, ...]] = field(default=())
     """A title, as far as you remember it, in any language; say it once for each title."""
     k: int = 10
     """Length of the list."""
     keep_seen: bool = False
-    """Recommend titles of the user's list, too."""
+    """Recommend titles of the user's list, too; the model never compared them with the others."""
     keep_sequels: bool = False
     """Recommend sequels of titles that the user has not seen, too."""
     keep_adult: bool = False

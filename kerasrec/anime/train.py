@@ -2,29 +2,26 @@
 
 import dataclasses
 import json
+import math
 from collections.abc import Iterator
 
+import numpy as np
+
 from kerasrec.anime.curves import collect_metrics, draw
-from kerasrec.anime.database import Database
+from kerasrec.anime.database import Database, History
 from kerasrec.anime.lists import HELD_OUT, Lists
 from kerasrec.anime.settings import Train
-from kerasrec.anime.trained import (
-    FIXED,
-    FREE,
-    Output,
-    read_config,
-    read_mappings,
-    write_config,
-    write_mappings,
-)
+from kerasrec.anime.trained import CONFIG, FIXED, FREE, TRAINS, Output, read_mappings, write_mappings
 from kerasrec.backend import distribution, tf
 from kerasrec.baselines import CoOccurrence, Popularity
 from kerasrec.data.files import exclusive, read_json, replacing
 from kerasrec.data.settings import BatchSettings
+from kerasrec.data.vocab import UNK
 from kerasrec.errors import KerasrecError
 from kerasrec.nn.item_model import ItemModel
 from kerasrec.serving.items import export_item_model
 from kerasrec.training.cloze import TOP, cloze_figures
+from kerasrec.training.config import read_config, write_config
 from kerasrec.training.devices import use_devices
 from kerasrec.training.log import recording
 from kerasrec.training.loop import Leg, Monitor, TrainingRun, read_progress
@@ -49,20 +46,20 @@ def train(command: Train) -> None:
         with Database(command.database) as database:
             titles, histories = database.titles(), database.histories(command.min_anime)
         is_new = read_progress(output.folder) is None
-        lists = Lists.of(histories, command.val_ratio, command.seed, None if is_new else read_mappings(output)[0])
+        lists = _lists(command, None if is_new else output, histories)
         _describe(lists, command)
-        if not is_new:
-            lists = _checked(command, output, lists)
         strategy = distribution()
         with strategy.scope():
             run = _new_run(command, lists)
         if not is_new:
             run.restore()
-            if run.progress.vocab != _identity(lists):
-                run.progress.best = float("-inf")  # a loss over other lists says nothing about these
+        if run.progress.vocab != _identity(lists):  # a loss over other lists says nothing about these
+            run.progress.best = run.progress.reference = -math.inf
+            run.progress.halvings = 0
         run.progress.vocab = _identity(lists)
         write_mappings(output, lists.vocab, titles)
-        write_config(output, command, lists.ordered, lists.digest())
+        config = {"settings": dataclasses.asdict(command), "ordered": lists.ordered, "lists": lists.digest()}
+        write_config(output.models, TRAINS, config, CONFIG)
 
         batches = BatchSettings(command.batch_size, last_item_prob=0.1 if lists.ordered else 0.0)
         run.fit(
@@ -85,6 +82,9 @@ def _describe(lists: Lists, command: Train) -> None:
         f"{command.database}: {len(lists.train.users):,} users to train on, {len(lists.valid.users):,} to check with; "
         f"{len(lists.vocab.items):,} titles, {len(lists.train.ids):,} watched"
     )
+    unknown = sum(np.count_nonzero(side.ids == UNK) for side in (lists.train, lists.valid))
+    if unknown:
+        print(f"{unknown:,} entries are of titles that the model does not know; a training of its own would learn them")
     if lists.ordered:
         print(f"{lists.dated:.0%} of the entries have a date: lists are read in the order of their dates")
     else:
@@ -94,22 +94,26 @@ def _describe(lists: Lists, command: Train) -> None:
         )
 
 
-def _checked(command: Train, output: Output, lists: Lists) -> Lists:
-    """The lists as the model of the output folder sees them, if this command may go on with it."""
-    config = read_config(output)
+def _lists(command: Train, earlier: Output | None, histories: list[History]) -> Lists:
+    """The lists, as the model of the output folder sees them where there is one and this command may go on with it."""
+    if earlier is None:
+        return Lists.of(histories, command.val_ratio, command.seed)
+    config = read_config(earlier.models, TRAINS, CONFIG)
     given = json.loads(json.dumps(dataclasses.asdict(command), default=str))
     changed = [name for name, value in config["settings"].items() if name not in FREE and given[name] != value]
     differences = [f"{name} was {config['settings'][name]} and is {given[name]}" for name in changed]
     if fixed := [text for name, text in zip(changed, differences, strict=True) if name in FIXED]:
-        raise KerasrecError(f"{output.folder} holds another model: {', '.join(fixed)}; give another --output")
+        raise KerasrecError(f"{earlier.folder} holds another model: {', '.join(fixed)}; give another --output")
+    vocab, _ = read_mappings(earlier)
+    lists = Lists.of(histories, command.val_ratio, command.seed, vocab, config["ordered"])
     if lists.digest() != config["lists"]:
-        differences.append(f"the lists in {command.database} have changed")
+        differences.append(f"the lists in {command.database} have changed (--epochs more passes over them)")
     if differences and not command.resume:
         raise KerasrecError(
-            f"{output.folder} holds a training, and since then {'; '.join(differences)}: give --resume to go on with "
+            f"{earlier.folder} holds a training, and since then {'; '.join(differences)}: give --resume to go on with "
             "it all the same, or another --output"
         )
-    return dataclasses.replace(lists, ordered=config["ordered"])
+    return lists
 
 
 def _identity(lists: Lists) -> list:
@@ -139,14 +143,18 @@ def _legs(command: Train, output: Output, lists: Lists, run: TrainingRun) -> Ite
         leg = Leg((("lists", lists.digest()),), epoch, steps, f"{command.seed} {command.batch_size}")
         if run.progress.has_finished(leg):
             continue
-        before = run.step
         yield leg
-        if run.step == before:
+        if not run.progress.has_finished(leg):
             print(f"ended early: {command.patience} epochs without a gain in valid loss")
             return
-        draw(output, collect_metrics(output))
+        _draw(output, lists, run)
         if run.progress.legs % command.checkpoint_every == 0:
             run.keep(command.keep_checkpoints)
+
+
+def _draw(output: Output, lists: Lists, run: TrainingRun) -> None:
+    epochs = sum(digest == lists.digest() for _, digest, _ in run.progress.finished)
+    draw(output, collect_metrics(output, epochs))
 
 
 def _valid_figures(command: Train, lists: Lists, run: TrainingRun):
@@ -166,8 +174,9 @@ def _valid_figures(command: Train, lists: Lists, run: TrainingRun):
 
 def _finish(command: Train, output: Output, lists: Lists, run: TrainingRun) -> None:
     """Export the final and the best model, and rank with the best, unless this was done at this very step."""
+    _draw(output, lists, run)  # a killed run may not have come to it
     order = "newest" if lists.ordered else "random"
-    targets = f"users who are not trained on, a {order} {HELD_OUT:.0%} of each list held out"
+    targets = f"users who chose the epoch but are not trained on, a {order} {HELD_OUT:.0%} of each list held out"
     protocol = Protocol("valid", targets=targets)
     evaluation = {"step": run.step, "lists": lists.digest(), "protocol": str(protocol)}
     if output.evaluation_path.exists():
@@ -176,6 +185,8 @@ def _finish(command: Train, output: Output, lists: Lists, run: TrainingRun) -> N
             print(f"nothing left to train at step {run.step}")
             print_table(earlier["figures"], protocol)
             return
+    if run.progress.best == -math.inf:
+        raise KerasrecError("the valid loss was never a number, so there is no best model: give a lower --lr")
     export_item_model(run.model, lists.vocab, output.model_path("final"), command.max_seq_len)
     run.restore("best")
     version, _ = export_item_model(run.model, lists.vocab, output.model_path("best"), command.max_seq_len)
@@ -185,7 +196,7 @@ def _finish(command: Train, output: Output, lists: Lists, run: TrainingRun) -> N
         "popularity": baseline_scorer(Popularity(lists.training_counts)),
         "co-occurrence": baseline_scorer(CoOccurrence().fit(offsets, ids, len(lists.vocab))),
     }
-    held_out = lists.held_out(command.max_seq_len, command.seed)
+    held_out = lists.held_out(command.max_seq_len)
     evaluation["figures"] = {
         name: rank_catalogue(score, [held_out], lists.training_counts, protocol) for name, score in scorers.items()
     }

@@ -1,8 +1,6 @@
 """What a training leaves for those who come after it: `models/` and the metrics."""
 
 import csv
-import dataclasses
-import json
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,19 +8,19 @@ import numpy as np
 import pyarrow as pa
 
 from kerasrec.anime.records import Title
-from kerasrec.anime.settings import Train
-from kerasrec.data.files import read_json, replacing
+from kerasrec.data.files import replacing
 from kerasrec.data.vocab import FIRST_ITEM, ItemVocab
 from kerasrec.errors import KerasrecError
 
 TRAINS = "kerasrec anime train"
+CONFIG = "training_config.json"
 _COLUMNS = ("token_id", "id", "title", "users")
 
 FREE = ("output", "database", "resume", "gpu", "checkpoint_every", "keep_checkpoints")
 """Settings that change nothing in what is learned."""
 
-FIXED = ("hidden_size", "num_layers", "num_heads", "max_seq_len", "seed", "val_ratio")
-"""Settings that stay as they are: the shape of the model, and who is trained on."""
+FIXED = ("hidden_size", "num_layers", "num_heads", "max_seq_len", "fp16", "seed", "val_ratio")
+"""Settings that stay as they are: the shape of the model, its numbers, and who is trained on."""
 
 
 @dataclass(frozen=True)
@@ -36,14 +34,14 @@ class Output:
     folder: Path
 
     @property
-    def config_path(self) -> Path:
-        """What was trained with which settings."""
-        return self.folder / "models" / "training_config.json"
+    def models(self) -> Path:
+        """The models, and what is to be known of them."""
+        return self.folder / "models"
 
     @property
     def mappings_path(self) -> Path:
         """The titles by token id."""
-        return self.folder / "models" / "item_mappings.csv"
+        return self.models / "item_mappings.csv"
 
     @property
     def metrics_path(self) -> Path:
@@ -53,27 +51,11 @@ class Output:
     @property
     def evaluation_path(self) -> Path:
         """The figures of the best model, beside the baselines'."""
-        return self.folder / "models" / "evaluation.json"
+        return self.models / "evaluation.json"
 
     def model_path(self, which: str) -> Path:
         """The versions of the `best` or the `final` model."""
-        return self.folder / "models" / which
-
-
-def write_config(output: Output, command: Train, ordered: bool, digest: str) -> None:
-    """Write `training_config.json`."""
-    content = {"command": TRAINS, "settings": dataclasses.asdict(command), "ordered": ordered, "lists": digest}
-    with replacing(output.config_path) as unfinished:
-        unfinished.write_text(json.dumps(content, indent=1, default=str), encoding="utf-8")
-
-
-def read_config(output: Output) -> dict:
-    """What `write_config` wrote.
-
-    Raises:
-        KerasrecError: nothing was trained there.
-    """
-    return read_json(output.config_path, missing=f"there is no trained model in {output.folder}: run {TRAINS}")
+        return self.models / which
 
 
 def write_mappings(output: Output, vocab: ItemVocab, titles: list[Title]) -> None:

@@ -92,7 +92,8 @@ def _run(command: Train, prepared: Prepared) -> tuple[TrainingRun, bool]:
     vocab = run.progress.vocab
     if source == output:
         run.progress.deserialize(progress.serialize())
-        run.progress.vocab, run.progress.best, run.progress.evaluations_without_gain = vocab, -math.inf, 0
+        run.progress.vocab, run.progress.evaluations_without_gain = vocab, 0
+        run.progress.best = run.progress.reference = -math.inf
     else:
         run.progress.first_step = int(run.model.optimizer.iterations.numpy())
     run.save()  # at once: whatever ends this process now, the next one goes on from here

@@ -20,8 +20,7 @@ class ServedPairModel(ServedEncoder):
     """
 
     def __init__(self, model: SentencePairModel, tokenizer: WordPieceTokenizer, max_length: int):
-        super().__init__(LeanEncoder(model.encoder), tokenizer, max_length)
-        self._means = LeanEncoder(model.encoder, normalize=False)
+        super().__init__(LeanEncoder(model.encoder, normalize=False), tokenizer, max_length)
         self._classifier = model.classifier
         if model.classifier is not None:
             self._classifier_weights = model.classifier.variables
@@ -60,4 +59,4 @@ class ServedPairModel(ServedEncoder):
         """Mean of the vectors of each row's sentences, float32 [B, H]."""
         real = tf.where(sentences != "")
         rows = self._tokenizer.rows(tf.gather_nd(sentences, real), self._max_length)
-        return mean_of_sides(self._means(rows), tf.cast(real[:, 0], tf.int32), tf.shape(sentences)[0])
+        return mean_of_sides(self._encoder(rows), tf.cast(real[:, 0], tf.int32), tf.shape(sentences)[0])

@@ -38,6 +38,7 @@ class ServedItemModel(tf.Module):
         self._weights = model.variables
         self._queries_at, self._states, self._head = model.queries_at, model.encode, model.head.call
         self._scores, self._table, self._bias = model.head.scores, model.item_table, model.head.bias
+        self._unique_items = model.unique_items
         self._max_seq_length = max_seq_length
         self._max_k = min(max_k, len(item_counts))
         line = tf.int64, tf.lookup.TextFileIndex.LINE_NUMBER
@@ -143,6 +144,9 @@ class ServedItemModel(tf.Module):
         queries = self._head(tf.gather(states, masked_lm_positions, batch_dims=1))  # [B, P, H]
         slots = tf.shape(masked_lm_positions)
         scores = self._scores(tf.reshape(queries, [-1, self._table.shape[1]]), self._table)
+        if self._unique_items:
+            shown = tf.RaggedTensor.from_tensor(tf.repeat(input_ids, slots[1], axis=0))
+            scores = _without_items(scores, shown)
         scores, ids = tf.math.top_k(_without_specials(scores), self._max_k)
         shape = tf.concat([slots, [self._max_k]], axis=0)
         return {

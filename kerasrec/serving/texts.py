@@ -12,7 +12,7 @@ class ServedEncoder(tf.Module):
     The export loads without Keras and kerasrec; the tokenizer needs the operations of tensorflow-text.
 
     Args:
-        encoder: Gives rows their vectors, at length 1.
+        encoder: Gives rows their vectors, which are scaled to length 1 here.
         tokenizer: The vocabulary.
         max_length: Longest row, L.
     """
@@ -49,4 +49,4 @@ class ServedEncoder(tf.Module):
         return {"cosines": tf.reduce_sum(self._vectors(left) * self._vectors(right), axis=-1)}
 
     def _vectors(self, texts):
-        return self._encoder(self._tokenizer.rows(texts, self._max_length))
+        return tf.math.l2_normalize(self._encoder(self._tokenizer.rows(texts, self._max_length)), axis=-1)

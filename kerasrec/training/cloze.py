@@ -17,7 +17,7 @@ def cloze_figures(
     """Loss and top-k accuracy over masked positions alone.
 
     Visible positions are left out: a model that copies its input gets all of them right and knows nothing. Every item
-    of the catalogue is a rival, also those that stand in the same row; ties go to the rival.
+    of the catalogue is a rival, unless the model rules out what a row shows; ties go to the rival.
 
     Args:
         masked_scores: Gives a batch its scores float32 [M, V], a row a masked position, and their targets int32 [M]:

@@ -51,6 +51,9 @@ def recording(path: Path) -> Iterator[None]:
         try:
             with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
                 yield
+        except BaseException as error:  # shown by whoever catches it, when this block has ended
+            log.write(f"{type(error).__name__}: {error}\n")
+            raise
         finally:
             out.end()
             err.end()

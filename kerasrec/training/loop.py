@@ -68,6 +68,7 @@ class Progress(tf.train.experimental.PythonState):
         "within",
         "legs",
         "best",
+        "reference",
         "watched",
         "evaluations_without_gain",
         "halvings",
@@ -85,6 +86,8 @@ class Progress(tf.train.experimental.PythonState):
         """Legs finished."""
         self.best = -math.inf
         """The best monitored figure so far, negated where lower is better."""
+        self.reference = -math.inf
+        """The one that was the last gain, which the next one has to pass by `min_delta`."""
         self.watched = ""
         """The parts that the following count is about."""
         self.evaluations_without_gain = 0
@@ -326,11 +329,15 @@ class TrainingRun:
             self.log_figures("valid", figures)
             print("valid: " + ", ".join(f"{name} {figures[name]:.4f}" for name in self.shown))
             monitored = -figures[self.shown[0]] if self.monitor.falls else figures[self.shown[0]]
-            if monitored > progress.best + self.monitor.min_delta:
-                progress.best, progress.evaluations_without_gain = monitored, 0
-                self._write(self._best)
+            gains = monitored > progress.reference + self.monitor.min_delta
+            is_best = monitored > progress.best
+            if gains:
+                progress.reference, progress.evaluations_without_gain = monitored, 0
             else:
                 self._go_without_gain()
+            if is_best:
+                progress.best = monitored
+                self._write(self._best)
         self.save()
 
     def _go_without_gain(self) -> None:

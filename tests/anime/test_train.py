@@ -1,6 +1,7 @@
 import csv
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -114,9 +115,11 @@ def test_dates_give_an_order(tmp_path, made_up_lists, training_desk):
 
 def test_a_killed_training_goes_on(training_desk, eventually):
     code = "import sys; from kerasrec.cli import main; sys.exit(main(sys.argv[1:]))"
-    words = training_desk.words("train", *training_desk.TRAIN, "--epochs", 400, "--patience", 0)
+    words = ("--epochs", 12, "--patience", 0)
     program = subprocess.Popen(
-        [sys.executable, "-c", code, *words], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env={**os.environ}
+        [sys.executable, "-c", code, *training_desk.words("train", *training_desk.TRAIN, *words)],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
     )
     plots = training_desk.output / "plots" / "training_metrics.json"
     try:
@@ -125,11 +128,14 @@ def test_a_killed_training_goes_on(training_desk, eventually):
         os.kill(program.pid, signal.SIGKILL)
         program.wait()
     done = metrics_of(training_desk)
-    first = len(done["epoch"])
-    training_desk.train("--epochs", first + 2, "--patience", 0, "--resume")
+    training_desk.train(*words)
     metrics = metrics_of(training_desk)
-    assert metrics["epoch"] == list(range(1, first + 3))
-    assert metrics["loss"][: first - 1] == done["loss"][: first - 1], "what was drawn before is still there"
+    assert metrics["epoch"] == list(range(1, 13))
+    assert metrics["loss"][: len(done["loss"])] == done["loss"], "what was drawn before is still there"
+
+    shutil.rmtree(training_desk.output / "plots")
+    assert "nothing left to train" in training_desk.train(*words)
+    assert metrics_of(training_desk) == metrics, "the curves can be made again"
 
 
 @pytest.mark.parametrize(

@@ -35,9 +35,10 @@ def test_a_second_run_is_added(tmp_path):
 
 
 def test_an_error_ends_the_recording(tmp_path, capsys):
-    with pytest.raises(ValueError), recording(tmp_path / "training.log"):
+    with pytest.raises(ValueError, match="wrong"), recording(tmp_path / "training.log"):
         print("before")
-        raise ValueError
+        raise ValueError("what was wrong")
     print("after")
     assert "after" in capsys.readouterr().out
-    assert "after" not in (tmp_path / "training.log").read_text(encoding="utf-8")
+    log = (tmp_path / "training.log").read_text(encoding="utf-8")
+    assert "after" not in log and "ValueError: what was wrong" in log

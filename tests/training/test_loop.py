@@ -181,7 +181,7 @@ def test_a_loss_is_better_when_it_falls(tmp_path):
     run.fit(legs(epochs=6, parts=(A,)), batches, figures([0.9, 0.5, 0.495, 0.6, 0.1]))
     assert run.step == 4 * 8, "the third is no gain, because it gains less than min_delta"
     best = new_run(tmp_path, monitor=monitor)
-    assert best.restore("best") and best.step == 2 * 8 and best.progress.best == -0.5
+    assert best.restore("best") and best.step == 3 * 8 and best.progress.best == -0.495, "the lowest is the best"
 
 
 def test_the_rate_is_halved_after_evaluations_without_a_gain(tmp_path):

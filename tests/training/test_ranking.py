@@ -112,3 +112,8 @@ def test_size_and_order_of_batches_change_nothing():
 def test_protocol_reads_as_a_sentence():
     assert str(Protocol("test")) == "test split, full ranking over the catalogue, seen items filtered"
     assert "seen items kept" in str(Protocol("valid", filter_seen=False))
+
+
+def test_a_protocol_says_whose_items_are_to_be_found():
+    protocol = Protocol("valid", targets="new users, a fifth of their items", filter_seen=False)
+    assert str(protocol) == "new users, a fifth of their items, full ranking over the catalogue, seen items kept"
