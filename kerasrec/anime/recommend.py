@@ -130,7 +130,7 @@ def _taste_in(database: Database, name: str) -> Taste:
     scored = zip(history.titles, history.scores, strict=True)
     liked = (title for title, score in scored if score is None or score >= mean)
     seen = (entry.title for entry in database.entries(name) if entry.status != "PLANNING")
-    print(f"{name}: {len(history.titles):,} titles watched")
+    print(f"{history.user}: {len(history.titles):,} titles watched")
     return Taste(history.titles, frozenset(liked), frozenset(seen))
 
 

@@ -217,5 +217,5 @@ def training_desk(tmp_path, command_line):
 def trained_desk(tmp_path_factory, command_line):
     """One with more users, in which a longer training has ended; not to be trained in."""
     desk = TrainingDesk(tmp_path_factory.mktemp("trained"), command_line, users=240)
-    desk.printed = desk.train("--epochs", 20, "--mask-prob", 0.3)
+    desk.printed = desk.train("--epochs", 20, "--batch-size", 4, "--mask-prob", 0.3)
     return desk

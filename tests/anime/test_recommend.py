@@ -24,12 +24,14 @@ def ids(found):
     return [one.title.id for one in found]
 
 
-def test_for_a_user(ask, trained_desk, capsys):
+def test_for_a_user(ask, trained_desk, made_up_lists, capsys):
     with Database(trained_desk.database) as database:
         seen = {entry.title for entry in database.entries("fan6")}
     found = ask(user="FAN6", k=5)
     assert not seen & set(ids(found)) and len(found) == 5
     assert "fan6: 11 titles watched" in capsys.readouterr().out
+    unseen = {title for title in range(1, 49) if made_up_lists.kind(title) == 2 and title not in seen}
+    assert set(ids(ask(user="fan6", k=len(unseen), keep_sequels=True))) == unseen, "the rest of the user's own kind"
     scores = [one.score for one in found]
     assert scores == sorted(scores, reverse=True)
     assert set(ids(ask(user="fan6", k=40, keep_seen=True))) & seen
