@@ -5,6 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
@@ -127,7 +128,4 @@ def smooth(values: list[float]) -> np.ndarray:
         >>> smooth([1.0, 1.0]).tolist(), smooth([0.0, 1.0]).round(3).tolist()
         ([1.0, 1.0], [0.0, 0.556])
     """
-    values = np.asarray(values, float)
-    weights = SMOOTHING ** np.subtract.outer(np.arange(len(values)), np.arange(len(values))).clip(0)
-    weights = np.tril(weights)
-    return weights @ values / weights.sum(axis=1)
+    return pd.Series(values, dtype=float).ewm(alpha=1 - SMOOTHING).mean().to_numpy()

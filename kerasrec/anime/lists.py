@@ -4,6 +4,7 @@ import hashlib
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -88,15 +89,11 @@ class Lists:
             vocab = ItemVocab(vocab.items, np.array([counts[item] for item in vocab.items.to_pylist()]))
         return cls(vocab, _tokens(train, vocab), _tokens(valid, vocab), ordered, dated)
 
+    @cached_property
     def digest(self) -> str:
         """16 hexadecimal digits of what is trained on and checked with."""
         sides = (array.tobytes() for side in (self.train, self.valid) for array in side)
         return _digest(self.vocab.digest(), *sides)[:16]
-
-    @property
-    def training_counts(self) -> np.ndarray:
-        """How many of the users who train have watched each title, int64 [V - 5]."""
-        return self.vocab.counts
 
     def steps(self, rules: ExampleSettings, batch_size: int) -> int:
         """Steps of one epoch."""

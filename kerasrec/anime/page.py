@@ -3,12 +3,9 @@
 import html
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
+from kerasrec.anime.records import Recommendation
 from kerasrec.data.files import replacing
-
-if TYPE_CHECKING:
-    from kerasrec.anime.recommend import Recommendation
 
 _PAGE = """<!doctype html>
 <html lang="en">
@@ -31,7 +28,7 @@ small {{ color: #555; }}
 """
 
 
-def write_page(path: Path, heading: str, found: "Sequence[Recommendation]") -> None:
+def write_page(path: Path, heading: str, found: Sequence[Recommendation]) -> None:
     """Write a page that needs nothing but the covers, which the reader's browser loads from where AniList keeps them.
 
     Args:
@@ -44,7 +41,7 @@ def write_page(path: Path, heading: str, found: "Sequence[Recommendation]") -> N
         unfinished.write_text(_PAGE.format(heading=html.escape(heading), entries=entries), encoding="utf-8")
 
 
-def _entry(rank: int, one: "Recommendation") -> str:
+def _entry(rank: int, one: Recommendation) -> str:
     title = one.title
     name = html.escape(title.name)
     has_cover = title.cover and title.cover.startswith(("https://", "http://"))

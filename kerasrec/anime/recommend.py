@@ -13,7 +13,7 @@ from kerasrec.anime.database import Database
 from kerasrec.anime.fetch import fetch_user
 from kerasrec.anime.lists import in_random_order
 from kerasrec.anime.page import write_page
-from kerasrec.anime.records import Title
+from kerasrec.anime.records import Recommendation, Title
 from kerasrec.anime.settings import Recommend
 from kerasrec.anime.titles import find_title, unseen_before
 from kerasrec.anime.trained import CONFIG, TRAINS, Output, read_mappings
@@ -24,15 +24,6 @@ from kerasrec.serving.recommender import Recommender
 from kerasrec.training.config import read_config
 
 HISTORIES_AT_A_TIME = 64
-
-
-@dataclass(frozen=True)
-class Recommendation:
-    """One line of the list; `because` is the liked title without which the score would fall the most."""
-
-    title: Title
-    score: float
-    because: Title | None
 
 
 @dataclass(frozen=True)

@@ -60,6 +60,15 @@ class Title:
         return self.english or self.romaji or self.native or f"anime {self.id}"
 
 
+@dataclass(frozen=True)
+class Recommendation:
+    """One line of a list; `because` is the liked title without which the score would fall the most."""
+
+    title: Title
+    score: float
+    because: Title | None
+
+
 class ListEntry(NamedTuple):
     """One title on somebody's list.
 

@@ -58,10 +58,12 @@ def train(command: Train) -> None:
             run.progress.halvings = 0
         run.progress.vocab = _identity(lists)
         write_mappings(output, lists.vocab, titles)
-        config = {"settings": dataclasses.asdict(command), "ordered": lists.ordered, "lists": lists.digest()}
+        config = {"settings": dataclasses.asdict(command), "ordered": lists.ordered, "lists": lists.digest}
         write_config(output.models, TRAINS, config, CONFIG)
 
-        batches = BatchSettings(command.batch_size, last_item_prob=0.1 if lists.ordered else 0.0)
+        batches = BatchSettings(command.batch_size)
+        if not lists.ordered:
+            batches = dataclasses.replace(batches, last_item_prob=0.0)  # no title of a set is its last
         run.fit(
             _legs(command, output, lists, run),
             lambda leg, first_step: lists.training_batches(
@@ -106,7 +108,7 @@ def _lists(command: Train, earlier: Output | None, histories: list[History]) -> 
         raise KerasrecError(f"{earlier.folder} holds another model: {', '.join(fixed)}; give another --output")
     vocab, _ = read_mappings(earlier)
     lists = Lists.of(histories, command.val_ratio, command.seed, vocab, config["ordered"])
-    if lists.digest() != config["lists"]:
+    if lists.digest != config["lists"]:
         differences.append(f"the lists in {command.database} have changed (--epochs more passes over them)")
     if differences and not command.resume:
         raise KerasrecError(
@@ -117,14 +119,14 @@ def _lists(command: Train, earlier: Output | None, histories: list[History]) -> 
 
 
 def _identity(lists: Lists) -> list:
-    return [len(lists.vocab), lists.digest()]
+    return [len(lists.vocab), lists.digest]
 
 
 def _new_run(command: Train, lists: Lists) -> TrainingRun:
     model = ItemModel(
         command.model, len(lists.vocab), command.max_seq_len, command.seed, ordered=lists.ordered, unique_items=True
     )
-    model.start_from_popularity(lists.training_counts)
+    model.start_from_popularity(lists.vocab.counts)
     return TrainingRun.of(
         model,
         command.output,
@@ -140,7 +142,7 @@ def _legs(command: Train, output: Output, lists: Lists, run: TrainingRun) -> Ite
     """The epochs that are left; after each of them the curves are drawn."""
     steps = lists.steps(command.masking, command.batch_size)
     for epoch in range(command.epochs):
-        leg = Leg((("lists", lists.digest()),), epoch, steps, f"{command.seed} {command.batch_size}")
+        leg = Leg((("lists", lists.digest),), epoch, steps, f"{command.seed} {command.batch_size}")
         if run.progress.has_finished(leg):
             continue
         yield leg
@@ -153,7 +155,7 @@ def _legs(command: Train, output: Output, lists: Lists, run: TrainingRun) -> Ite
 
 
 def _draw(output: Output, lists: Lists, run: TrainingRun) -> None:
-    epochs = sum(digest == lists.digest() for _, digest, _ in run.progress.finished)
+    epochs = sum(digest == lists.digest for _, digest, _ in run.progress.finished)
     draw(output, collect_metrics(output, epochs))
 
 
@@ -178,7 +180,7 @@ def _finish(command: Train, output: Output, lists: Lists, run: TrainingRun) -> N
     order = "newest" if lists.ordered else "random"
     targets = f"users who chose the epoch but are not trained on, a {order} {HELD_OUT:.0%} of each list held out"
     protocol = Protocol("valid", targets=targets)
-    evaluation = {"step": run.step, "lists": lists.digest(), "protocol": str(protocol)}
+    evaluation = {"step": run.step, "lists": lists.digest, "protocol": str(protocol)}
     if output.evaluation_path.exists():
         earlier = read_json(output.evaluation_path, missing="")
         if earlier.items() >= evaluation.items():
@@ -193,12 +195,12 @@ def _finish(command: Train, output: Output, lists: Lists, run: TrainingRun) -> N
     offsets, ids = lists.train.offsets, lists.train.ids
     scorers = {
         "model": model_scorer(run.model),
-        "popularity": baseline_scorer(Popularity(lists.training_counts)),
+        "popularity": baseline_scorer(Popularity(lists.vocab.counts)),
         "co-occurrence": baseline_scorer(CoOccurrence().fit(offsets, ids, len(lists.vocab))),
     }
     held_out = lists.held_out(command.max_seq_len)
     evaluation["figures"] = {
-        name: rank_catalogue(score, [held_out], lists.training_counts, protocol) for name, score in scorers.items()
+        name: rank_catalogue(score, [held_out], lists.vocab.counts, protocol) for name, score in scorers.items()
     }
     print_table(evaluation["figures"], protocol)
     with replacing(output.evaluation_path) as unfinished:

@@ -1,14 +1,13 @@
 """`training.log`: what the screen showed, for whoever was not there."""
 
 import contextlib
-import re
 import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TextIO
 
-_COLOURS = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
+from rich.text import Text
 
 
 class _Copying:
@@ -37,8 +36,7 @@ class _Copying:
 
 def _as_shown(line: str) -> str:
     """A line without colours, and of a progress bar only the last state."""
-    line = _COLOURS.sub("", line).rstrip("\r")
-    return line.rsplit("\r", 1)[-1].replace("\b", "")
+    return Text.from_ansi(line.rstrip("\r").rsplit("\r", 1)[-1]).plain.replace("\b", "")
 
 
 @contextlib.contextmanager

@@ -4,8 +4,8 @@ import pytest
 
 from kerasrec.anime.database import Database
 from kerasrec.anime.page import write_page
-from kerasrec.anime.recommend import Recommendation, recommend
-from kerasrec.anime.records import ListEntry, Title
+from kerasrec.anime.recommend import recommend
+from kerasrec.anime.records import ListEntry, Recommendation, Title
 from kerasrec.anime.settings import Fetching, Recommend
 
 
