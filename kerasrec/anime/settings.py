@@ -173,7 +173,7 @@ class Train:
     @property
     def model(self) -> ItemModelSettings:
         """The shape of the model."""
-        return ItemModelSettings(self.hidden_size, self.num_layers, self.num_heads, self.dropout)
+        return ItemModelSettings(self.hidden_size, self.num_layers, self.num_heads, self.dropout, unique_items=True)
 
     @property
     def masking(self) -> ExampleSettings:

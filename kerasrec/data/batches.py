@@ -14,7 +14,7 @@ from kerasrec.backend import tf
 from kerasrec.data import masking, tfrecord
 from kerasrec.data.seq2seq import seq2seq_rows
 from kerasrec.data.settings import BatchSettings, ExampleSettings
-from kerasrec.data.vocab import MASK
+from kerasrec.data.vocab import FIRST_ITEM, MASK, PAD
 
 BUCKETS = 8
 SHUFFLED_ROWS = 50_000
@@ -22,8 +22,10 @@ SHUFFLED_ROWS = 50_000
 
 @dataclass(frozen=True)
 class Terms:
-    """Which rows a window gives beside its masked one."""
+    """Which rows a window gives: a masked one, and what else."""
 
+    causal: bool = False
+    """The window as it is instead of all others, and at each position the next item to be predicted."""
     seq2seq: bool = False
     """One more row, its continuation to be predicted from its beginning."""
     similarity: bool = False
@@ -77,7 +79,7 @@ def training_batches(
         files: Training files, all written with `examples`.
         examples: What the files hold.
         settings: Batch size and last-item share.
-        terms: Rows beside the masked ones; they need files with dynamic masking.
+        terms: Rows; all but masked ones need files with dynamic masking.
         vocab_size: Token ids, special tokens included.
         seed: Fixes, with `epoch`, the order and the masks.
         epoch: Number of the pass.
@@ -86,7 +88,8 @@ def training_batches(
 
     Returns:
         Batches as `ItemModel` takes them: `input_ids` int32 [B, L], `masked_lm_positions` and `masked_lm_ids` int32
-        [B, P], `masked_lm_weights` float32 [B, P], and with the seq2seq term `segment_ids` int32 [B, L].
+        [B, P], `masked_lm_weights` float32 [B, P], and with the seq2seq term `segment_ids` int32 [B, L]. Causal rows
+        have P = L: a position for each place of the row.
     """
     order = random.Random(f"{seed}/{epoch}")
     files = [str(file) for file in files]
@@ -128,7 +131,7 @@ def masked_batches(
             tell a window from all others; with static masking the features of an example.
         examples: What the rows are.
         settings: As for `training_batches`, like all further arguments and the batches.
-        terms: Rows beside the masked ones.
+        terms: Rows.
         vocab_size: Token ids, special tokens included.
         seed: Fixes, with `epoch`, the masks.
         epoch: Number of the pass.
@@ -201,6 +204,8 @@ def _filled_up(batch, replicas):
 def _rows_of_windows(batch, examples, settings, terms, *, vocab_size, seed, epoch):
     """The rows of each window next to each other: one or two masked ones, then the seq2seq one."""
     windows = batch["input_ids"]
+    if terms.causal:
+        return _next_items(windows)
     keys = masking.example_keys(batch["info"], batch["window"])
     if terms.similarity:
         # One slot of a view is kept for its last item.
@@ -219,6 +224,18 @@ def _rows_of_windows(batch, examples, settings, terms, *, vocab_size, seed, epoc
         slots = examples.max_predictions_per_seq
         rows.append(seq2seq_rows(windows, keys, epoch, max_predictions_per_seq=slots, seed=seed))
     return {name: _interleaved([row[name] for row in rows]) for name in rows[0]}
+
+
+def _next_items(windows):
+    """Causal rows: what stands behind each place is to be predicted from its position."""
+    following = tf.pad(windows[:, 1:], [[0, 0], [0, 1]])
+    to_predict = following >= FIRST_ITEM
+    return {
+        "input_ids": windows,
+        "masked_lm_positions": tf.broadcast_to(tf.range(tf.shape(windows)[1]), tf.shape(windows)),
+        "masked_lm_ids": tf.where(to_predict, following, PAD),
+        "masked_lm_weights": tf.cast(to_predict, tf.float32),
+    }
 
 
 def _without_last(windows, keys, epoch, **rules):

@@ -1,7 +1,7 @@
 """What stands on an encoder: the masked-item head, pooling, the pair classifier."""
 
 from kerasrec.backend import keras, tf
-from kerasrec.nn.transformer import FreshTruncatedNormal, LayerNormalization
+from kerasrec.nn.transformer import FreshTruncatedNormal, LayerNormalization, gelu
 
 
 def gather_positions(states, positions):
@@ -43,7 +43,7 @@ class MaskedItemHead(keras.layers.Layer):
 
     def build(self, input_shape):
         hidden_size = input_shape[-1]
-        self.dense = keras.layers.Dense(hidden_size, activation=tf.nn.gelu, kernel_initializer=self.initializer)
+        self.dense = keras.layers.Dense(hidden_size, activation=gelu, kernel_initializer=self.initializer)
         self.dense.build(input_shape)
         self.norm = LayerNormalization(epsilon=1e-12)
         self.norm.build(input_shape)

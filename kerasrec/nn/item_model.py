@@ -1,10 +1,12 @@
-"""The item model: one encoder, one head, and three losses that can be switched on together."""
+"""The item model: one encoder, one head, and the objectives that it can be trained for."""
+
+from typing import NamedTuple
 
 import numpy as np
 
 from kerasrec.backend import tf
 from kerasrec.nn.heads import MaskedItemHead, gather_positions
-from kerasrec.nn.losses.items import full_softmax
+from kerasrec.nn.losses.items import full_softmax, softmax_without_visible
 from kerasrec.nn.losses.text import in_batch_similarity
 from kerasrec.nn.multi_loss import MultiLossModel
 from kerasrec.nn.settings import ItemModelSettings
@@ -12,7 +14,11 @@ from kerasrec.nn.transformer import MASKED, item_encoder
 
 
 class ItemModel(MultiLossModel):
-    """BERT4Rec (https://arxiv.org/abs/1904.06690), with UniLM and in-batch similarity terms beside the masked items.
+    """One of two objectives: masked items, as BERT4Rec has it, or the next item at every position, as SASRec has it.
+
+    Masked (https://arxiv.org/abs/1904.06690): the states see the whole row, and the ids that were masked are predicted.
+    UniLM and in-batch similarity terms can stand beside it. Causal (https://arxiv.org/abs/1808.09781, with the softmax of
+    https://arxiv.org/abs/2309.07602): a state sees itself and what stands before it, and predicts what comes next.
 
     A batch is a dictionary of `input_ids` int32 [B, L], `masked_lm_positions` and `masked_lm_ids` int32 [B, P] and
     `masked_lm_weights` float32 [B, P]; with the UniLM term also `segment_ids` int32 [B, L]. A row with a target in
@@ -26,9 +32,6 @@ class ItemModel(MultiLossModel):
         max_seq_length: Longest sequence, L.
         seed: Seed of the initial weights.
         ordered: Whether an item's position counts; False for histories without dates, whose order says nothing.
-        unique_items: Whether an item stands in a history once at most. What a row shows is then no candidate for what
-            it hides, and nothing needs to be learned about that. Rows of the UniLM term show their targets, so it must
-            be off.
 
     Example:
         >>> model = ItemModel(ItemModelSettings(hidden_size=16), vocab_size=30, max_seq_length=8)
@@ -43,16 +46,14 @@ class ItemModel(MultiLossModel):
         max_seq_length: int,
         seed: int = 0,
         ordered: bool = True,
-        unique_items: bool = False,
     ):
         terms = {
             "masked_item": settings.masked_item_weight,
             "seq2seq": settings.seq2seq_weight,
             "similarity": settings.similarity_weight,
         }
-        super().__init__(terms, name="item_model")
+        super().__init__({"next_item": 1.0} if settings.objective == "causal" else terms, name="item_model")
         self.settings = settings
-        self.unique_items = unique_items
         self.encoder = item_encoder(
             vocab_size,
             max_seq_length,
@@ -62,6 +63,7 @@ class ItemModel(MultiLossModel):
             dropout=settings.dropout,
             attention_dropout=settings.attention_dropout,
             seq2seq=settings.seq2seq_weight > 0,
+            causal=settings.objective == "causal",
             ordered=ordered,
             seed=seed,
         )
@@ -82,18 +84,27 @@ class ItemModel(MultiLossModel):
         return self.encoder([input_ids, segment_ids], training=training)
 
     def queries_at(self, input_ids, positions):
-        """Queries, float32 [B, H], at one position a row.
+        """Queries at the positions whose items are to be predicted, `[MASK]` standing there.
+
+        A causal model predicts an item from the position before, and without one has nothing to ask: its query is 0,
+        which leaves the items' biases as their scores.
 
         Args:
             input_ids: int32 [B, L].
-            positions: int32 [B].
+            positions: int32 [B, P].
+
+        Returns:
+            float32 [B, P, H].
         """
-        rows = tf.range(tf.shape(input_ids)[0])
-        return self.head(gather_positions(self.encode(input_ids), tf.stack([rows, positions], axis=-1)))
+        states = self.encode(input_ids)
+        if self.settings.objective == "masked":
+            return self.head(tf.gather(states, positions, batch_dims=1))
+        queries = self.head(tf.gather(states, tf.maximum(positions - 1, 0), batch_dims=1))
+        return tf.where(positions[:, :, tf.newaxis] > 0, queries, 0.0)
 
     def last_item_scores(self, input_ids, positions):
-        """Scores over the vocabulary, float32 [B, V], at one position a row; arguments as in `queries_at`."""
-        return self.head.scores(self.queries_at(input_ids, positions), self.item_table)
+        """Scores over the vocabulary, float32 [B, V], at one position a row, int32 [B]; as `queries_at`."""
+        return self.head.scores(self.queries_at(input_ids, positions[:, tf.newaxis])[:, 0], self.item_table)
 
     def start_from_popularity(self, item_counts):
         """Begin with the items' own frequencies as scores, so that the first steps are not spent on learning them.
@@ -106,7 +117,7 @@ class ItemModel(MultiLossModel):
         self.head.bias.assign(np.concatenate([special_tokens, log_shares]))
 
     def masked_scores(self, batch, training=False):
-        """What the positions of a batch that count are scored, each against all of the vocabulary.
+        """What the positions of a masked batch that count are scored, each against all of the vocabulary.
 
         Args:
             batch: As the model takes it.
@@ -115,37 +126,77 @@ class ItemModel(MultiLossModel):
         Returns:
             Scores float32 [M, V] and targets int32 [M].
         """
+        targets = _targets(batch)
         states = self.encode(batch["input_ids"], batch.get("segment_ids"), training)
-        positions, ids, _ = _counting(batch)
-        return self._masked_scores(batch, states, positions, ids), ids
-
-    def _masked_scores(self, batch, states, positions, ids):
-        scores = self.head.scores(self.head(gather_positions(states, positions)), self.item_table)  # [M, V]
-        return _without(scores, tf.gather(batch["input_ids"], positions[:, 0]), ids) if self.unique_items else scores
+        scores = self.head.scores(self.head(gather_positions(states, targets.places)), self.item_table)
+        if self.settings.unique_items:
+            scores = _without(scores, tf.gather(batch["input_ids"], targets.rows), targets.ids)
+        return scores, targets.ids
 
     def loss_terms(self, batch, training=False):
         states = self.encode(batch["input_ids"], batch.get("segment_ids"), training)
-        seq2seq_rows = tf.reduce_any(batch["segment_ids"] > 0, axis=1) if "segment_ids" in batch else None
-        positions, ids, weights = _counting(batch)
-        losses = full_softmax(self._masked_scores(batch, states, positions, ids), ids)  # [M]
-
-        rows = positions[:, 0]
-        terms = {}
-        if seq2seq_rows is None:
-            terms["masked_item"] = (tf.reduce_sum(losses * weights), tf.reduce_sum(weights))
+        targets = _targets(batch)
+        losses = self._target_losses(
+            self.head(gather_positions(states, targets.places)), targets, batch["input_ids"]
+        )  # [M]
+        if self.settings.objective == "causal":
+            return {"next_item": _sum_and_count(losses, targets.weights)}
+        if self.settings.seq2seq_weight:
+            seq2seq_rows = tf.reduce_any(batch["segment_ids"] > 0, axis=1)
+            of_seq2seq = tf.cast(tf.gather(seq2seq_rows, targets.rows), tf.float32) * targets.weights
+            terms = {
+                "masked_item": _sum_and_count(losses, targets.weights - of_seq2seq),
+                "seq2seq": _sum_and_count(losses, of_seq2seq),
+            }
         else:
-            of_seq2seq = tf.cast(tf.gather(seq2seq_rows, rows), tf.float32) * weights
-            of_masked = weights - of_seq2seq
-            terms["masked_item"] = (tf.reduce_sum(losses * of_masked), tf.reduce_sum(of_masked))
-            terms["seq2seq"] = (tf.reduce_sum(losses * of_seq2seq), tf.reduce_sum(of_seq2seq))
+            seq2seq_rows = False
+            terms = {"masked_item": _sum_and_count(losses, targets.weights)}
         if self.settings.similarity_weight:
             lengths = tf.reduce_sum(tf.cast(batch["input_ids"] != 0, tf.int32), axis=1)
-            is_view = lengths > 0 if seq2seq_rows is None else (lengths > 0) & ~seq2seq_rows
+            is_view = (lengths > 0) & tf.logical_not(seq2seq_rows)
             views = tf.cast(tf.where(is_view)[:, 0], tf.int32)  # rows that only fill a batch up are none
             last = tf.stack([views, tf.gather(lengths, views) - 1], axis=-1)
             similarity = in_batch_similarity(self.head(gather_positions(states, last)))
             terms["similarity"] = (tf.reduce_sum(similarity), tf.cast(tf.size(similarity), tf.float32))
         return terms
+
+    def _target_losses(self, queries, targets, tokens):
+        """The loss of each target, float32 [M]."""
+        catalogue = queries, self.item_table, self.head.bias, targets.ids
+        if not self.settings.unique_items:
+            return full_softmax(*catalogue)
+        visible = True
+        if self.settings.objective == "causal":
+            visible = tf.range(tf.shape(tokens)[1]) <= targets.places[:, 1:]  # [M, L]
+        return softmax_without_visible(*catalogue, targets.slots, tokens, visible)
+
+
+class _Targets(NamedTuple):
+    """Where a batch says that an item is to be predicted, M times."""
+
+    slots: "tf.Tensor"
+    """Row, and number within the row, int32 [M, 2]."""
+    places: "tf.Tensor"
+    """Row, and position in it whose state predicts, int32 [M, 2]."""
+    ids: "tf.Tensor"
+    """What is to be predicted, int32 [M]."""
+    weights: "tf.Tensor"
+    """float32 [M]."""
+
+    @property
+    def rows(self) -> "tf.Tensor":
+        return self.slots[:, 0]
+
+
+def _targets(batch) -> _Targets:
+    slots = tf.cast(tf.where(batch["masked_lm_weights"] > 0), tf.int32)
+    at_slots = lambda name: tf.gather_nd(batch[name], slots)  # noqa: E731
+    places = tf.stack([slots[:, 0], at_slots("masked_lm_positions")], axis=-1)
+    return _Targets(slots, places, at_slots("masked_lm_ids"), at_slots("masked_lm_weights"))
+
+
+def _sum_and_count(losses, weights):
+    return tf.reduce_sum(losses * weights), tf.reduce_sum(weights)
 
 
 def _without(scores, visible, ids):
@@ -156,11 +207,3 @@ def _without(scores, visible, ids):
     kept = tf.gather_nd(scores, at_target)
     scores = tf.tensor_scatter_nd_update(scores, at_visible, tf.fill(tf.shape(visible), MASKED))
     return tf.tensor_scatter_nd_update(scores, at_target, kept)
-
-
-def _counting(batch):
-    """Of the masked positions that count: row and position int32 [M, 2], target int32 [M], weight float32 [M]."""
-    real = tf.where(batch["masked_lm_weights"] > 0)  # [M, 2]: row, slot
-    rows = tf.cast(real[:, 0], tf.int32)
-    positions = tf.stack([rows, tf.gather_nd(batch["masked_lm_positions"], real)], axis=-1)
-    return positions, tf.gather_nd(batch["masked_lm_ids"], real), tf.gather_nd(batch["masked_lm_weights"], real)

@@ -2,7 +2,7 @@
 
 import numbers
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 from kerasrec.errors import require
 
@@ -25,6 +25,10 @@ class ItemModelSettings:
     """Share of the states dropped in training."""
     attention_dropout: float = 0.0
     """Share of the attention weights dropped in training."""
+    objective: Literal["masked", "causal"] = "masked"
+    """masked: hidden items from both sides (BERT4Rec); causal: the next item at every position (SASRec)."""
+    unique_items: bool = False
+    """No item stands in a history twice (films, books): what a row shows is no rival of what is to be found."""
     masked_item_weight: float = 1.0
     """Weight of the masked-item loss."""
     seq2seq_weight: float = 0.0
@@ -46,6 +50,11 @@ class ItemModelSettings:
             require(getattr(self, name) >= 0, name, getattr(self, name), "0 or more")
         weights = (self.masked_item_weight, self.seq2seq_weight, self.similarity_weight)
         require(any(weights), "the weights of the losses", weights, "above 0 for at least one")
+        require(self.objective in ("masked", "causal"), "objective", self.objective, "masked or causal")
+        if self.objective == "causal":
+            require(weights == (1.0, 0.0, 0.0), "the weights of the losses", weights, "as by default with causal")
+        if self.unique_items:  # a seq2seq row shows its own targets
+            require(self.seq2seq_weight == 0, "seq2seq_weight", self.seq2seq_weight, "0 with unique_items")
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ graph and the names of its layers, so that checkpoints map onto it, and exchange
 """
 
 import functools
+import math
 
 from kerasrec.backend import bert4keras, keras, tf
 from kerasrec.errors import require
@@ -22,9 +23,32 @@ layers, models = bert4keras.layers, bert4keras.models
 # every real score, and exp() of the difference is exactly 0 in float32.
 MASKED = -1e9
 
+
+@tf.custom_gradient
+def gelu(x):
+    """x Φ(x), Φ the normal distribution's (https://arxiv.org/abs/1606.08415, eq. 2).
+
+    `tf.nn.gelu`'s formula, which TensorFlow's graph optimiser knows as one kernel, with the gradient in closed form.
+
+    Args:
+        x: Any shape, floating point.
+
+    Example:
+        >>> gelu(tf.constant([-1.0, 0.0, 1.0])).numpy().round(3)
+        array([-0.159,  0.   ,  0.841], dtype=float32)
+    """
+    erf = tf.math.erf(x / tf.cast(math.sqrt(2), x.dtype))
+
+    def gradient(dy):
+        density = tf.exp(-0.5 * x * x) * tf.cast(1 / math.sqrt(2 * math.pi), x.dtype)
+        return dy * (0.5 + 0.5 * erf + x * density)
+
+    return 0.5 * x * (1.0 + erf), gradient
+
+
 # Said as functions: what bert4keras takes the word "gelu" for can be changed for the whole process.
 ACTIVATIONS = {
-    "gelu": tf.nn.gelu,
+    "gelu": gelu,
     "gelu_new": functools.partial(tf.nn.gelu, approximate=True),
     "gelu_pytorch_tanh": functools.partial(tf.nn.gelu, approximate=True),
     "relu": tf.nn.relu,
@@ -59,6 +83,20 @@ class FreshTruncatedNormal(keras.initializers.Initializer):
         return {"stddev": self.stddev, "seed": self.seed}
 
 
+@tf.custom_gradient
+def _standardized(x, epsilon):
+    """Zero mean and unit variance over the last axis; the gradient in closed form takes a third of the passes."""
+    centred = x - tf.reduce_mean(x, axis=-1, keepdims=True)
+    scale = tf.math.rsqrt(tf.reduce_mean(tf.square(centred), axis=-1, keepdims=True) + epsilon)
+    y = centred * scale
+
+    def gradient(dy):
+        along_y = tf.reduce_mean(dy * y, axis=-1, keepdims=True)
+        return scale * (dy - tf.reduce_mean(dy, axis=-1, keepdims=True) - along_y * y), None
+
+    return y, gradient
+
+
 class LayerNormalization(layers.LayerNormalization):
     """bert4keras's layer normalisation, computed in float32 under every precision policy.
 
@@ -68,41 +106,63 @@ class LayerNormalization(layers.LayerNormalization):
     def __init__(self, **kwargs):
         super().__init__(**{**kwargs, "dtype": "float32"})
 
+    def call(self, inputs):
+        return _standardized(inputs, tf.constant(self.epsilon)) * self.gamma + self.beta
+
+
+@tf.custom_gradient
+def _masked_softmax(scores, allowed):
+    """Softmax over the last axis among what is allowed, bool of a shape that broadcasts; uniform where nothing is.
+
+    The mask is chosen and not added, because TensorFlow's graph optimiser makes one slow kernel of a product and a sum.
+    """
+    weights = tf.nn.softmax(tf.where(allowed, scores, MASKED))
+
+    def gradient(dw):
+        dw *= weights
+        return dw - weights * tf.reduce_sum(dw, axis=-1, keepdims=True), None
+
+    return weights, gradient
+
 
 class MultiHeadAttention(layers.MultiHeadAttention):
-    """Scaled dot-product attention (https://arxiv.org/abs/1706.03762, eq. 1), finite masks, float32 softmax."""
+    """Self-attention by scaled dot products (https://arxiv.org/abs/1706.03762, eq. 1), finite masks, float32 softmax."""
 
     def build(self, input_shape):
         super().build(input_shape)
+        for dense in (self.q_dense, self.k_dense, self.v_dense):
+            dense.build(input_shape[0])
         self.dropout = keras.layers.Dropout(self.attention_dropout or 0.0)
 
-    def pay_attention_to(self, inputs, mask=None, a_bias=None, training=None):
+    def call(self, inputs, mask=None, a_bias=None, training=None):
         """Attend.
 
         Args:
-            inputs: Query, key and value, each [B, L, heads, head size]; then, with `a_bias`, which keys each query may
-                see, bool [B, L, L].
+            inputs: The states three times, [B, L, H]; then, with `a_bias`, which keys each query may see, bool
+                [1 or B, L, L].
+            mask: Three times which states are real, bool [B, L], or None.
             a_bias: Whether `inputs` ends with that fourth tensor.
             training: Whether attention weights are dropped.
-            mask: Which queries and which keys are real, each bool [B, L] or None.
 
         Returns:
-            The attended values [B, L, heads, head size] and the scores [B, heads, L, L].
+            [B, L, H].
         """
-        query, key, value = inputs[:3]
-        _, real_keys = mask
-        query = query * tf.cast(self.key_size**-0.5, query.dtype)
-        scores = tf.einsum("bjhd,bkhd->bhjk", query, key)  # [B, heads, L, L]
-        scores = tf.cast(scores, tf.float32)
+        states = inputs[0]
+        size = tf.shape(states)
+        projections = (self.q_dense, self.k_dense, self.v_dense)
+        kernel = tf.concat([dense.kernel for dense in projections], axis=1)  # [H, 3 H]: one product, not three
+        bias = tf.concat([dense.bias for dense in projections], axis=0)
+        qkv = tf.nn.bias_add(tf.matmul(tf.reshape(states, [-1, states.shape[-1]]), kernel), bias)
+        qkv = tf.reshape(qkv, [size[0], size[1], 3, self.heads, self.head_size])
+        query, key, value = tf.unstack(tf.transpose(qkv, [2, 0, 3, 1, 4]))  # each [B, heads, L, head size]
+        scores = tf.matmul(query * tf.cast(self.key_size**-0.5, query.dtype), key, transpose_b=True)
+        allowed = [] if mask is None or mask[1] is None else [mask[1][:, None, None]]  # [B, 1, 1, L]
         if a_bias:
-            allowed = inputs[3][:, None]  # [B, 1, L, L]
-            if real_keys is not None:
-                allowed &= real_keys[:, None, None]
-            scores += tf.where(allowed, 0.0, MASKED)
-        elif real_keys is not None:
-            scores += tf.where(real_keys, 0.0, MASKED)[:, None, None]  # [B, 1, 1, L]
-        weights = self.dropout(tf.cast(tf.nn.softmax(scores), value.dtype), training=training)
-        return tf.einsum("bhjk,bkhd->bjhd", weights, value), scores
+            allowed.append(inputs[3][:, None])  # [1 or B, 1, L, L]
+        weights = _masked_softmax(tf.cast(scores, tf.float32), functools.reduce(tf.logical_and, allowed, True))
+        weights = self.dropout(tf.cast(weights, value.dtype), training=training)
+        attended = tf.transpose(tf.matmul(weights, value), [0, 2, 1, 3])  # [B, L, heads, head size]
+        return self.o_dense(tf.reshape(attended, [size[0], size[1], self.heads * self.head_size]))
 
 
 class Encoder(models.BERT):
@@ -156,6 +216,28 @@ class UniLMEncoder(models.UniLM_Mask, Encoder):
     """
 
 
+class CausalEncoder(Encoder):
+    """`Encoder` in which a position sees itself and what stands before it (https://arxiv.org/abs/1808.09781)."""
+
+    def apply(self, inputs=None, layer=None, arguments=None, **kwargs):
+        if layer is layers.Embedding:
+            kwargs["mask_zero"] = False  # padding stands on the right, where no real position looks
+        return super().apply(inputs, layer, arguments, **kwargs)
+
+    def compute_attention_bias(self, inputs=None):
+        if self.attention_bias is None:
+            self.attention_bias = self.apply(
+                self.inputs[0], keras.layers.Lambda, function=_up_to_itself, name="Attention-Causal-Mask"
+            )
+        return self.attention_bias
+
+
+def _up_to_itself(ids):
+    """Which positions each one sees, bool [1, L, L]."""
+    places = tf.range(tf.shape(ids)[1])
+    return (places[:, tf.newaxis] >= places)[tf.newaxis]
+
+
 def item_encoder(
     vocab_size: int,
     max_seq_length: int,
@@ -165,6 +247,7 @@ def item_encoder(
     dropout: float = 0.1,
     attention_dropout: float = 0.0,
     seq2seq: bool = False,
+    causal: bool = False,
     ordered: bool = True,
     initializer_range: float = 0.02,
     seed: int = 0,
@@ -180,6 +263,7 @@ def item_encoder(
         dropout: Share of the states that is dropped in training.
         attention_dropout: Share of the attention weights that is dropped in training.
         seq2seq: Whether rows may have a target in segment 1 (`UniLMEncoder`).
+        causal: Whether a position sees only itself and what stands before it (`CausalEncoder`).
         ordered: Whether an item's position counts; False for histories without dates, whose order says nothing.
         initializer_range: Standard deviation of the initial weights.
         seed: Seed of the initial weights.
@@ -205,7 +289,8 @@ def item_encoder(
         attention_probs_dropout_prob=attention_dropout,
         initializer_range=initializer_range,
     )
-    return _build(UniLMEncoder if seq2seq else Encoder, config, seed, ordered)
+    kind = UniLMEncoder if seq2seq else CausalEncoder if causal else Encoder
+    return _build(kind, config, seed, ordered)
 
 
 def text_encoder(config: BertConfig, unilm: bool = False, seed: int = 0) -> "keras.Model":

@@ -26,11 +26,11 @@ def train(command: Train) -> None:
     """Train a part, or all of a task, from the last checkpoint; evaluate; draw the curves."""
     task, parts = find_parts(command.name, command.places, command.task)
     prepared = Prepared(task, parts)
-    terms = Terms(command.model.seq2seq_weight > 0, command.model.similarity_weight > 0)
-    if (terms.seq2seq or terms.similarity) and prepared.settings.masking == "static":
+    terms = _terms(command)
+    if terms != Terms() and prepared.settings.masking == "static":
         raise KerasrecError(
-            "the seq2seq and similarity losses need whole windows, and these examples are masked already: write them "
-            "with --masking dynamic"
+            "the causal objective and the seq2seq and similarity losses need whole windows, and these examples are "
+            "masked already: write them with --masking dynamic"
         )
     use_devices(command.devices, command.seed)
     with exclusive(task.output):
@@ -68,6 +68,11 @@ def train(command: Train) -> None:
                 _evaluate_parts(run, prepared, command.test_users, "after training")
         report.draw(task.output, run.shown, str(Protocol("valid")))
     print(f"{task.output}: the model at step {run.step}, metrics.jsonl, plots/, tensorboard/")
+
+
+def _terms(command: Train) -> Terms:
+    model = command.model
+    return Terms(model.objective == "causal", model.seq2seq_weight > 0, model.similarity_weight > 0)
 
 
 def _run(command: Train, prepared: Prepared) -> tuple[TrainingRun, bool]:
@@ -109,7 +114,7 @@ def _new_run(command: Train, prepared: Prepared, vocab_size: int, folder: Path) 
 def _check_same_model(command: Train, prepared: Prepared, config: dict, source: Path) -> None:
     """Refuse another shape; how much is dropped and what is learned may change from one night to the next."""
     given = models.config_of(command, prepared)["model"]
-    for name in ("hidden_size", "num_layers", "num_heads"):
+    for name in ("hidden_size", "num_layers", "num_heads", "objective"):
         if given[name] != config["model"][name]:
             raise KerasrecError(
                 f"{name} is {given[name]} and the checkpoint in {source} was trained with {config['model'][name]}: "
@@ -130,8 +135,8 @@ def _legs(command: Train, prepared: Prepared, run: TrainingRun, parts: list[str]
         passes = ((group, epoch) for group in groups for epoch in range(command.epochs))
     else:
         passes = ((group, epoch) for epoch in itertools.count() for group in groups)
-    batches, model = command.batches, command.model
-    order = f"{command.seed} {batches} {model.seq2seq_weight > 0} {model.similarity_weight > 0}"
+    batches = command.batches
+    order = f"{command.seed} {batches} {_terms(command)}"
 
     def leg(members: list[tuple[str, str]], epoch: int) -> Leg:
         steps = prepared.steps([part for part, _ in members], batches.batch_size)

@@ -2,7 +2,6 @@
 
 from kerasrec.backend import keras, tf
 from kerasrec.nn.heads import PairClassifier, mean_of_sides, mean_pooling
-from kerasrec.nn.losses.items import full_softmax
 from kerasrec.nn.losses.text import cosent, cosine, cosine_regression, in_batch_ranking
 from kerasrec.nn.settings import BertConfig
 from kerasrec.nn.transformer import text_encoder
@@ -77,7 +76,8 @@ class SentencePairModel(keras.Model):
         """Sum of the losses of pairs, from `sides_of`, and the number it is to be divided by; float32 [] each."""
         (u, v), labels = tf.unstack(sides, axis=1), batch["labels"]
         if self.objective.loss == "softmax":
-            losses = full_softmax(self.classifier((u, v), training=training), labels)
+            logits = self.classifier((u, v), training=training)
+            losses = tf.nn.sparse_softmax_cross_entropy_with_logits(labels=labels, logits=logits)
         elif self.objective.loss == "cosine":
             losses = cosine_regression(cosine(u, v), labels, self.objective.highest_score)
         elif self.objective.loss == "cosent":

@@ -36,9 +36,9 @@ class ServedItemModel(tf.Module):
     ):
         super().__init__()
         self._weights = model.variables
-        self._queries_at, self._states, self._head = model.queries_at, model.encode, model.head.call
+        self._queries_at = model.queries_at
         self._scores, self._table, self._bias = model.head.scores, model.item_table, model.head.bias
-        self._unique_items = model.unique_items
+        self._unique_items = model.settings.unique_items
         self._max_seq_length = max_seq_length
         self._max_k = min(max_k, len(item_counts))
         line = tf.int64, tf.lookup.TextFileIndex.LINE_NUMBER
@@ -140,8 +140,7 @@ class ServedItemModel(tf.Module):
             [B, P, k] raw ids.
         """
         del info, masked_lm_ids, masked_lm_weights
-        states = self._states(input_ids * input_mask)  # [B, L, H]
-        queries = self._head(tf.gather(states, masked_lm_positions, batch_dims=1))  # [B, P, H]
+        queries = self._queries_at(input_ids * input_mask, masked_lm_positions)  # [B, P, H]
         slots = tf.shape(masked_lm_positions)
         scores = self._scores(tf.reshape(queries, [-1, self._table.shape[1]]), self._table)
         if self._unique_items:
@@ -168,7 +167,7 @@ class ServedItemModel(tf.Module):
         """Queries [B, H] of ragged histories: their recent items and `[MASK]`, which stands for the next one."""
         recent = ids[:, -(self._max_seq_length - 1) :]
         masked = tf.concat([recent, tf.fill([ids.nrows(tf.int32), 1], MASK)], axis=1)
-        return self._queries_at(masked.to_tensor(), tf.cast(recent.row_lengths(), tf.int32))
+        return self._queries_at(masked.to_tensor(), tf.cast(recent.row_lengths(), tf.int32)[:, None])[:, 0]
 
 
 def _unpadded(strings):

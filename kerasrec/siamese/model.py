@@ -69,7 +69,7 @@ class SiameseModel(MultiLossModel):
         states = self.encoder([batch["input_ids"], batch["segment_ids"]], training=training)  # [2N, L, H]
         positions, ids = unilm_targets(batch["input_ids"], batch["segment_ids"])  # [M, 2], [M]
         queries = self.head(gather_positions(states, positions))  # [M, H]
-        seq2seq = full_softmax(self.head.scores(queries, self.token_table), ids)  # [M]
+        seq2seq = full_softmax(queries, self.token_table, self.head.bias, ids)  # [M]
         similarity = in_batch_similarity(self.pooler(states[:, 0]), self.scale)  # [2N]
         return {
             name: (tf.reduce_sum(losses), tf.cast(tf.size(losses), tf.float32))

@@ -5,7 +5,7 @@ from kerasrec.data import tfrecord
 from kerasrec.data.batches import Terms, bucket_lengths, evaluation_batches, steps_per_epoch, training_batches
 from kerasrec.data.examples import write_part
 from kerasrec.data.settings import BatchSettings, ExampleSettings
-from kerasrec.data.vocab import MASK
+from kerasrec.data.vocab import MASK, UNK
 
 VOCAB_SIZE = 105
 DYNAMIC = ExampleSettings(max_seq_length=40, max_predictions_per_seq=6, masking="dynamic")
@@ -66,6 +66,29 @@ def test_an_epoch_has_every_window_once(files):
     some = batches(files)
     assert len(windows_of(some)) == 150
     assert windows_of(some) == windows_of(batches(files, epoch=1))
+
+
+def test_causal_rows_predict_what_follows(files):
+    some = batches(files, terms=Terms(causal=True))
+    windows = sorted(tuple(row[row > 0]) for batch in some for row in batch["input_ids"])
+    assert windows == windows_of(batches(files))
+    for batch in some:
+        real = batch["masked_lm_weights"] > 0
+        lengths = np.count_nonzero(batch["input_ids"], axis=1)
+        np.testing.assert_array_equal(real.sum(axis=1), lengths - 1)
+        rows, slots = np.nonzero(real)
+        positions = batch["masked_lm_positions"][rows, slots]
+        np.testing.assert_array_equal(batch["masked_lm_ids"][rows, slots], batch["input_ids"][rows, positions + 1])
+        assert not batch["masked_lm_ids"][~real].any()
+
+
+def test_causal_rows_do_not_predict_unknown_items(tmp_path):
+    row = {"info": [[1]], "window": [[0]], "input_ids": [[7, UNK, UNK, 8]]}
+    path = tmp_path / "part.tfrecord"
+    tfrecord.write_records(path, [tfrecord.serialize({name: np.array(values) for name, values in row.items()})])
+    [batch] = batches(([path], None), terms=Terms(causal=True))
+    assert batch["masked_lm_ids"][0, :4].tolist() == [0, 0, 8, 0]
+    assert batch["masked_lm_weights"][0, :4].tolist() == [0, 0, 1, 0]
 
 
 def test_steps_are_known_beforehand(files):

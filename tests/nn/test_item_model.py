@@ -1,3 +1,4 @@
+import dataclasses
 import shutil
 import subprocess
 import sys
@@ -6,6 +7,7 @@ import numpy as np
 import pytest
 
 from kerasrec.backend import set_precision, tf
+from kerasrec.data.vocab import MASK
 from kerasrec.nn.item_model import ItemModel
 from kerasrec.nn.settings import ItemModelSettings
 from kerasrec.training.optimizers import adamw, warmup_schedule
@@ -89,7 +91,7 @@ def test_a_term_without_weight_costs_nothing():
 
 
 def test_visible_items_are_no_candidates_where_items_are_unique():
-    model = ItemModel(ItemModelSettings(hidden_size=16), vocab_size=20, max_seq_length=8, unique_items=True)
+    model = ItemModel(ItemModelSettings(hidden_size=16, unique_items=True), vocab_size=20, max_seq_length=8)
     model.head.bias.assign(tf.random.stateless_normal([20], [1, 2]))
     batch = {
         "input_ids": tf.constant([[5, 4, 7, 9, 0], [4, 6, 7, 4, 11]]),
@@ -110,6 +112,45 @@ def test_visible_items_are_no_candidates_where_items_are_unique():
     total, count = model.loss_terms(batch)["masked_item"]
     assert float(count) == 3
     np.testing.assert_allclose(total, np.sum(losses), rtol=1e-5)
+
+
+CAUSAL = ItemModelSettings(hidden_size=16, dropout=0.0, objective="causal")
+
+
+def causal_batch():
+    """Windows of 4 items and of 2; `[UNK]` is not predicted."""
+    return {
+        "input_ids": tf.constant([[5, 6, 1, 8], [9, 10, 0, 0]]),
+        "masked_lm_positions": tf.constant([[0, 1, 2, 3], [0, 1, 2, 3]]),
+        "masked_lm_ids": tf.constant([[6, 0, 8, 0], [10, 0, 0, 0]]),
+        "masked_lm_weights": tf.constant([[1.0, 0.0, 1.0, 0.0], [1.0, 0.0, 0.0, 0.0]]),
+    }
+
+
+@pytest.mark.parametrize("unique_items", [False, True])
+def test_a_causal_model_predicts_the_next_item_everywhere(unique_items):
+    settings = dataclasses.replace(CAUSAL, unique_items=unique_items)
+    model = ItemModel(settings, vocab_size=20, max_seq_length=8)
+    model.head.bias.assign(tf.random.stateless_normal([20], [1, 2]))
+    batch = causal_batch()
+    losses = []
+    for history, target in (([5], 6), ([5, 6, 1], 8), ([9], 10)):
+        scores = model.last_item_scores(tf.constant([[*history, MASK]]), tf.constant([len(history)])).numpy()[0]
+        rivals = [item for item in range(20) if not unique_items or item not in history]
+        losses.append(np.log(np.exp(scores[rivals]).sum()) - scores[target])
+    terms = model.loss_terms(batch)
+    assert set(terms) == {"next_item"}
+    total, count = terms["next_item"]
+    assert float(count) == 3
+    np.testing.assert_allclose(total, np.sum(losses), rtol=1e-5)
+
+
+def test_a_causal_model_without_a_history_answers_with_the_biases():
+    model = ItemModel(CAUSAL, vocab_size=20, max_seq_length=8)
+    model.head.bias.assign(tf.random.stateless_normal([20], [1, 2]))
+    scores = model.last_item_scores(tf.constant([[MASK, 0], [7, MASK]]), tf.constant([0, 1]))
+    np.testing.assert_array_equal(scores[0], model.head.bias)
+    assert np.abs(scores[1] - model.head.bias).max() > 0
 
 
 def test_it_can_start_from_popularity():

@@ -6,7 +6,7 @@ import pytest
 from kerasrec.backend import bert4keras, keras, set_precision, tf
 from kerasrec.errors import KerasrecError
 from kerasrec.nn.settings import BertConfig
-from kerasrec.nn.transformer import FreshTruncatedNormal, item_encoder, text_encoder
+from kerasrec.nn.transformer import FreshTruncatedNormal, LayerNormalization, gelu, item_encoder, text_encoder
 
 POLICIES = ["float32", "mixed_bfloat16", "mixed_float16"]
 
@@ -22,7 +22,7 @@ def weight(model, layer, name):
     return next(w.numpy() for w in model.get_layer(layer).weights if w.name.endswith(f"{name}:0"))
 
 
-def gelu(x):
+def exact_gelu(x):
     from scipy.special import erf
 
     return 0.5 * x * (1 + erf(x / np.sqrt(2)))
@@ -41,7 +41,9 @@ def normalised(x, layer, epsilon=1e-12):
     return (x - x.mean(-1, keepdims=True)) / np.sqrt(x.var(-1, keepdims=True) + epsilon) * gamma + beta
 
 
-def bert_in_numpy(model, ids, segments=None, unilm=True, layers=2, heads=2, act=gelu, epsilon=1e-12):
+def bert_in_numpy(
+    model, ids, segments=None, unilm=True, layers=2, heads=2, act=exact_gelu, epsilon=1e-12, causal=False
+):
     """The BERT paper's encoder, restated; with segments and `unilm` under the mask of UniLM."""
     x = weight(model, "Embedding-Token", "embeddings")[ids]
     if segments is not None:
@@ -52,6 +54,8 @@ def bert_in_numpy(model, ids, segments=None, unilm=True, layers=2, heads=2, act=
     if segments is not None and unilm:
         order = np.cumsum(segments, axis=1)
         allowed &= order[:, None, :] <= order[:, :, None]
+    if causal:
+        allowed &= np.tri(ids.shape[1], dtype=bool)
     for layer in range(layers):
         name = f"Transformer-{layer}-MultiHeadSelfAttention"
         weights = [w.numpy() for w in model.get_layer(name).weights]
@@ -97,6 +101,44 @@ def test_unilm_encoder_is_the_papers():
     np.testing.assert_allclose(model([ids, segments]).numpy()[real], expected[real], atol=2e-5)
 
 
+def test_causal_encoder_is_the_papers():
+    model = noisy(item_encoder(vocab_size=40, max_seq_length=12, hidden_size=16, causal=True))
+    ids = np.array([[5, 9, 30, 4, 0, 0], [7, 7, 8, 12, 39, 6]])
+    expected = bert_in_numpy(model, ids, causal=True)
+    np.testing.assert_allclose(model(ids).numpy()[ids > 0], expected[ids > 0], atol=2e-5)
+
+
+def test_a_causal_state_does_not_know_what_follows():
+    model = noisy(item_encoder(vocab_size=40, max_seq_length=12, hidden_size=16, causal=True))
+    one, other = model(np.array([[5, 9, 30, 4, 8]])), model(np.array([[5, 9, 30, 11, 0]]))
+    np.testing.assert_array_equal(one[:, :3], other[:, :3])
+    assert np.abs(one - other)[:, 3:].min(axis=-1).max() > 0
+
+
+@pytest.mark.parametrize("dtype, atol", [("float32", 1e-6), ("bfloat16", 0.03)])
+def test_gelus_gradient_is_the_derivative(dtype, atol):
+    x = tf.constant(np.linspace(-6, 6, 101), dtype)
+    with tf.GradientTape(persistent=True) as tape:
+        tape.watch(x)
+        ours, theirs = gelu(x), tf.nn.gelu(tf.cast(x, tf.float32))
+    np.testing.assert_allclose(tf.cast(ours, tf.float32), theirs, atol=atol)
+    expected = tape.gradient(theirs, x)
+    np.testing.assert_allclose(tf.cast(tape.gradient(ours, x), tf.float32), tf.cast(expected, tf.float32), atol=atol)
+
+
+def test_layer_normalisations_gradient_is_the_derivative():
+    layer = LayerNormalization(epsilon=0.01)
+    layer.build([None, 5])
+    x = tf.constant(np.random.default_rng(0).normal(size=(3, 4, 5)), tf.float32)
+    with tf.GradientTape(persistent=True) as tape:
+        tape.watch(x)
+        ours = tf.reduce_sum(layer(x) ** 3)
+        mean, variance = tf.nn.moments(x, axes=[-1], keepdims=True)
+        theirs = tf.reduce_sum(((x - mean) / tf.sqrt(variance + 0.01)) ** 3)
+    np.testing.assert_allclose(ours, theirs, rtol=1e-5)
+    np.testing.assert_allclose(tape.gradient(ours, x), tape.gradient(theirs, x), atol=1e-4)
+
+
 BERT = {
     "vocab_size": 40,
     "hidden_size": 16,
@@ -111,7 +153,7 @@ SEGMENTS = np.array([[0, 0, 1, 1, 1, 0], [0, 0, 0, 2, 2, 1]])
 
 @pytest.mark.parametrize("unilm", [False, True])
 @pytest.mark.parametrize(
-    "name, act", [("gelu", gelu), ("gelu_new", tanh_gelu), ("gelu_pytorch_tanh", tanh_gelu), ("relu", relu)]
+    "name, act", [("gelu", exact_gelu), ("gelu_new", tanh_gelu), ("gelu_pytorch_tanh", tanh_gelu), ("relu", relu)]
 )
 def test_text_encoder_is_the_papers(name, act, unilm):
     config = BertConfig(**BERT, type_vocab_size=3, hidden_act=name, layer_norm_eps=0.03)
@@ -127,7 +169,7 @@ def test_gelu_is_the_exact_one_whatever_bert4keras_is_told():
         states = model([IDS, 0 * SEGMENTS]).numpy()
     finally:
         bert4keras.backend.set_gelu("erf")
-    exact, rounded = (bert_in_numpy(model, IDS, 0 * SEGMENTS, heads=4, act=act) for act in (gelu, tanh_gelu))
+    exact, rounded = (bert_in_numpy(model, IDS, 0 * SEGMENTS, heads=4, act=act) for act in (exact_gelu, tanh_gelu))
     real = IDS > 0
     assert np.abs(states - exact)[real].max() < 0.1 * np.abs(states - rounded)[real].max()
 

@@ -32,10 +32,11 @@ def test_from_a_log_to_recommendations(prepared_desk):
     assert not {"i003"} & set(ranked) and len(ranked) == 107  # all but the three
 
 
-def test_the_export_ranks_as_the_evaluation_does(prepared_desk):
+@pytest.mark.parametrize("objective", [[], ["--objective", "causal", "--unique-items"]], ids=["masked", "causal"])
+def test_the_export_ranks_as_the_evaluation_does(prepared_desk, objective):
     """Independent of the evaluation's code: recall@10 of the test items, counted over the export's lists."""
     desk = prepared_desk
-    desk.train("all", "--epochs", 4)
+    desk.train("all", "--epochs", 4, *objective)
     desk.ok("evaluate", "all")
     desk.ok("export", "all")
     figures = json.loads((desk.output / "evaluation.json").read_text(encoding="utf-8"))["figures"]["model"]

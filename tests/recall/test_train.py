@@ -99,9 +99,10 @@ def test_other_parts_that_do_not_fit_are_left_out(prepared_desk):
 def test_three_losses_and_static_examples(desk):
     desk.prepare(desk.write_log(), "--dupe-factor", 2)
     desk.train("part-000")
-    line = desk.error("train", "part-000", *desk.SMALL, "--similarity-weight", 0.1)
-    assert "--masking dynamic" in line
+    for whole_windows in (["--similarity-weight", 0.1], ["--objective", "causal"]):
+        assert "--masking dynamic" in desk.error("train", "part-000", *desk.SMALL, *whole_windows)
     desk.ok("examples", "all", "--masking", "dynamic", "--jobs", 1, *desk.LENGTHS)
+    assert "objective is causal" in desk.error("train", "all", *desk.SMALL, "--objective", "causal")
     three = ("--seq2seq-weight", 0.5, "--similarity-weight", 0.1)
     assert "was trained with" in desk.error("train", "all", *desk.SMALL, *three)
     desk.places[1] = f"--output-path={desk.folder / 'three'}"

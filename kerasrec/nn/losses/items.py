@@ -1,20 +1,124 @@
-"""Losses over a catalogue of items."""
+"""Losses over a catalogue of items.
+
+A query's score of item v is query · embedding_v + bias_v. The losses take queries and the table, not scores, so that no
+more scores are kept than a loss needs.
+"""
+
+import math
 
 from kerasrec.backend import tf
 
+# Below it, what a partition has left beside the visible items would be lost in rounding.
+LEAST_SHARE = 1e-3
 
-def full_softmax(scores, ids):
+
+@tf.custom_gradient
+def log_partition(queries, table, bias):
+    """log Σ_v exp(score of v), the softmax's denominator over the whole catalogue.
+
+    TensorFlow's cross-entropy of sparse labels takes several times as long on a CPU as its softmax, which is all that is
+    used here: the gradient of a row is its softmax.
+
+    Args:
+        queries: float32 [M, H].
+        table: Item embeddings, float32 [V, H].
+        bias: float32 [V].
+
+    Returns:
+        float32 [M].
+
+    Example:
+        >>> log_partition(tf.zeros([1, 2]), tf.zeros([4, 2]), tf.zeros([4])).numpy().round(4)
+        array([1.3863], dtype=float32)
+    """
+    scores = tf.matmul(queries, table, transpose_b=True) + bias  # [M, V]
+    shares = tf.nn.softmax(scores)
+    log_sums = tf.reduce_max(scores, axis=1) - tf.math.log(tf.reduce_max(shares, axis=1))
+
+    def gradient(d_sums):
+        d_sums = d_sums[:, tf.newaxis]
+        # One product gives the table's gradient and, from the column behind it, the bias's.
+        d_items = tf.matmul(shares, tf.concat([queries * d_sums, d_sums], axis=1), transpose_a=True)  # [V, H + 1]
+        return tf.matmul(shares, table) * d_sums, d_items[:, :-1], d_items[:, -1]
+
+    return log_sums, gradient
+
+
+def item_scores(queries, table, bias, ids):
+    """The score of one item a query.
+
+    Args:
+        queries: float32 [M, H].
+        table: Item embeddings, float32 [V, H].
+        bias: float32 [V].
+        ids: int32 [M].
+
+    Returns:
+        float32 [M].
+    """
+    return tf.reduce_sum(queries * tf.gather(table, ids), axis=-1) + tf.gather(bias, ids)
+
+
+def full_softmax(queries, table, bias, ids):
     """Cross-entropy of each target among all items, as in BERT4Rec (https://arxiv.org/abs/1904.06690, eq. 8).
 
     Args:
-        scores: float32 [M, V].
+        queries: float32 [M, H].
+        table: Item embeddings, float32 [V, H].
+        bias: float32 [V].
         ids: The targets, int32 [M].
 
     Returns:
         float32 [M]; -log softmax(scores)[ids].
 
     Example:
-        >>> full_softmax(tf.zeros([1, 4]), tf.constant([2])).numpy().round(4)
+        >>> full_softmax(tf.zeros([1, 2]), tf.zeros([4, 2]), tf.zeros([4]), tf.constant([2])).numpy().round(4)
         array([1.3863], dtype=float32)
     """
-    return tf.nn.sparse_softmax_cross_entropy_with_logits(labels=ids, logits=scores)
+    return log_partition(queries, table, bias) - item_scores(queries, table, bias, ids)
+
+
+def softmax_without_visible(queries, table, bias, ids, slots, tokens, visible):
+    """`full_softmax` in which what a row shows is no rival of its targets.
+
+    The visible items' share of the partition is taken out of it afterwards: [B, P, L] numbers, instead of changes all
+    over [M, V] of them. Where they hold more than 1 - `LEAST_SHARE` of it they are left in, at a constant loss, so that
+    their share falls again.
+
+    Args:
+        queries: float32 [M, H].
+        table: Item embeddings, float32 [V, H].
+        bias: float32 [V].
+        ids: The targets, int32 [M].
+        slots: Row of each query, and its number within the row, int32 [M, 2].
+        tokens: The rows, int32 [B, L].
+        visible: Which places of its row each query sees, bool of a shape that broadcasts to [M, L].
+
+    Returns:
+        float32 [M].
+
+    Example:
+        >>> rivals = softmax_without_visible(
+        ...     tf.zeros([1, 2]), tf.zeros([4, 2]), tf.zeros([4]), tf.constant([2]), tf.constant([[0, 0]]),
+        ...     tf.constant([[3, 1]]), True,
+        ... )  # items 0 and 2 are left
+        >>> rivals.numpy().round(4)
+        array([0.6931], dtype=float32)
+    """
+    log_sums = log_partition(queries, table, bias)  # [M]
+    rows = slots[:, 0]
+    most = 1 + tf.reduce_max(tf.concat([slots[:, 1], [-1]], axis=0))  # P
+    by_row = tf.scatter_nd(slots, queries, [tf.shape(tokens)[0], most, queries.shape[1]])  # [B, P, H]
+    scores = tf.matmul(by_row, tf.gather(table, tokens), transpose_b=True)  # [B, P, L]
+    scores = tf.gather_nd(scores, slots) + tf.gather(tf.gather(bias, tokens), rows)  # [M, L]
+    out = visible & tf.gather(_is_first(tokens), rows) & (tf.gather(tokens, rows) != ids[:, tf.newaxis])
+    shares = tf.exp(tf.where(out, scores - log_sums[:, tf.newaxis], -math.inf))
+    left = tf.maximum(1.0 - tf.reduce_sum(shares, axis=1), LEAST_SHARE)
+    return log_sums + tf.math.log(left) - item_scores(queries, table, bias, ids)
+
+
+def _is_first(tokens):
+    """Where a token stands in its row for the first time, bool [B, L]."""
+    equal = tokens[:, :, tf.newaxis] == tokens[:, tf.newaxis]  # [B, L, L]
+    places = tf.range(tf.shape(tokens)[1])
+    return ~tf.reduce_any(equal & (places < places[:, tf.newaxis]), axis=2)

@@ -1,6 +1,6 @@
 """Losses over sentences: their tokens one by one, their vectors among a batch, the cosine of a pair.
 
-Cross-entropy over tokens or over classes is `kerasrec.nn.losses.items.full_softmax`. Under a distribution strategy, the
+Cross-entropy over tokens is `kerasrec.nn.losses.items.full_softmax`. Under a distribution strategy, the
 losses that compare the examples of a batch with each other compare those of all replicas.
 """
 

@@ -1,10 +1,108 @@
 import numpy as np
+import pytest
 
-from kerasrec.nn.losses.items import full_softmax
+from kerasrec.backend import tf
+from kerasrec.nn.losses.items import LEAST_SHARE, full_softmax, item_scores, log_partition, softmax_without_visible
+
+
+def catalogue(rng, queries=6, items=9, width=4):
+    return (
+        tf.constant(rng.normal(size=(queries, width)), tf.float32),
+        tf.Variable(rng.normal(size=(items, width)), dtype=tf.float32),
+        tf.Variable(rng.normal(size=items), dtype=tf.float32),
+    )
+
+
+def test_the_partition_is_the_definition_and_so_is_its_gradient():
+    queries, table, bias = catalogue(np.random.default_rng(0))
+    upstream = tf.constant([1.0, -2.0, 0.0, 0.5, 3.0, 1.0])
+    with tf.GradientTape(persistent=True) as tape:
+        tape.watch(queries)
+        ours = tf.reduce_sum(upstream * log_partition(queries, table, bias))
+        definition = tf.reduce_sum(upstream * tf.reduce_logsumexp(queries @ tf.transpose(table) + bias, axis=1))
+    np.testing.assert_allclose(ours, definition, rtol=1e-6)
+    for variable in (queries, table, bias):
+        expected = tape.gradient(definition, variable)
+        np.testing.assert_allclose(tape.gradient(ours, variable), expected, rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.parametrize("shift", [-1e4, 1e4])
+def test_the_partition_of_large_scores_is_finite(shift):
+    queries, table, bias = catalogue(np.random.default_rng(1))
+    np.testing.assert_allclose(
+        log_partition(queries, table, bias + shift), log_partition(queries, table, bias) + shift, rtol=1e-6
+    )
 
 
 def test_full_softmax_is_the_definition():
-    scores = np.random.default_rng(0).normal(size=(3, 7)).astype(np.float32)
-    ids = np.array([0, 6, 2])
+    rng = np.random.default_rng(0)
+    queries, table, bias = catalogue(rng, queries=3)
+    ids = np.array([0, 8, 2])
+    scores = queries.numpy() @ table.numpy().T + bias.numpy()
+    np.testing.assert_allclose(item_scores(queries, table, bias, ids), scores[np.arange(3), ids], rtol=1e-5)
     expected = np.log(np.exp(scores).sum(-1)) - scores[np.arange(3), ids]
-    np.testing.assert_allclose(full_softmax(scores, ids), expected, rtol=1e-5)
+    np.testing.assert_allclose(full_softmax(queries, table, bias, ids), expected, rtol=1e-5)
+
+
+def without_visible(queries, table, bias, ids, shown):
+    """The loss of each query, with its own set of items that are no rivals."""
+    scores = queries.numpy() @ table.numpy().T + bias.numpy()
+    losses = []
+    for row, (target, out) in enumerate(zip(ids, shown, strict=True)):
+        rivals = [item for item in range(scores.shape[1]) if item == target or item not in out]
+        losses.append(np.log(np.exp(scores[row, rivals]).sum()) - scores[row, target])
+    return losses
+
+
+TOKENS = np.array([[5, 7, 5, 1, 0], [2, 3, 4, 5, 6], [8, 0, 0, 0, 0]], np.int32)  # repeats, and padding
+SLOTS = np.array([[0, 0], [0, 1], [1, 0], [1, 1], [1, 2], [2, 0]], np.int32)
+IDS = np.array([7, 6, 8, 2, 1, 5], np.int32)  # the first is shown by its own row
+
+
+def test_what_a_row_shows_is_no_rival():
+    queries, table, bias = catalogue(np.random.default_rng(2))
+    losses = softmax_without_visible(queries, table, bias, IDS, SLOTS, TOKENS, True)
+    expected = without_visible(queries, table, bias, IDS, [set(TOKENS[row]) for row, _ in SLOTS])
+    np.testing.assert_allclose(losses, expected, rtol=1e-5)
+
+
+def test_only_what_a_query_sees_is_no_rival():
+    queries, table, bias = catalogue(np.random.default_rng(3))
+    positions = np.array([0, 3, 0, 2, 4, 0])
+    visible = np.arange(5) <= positions[:, None]
+    losses = softmax_without_visible(queries, table, bias, IDS, SLOTS, TOKENS, visible)
+    shown = [set(TOKENS[row, : position + 1]) for (row, _), position in zip(SLOTS, positions, strict=True)]
+    np.testing.assert_allclose(losses, without_visible(queries, table, bias, IDS, shown), rtol=1e-5)
+
+
+def test_the_gradient_does_not_reach_what_a_row_shows():
+    queries, table, bias = catalogue(np.random.default_rng(4))
+    with tf.GradientTape() as tape:
+        losses = softmax_without_visible(
+            queries[:1], table, bias, np.array([6]), np.zeros([1, 2], np.int32), TOKENS[:1], True
+        )
+    d_bias = tape.gradient(losses, bias).numpy()
+    np.testing.assert_allclose(d_bias[[0, 1, 5, 7]], 0, atol=1e-6)
+    assert d_bias[6] < 0 and (d_bias[[2, 3, 4, 8]] > 0).all()
+    np.testing.assert_allclose(d_bias.sum(), 0, atol=1e-5)
+
+
+def test_visible_items_with_nearly_all_of_the_partition_lose_it_again():
+    """Else their scores could grow until nothing but rounding is left of the others."""
+    queries, table, bias = catalogue(np.random.default_rng(5))
+    bias.assign(tf.tensor_scatter_nd_update(bias, [[5]], [200.0]))
+    with tf.GradientTape() as tape:
+        losses = softmax_without_visible(
+            queries[:1], table, bias, np.array([6]), np.zeros([1, 2], np.int32), TOKENS[:1], True
+        )
+    assert np.isfinite(losses).all()
+    np.testing.assert_allclose(
+        losses[0], full_softmax(queries, table, bias, [6] * 6)[0] + np.log(LEAST_SHARE), rtol=1e-5
+    )
+    assert tape.gradient(losses, bias)[5] > 0.5
+
+
+def test_a_batch_without_targets_has_no_losses():
+    queries, table, bias = catalogue(np.random.default_rng(6))
+    none = np.zeros([0, 2], np.int32)
+    assert softmax_without_visible(queries[:0], table, bias, none[:, 0], none, TOKENS, True).shape == [0]
