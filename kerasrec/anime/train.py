@@ -123,8 +123,9 @@ def _identity(lists: Lists) -> list:
 
 
 def _new_run(command: Train, lists: Lists) -> TrainingRun:
-    model = ItemModel(command.model, len(lists.vocab), command.max_seq_len, command.seed, ordered=lists.ordered)
-    model.start_from_popularity(lists.vocab.counts)
+    model = ItemModel(
+        command.model, len(lists.vocab), command.max_seq_len, command.seed, lists.ordered, lists.vocab.counts
+    )
     return TrainingRun.of(
         model,
         command.output,

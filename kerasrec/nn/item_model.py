@@ -6,9 +6,10 @@ import numpy as np
 
 from kerasrec.backend import tf
 from kerasrec.nn.heads import MaskedItemHead, gather_positions
-from kerasrec.nn.losses.items import full_softmax, softmax_without_visible
+from kerasrec.nn.losses.items import full_softmax, gbce, sampled_softmax, softmax_without_visible
 from kerasrec.nn.losses.text import in_batch_similarity
 from kerasrec.nn.multi_loss import MultiLossModel
+from kerasrec.nn.negatives import InBatchNegatives, PopularityNegatives, UniformNegatives
 from kerasrec.nn.settings import ItemModelSettings
 from kerasrec.nn.transformer import MASKED, item_encoder
 
@@ -16,9 +17,9 @@ from kerasrec.nn.transformer import MASKED, item_encoder
 class ItemModel(MultiLossModel):
     """One of two objectives: masked items, as BERT4Rec has it, or the next item at every position, as SASRec has it.
 
-    Masked (https://arxiv.org/abs/1904.06690): the states see the whole row, and the ids that were masked are predicted.
-    UniLM and in-batch similarity terms can stand beside it. Causal (https://arxiv.org/abs/1808.09781, with the softmax of
-    https://arxiv.org/abs/2309.07602): a state sees itself and what stands before it, and predicts what comes next.
+    Masked (https://arxiv.org/abs/1904.06690): states see the whole row, and the ids that were masked are predicted.
+    UniLM and in-batch similarity terms can stand beside it. Causal (https://arxiv.org/abs/1808.09781, with the softmax
+    of https://arxiv.org/abs/2309.07602): a state sees itself and what stands before it, and predicts what comes next.
 
     A batch is a dictionary of `input_ids` int32 [B, L], `masked_lm_positions` and `masked_lm_ids` int32 [B, P] and
     `masked_lm_weights` float32 [B, P]; with the UniLM term also `segment_ids` int32 [B, L]. A row with a target in
@@ -32,6 +33,9 @@ class ItemModel(MultiLossModel):
         max_seq_length: Longest sequence, L.
         seed: Seed of the initial weights.
         ordered: Whether an item's position counts; False for histories without dates, whose order says nothing.
+        item_counts: Training events of each item, int64 [V - 5]. With them the biases start as the logarithms of the
+            items' shares, so that the first steps are not spent on learning these; negatives by popularity and in-batch
+            ones need them.
 
     Example:
         >>> model = ItemModel(ItemModelSettings(hidden_size=16), vocab_size=30, max_seq_length=8)
@@ -46,6 +50,7 @@ class ItemModel(MultiLossModel):
         max_seq_length: int,
         seed: int = 0,
         ordered: bool = True,
+        item_counts: np.ndarray | None = None,
     ):
         terms = {
             "masked_item": settings.masked_item_weight,
@@ -69,6 +74,9 @@ class ItemModel(MultiLossModel):
         )
         self.head = MaskedItemHead(vocab_size, seed=seed + 1, name="head")
         self.head.build([None, settings.hidden_size])
+        if item_counts is not None:
+            self.head.bias.assign(_log_shares(item_counts, vocab_size))
+        self._draw_negatives = _negatives(settings, vocab_size, item_counts, seed + 2)
 
     @property
     def item_table(self):
@@ -105,16 +113,6 @@ class ItemModel(MultiLossModel):
     def last_item_scores(self, input_ids, positions):
         """Scores over the vocabulary, float32 [B, V], at one position a row, int32 [B]; as `queries_at`."""
         return self.head.scores(self.queries_at(input_ids, positions[:, tf.newaxis])[:, 0], self.item_table)
-
-    def start_from_popularity(self, item_counts):
-        """Begin with the items' own frequencies as scores, so that the first steps are not spent on learning them.
-
-        Args:
-            item_counts: Training events of each item, int64 [V - 5].
-        """
-        log_shares = np.log((item_counts + 1) / np.sum(item_counts + 1))
-        special_tokens = np.full(self.head.vocab_size - len(log_shares), log_shares.min())
-        self.head.bias.assign(np.concatenate([special_tokens, log_shares]))
 
     def masked_scores(self, batch, training=False):
         """What the positions of a masked batch that count are scored, each against all of the vocabulary.
@@ -163,6 +161,12 @@ class ItemModel(MultiLossModel):
     def _target_losses(self, queries, targets, tokens):
         """The loss of each target, float32 [M]."""
         catalogue = queries, self.item_table, self.head.bias, targets.ids
+        if self.settings.item_loss != "softmax":
+            in_batch = self.settings.negative_source == "in-batch"
+            negatives = self._draw_negatives(targets.ids if in_batch else self.optimizer.iterations)
+            if self.settings.item_loss == "sampled":
+                return sampled_softmax(*catalogue, negatives)
+            return gbce(*catalogue, negatives, self.settings.gbce_calibration)
         if not self.settings.unique_items:
             return full_softmax(*catalogue)
         visible = True
@@ -193,6 +197,25 @@ def _targets(batch) -> _Targets:
     at_slots = lambda name: tf.gather_nd(batch[name], slots)  # noqa: E731
     places = tf.stack([slots[:, 0], at_slots("masked_lm_positions")], axis=-1)
     return _Targets(slots, places, at_slots("masked_lm_ids"), at_slots("masked_lm_weights"))
+
+
+def _log_shares(item_counts, vocab_size):
+    """Logarithm of each token's share of all events, one added; special tokens are as rare as the rarest item."""
+    log_shares = np.log((item_counts + 1) / np.sum(item_counts + 1))
+    return np.concatenate([np.full(vocab_size - len(log_shares), log_shares.min()), log_shares])
+
+
+def _negatives(settings, vocab_size, item_counts, seed):
+    """What draws the rivals of a step; None where all items are."""
+    if settings.item_loss == "softmax":
+        return None
+    if settings.negative_source == "uniform":
+        return UniformNegatives(vocab_size, settings.negatives, seed)
+    if item_counts is None:
+        return None  # a model that is asked, not trained
+    if settings.negative_source == "popularity":
+        return PopularityNegatives(item_counts, settings.negatives, seed)
+    return InBatchNegatives(item_counts)
 
 
 def _sum_and_count(losses, weights):

@@ -29,6 +29,14 @@ class ItemModelSettings:
     """masked: hidden items from both sides (BERT4Rec); causal: the next item at every position (SASRec)."""
     unique_items: bool = False
     """No item stands in a history twice (films, books): what a row shows is no rival of what is to be found."""
+    item_loss: Literal["softmax", "sampled", "gbce"] = "softmax"
+    """Against all items, or against a sample of them: corrected softmax, or generalised binary cross-entropy."""
+    negatives: int = 1024
+    """Items in a sample, the same for a whole step; in-batch samples are the step's targets, however many."""
+    negative_source: Literal["uniform", "popularity", "in-batch"] = "uniform"
+    """Where a sample comes from."""
+    gbce_calibration: float = 0.75
+    """The t of the generalised binary cross-entropy: 0 is plain binary cross-entropy, 1 orders as the softmax."""
     masked_item_weight: float = 1.0
     """Weight of the masked-item loss."""
     seq2seq_weight: float = 0.0
@@ -50,11 +58,19 @@ class ItemModelSettings:
             require(getattr(self, name) >= 0, name, getattr(self, name), "0 or more")
         weights = (self.masked_item_weight, self.seq2seq_weight, self.similarity_weight)
         require(any(weights), "the weights of the losses", weights, "above 0 for at least one")
-        require(self.objective in ("masked", "causal"), "objective", self.objective, "masked or causal")
+        require(self.negatives >= 1, "negatives", self.negatives, "at least 1")
+        require(0 <= self.gbce_calibration <= 1, "gbce_calibration", self.gbce_calibration, "from 0 to 1")
+        for name, allowed in (
+            ("item_loss", ("softmax", "sampled", "gbce")),
+            ("negative_source", ("uniform", "popularity", "in-batch")),
+            ("objective", ("masked", "causal")),
+        ):
+            require(getattr(self, name) in allowed, name, getattr(self, name), f"one of {', '.join(allowed)}")
         if self.objective == "causal":
             require(weights == (1.0, 0.0, 0.0), "the weights of the losses", weights, "as by default with causal")
         if self.unique_items:  # a seq2seq row shows its own targets
             require(self.seq2seq_weight == 0, "seq2seq_weight", self.seq2seq_weight, "0 with unique_items")
+            require(self.item_loss == "softmax", "item_loss", self.item_loss, "softmax with unique_items")
 
 
 @dataclass(frozen=True)

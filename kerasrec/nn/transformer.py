@@ -126,7 +126,7 @@ def _masked_softmax(scores, allowed):
 
 
 class MultiHeadAttention(layers.MultiHeadAttention):
-    """Self-attention by scaled dot products (https://arxiv.org/abs/1706.03762, eq. 1), finite masks, float32 softmax."""
+    """Scaled dot-product self-attention (https://arxiv.org/abs/1706.03762, eq. 1), finite masks, float32 softmax."""
 
     def build(self, input_shape):
         super().build(input_shape)

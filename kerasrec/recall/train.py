@@ -10,6 +10,7 @@ from kerasrec.backend import distribution, tf
 from kerasrec.data.batches import Terms, training_batches
 from kerasrec.data.files import exclusive
 from kerasrec.data.tasks import find_parts
+from kerasrec.data.vocab import FIRST_ITEM
 from kerasrec.errors import KerasrecError
 from kerasrec.nn.item_model import ItemModel
 from kerasrec.recall import model as models
@@ -107,8 +108,9 @@ def _run(command: Train, prepared: Prepared) -> tuple[TrainingRun, bool]:
 
 
 def _new_run(command: Train, prepared: Prepared, vocab_size: int, folder: Path) -> TrainingRun:
-    model = ItemModel(command.model, vocab_size, prepared.settings.max_seq_length, command.seed)
-    return TrainingRun.of(model, folder, command.optimizer, command.loop, command.batches.batch_size)
+    counts = prepared.training_counts[: vocab_size - FIRST_ITEM]  # tokens of a vocabulary that grew stand at its end
+    model = ItemModel(command.model, vocab_size, prepared.settings.max_seq_length, command.seed, item_counts=counts)
+    return TrainingRun.of(model, folder, command.optimizer, command.loop, command.batches.batch_size, rowwise=True)
 
 
 def _check_same_model(command: Train, prepared: Prepared, config: dict, source: Path) -> None:

@@ -189,10 +189,11 @@ class TrainingRun:
         batch_size: int = 1,
         shown: tuple[str, ...] = RANKING,
         monitor: Monitor = Monitor(),
+        rowwise: bool = False,
     ) -> "TrainingRun":
-        """A run of a model that is compiled here, with the optimizer that these settings ask for."""
+        """A run of a model that is compiled here, with the optimizer that these settings ask for (`adamw`)."""
         schedule = warmup_schedule(optimizer)
-        model.compile(optimizer=adamw(optimizer, schedule))
+        model.compile(optimizer=adamw(optimizer, schedule, rowwise))
         return cls(model, folder, loop, batch_size, schedule, shown, monitor)
 
     @cached_property

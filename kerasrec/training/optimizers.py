@@ -56,16 +56,49 @@ def warmup_schedule(settings: OptimizerSettings) -> WarmupSchedule:
     return WarmupSchedule(settings.learning_rate, settings.warmup_steps, falls=settings.schedule == "linear")
 
 
-def adamw(settings: OptimizerSettings, schedule: WarmupSchedule) -> "keras.optimizers.Optimizer":
+class RowwiseAdamW(keras.optimizers.AdamW):
+    """AdamW that touches no more of a table than the rows with a gradient.
+
+    A step's time then follows the items that occur in it, not the catalogue. Rows that occur several times are summed
+    before the norm of the gradients is taken. A row without a gradient keeps its moments and does not decay; else each
+    step is that of AdamW. Variables with dense gradients are updated as by AdamW.
+    """
+
+    def _clip_gradients(self, grads):
+        return super()._clip_gradients(self._deduplicate_sparse_grad(grads))
+
+    def _apply_weight_decay(self, variables):
+        """Done in `update_step`, where it is known which rows are touched."""
+
+    def update_step(self, gradient, variable):
+        decay = self.learning_rate * self.weight_decay if self._use_weight_decay(variable) else 0.0
+        if not isinstance(gradient, tf.IndexedSlices):
+            variable.assign_sub(decay * variable)
+            super().update_step(gradient, variable)
+            return
+        rows, values = gradient.indices, gradient.values
+        number = self._index_dict[self._var_key(variable)]
+        first, second = self._momentums[number], self._velocities[number]
+        m = self.beta_1 * tf.gather(first, rows) + (1 - self.beta_1) * values
+        v = self.beta_2 * tf.gather(second, rows) + (1 - self.beta_2) * tf.square(values)
+        first.scatter_update(tf.IndexedSlices(m, rows))
+        second.scatter_update(tf.IndexedSlices(v, rows))
+        step = tf.cast(self.iterations + 1, tf.float32)
+        rate = self.learning_rate * tf.sqrt(1 - self.beta_2**step) / (1 - self.beta_1**step)
+        change = rate * m / (tf.sqrt(v) + self.epsilon) + decay * tf.gather(variable, rows)
+        variable.scatter_sub(tf.IndexedSlices(change, rows))
+
+
+def adamw(settings: OptimizerSettings, schedule: WarmupSchedule, rowwise: bool = False) -> "keras.optimizers.Optimizer":
     """AdamW (https://arxiv.org/abs/1711.05101), with loss scaling under mixed float16.
 
     Args:
         settings: Decay and clipping.
         schedule: The learning rate.
+        rowwise: Whether tables with sparse gradients are updated row by row (`RowwiseAdamW`).
     """
-    optimizer = keras.optimizers.AdamW(
-        schedule, weight_decay=settings.weight_decay, epsilon=1e-6, global_clipnorm=settings.clip_norm
-    )
+    kind = RowwiseAdamW if rowwise else keras.optimizers.AdamW
+    optimizer = kind(schedule, weight_decay=settings.weight_decay, epsilon=1e-6, global_clipnorm=settings.clip_norm)
     optimizer.exclude_from_weight_decay(var_names=["bias", "beta", "gamma"])
     if keras.mixed_precision.global_policy().name == "mixed_float16":
         optimizer = keras.mixed_precision.LossScaleOptimizer(optimizer)

@@ -153,9 +153,30 @@ def test_a_causal_model_without_a_history_answers_with_the_biases():
     assert np.abs(scores[1] - model.head.bias).max() > 0
 
 
+@pytest.mark.parametrize("item_loss", ["sampled", "gbce"])
+@pytest.mark.parametrize("source", ["uniform", "popularity", "in-batch"])
+@pytest.mark.parametrize("objective", ["masked", "causal"])
+def test_sampled_losses_train_and_touch_the_drawn_rows_alone(objective, source, item_loss):
+    settings = ItemModelSettings(
+        hidden_size=16, dropout=0.0, objective=objective, item_loss=item_loss, negative_source=source, negatives=9
+    )
+    model = ItemModel(settings, vocab_size=500, max_seq_length=8, item_counts=np.arange(495))
+    optimizer_settings = OptimizerSettings(learning_rate=3e-3, warmup_steps=1, schedule="constant")
+    model.compile(optimizer=adamw(optimizer_settings, warmup_schedule(optimizer_settings), rowwise=True))
+    batch = causal_batch()
+    before = model.item_table.numpy(), model.head.bias.numpy()
+    data = tf.data.Dataset.from_tensors(batch).repeat()
+    first = model.fit(data, steps_per_epoch=1, verbose=0).history["loss"][0]
+    for old, new in zip(before, (model.item_table.numpy(), model.head.bias.numpy()), strict=True):
+        changed = np.flatnonzero((old != new).reshape(500, -1).any(axis=1))
+        most = 9 + 3 + 7  # negatives, targets, tokens of the rows
+        assert 3 <= len(changed) <= most
+    assert model.fit(data, steps_per_epoch=60, verbose=0).history["loss"][0] < first
+
+
 def test_it_can_start_from_popularity():
-    model = ItemModel(ItemModelSettings(hidden_size=16), vocab_size=9, max_seq_length=8)
-    model.start_from_popularity(np.array([9, 4, 0, 3]))
+    counts = np.array([9, 4, 0, 3])
+    model = ItemModel(ItemModelSettings(hidden_size=16), vocab_size=9, max_seq_length=8, item_counts=counts)
     shares = tf.nn.softmax(model.head.bias[5:]).numpy()
     np.testing.assert_allclose(shares, np.array([10, 5, 1, 4]) / 20, rtol=1e-5)
     assert (model.head.bias[:5] == model.head.bias[7]).numpy().all(), "special tokens are as rare as what is rarest"

@@ -111,6 +111,14 @@ def test_three_losses_and_static_examples(desk):
     assert {"masked_item_loss", "seq2seq_loss", "similarity_loss"} <= set(line)
 
 
+def test_a_sampled_loss_can_take_over_from_the_full_one(prepared_desk):
+    """They train the same weights, and the optimizers keep the same moments."""
+    desk = prepared_desk
+    desk.train("all")
+    out = desk.train("all", "--epochs", 2, "--item-loss", "sampled", "--negative-source", "popularity")
+    assert "epoch 2, step" in out
+
+
 @pytest.mark.parametrize("precision", ["mixed_bfloat16", "mixed_float16"])
 def test_mixed_precision(prepared_desk, precision):
     try:

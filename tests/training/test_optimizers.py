@@ -46,6 +46,53 @@ def test_adamw_is_the_papers():
     np.testing.assert_allclose(bias, theirs["bias"], rtol=1e-3)
 
 
+def rowwise_adamw(**settings):
+    settings = OptimizerSettings(learning_rate=0.1, warmup_steps=1, schedule="constant", **settings)
+    return adamw(settings, warmup_schedule(settings), rowwise=True)
+
+
+def test_rowwise_adamw_is_adamw_on_the_rows_with_a_gradient():
+    optimizer = rowwise_adamw(weight_decay=0.1, clip_norm=1.0)
+    rng = np.random.default_rng(0)
+    table, bias = rng.normal(size=(6, 3)), rng.normal(size=6)
+    variables = tf.Variable(table, dtype=tf.float32, name="table"), tf.Variable(bias, dtype=tf.float32, name="bias")
+    moments = [(np.zeros_like(values), np.zeros_like(values)) for values in (table, bias)]
+    for step in range(1, 8):
+        rows = rng.integers(0, 5, 4)  # some twice; the last row never
+        slices = [rng.normal(size=(4, 3)), rng.normal(size=4)]
+        optimizer.apply_gradients(
+            [
+                (tf.IndexedSlices(tf.constant(values, tf.float32), tf.constant(rows), variable.shape), variable)
+                for values, variable in zip(slices, variables, strict=True)
+            ]
+        )
+        summed = [np.zeros_like(table), np.zeros_like(bias)]
+        for gradient, values in zip(summed, slices, strict=True):
+            np.add.at(gradient, rows, values)
+        norm = max(1.0, np.sqrt(sum((gradient**2).sum() for gradient in summed)))
+        for weights, gradient, (first, second), decay in zip((table, bias), summed, moments, (0.1, 0.0), strict=True):
+            for row in set(rows):
+                first[row] = 0.9 * first[row] + 0.1 * gradient[row] / norm
+                second[row] = 0.999 * second[row] + 0.001 * (gradient[row] / norm) ** 2
+                update = np.sqrt(1 - 0.999**step) / (1 - 0.9**step) * first[row] / (np.sqrt(second[row]) + 1e-6)
+                weights[row] -= 0.1 * update + 0.1 * decay * weights[row]
+    for variable, weights in zip(variables, (table, bias), strict=True):
+        np.testing.assert_allclose(variable, weights, rtol=1e-3, atol=1e-4)
+
+
+def test_rowwise_adamw_is_adamw_where_gradients_are_dense():
+    rng = np.random.default_rng(1)
+    settings = OptimizerSettings(learning_rate=0.1, warmup_steps=1, schedule="constant", weight_decay=0.1)
+    start = rng.normal(size=(4, 3))
+    kernels = [tf.Variable(start, dtype=tf.float32, name="kernel") for _ in range(2)]
+    optimizers = [adamw(settings, warmup_schedule(settings), rowwise) for rowwise in (False, True)]
+    for _ in range(5):
+        gradient = tf.constant(rng.normal(size=(4, 3)), tf.float32)
+        for optimizer, kernel in zip(optimizers, kernels, strict=True):
+            optimizer.apply_gradients([(gradient, kernel)])
+    np.testing.assert_allclose(*kernels, rtol=1e-6)
+
+
 def test_loss_scaling_comes_with_float16():
     scaled = keras.mixed_precision.LossScaleOptimizer
     settings = OptimizerSettings()

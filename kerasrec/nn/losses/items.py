@@ -7,6 +7,8 @@ more scores are kept than a loss needs.
 import math
 
 from kerasrec.backend import tf
+from kerasrec.nn.negatives import Negatives
+from kerasrec.nn.transformer import MASKED
 
 # Below it, what a partition has left beside the visible items would be lost in rounding.
 LEAST_SHARE = 1e-3
@@ -16,8 +18,8 @@ LEAST_SHARE = 1e-3
 def log_partition(queries, table, bias):
     """log Σ_v exp(score of v), the softmax's denominator over the whole catalogue.
 
-    TensorFlow's cross-entropy of sparse labels takes several times as long on a CPU as its softmax, which is all that is
-    used here: the gradient of a row is its softmax.
+    TensorFlow's cross-entropy of sparse labels takes several times as long on a CPU as its softmax, which is all that
+    is used here: the gradient of a row is its softmax.
 
     Args:
         queries: float32 [M, H].
@@ -122,3 +124,71 @@ def _is_first(tokens):
     equal = tokens[:, :, tf.newaxis] == tokens[:, tf.newaxis]  # [B, L, L]
     places = tf.range(tf.shape(tokens)[1])
     return ~tf.reduce_any(equal & (places < places[:, tf.newaxis]), axis=2)
+
+
+def sampled_softmax(queries, table, bias, ids, negatives: Negatives):
+    """`full_softmax` with a partition that is estimated from the target and a sample of rivals.
+
+    A rival's score is lowered by the logarithm of how often it is expected in the sample (Bengio and Senécal, "Adaptive
+    importance sampling to accelerate training of a neural probabilistic language model", 2008), so that the sum over
+    the sample is on average the sum over all items but the target; a rival that is the target does not count. Memory
+    and time follow the sample, and so do the gradients: those of the table and the bias are sparse.
+
+    Args:
+        queries: float32 [M, H].
+        table: Item embeddings, float32 [V, H], best as the variable itself.
+        bias: float32 [V].
+        ids: The targets, int32 [M].
+        negatives: K rivals, the same for all targets.
+
+    Returns:
+        float32 [M].
+
+    Example:
+        >>> catalogue = tf.zeros([4, 2]), tf.zeros([4])
+        >>> everything = Negatives(tf.range(4), tf.zeros([4]))  # each expected once
+        >>> sampled_softmax(tf.zeros([1, 2]), *catalogue, tf.constant([2]), everything).numpy().round(4)
+        array([1.3863], dtype=float32)
+    """
+    rivals = _rival_scores(queries, table, bias, negatives.ids) - negatives.log_counts  # [M, K]
+    rivals = tf.where(negatives.ids == ids[:, tf.newaxis], MASKED, rivals)
+    targets = item_scores(queries, table, bias, ids)[:, tf.newaxis]
+    return -tf.nn.log_softmax(tf.concat([targets, rivals], axis=1))[:, 0]
+
+
+def gbce(queries, table, bias, ids, negatives: Negatives, calibration: float = 0.75):
+    """Generalised binary cross-entropy (gSASRec, https://arxiv.org/abs/2308.07192, section 5).
+
+    -(β log σ(target) + Σ log(1 - σ(rival))) / (K + 1), where β makes up for the rivals that were not drawn: with a
+    sampling rate α = K / (V - 1), β = α (t (1 - 1/α) + 1/α).
+
+    Args:
+        queries: float32 [M, H].
+        table: Item embeddings, float32 [V, H], best as the variable itself.
+        bias: float32 [V].
+        ids: The targets, int32 [M].
+        negatives: K rivals, the same for all targets; drawn uniformly in the paper.
+        calibration: t, from 0, which is plain binary cross-entropy, to 1, where the scores order the items as the full
+            softmax would.
+
+    Returns:
+        float32 [M].
+
+    Example:
+        >>> catalogue = tf.zeros([4, 2]), tf.zeros([4])
+        >>> everything = Negatives(tf.range(4), tf.zeros([4]))
+        >>> gbce(tf.zeros([1, 2]), *catalogue, tf.constant([2]), everything).numpy().round(4)
+        array([0.5545], dtype=float32)
+    """
+    count = tf.shape(negatives.ids)[0]
+    rate = tf.minimum(1.0, tf.cast(count, tf.float32) / tf.cast(tf.shape(bias)[0] - 1, tf.float32))
+    beta = rate * (calibration * (1 - 1 / rate) + 1 / rate)
+    rivals = _rival_scores(queries, table, bias, negatives.ids)  # [M, K]
+    rivals = tf.where(negatives.ids == ids[:, tf.newaxis], MASKED, rivals)
+    targets = beta * tf.math.softplus(-item_scores(queries, table, bias, ids))
+    return (targets + tf.reduce_sum(tf.math.softplus(rivals), axis=1)) / tf.cast(count + 1, tf.float32)
+
+
+def _rival_scores(queries, table, bias, ids):
+    """Scores float32 [M, K] of the same items, int32 [K], for every query."""
+    return tf.matmul(queries, tf.gather(table, ids), transpose_b=True) + tf.gather(bias, ids)

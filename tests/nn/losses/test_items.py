@@ -2,7 +2,16 @@ import numpy as np
 import pytest
 
 from kerasrec.backend import tf
-from kerasrec.nn.losses.items import LEAST_SHARE, full_softmax, item_scores, log_partition, softmax_without_visible
+from kerasrec.nn.losses.items import (
+    LEAST_SHARE,
+    full_softmax,
+    gbce,
+    item_scores,
+    log_partition,
+    sampled_softmax,
+    softmax_without_visible,
+)
+from kerasrec.nn.negatives import Negatives, PopularityNegatives, UniformNegatives
 
 
 def catalogue(rng, queries=6, items=9, width=4):
@@ -106,3 +115,61 @@ def test_a_batch_without_targets_has_no_losses():
     queries, table, bias = catalogue(np.random.default_rng(6))
     none = np.zeros([0, 2], np.int32)
     assert softmax_without_visible(queries[:0], table, bias, none[:, 0], none, TOKENS, True).shape == [0]
+
+
+EVERYTHING = Negatives(tf.range(9), tf.zeros([9]))  # each item expected once
+
+
+def test_a_sample_of_everything_is_the_full_softmax():
+    queries, table, bias = catalogue(np.random.default_rng(7))
+    np.testing.assert_allclose(
+        sampled_softmax(queries, table, bias, IDS, EVERYTHING), full_softmax(queries, table, bias, IDS), rtol=1e-5
+    )
+
+
+@pytest.mark.parametrize("source", ["uniform", "popularity"])
+def test_the_sampled_partition_is_right_on_average(source):
+    rng = np.random.default_rng(8)
+    queries, table, bias = catalogue(rng, items=14)
+    ids = np.array([5, 6, 13, 13, 8, 9], np.int32)
+    if source == "uniform":
+        draw = UniformNegatives(vocab_size=14, count=3000, seed=1)
+    else:
+        draw = PopularityNegatives(rng.integers(0, 50, 9), count=3000, seed=1)
+    sums = [
+        np.exp(sampled_softmax(queries, table, bias, ids, draw(step)) + item_scores(queries, table, bias, ids))
+        for step in range(200)
+    ]
+    scores = queries.numpy() @ table.numpy().T + bias.numpy()
+    np.testing.assert_allclose(np.mean(sums, axis=0), np.exp(scores[:, 5:]).sum(axis=1), rtol=0.02)
+
+
+def sigmoid(x):
+    return 1 / (1 + np.exp(-x))
+
+
+@pytest.mark.parametrize("calibration", [0.0, 0.75, 1.0])
+def test_gbce_is_the_papers(calibration):
+    queries, table, bias = catalogue(np.random.default_rng(9))
+    negatives = np.array([4, 0, 4, 7])
+    scores = queries.numpy() @ table.numpy().T + bias.numpy()
+    rate = 4 / 8
+    beta = rate * (calibration * (1 - 1 / rate) + 1 / rate)
+    expected = []
+    for row, target in enumerate(IDS):
+        rivals = [item for item in negatives if item != target]
+        total = beta * np.log(sigmoid(scores[row, target])) + np.log(1 - sigmoid(scores[row, rivals])).sum()
+        expected.append(-total / 5)
+    found = gbce(queries, table, bias, IDS, Negatives(tf.constant(negatives), tf.zeros([4])), calibration)
+    np.testing.assert_allclose(found, expected, rtol=1e-4)
+
+
+@pytest.mark.parametrize("loss", [sampled_softmax, gbce])
+def test_sampled_gradients_are_sparse_and_know_the_drawn_alone(loss):
+    queries, table, bias = catalogue(np.random.default_rng(10), queries=2)
+    negatives = Negatives(tf.constant([4, 0]), tf.zeros([2]))
+    with tf.GradientTape() as tape:
+        losses = loss(queries, table, bias, tf.constant([7, 4]), negatives)
+    for gradient in tape.gradient(losses, [table, bias]):
+        assert isinstance(gradient, tf.IndexedSlices)
+        assert set(gradient.indices.numpy()) == {0, 4, 7}

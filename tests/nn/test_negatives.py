@@ -1,0 +1,43 @@
+import numpy as np
+import pytest
+
+from kerasrec.backend import tf
+from kerasrec.nn.negatives import InBatchNegatives, PopularityNegatives, UniformNegatives
+
+COUNTS = np.array([50, 0, 9, 200, 1])
+
+
+def uniform(count, seed=1):
+    return UniformNegatives(vocab_size=10, count=count, seed=seed)
+
+
+def by_popularity(count, seed=1):
+    return PopularityNegatives(COUNTS, count=count, seed=seed)
+
+
+@pytest.mark.parametrize("sampler, weights", [(uniform, np.ones(5)), (by_popularity, COUNTS + 1)])
+def test_items_occur_as_often_as_is_said(sampler, weights):
+    count = 200_000
+    ids, log_counts = (values.numpy() for values in sampler(count)(step=3))
+    assert ids.min() >= 5 and ids.max() < 10 and len(ids) == count
+    expected = count * weights / weights.sum()
+    np.testing.assert_allclose(np.exp(log_counts), expected[ids - 5], rtol=1e-4)
+    found = np.bincount(ids - 5, minlength=5)
+    assert (np.abs(found - expected) < 5 * np.sqrt(expected)).all()
+
+
+@pytest.mark.parametrize("sampler", [uniform, by_popularity])
+def test_a_sample_follows_from_seed_and_step(sampler):
+    first, same, later, other = (
+        sampler(40, seed)(tf.constant(step, tf.int64)).ids.numpy() for seed, step in ((1, 7), (1, 7), (1, 8), (2, 7))
+    )
+    np.testing.assert_array_equal(first, same)
+    assert (first != later).any() and (first != other).any()
+
+
+def test_a_batchs_targets_are_a_sample_by_popularity():
+    ids = np.array([8, 5, 8, 6], np.int32)
+    negatives = InBatchNegatives(COUNTS)(ids)
+    np.testing.assert_array_equal(negatives.ids, ids)
+    shares = (COUNTS + 1) / (COUNTS + 1).sum()
+    np.testing.assert_allclose(np.exp(negatives.log_counts), 4 * shares[ids - 5], rtol=1e-5)
