@@ -1,31 +1,82 @@
-"""Training sequences per second: gathering the masked positions first, against bert4keras's head that scores them all.
+"""Training speed of masked-item models on MovieLens-1M: sequences, tokens and scored positions a second, side by side.
 
-Both sides train the same encoder on the same batches in turn, in one process. Run it with
+Every side trains hidden 64, 2 layers, 2 heads, 20% masked, a softmax over all items, 128 rows a step, on each user's
+latest 200 training items, in turn and in one process. Beside kerasrec, with rows padded to 200 and in length buckets as
+it trains, stand bert4keras's head, which scores every position, on the same encoder, and, where it is installed,
+RecTools' BERT4Rec. Then: where a step's time goes, and what the input pipeline could deliver.
 
-    python benchmarks/training_speed.py
+    KERASREC_DATA=... python benchmarks/training_speed.py
 """
 
+import collections
+import functools
+import gzip
+import importlib.util
+import os
+import tempfile
 import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from kerasrec.backend import bert4keras, keras, tf
+from kerasrec.backend import bert4keras, keras, set_precision, tf
+from kerasrec.data import tfrecord
+from kerasrec.data.batches import Terms, training_batches
+from kerasrec.data.settings import BatchSettings, ExampleSettings
+from kerasrec.data.vocab import FIRST_ITEM
 from kerasrec.nn.item_model import ItemModel
 from kerasrec.nn.settings import ItemModelSettings
 from kerasrec.nn.transformer import Encoder
 from kerasrec.training.optimizers import adamw, warmup_schedule
 from kerasrec.training.settings import OptimizerSettings
 
-BATCH, LENGTH, SLOTS, ITEMS = 128, 200, 40, 3_420
-ROUNDS, STEPS = 5, 4
+BATCH, LENGTH, SLOTS, LEAST_EVENTS = 128, 200, 40, 5
+ROUNDS, STEPS = 5, 8
+SETTINGS = ItemModelSettings()
+EXAMPLES = ExampleSettings(max_seq_length=LENGTH, max_predictions_per_seq=SLOTS, masking="dynamic")
 
 
-def rows_and(places):
-    """[B, P, 2]: the row of each place beside it."""
-    rows = tf.broadcast_to(tf.range(BATCH)[:, None, None], tf.shape(places))
-    return tf.concat([rows, places], axis=-1)
+def read_histories() -> tuple[list[np.ndarray], int]:
+    """Token ids of each user's latest training items, and the size of the vocabulary."""
+    with gzip.open(Path(os.environ["KERASREC_DATA"], "ml-1m", "ratings-order.txt.gz"), "rt") as file:
+        users, items = np.loadtxt(file, dtype=np.int64).T
+    _, items, counts = np.unique(items, return_inverse=True, return_counts=True)
+    kept = counts[items] >= LEAST_EVENTS
+    _, tokens = np.unique(items[kept], return_inverse=True)
+    order = np.argsort(users[kept], kind="stable")
+    ends = np.flatnonzero(np.diff(users[kept][order])) + 1
+    histories = np.split(tokens[order].astype(np.int32) + FIRST_ITEM, ends)
+    return [history[:-2][-LENGTH:] for history in histories], int(tokens.max()) + 1 + FIRST_ITEM
+
+
+def pipeline(file: Path, vocab_size: int) -> Iterator[dict]:
+    """The batches that kerasrec trains on, pass after pass."""
+    epoch = 0
+    while True:
+        yield from training_batches(
+            [file], EXAMPLES, BatchSettings(BATCH), Terms(), vocab_size=vocab_size, seed=1, epoch=epoch
+        )
+        epoch += 1
+
+
+def full(batches: Iterator[dict], padded: bool) -> list[dict]:
+    """Full batches of one pass; padded ones are dealt anew, 128 rows of any length each."""
+    some = [batch for batch, _ in zip(batches, range(200), strict=False) if len(batch["input_ids"]) == BATCH]
+    if not padded:
+        return some[: ROUNDS * STEPS]
+    rows = [
+        {
+            name: np.pad(row, [0, LENGTH - len(row)] if name == "input_ids" else 0)
+            for name, row in zip(batch, values, strict=True)
+        }
+        for batch in some
+        for values in zip(*(batch[name].numpy() for name in batch), strict=True)
+    ]
+    order = np.random.default_rng(0).permutation(len(rows))[: len(rows) // BATCH * BATCH].reshape(-1, BATCH)
+    return [{name: tf.constant(np.stack([rows[i][name] for i in chosen])) for name in rows[0]} for chosen in order]
 
 
 class ScoresEverything(keras.Model):
@@ -54,8 +105,9 @@ class ScoresEverything(keras.Model):
     def train_step(self, batch):
         with tf.GradientTape() as tape:
             shares = self.bert(batch["input_ids"], training=True)  # [B, L, V]
-            places = batch["masked_lm_positions"][..., None]
-            spread = lambda values: tf.scatter_nd(rows_and(places), values, [BATCH, LENGTH])  # noqa: E731
+            places = batch["masked_lm_positions"]
+            rows = tf.broadcast_to(tf.range(BATCH)[:, None], tf.shape(places))
+            spread = lambda values: tf.scatter_nd(tf.stack([rows, places], -1), values, [BATCH, LENGTH])  # noqa: E731
             weights = spread(batch["masked_lm_weights"])  # [B, L]
             losses = keras.backend.sparse_categorical_crossentropy(spread(batch["masked_lm_ids"]), shares)
             loss = tf.reduce_sum(losses * weights) / tf.reduce_sum(weights)
@@ -63,46 +115,202 @@ class ScoresEverything(keras.Model):
         return {"loss": loss}
 
 
-def batches() -> "tf.data.Dataset":
-    rng = np.random.default_rng(0)
-    vocab_size = ITEMS + 5
-    batch = {
-        "input_ids": rng.integers(5, vocab_size, (BATCH, LENGTH)).astype(np.int32),
-        "masked_lm_positions": rng.permuted(np.tile(np.arange(LENGTH), (BATCH, 1)), axis=1)[:, :SLOTS].astype(np.int32),
-        "masked_lm_ids": rng.integers(5, vocab_size, (BATCH, SLOTS)).astype(np.int32),
-        "masked_lm_weights": np.ones((BATCH, SLOTS), np.float32),
-    }
-    return tf.data.Dataset.from_tensors(batch).cache().repeat()
+def compiled(model: keras.Model) -> keras.Model:
+    optimizer = OptimizerSettings(schedule="constant")
+    model.compile(optimizer=adamw(optimizer, warmup_schedule(optimizer)))
+    return model
+
+
+def steps_of(model: keras.Model, batches: list[dict]) -> Callable[[], list[dict]]:
+    """Takes the next few steps; returns their batches. All shapes are traced before."""
+    step = tf.function(model.train_step, reduce_retracing=True)
+    for batch in {batch["input_ids"].shape[1]: batch for batch in batches}.values():
+        step(batch)
+    number = 0
+
+    def take() -> list[dict]:
+        nonlocal number
+        taken = [batches[(number + i) % len(batches)] for i in range(STEPS)]
+        number += STEPS
+        for batch in taken:
+            step(batch)
+        return taken
+
+    return take
+
+
+def matrix_speed() -> float:
+    """Floating-point operations a second in TensorFlow's product of two square matrices of 2,048."""
+    a = tf.random.normal([2048, 2048])
+    product = tf.function(lambda: tf.linalg.matmul(a, a))
+    product()
+    began = time.perf_counter()
+    for _ in range(10):
+        product()
+    return 10 * 2 * 2048**3 / (time.perf_counter() - began)
+
+
+def operations(batch: dict, vocab_size: int) -> float:
+    """Of the products in a step, forwards and backwards, over what the batch holds with its padding."""
+    tokens, length = batch["input_ids"].numpy().size, batch["input_ids"].shape[1]
+    width, scored = SETTINGS.hidden_size, np.count_nonzero(batch["masked_lm_weights"])
+    encoder = tokens * SETTINGS.num_layers * (24 * width**2 + 4 * length * width)
+    return 3 * (encoder + scored * 2 * width * (vocab_size + width))
+
+
+def rectools(histories: list[np.ndarray]) -> Callable[[], float] | None:
+    """Sequences a second of one pass of RecTools' BERT4Rec; None where it is not installed."""
+    if importlib.util.find_spec("rectools") is None or importlib.util.find_spec("pytorch_lightning") is None:
+        print("RecTools is not installed (pip install 'rectools[torch]'), so it is not among the sides")
+        return None
+    import pandas as pd
+    import pytorch_lightning
+    import torch
+    from rectools.dataset import Dataset
+    from rectools.models import BERT4RecModel
+
+    torch.set_num_threads(2)
+    lengths = [len(history) for history in histories]
+    table = pd.DataFrame(
+        {
+            "user_id": np.repeat(np.arange(len(histories)), lengths),
+            "item_id": np.concatenate(histories),
+            "weight": 1.0,
+            "datetime": pd.Timestamp(0) + pd.to_timedelta(np.concatenate([np.arange(n) for n in lengths]), "s"),
+        }
+    )
+    dataset = Dataset.construct(table)
+    seconds = []
+
+    class Clock(pytorch_lightning.Callback):
+        def on_train_epoch_start(self, *_):
+            self.began = time.perf_counter()
+
+        def on_train_epoch_end(self, *_):
+            seconds.append(time.perf_counter() - self.began)
+
+    def one_pass() -> float:
+        trainer = functools.partial(
+            pytorch_lightning.Trainer, max_epochs=1, accelerator="cpu", logger=False, callbacks=[Clock()],
+            enable_progress_bar=False, enable_checkpointing=False, enable_model_summary=False,
+        )  # fmt: skip
+        BERT4RecModel(
+            n_blocks=2, n_heads=2, n_factors=64, session_max_len=LENGTH, batch_size=BATCH, mask_prob=0.2,
+            loss="softmax", get_trainer_func=trainer,
+        ).fit(dataset)  # fmt: skip
+        return len(histories) / seconds[-1]
+
+    return one_pass
+
+
+def profile(take: Callable[[], list[dict]]) -> dict[str, float]:
+    """Shares of the time that the kernels of a few steps take, by kind of operation."""
+    from tensorflow.tsl.profiler.protobuf import xplane_pb2
+
+    kinds = {"MatMul": "products", "Softmax": "softmax", "Random": "random numbers", "Gather": "gather and scatter"}
+    kinds |= {"Scatter": "gather and scatter", "Segment": "gather and scatter", "Transpose": "transposing"}
+    kinds |= {"Sum": "sums and means", "Mean": "sums and means", "Max": "sums and means"}
+    seconds = collections.Counter()
+    with tempfile.TemporaryDirectory() as folder:
+        tf.profiler.experimental.start(folder)
+        take()
+        tf.profiler.experimental.stop()
+        [file] = Path(folder).rglob("*.xplane.pb")
+        space = xplane_pb2.XSpace.FromString(file.read_bytes())
+    for plane in space.planes:
+        for line in plane.lines:
+            for event in line.events:
+                name, _, operation = plane.event_metadata[event.metadata_id].name.rpartition(":")
+                if name and "Executor" not in name and "Function" not in name and "Execute" not in name:
+                    kind = next((kind for part, kind in kinds.items() if part in operation), "element by element")
+                    seconds[kind] += event.duration_ps
+    return {kind: value / seconds.total() for kind, value in seconds.most_common()}
 
 
 def main() -> None:
-    """Print one table."""
-    settings = ItemModelSettings()
+    """Print the table, the profile and the speed of the input."""
+    if "KERASREC_DATA" not in os.environ:
+        print("set KERASREC_DATA to the folder that holds ml-1m/ratings-order.txt.gz")
+        return
+    histories, vocab_size = read_histories()
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder, "windows.tfrecord")
+        rows = [
+            record
+            for user, history in enumerate(histories)
+            for record in tfrecord.serialize(
+                {"info": np.array([[user]]), "window": np.array([[0]]), "input_ids": history[None].astype(np.int64)}
+            )
+        ]
+        tfrecord.write_records(file, [rows])
+        batches = pipeline(file, vocab_size)
+        bucketed, padded = full(batches, padded=False), full(batches, padded=True)
+        next(batches)
+        began, count = time.perf_counter(), 0
+        while time.perf_counter() - began < 5:
+            count += len(next(batches)["input_ids"])
+        delivered = count / (time.perf_counter() - began)
+
     sides = {
-        "gathers the masked positions, then scores": ItemModel(settings, ITEMS + 5, LENGTH),
-        "bert4keras: scores every position": ScoresEverything(settings, ITEMS + 5),
+        "bert4keras's head, padded": (ScoresEverything(SETTINGS, vocab_size), padded),
+        "kerasrec, padded": (ItemModel(SETTINGS, vocab_size, LENGTH), padded),
+        "kerasrec, length buckets": (ItemModel(SETTINGS, vocab_size, LENGTH), bucketed),
     }
-    data = batches()
-    seconds = {name: [] for name in sides}
-    for model in sides.values():
-        optimizer = OptimizerSettings(schedule="constant")
-        model.compile(optimizer=adamw(optimizer, warmup_schedule(optimizer)))
-        model.fit(data, steps_per_epoch=2, verbose=0)
+    set_precision("mixed_bfloat16")
+    sides["kerasrec, length buckets, bfloat16"] = (ItemModel(SETTINGS, vocab_size, LENGTH), bucketed)
+    set_precision("float32")
+    takes = {name: steps_of(compiled(model), data) for name, (model, data) in sides.items()}
+    peer = rectools(histories)
+    measured = {name: [] for name in takes}
+    speeds, peer_rates = [], []
     for _ in range(ROUNDS):
-        for name, model in sides.items():
+        speeds.append(matrix_speed())
+        for name, take in takes.items():
             began = time.perf_counter()
-            model.fit(data, steps_per_epoch=STEPS, verbose=0)
-            seconds[name].append((time.perf_counter() - began) / STEPS)
-    rates = {name: BATCH / np.median(values) for name, values in seconds.items()}
-    slowest = min(rates.values())
-    table = Table(title=f"training, batch {BATCH}, {LENGTH} items a row, {SLOTS} masked, {ITEMS:,} items, float32")
-    for column in ("head", "sequences/s", "scored positions/s", "ratio"):
-        table.add_column(column, justify="left" if column == "head" else "right")
-    for name, rate in rates.items():
-        scored = rate * (LENGTH if "every" in name else SLOTS)
-        table.add_row(name, f"{rate:,.0f}", f"{scored:,.0f}", f"{rate / slowest:.2f}")
-    Console().print(table)
-    print(f"bert4keras {bert4keras.__version__}, TensorFlow {tf.__version__}; medians of {ROUNDS} rounds in turn")
+            taken = take()
+            seconds = time.perf_counter() - began
+            tokens = sum(np.count_nonzero(batch["input_ids"]) for batch in taken)
+            asked = sum(np.count_nonzero(batch["masked_lm_weights"]) for batch in taken)
+            done = sum(batch["input_ids"].numpy().size for batch in taken) if "head" in name else asked
+            work = sum(operations(batch, vocab_size) for batch in taken)
+            measured[name].append(np.array([BATCH * STEPS, tokens, asked, done, work]) / seconds)
+        if peer:
+            peer_rates.append(peer())
+
+    speed = np.median(speeds)
+    table = Table(
+        title=f"training on MovieLens-1M, {vocab_size - FIRST_ITEM:,} items; medians of {ROUNDS} rounds in turn"
+    )
+    columns = (
+        "sequences/s",
+        "real tokens/s",
+        "masked positions/s",
+        "scored positions/s",
+        "share of matrix speed",
+        "ratio",
+    )
+    for column in ("side", *columns):
+        table.add_column(column, justify="left" if column == "side" else "right")
+    rates = {name: np.median(values, axis=0) for name, values in measured.items()}
+    if peer:
+        mean_length = np.mean([len(history) for history in histories])
+        sequences = np.median(peer_rates)
+        masked = 0.2 * mean_length * sequences
+        rates["RecTools' BERT4Rec, padded"] = np.array(
+            [sequences, mean_length * sequences, masked, LENGTH * sequences, 0]
+        )
+    slowest = min(rate[0] for rate in rates.values())
+    for name, (sequences, tokens, asked, done, work) in sorted(rates.items(), key=lambda entry: entry[1][0]):
+        share = f"{work / speed:.0%}" if "kerasrec" in name else ""
+        table.add_row(
+            name, *(f"{rate:,.0f}" for rate in (sequences, tokens, asked, done)), share, f"{sequences / slowest:.1f}"
+        )
+    Console(width=150).print(table)
+    print(f"matrix speed: {speed / 1e9:,.0f} GFLOP/s, float32, 2,048 square")
+    print(f"the input pipeline alone delivers {delivered:,.0f} sequences/s, from the file to masked batches")
+    shares = profile(takes["kerasrec, length buckets"])
+    print("kernel time, length buckets: " + ", ".join(f"{kind} {share:.0%}" for kind, share in shares.items()))
+    print(f"bert4keras {bert4keras.__version__}, TensorFlow {tf.__version__}, {os.cpu_count()} processors")
 
 
 if __name__ == "__main__":

@@ -20,8 +20,11 @@ def evaluate(command: Evaluate) -> None:
     A single part's figures go to `evaluation-part-NNN.json`.
     """
     task, parts = find_parts(command.name, command.places, command.task)
-    protocol = Protocol(command.split, not command.keep_seen, command.sampled, command.seed)
     prepared = Prepared(task, parts)
+    is_sample = command.users is not None and command.users < prepared.rows(command.split)
+    protocol = Protocol(
+        command.split, not command.keep_seen, command.sampled, command.seed, command.users if is_sample else None
+    )
     with prepared.reading():
         table = figures(prepared, protocol, command.checkpoint, command.baselines)
     print_table(table, protocol)
@@ -40,7 +43,10 @@ def figures(
         scorers |= baselines(prepared)
     return {
         name: rank_catalogue(
-            score, prepared.evaluation(protocol.split, prepared.parts), prepared.training_counts, protocol
+            score,
+            prepared.evaluation(protocol.split, prepared.parts, protocol.users),
+            prepared.training_counts,
+            protocol,
         )
         for name, score in scorers.items()
     }

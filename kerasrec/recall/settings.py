@@ -113,9 +113,14 @@ class Evaluate:
     """Also rank among 100 sampled items, uniform and by popularity, as some papers do."""
     baselines: bool = True
     """Show popularity and item co-occurrence beside the model."""
+    users: int | None = None
+    """Rank for about so many users, drawn from all; by default for everyone."""
     seed: int = 12345
     """Of the sampled items."""
     places: Places = Places()
+
+    def __post_init__(self):
+        require(self.users is None or self.users >= 1, "users", self.users, "at least 1")
 
 
 @dataclass(frozen=True)

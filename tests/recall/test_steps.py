@@ -24,6 +24,9 @@ def test_from_a_log_to_recommendations(prepared_desk):
     saved = json.loads((desk.output / "evaluation.json").read_text(encoding="utf-8"))
     assert saved["figures"]["model"]["users"] == 150
     assert "seen items kept" in desk.ok("evaluate", "part-000", "--keep-seen", "--split", "valid", "--no-baselines")
+    out = " ".join(desk.ok("evaluate", "all", "--users", 30, "--no-baselines").split())
+    assert "seen items filtered, a sample of 30 users" in out
+    assert "a sample" not in desk.ok("evaluate", "all", "--users", 150, "--no-baselines")
     assert desk.ok("export", "all", "--max-k", 7).startswith(str(desk.folder / "export"))
     out = desk.ok("recommend", "all", "--user", "u007", "--k", 4, "--names", desk.folder / "raw" / "items.csv")
     assert out.count("The ") >= 4
