@@ -4,9 +4,10 @@ import numpy as np
 import pyarrow.parquet as pq
 
 from kerasrec.data.parts import read_part
-from kerasrec.data.settings import BatchSettings, ExampleSettings
+from kerasrec.data.settings import ExampleSettings
 from kerasrec.data.synthetic import SyntheticLog
 from kerasrec.data.tasks import Places, Task, find_parts
+from kerasrec.nn.settings import ItemModelSettings
 from kerasrec.recall.evaluate import figures
 from kerasrec.recall.export import export, recommend
 from kerasrec.recall.prepare import examples, split, vocab
@@ -27,21 +28,15 @@ def quickstart(command: Quickstart) -> None:
     print(f"{logs}: {log.users:,} users, {log.items:,} items, from a process whose best ranking is known")
     split(Split(data_path=str(logs), save_path=str(places.data_path), date=DATE, dataset_name=DATASET, parts=2))
     vocab(Vocab(ALL, places))
-    examples(
-        Examples(
-            ALL,
-            places=places,
-            examples=ExampleSettings(masking="dynamic", masked_lm_prob=0.3, max_predictions_per_seq=15),
-        )
-    )
+    examples(Examples(ALL, places=places, examples=ExampleSettings(masking="dynamic")))
     training = Train(
         ALL,
         places=places,
         epochs=command.epochs,
         valid_users=500,
         seed=command.seed,
+        model=ItemModelSettings(objective="causal", unique_items=True),
         optimizer=OptimizerSettings(learning_rate=3e-3),
-        batches=BatchSettings(last_item_prob=0.2),
         loop=LoopSettings(evaluate_every=10),
     )
     train(training)

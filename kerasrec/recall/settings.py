@@ -169,7 +169,7 @@ class Quickstart:
 
     folder: Path = Path("quickstart")
     """Where the log, the model and the export go."""
-    epochs: int = 50
+    epochs: int = 10
     """Passes over the log."""
     seed: int = 12345
     """Of the log and the model."""

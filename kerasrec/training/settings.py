@@ -10,7 +10,7 @@ from kerasrec.errors import require
 class OptimizerSettings:
     """How weights are updated."""
 
-    learning_rate: float = 1e-4
+    learning_rate: float = 1e-3
     """Highest learning rate, reached at the end of the warm-up."""
     warmup_steps: int = 100
     """Steps over which the learning rate rises from 0."""
