@@ -1,7 +1,7 @@
 """A training step on a catalogue of 20,000 items beside one on 2,000,000, for each of the sampled losses.
 
-Hidden 64, 2 layers, 128 rows of 50 items, 10 of them masked, 1,024 negatives (in-batch: the 1,280 targets). The two
-sizes take their steps in turn, in one process; the peak memory is that of a process of its own, TensorFlow included.
+Hidden 64, 2 layers, 128 rows of 50 items, 10 of them masked, 1,024 negatives. The two sizes take their steps in turn,
+in one process; the peak memory is that of a process of its own, TensorFlow included.
 
     python benchmarks/catalogue_size.py
 """

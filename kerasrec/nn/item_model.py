@@ -5,6 +5,7 @@ from typing import NamedTuple
 import numpy as np
 
 from kerasrec.backend import tf
+from kerasrec.errors import KerasrecError
 from kerasrec.nn.heads import MaskedItemHead, gather_positions
 from kerasrec.nn.losses.items import full_softmax, gbce, sampled_softmax, softmax_without_visible
 from kerasrec.nn.losses.text import in_batch_similarity
@@ -162,8 +163,13 @@ class ItemModel(MultiLossModel):
         """The loss of each target, float32 [M]."""
         catalogue = queries, self.item_table, self.head.bias, targets.ids
         if self.settings.item_loss != "softmax":
+            if self._draw_negatives is None:
+                raise KerasrecError(
+                    f"a model with {self.settings.negative_source} negatives needs item_counts to be trained"
+                )
             in_batch = self.settings.negative_source == "in-batch"
-            negatives = self._draw_negatives(targets.ids if in_batch else self.optimizer.iterations)
+            step = self.optimizer.iterations
+            negatives = self._draw_negatives(step, targets.ids) if in_batch else self._draw_negatives(step)
             if self.settings.item_loss == "sampled":
                 return sampled_softmax(*catalogue, negatives)
             return gbce(*catalogue, negatives, self.settings.gbce_calibration)
@@ -215,7 +221,7 @@ def _negatives(settings, vocab_size, item_counts, seed):
         return None  # a model that is asked, not trained
     if settings.negative_source == "popularity":
         return PopularityNegatives(item_counts, settings.negatives, seed)
-    return InBatchNegatives(item_counts)
+    return InBatchNegatives(item_counts, settings.negatives, seed)
 
 
 def _sum_and_count(losses, weights):

@@ -6,6 +6,7 @@ import numpy as np
 
 from kerasrec.backend import tf
 from kerasrec.nn.metrics import SPECIAL_TOKENS
+from kerasrec.nn.replicas import gather_over_replicas
 
 
 class Negatives(NamedTuple):
@@ -74,17 +75,24 @@ class PopularityNegatives:
 
 
 class InBatchNegatives:
-    """The other targets of the batch, which occur in proportion to how often they were seen.
+    """Targets of the step itself, of all replicas, which occur in proportion to how often they were seen.
 
     Args:
         item_counts: Training events of each item, int64 [V - 5].
+        count: Length K of a sample.
+        seed: Fixes, with the step, which targets are drawn.
     """
 
-    def __init__(self, item_counts: np.ndarray):
+    def __init__(self, item_counts: np.ndarray, count: int, seed: int):
         weights = item_counts.astype(np.float64) + 1
-        self._log_shares = tf.constant(np.log(weights / weights.sum()), tf.float32)
+        self._log_counts = tf.constant(np.log(count * weights / weights.sum()), tf.float32)
+        self._count = count
+        self._seed = seed
 
-    def __call__(self, ids) -> Negatives:
-        """The sample that a batch's targets are, int32 [M]."""
-        log_counts = tf.gather(self._log_shares, ids - SPECIAL_TOKENS)
-        return Negatives(ids, log_counts + tf.math.log(tf.cast(tf.size(ids), tf.float32)))
+    def __call__(self, step, ids) -> Negatives:
+        """The sample of a step, an int or int64 [], from its targets, int32 [M] on each replica."""
+        ids, _ = gather_over_replicas(ids)
+        ids = tf.pad(ids, [[0, tf.cast(tf.size(ids) == 0, tf.int32)]], constant_values=SPECIAL_TOKENS)
+        places = tf.random.stateless_uniform([self._count], [self._seed, step], 0, tf.size(ids), tf.int32)
+        drawn = tf.gather(ids, places)
+        return Negatives(drawn, tf.gather(self._log_counts, drawn - SPECIAL_TOKENS))

@@ -28,13 +28,14 @@ class ItemModelSettings:
     objective: Literal["masked", "causal"] = "masked"
     """masked: hidden items from both sides (BERT4Rec); causal: the next item at every position (SASRec)."""
     unique_items: bool = False
-    """No item stands in a history twice (films, books): what a row shows is no rival of what is to be found."""
+    """No item stands in a history twice (films, books): what a row shows is no rival of what is to be found, and its
+    scores mean nothing where seen items are kept."""
     item_loss: Literal["softmax", "sampled", "gbce"] = "softmax"
     """Against all items, or against a sample of them: corrected softmax, or generalised binary cross-entropy."""
     negatives: int = 1024
-    """Items in a sample, the same for a whole step; in-batch samples are the step's targets, however many."""
+    """Items in a sample, the same for a whole step."""
     negative_source: Literal["uniform", "popularity", "in-batch"] = "uniform"
-    """Where a sample comes from."""
+    """Where a sample comes from: all items alike, by how often they were seen, or from the step's own targets."""
     gbce_calibration: float = 0.75
     """The t of the generalised binary cross-entropy: 0 is plain binary cross-entropy, 1 orders as the softmax."""
     masked_item_weight: float = 1.0
@@ -67,7 +68,17 @@ class ItemModelSettings:
         ):
             require(getattr(self, name) in allowed, name, getattr(self, name), f"one of {', '.join(allowed)}")
         if self.objective == "causal":
-            require(weights == (1.0, 0.0, 0.0), "the weights of the losses", weights, "as by default with causal")
+            for name in ("seq2seq_weight", "similarity_weight"):
+                require(getattr(self, name) == 0, name, getattr(self, name), "0 with the objective causal")
+        if self.item_loss == "softmax":
+            require(
+                self.negative_source == "uniform",
+                "negative_source",
+                self.negative_source,
+                "left out with the item_loss softmax, which draws none (--item-loss sampled)",
+            )
+        if self.item_loss == "gbce":  # its β is that of uniform negatives
+            require(self.negative_source == "uniform", "negative_source", self.negative_source, "uniform with gbce")
         if self.unique_items:  # a seq2seq row shows its own targets
             require(self.seq2seq_weight == 0, "seq2seq_weight", self.seq2seq_weight, "0 with unique_items")
             require(self.item_loss == "softmax", "item_loss", self.item_loss, "softmax with unique_items")

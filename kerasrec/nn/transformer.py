@@ -131,7 +131,8 @@ class MultiHeadAttention(layers.MultiHeadAttention):
     def build(self, input_shape):
         super().build(input_shape)
         for dense in (self.q_dense, self.k_dense, self.v_dense):
-            dense.build(input_shape[0])
+            with tf.name_scope(dense.name):  # as when it is called; equal names cannot be saved as HDF5
+                dense.build(input_shape[0])
         self.dropout = keras.layers.Dropout(self.attention_dropout or 0.0)
 
     def call(self, inputs, mask=None, a_bias=None, training=None):

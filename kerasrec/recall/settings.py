@@ -114,7 +114,7 @@ class Evaluate:
     baselines: bool = True
     """Show popularity and item co-occurrence beside the model."""
     users: int | None = None
-    """Rank for about so many users, drawn from all; by default for everyone."""
+    """Rank for about so many users, as many of each part; by default for everyone."""
     seed: int = 12345
     """Of the sampled items."""
     places: Places = Places()

@@ -1,10 +1,13 @@
 """Train part after part, and look at the model on the way."""
 
+import dataclasses
 import itertools
 import json
 import math
 from collections.abc import Iterator
 from pathlib import Path
+
+import numpy as np
 
 from kerasrec.backend import distribution, tf
 from kerasrec.data.batches import Terms, training_batches
@@ -13,6 +16,7 @@ from kerasrec.data.tasks import find_parts
 from kerasrec.data.vocab import FIRST_ITEM
 from kerasrec.errors import KerasrecError
 from kerasrec.nn.item_model import ItemModel
+from kerasrec.nn.settings import ItemModelSettings
 from kerasrec.recall import model as models
 from kerasrec.recall.prepared import Prepared
 from kerasrec.recall.settings import Train
@@ -93,8 +97,14 @@ def _run(command: Train, prepared: Prepared) -> tuple[TrainingRun, bool]:
         run.restore()
         return run, False
     old = _new_run(command, prepared, progress.vocab[0], source)
+    fresh = run.model.head.bias.numpy()
     old.restore()
     carry_over(old.model, run.model)
+    # New items start at the logarithm of their share; the biases of the others may have moved off theirs together.
+    known = slice(FIRST_ITEM, progress.vocab[0])
+    bias = run.model.head.bias.numpy()
+    bias[progress.vocab[0] :] += np.mean(bias[known] - fresh[known])
+    run.model.head.bias.assign(bias)
     vocab = run.progress.vocab
     if source == output:
         run.progress.deserialize(progress.serialize())
@@ -116,10 +126,11 @@ def _new_run(command: Train, prepared: Prepared, vocab_size: int, folder: Path) 
 def _check_same_model(command: Train, prepared: Prepared, config: dict, source: Path) -> None:
     """Refuse another shape; how much is dropped and what is learned may change from one night to the next."""
     given = models.config_of(command, prepared)["model"]
+    trained = dataclasses.asdict(ItemModelSettings(**config["model"]))
     for name in ("hidden_size", "num_layers", "num_heads", "objective"):
-        if given[name] != config["model"][name]:
+        if given[name] != trained[name]:
             raise KerasrecError(
-                f"{name} is {given[name]} and the checkpoint in {source} was trained with {config['model'][name]}: "
+                f"{name} is {given[name]} and the checkpoint in {source} was trained with {trained[name]}: "
                 "give the same, or train into another output folder"
             )
     if (given["seq2seq_weight"] > 0) != (config["model"]["seq2seq_weight"] > 0):
@@ -138,7 +149,8 @@ def _legs(command: Train, prepared: Prepared, run: TrainingRun, parts: list[str]
     else:
         passes = ((group, epoch) for epoch in itertools.count() for group in groups)
     batches = command.batches
-    order = f"{command.seed} {batches} {_terms(command)}"
+    terms = _terms(command)
+    order = f"{command.seed} {batches} {terms.seq2seq} {terms.similarity}" + " causal" * terms.causal
 
     def leg(members: list[tuple[str, str]], epoch: int) -> Leg:
         steps = prepared.steps([part for part, _ in members], batches.batch_size)

@@ -127,6 +127,9 @@ class ServedItemModel(tf.Module):
     def prediction(self, info, input_ids, input_mask, masked_lm_positions, masked_lm_ids, masked_lm_weights):
         """The best items at each masked position of examples in the training schema.
 
+        A causal model answers from what stands before a position, and knows `[MASK]` only as the place that is asked
+        about: give it one masked position a row.
+
         Args:
             info: int32 [B, 1]; not used, as `masked_lm_ids` and `masked_lm_weights` are not.
             input_ids: int32 [B, L] token ids.

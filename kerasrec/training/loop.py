@@ -360,8 +360,7 @@ class TrainingRun:
 def carry_over(old: "keras.Model", new: "keras.Model") -> None:
     """Give a model, and its optimizer, the state of one with a smaller vocabulary.
 
-    Rows that the smaller one lacks keep their fresh values: random in the embedding table, zero in the biases and in
-    the optimizer's slots.
+    Rows that the smaller one lacks keep their fresh values, zero in the optimizer's slots.
 
     Args:
         old: Compiled, its optimizer built.

@@ -61,19 +61,31 @@ class RowwiseAdamW(keras.optimizers.AdamW):
 
     A step's time then follows the items that occur in it, not the catalogue. Rows that occur several times are summed
     before the norm of the gradients is taken. A row without a gradient keeps its moments and does not decay; else each
-    step is that of AdamW. Variables with dense gradients are updated as by AdamW.
+    step is that of AdamW (https://arxiv.org/abs/1711.05101, algorithm 2). Variables with dense gradients are updated as
+    by `keras.optimizers.AdamW`, whose arguments it has.
+
+    Example:
+        >>> table = tf.Variable(tf.ones([3, 2]))
+        >>> optimizer = RowwiseAdamW(0.5, weight_decay=0.0)
+        >>> optimizer.build([table])
+        >>> _ = optimizer.apply_gradients([(tf.IndexedSlices(tf.ones([1, 2]), tf.constant([1]), [3, 2]), table)])
+        >>> table.numpy()[:, 0].round(3)
+        array([1. , 0.5, 1. ], dtype=float32)
     """
 
     def _clip_gradients(self, grads):
+        # Keras sums repeated rows only after clipping, where each has already counted on its own.
         return super()._clip_gradients(self._deduplicate_sparse_grad(grads))
 
     def _apply_weight_decay(self, variables):
         """Done in `update_step`, where it is known which rows are touched."""
 
     def update_step(self, gradient, variable):
-        decay = self.learning_rate * self.weight_decay if self._use_weight_decay(variable) else 0.0
+        decays = self._use_weight_decay(variable)
+        decay = self.learning_rate * self.weight_decay if decays else 0.0
         if not isinstance(gradient, tf.IndexedSlices):
-            variable.assign_sub(decay * variable)
+            if decays:
+                variable.assign_sub(decay * variable)
             super().update_step(gradient, variable)
             return
         rows, values = gradient.indices, gradient.values
@@ -99,6 +111,8 @@ def adamw(settings: OptimizerSettings, schedule: WarmupSchedule, rowwise: bool =
     """
     kind = RowwiseAdamW if rowwise else keras.optimizers.AdamW
     optimizer = kind(schedule, weight_decay=settings.weight_decay, epsilon=1e-6, global_clipnorm=settings.clip_norm)
+    if rowwise:
+        optimizer.jit_compile = False  # on a card, where it is the default, XLA would compile for every number of rows
     optimizer.exclude_from_weight_decay(var_names=["bias", "beta", "gamma"])
     if keras.mixed_precision.global_policy().name == "mixed_float16":
         optimizer = keras.mixed_precision.LossScaleOptimizer(optimizer)

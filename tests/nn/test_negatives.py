@@ -35,9 +35,11 @@ def test_a_sample_follows_from_seed_and_step(sampler):
     assert (first != later).any() and (first != other).any()
 
 
-def test_a_batchs_targets_are_a_sample_by_popularity():
-    ids = np.array([8, 5, 8, 6], np.int32)
-    negatives = InBatchNegatives(COUNTS)(ids)
-    np.testing.assert_array_equal(negatives.ids, ids)
+def test_in_batch_negatives_are_targets_of_the_step():
+    draw = InBatchNegatives(COUNTS, count=3000, seed=1)
+    ids, log_counts = (values.numpy() for values in draw(7, np.array([8, 5, 8, 6], np.int32)))
+    found = np.bincount(ids, minlength=10)[[5, 6, 8]]
+    assert found.sum() == 3000 and (np.abs(found - [750, 750, 1500]) < 150).all()
     shares = (COUNTS + 1) / (COUNTS + 1).sum()
-    np.testing.assert_allclose(np.exp(negatives.log_counts), 4 * shares[ids - 5], rtol=1e-5)
+    np.testing.assert_allclose(np.exp(log_counts), 3000 * shares[ids - 5], rtol=1e-4)
+    assert draw(7, np.zeros(0, np.int32)).ids.shape == [3000], "a step without targets is no error"

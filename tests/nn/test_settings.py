@@ -4,7 +4,7 @@ from dataclasses import asdict, replace
 import pytest
 
 from kerasrec.errors import KerasrecError
-from kerasrec.nn.settings import BertConfig
+from kerasrec.nn.settings import BertConfig, ItemModelSettings
 
 TINY = BertConfig(
     vocab_size=30, hidden_size=16, num_hidden_layers=1, num_attention_heads=2, intermediate_size=32, type_vocab_size=0
@@ -41,3 +41,24 @@ def test_values_out_of_range(name, value, allowed):
         message = "hidden_size is 16; it must be a multiple of num_attention_heads, which is 3"
     with pytest.raises(KerasrecError, match=message):
         replace(TINY, **{name: value})
+
+
+@pytest.mark.parametrize(
+    "values, message",
+    [
+        ({"objective": "both"}, "objective is 'both'; it must be one of masked, causal"),
+        ({"item_loss": "hinge"}, "item_loss is 'hinge'; it must be one of softmax, sampled, gbce"),
+        ({"negative_source": "all"}, "negative_source is 'all'; it must be one of uniform, popularity, in-batch"),
+        ({"negatives": 0}, "negatives is 0; it must be at least 1"),
+        ({"gbce_calibration": 1.5}, "gbce_calibration is 1.5; it must be from 0 to 1"),
+        ({"objective": "causal", "seq2seq_weight": 0.5}, "seq2seq_weight is 0.5; it must be 0 with"),
+        ({"objective": "causal", "similarity_weight": 0.1}, "similarity_weight is 0.1; it must be 0 with"),
+        ({"unique_items": True, "seq2seq_weight": 0.5}, "seq2seq_weight is 0.5; it must be 0 with unique_items"),
+        ({"unique_items": True, "item_loss": "gbce"}, "item_loss is 'gbce'; it must be softmax with unique_items"),
+        ({"negative_source": "popularity"}, "negative_source is 'popularity'; it must be left out with"),
+        ({"item_loss": "gbce", "negative_source": "in-batch"}, "negative_source is 'in-batch'; it must be uniform"),
+    ],
+)
+def test_item_model_settings_that_do_not_go_together(values, message):
+    with pytest.raises(KerasrecError, match=message):
+        ItemModelSettings(**values)

@@ -84,8 +84,7 @@ def softmax_without_visible(queries, table, bias, ids, slots, tokens, visible):
     """`full_softmax` in which what a row shows is no rival of its targets.
 
     The visible items' share of the partition is taken out of it afterwards: [B, P, L] numbers, instead of changes all
-    over [M, V] of them. Where they hold more than 1 - `LEAST_SHARE` of it they are left in, at a constant loss, so that
-    their share falls again.
+    over [M, V] of them. Where they hold more than 1 - `LEAST_SHARE` of it they are left in: their share falls again.
 
     Args:
         queries: float32 [M, H].
