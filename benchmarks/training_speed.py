@@ -5,6 +5,10 @@ latest 200 training items, in turn and in one process. Beside kerasrec, with row
 it trains, stand bert4keras's head, which scores every position, on the same encoder, and, where it is installed,
 RecTools' BERT4Rec. Then: where a step's time goes, and what the input pipeline could deliver.
 
+RecTools 0.19 wants NumPy 1 and kerasrec NumPy 2. Both are in one environment after `pip install 'rectools[torch]'
+tensorflow==2.21.0 tf-keras==2.21.0 'pyarrow<21' duckdb tyro rich scipy`, then `pip install --no-deps
+bert4keras==0.11.5 .`
+
     KERASREC_DATA=... python benchmarks/training_speed.py
 """
 
