@@ -18,9 +18,9 @@ ALL_TERMS = ItemModelSettings(
 )
 
 
-def constant_adamw(learning_rate):
+def constant_adamw(learning_rate, rowwise=False):
     settings = OptimizerSettings(learning_rate=learning_rate, warmup_steps=1, schedule="constant")
-    return adamw(settings, warmup_schedule(settings))
+    return adamw(settings, warmup_schedule(settings), rowwise)
 
 
 def mixed_batch():
@@ -115,6 +115,7 @@ def test_visible_items_are_no_candidates_where_items_are_unique():
 
 
 CAUSAL = ItemModelSettings(hidden_size=16, dropout=0.0, objective="causal")
+IN_BATCH = dataclasses.replace(CAUSAL, item_loss="sampled", negative_source="in-batch", negatives=7)
 
 
 def causal_batch():
@@ -163,8 +164,7 @@ def test_sampled_losses_train_and_touch_the_drawn_rows_alone(objective, source, 
         hidden_size=16, dropout=0.0, objective=objective, item_loss=item_loss, negative_source=source, negatives=9
     )
     model = ItemModel(settings, vocab_size=500, max_seq_length=8, item_counts=np.arange(495))
-    optimizer_settings = OptimizerSettings(learning_rate=3e-3, warmup_steps=1, schedule="constant")
-    model.compile(optimizer=adamw(optimizer_settings, warmup_schedule(optimizer_settings), rowwise=True))
+    model.compile(optimizer=constant_adamw(3e-3, rowwise=True))
     batch = causal_batch()
     before = model.item_table.numpy(), model.head.bias.numpy()
     data = tf.data.Dataset.from_tensors(batch).repeat()
@@ -231,18 +231,21 @@ def test_trains_at_every_precision(policy):
 
 
 TWO_REPLICAS = """
+import sys
 import numpy as np
 from kerasrec.backend import tf
 tf.config.set_logical_device_configuration(
     tf.config.list_physical_devices("CPU")[0], [tf.config.LogicalDeviceConfiguration()] * 2)
-from tests_item_model import ALL_TERMS, constant_adamw, mixed_batch
+from tests_item_model import IN_BATCH, ALL_TERMS, causal_batch, constant_adamw, mixed_batch
 from kerasrec.nn.item_model import ItemModel
+
+settings, batch = (IN_BATCH, causal_batch()) if sys.argv[1] == "sampled" else (ALL_TERMS, mixed_batch())
 
 def trained(strategy):
     with strategy.scope():
-        model = ItemModel(ALL_TERMS, vocab_size=20, max_seq_length=8)
-        model.compile(optimizer=constant_adamw(1e-2))
-    data = tf.data.Dataset.from_tensors(mixed_batch()).repeat()
+        model = ItemModel(settings, vocab_size=20, max_seq_length=8, item_counts=np.arange(15))
+        model.compile(optimizer=constant_adamw(1e-2, rowwise=True))
+    data = tf.data.Dataset.from_tensors(batch).repeat()
     history = model.fit(data, steps_per_epoch=3, verbose=0).history
     return history, [variable.numpy() for variable in model.trainable_variables]
 
@@ -257,8 +260,10 @@ for single, mirrored in zip(one, both, strict=True):
 """
 
 
-def test_two_replicas_take_the_step_of_one(tmp_path):
-    """The replicas hold different numbers of predictions, and the similarity loss sees the rows of both."""
+@pytest.mark.parametrize("terms", ["all", "sampled"])
+def test_two_replicas_take_the_step_of_one(tmp_path, terms):
+    """The replicas hold different numbers of predictions; the similarity loss sees the rows of both, and the sampled
+    one draws from the targets of both."""
     shutil.copy(__file__, tmp_path / "tests_item_model.py")
-    ran = subprocess.run([sys.executable, "-c", TWO_REPLICAS], cwd=tmp_path, capture_output=True, text=True)
+    ran = subprocess.run([sys.executable, "-c", TWO_REPLICAS, terms], cwd=tmp_path, capture_output=True, text=True)
     assert ran.returncode == 0, ran.stderr[-3000:]
