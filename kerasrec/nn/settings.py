@@ -68,6 +68,8 @@ class ItemModelSettings:
         ):
             require(getattr(self, name) in allowed, name, getattr(self, name), f"one of {', '.join(allowed)}")
         if self.objective == "causal":
+            name = "masked_item_weight"
+            require(self.masked_item_weight == 1, name, self.masked_item_weight, "left at 1 with the objective causal")
             for name in ("seq2seq_weight", "similarity_weight"):
                 require(getattr(self, name) == 0, name, getattr(self, name), "0 with the objective causal")
         if self.item_loss == "softmax":

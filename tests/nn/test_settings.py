@@ -52,6 +52,7 @@ def test_values_out_of_range(name, value, allowed):
         ({"negatives": 0}, "negatives is 0; it must be at least 1"),
         ({"gbce_calibration": 1.5}, "gbce_calibration is 1.5; it must be from 0 to 1"),
         ({"objective": "causal", "seq2seq_weight": 0.5}, "seq2seq_weight is 0.5; it must be 0 with"),
+        ({"objective": "causal", "masked_item_weight": 0.5}, "masked_item_weight is 0.5; it must be left at 1"),
         ({"objective": "causal", "similarity_weight": 0.1}, "similarity_weight is 0.1; it must be 0 with"),
         ({"unique_items": True, "seq2seq_weight": 0.5}, "seq2seq_weight is 0.5; it must be 0 with unique_items"),
         ({"unique_items": True, "item_loss": "gbce"}, "item_loss is 'gbce'; it must be softmax with unique_items"),
