@@ -10,7 +10,7 @@ from kerasrec.nn.heads import MaskedItemHead, gather_positions
 from kerasrec.nn.losses.items import full_softmax, gbce, sampled_softmax, softmax_without_visible
 from kerasrec.nn.losses.text import in_batch_similarity
 from kerasrec.nn.multi_loss import MultiLossModel
-from kerasrec.nn.negatives import InBatchNegatives, PopularityNegatives, UniformNegatives
+from kerasrec.nn.negatives import InBatchNegatives, PopularityNegatives, UniformNegatives, log_shares
 from kerasrec.nn.settings import ItemModelSettings
 from kerasrec.nn.transformer import MASKED, item_encoder
 
@@ -76,7 +76,7 @@ class ItemModel(MultiLossModel):
         self.head = MaskedItemHead(vocab_size, seed=seed + 1, name="head")
         self.head.build([None, settings.hidden_size])
         if item_counts is not None:
-            self.head.bias.assign(_log_shares(item_counts, vocab_size))
+            self.head.bias.assign(_start_biases(item_counts, vocab_size))
         self._draw_negatives = _negatives(settings, vocab_size, item_counts, seed + 2)
 
     @property
@@ -205,10 +205,10 @@ def _targets(batch) -> _Targets:
     return _Targets(slots, places, at_slots("masked_lm_ids"), at_slots("masked_lm_weights"))
 
 
-def _log_shares(item_counts, vocab_size):
-    """Logarithm of each token's share of all events, one added; special tokens are as rare as the rarest item."""
-    log_shares = np.log((item_counts + 1) / np.sum(item_counts + 1))
-    return np.concatenate([np.full(vocab_size - len(log_shares), log_shares.min()), log_shares])
+def _start_biases(item_counts, vocab_size):
+    """The items' `log_shares`, and special tokens as rare as the rarest item, float64 [V]."""
+    shares = log_shares(item_counts)
+    return np.concatenate([np.full(vocab_size - len(shares), shares.min()), shares])
 
 
 def _negatives(settings, vocab_size, item_counts, seed):

@@ -18,6 +18,17 @@ class Negatives(NamedTuple):
     """Logarithm of the number of times that each is expected among the K, float32 [K]."""
 
 
+def log_shares(item_counts: np.ndarray) -> np.ndarray:
+    """Logarithm of each item's share of all events, one added to each, float64 [V - 5], from its events, int64 [V - 5].
+
+    Example:
+        >>> np.exp(log_shares(np.array([2, 0]))).tolist()
+        [0.75, 0.25]
+    """
+    counts = np.asarray(item_counts, np.float64) + 1
+    return np.log(counts / counts.sum())
+
+
 class UniformNegatives:
     """Every item with the same probability.
 
@@ -60,10 +71,10 @@ class PopularityNegatives:
     """
 
     def __init__(self, item_counts: np.ndarray, count: int, seed: int):
-        weights = item_counts.astype(np.float64) + 1
+        shares = log_shares(item_counts)
         # Kept outside of the graph, where a large catalogue would not fit into.
-        self._cumulative = tf.constant(np.cumsum(weights) / weights.sum())
-        self._log_counts = tf.constant(np.log(count * weights / weights.sum()), tf.float32)
+        self._cumulative = tf.constant(np.cumsum(np.exp(shares)))
+        self._log_counts = tf.constant(np.log(count) + shares, tf.float32)
         self._count = count
         self._seed = seed
 
@@ -84,8 +95,7 @@ class InBatchNegatives:
     """
 
     def __init__(self, item_counts: np.ndarray, count: int, seed: int):
-        weights = item_counts.astype(np.float64) + 1
-        self._log_counts = tf.constant(np.log(count * weights / weights.sum()), tf.float32)
+        self._log_counts = tf.constant(np.log(count) + log_shares(item_counts), tf.float32)
         self._count = count
         self._seed = seed
 
