@@ -155,7 +155,7 @@ MODEL_INPUTS = ("input_ids", "masked_lm_positions", "masked_lm_ids", "masked_lm_
 
 
 def evaluation_batches(
-    files: Sequence[Path], examples: ExampleSettings, batch_size: int, rows: int | None = None
+    files: Sequence[Path], examples: ExampleSettings, batch_size: int, every: int = 1
 ) -> "tf.data.Dataset":
     """Valid or test rows, in batches of similar length: `info` says whose row it is.
 
@@ -163,14 +163,13 @@ def evaluation_batches(
         files: Valid or test files.
         examples: What the files hold.
         batch_size: Rows a batch.
-        rows: Take only so many of each file, from its beginning.
+        every: Take one row of so many, evenly over each file: its beginning may hold users of one kind.
 
     Returns:
         Batches of `info` int64 [B], `input_ids` int32 [B, L], and the `masked_lm_*` features [B, P].
     """
-    most = -1 if rows is None else rows
     records = tf.data.Dataset.from_tensor_slices([str(file) for file in files])
-    records = records.flat_map(lambda file: tf.data.TFRecordDataset(file).take(most))
+    records = records.flat_map(lambda file: tf.data.TFRecordDataset(file).shard(every, 0))
     return _bucketed(_parsed(records, examples, static=True), examples.max_seq_length, batch_size).prefetch(2)
 
 

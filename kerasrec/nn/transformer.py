@@ -111,7 +111,7 @@ class LayerNormalization(layers.LayerNormalization):
 
 
 @tf.custom_gradient
-def _masked_softmax(scores, allowed):
+def masked_softmax(scores, allowed):
     """Softmax over the last axis among what is allowed, bool of a shape that broadcasts; uniform where nothing is.
 
     The mask is chosen and not added, because TensorFlow's graph optimiser makes one slow kernel of a product and a sum.
@@ -160,7 +160,7 @@ class MultiHeadAttention(layers.MultiHeadAttention):
         allowed = [] if mask is None or mask[1] is None else [mask[1][:, None, None]]  # [B, 1, 1, L]
         if a_bias:
             allowed.append(inputs[3][:, None])  # [1 or B, 1, L, L]
-        weights = _masked_softmax(tf.cast(scores, tf.float32), functools.reduce(tf.logical_and, allowed, True))
+        weights = masked_softmax(tf.cast(scores, tf.float32), functools.reduce(tf.logical_and, allowed, True))
         weights = self.dropout(tf.cast(weights, value.dtype), training=training)
         attended = tf.transpose(tf.matmul(weights, value), [0, 2, 1, 3])  # [B, L, heads, head size]
         return self.o_dense(tf.reshape(attended, [size[0], size[1], self.heads * self.head_size]))
@@ -228,12 +228,12 @@ class CausalEncoder(Encoder):
     def compute_attention_bias(self, inputs=None):
         if self.attention_bias is None:
             self.attention_bias = self.apply(
-                self.inputs[0], keras.layers.Lambda, function=_up_to_itself, name="Attention-Causal-Mask"
+                self.inputs[0], keras.layers.Lambda, function=up_to_itself, name="Attention-Causal-Mask"
             )
         return self.attention_bias
 
 
-def _up_to_itself(ids):
+def up_to_itself(ids):
     """Which positions each one sees, bool [1, L, L]."""
     places = tf.range(tf.shape(ids)[1])
     return (places[:, tf.newaxis] >= places)[tf.newaxis]

@@ -1,7 +1,6 @@
 """What the first three steps left on disk, checked and opened for training and evaluation."""
 
 import dataclasses
-import math
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
@@ -124,13 +123,13 @@ class Prepared:
             Batches of rows of some parts, and the histories of their users before the targets.
         """
         batch_size = max(1, min(256, SCORES_AT_A_TIME // len(self.vocab)))
-        rows = None if users is None else math.ceil(users / len(parts))
+        every = 1 if users is None else max(1, round(self.rows(split, parts) / users))
         for begin in range(0, len(parts), PARTS_AT_A_TIME):
             some = parts[begin : begin + PARTS_AT_A_TIME]
             files = [self.task.tfrecord_path(part, split) for part in some]
-            batches = evaluation_batches(files, self.settings, batch_size, rows)
+            batches = evaluation_batches(files, self.settings, batch_size, every)
             histories = [self.histories(part, split) for part in some]
-            if rows is not None:  # they are kept while training goes on
+            if every > 1:  # they are kept while training goes on
                 wanted = np.concatenate([np.zeros(0, np.int64), *(batch["info"] for batch in batches)])
                 histories = [part.only(wanted) for part in histories]
             yield batches, TokenHistories.joined(histories)

@@ -73,6 +73,8 @@ class Train:
     """Part after part, each for all its epochs (one pass each in turn with train_multi), instead of all together."""
     init_from: Path | None = None
     """Output folder of an earlier task, whose last state this one starts from; its vocabulary may be smaller."""
+    item_start: Literal["co-occurrence", "random"] = "co-occurrence"
+    """What the item embeddings of a new model start from: what stands near what in the histories, or nothing."""
     valid_users: int = 10_000
     """Users, over all parts, whose valid items choose the best checkpoint; 0 trains without looking."""
     test_users: int = 100_000
@@ -90,6 +92,8 @@ class Train:
         require(self.epochs >= 0, "epochs", self.epochs, "0 or more")
         require(self.train_multi is None or self.train_multi >= 1, "train_multi", self.train_multi, "at least 1")
         require(self.steps_per_multi >= 1, "steps_per_multi", self.steps_per_multi, "at least 1")
+        starts = ("co-occurrence", "random")
+        require(self.item_start in starts, "item_start", self.item_start, f"one of {', '.join(starts)}")
         require(self.valid_users >= 0, "valid_users", self.valid_users, "0 or more")
         require(self.test_users >= 1, "test_users", self.test_users, "at least 1")
         require(0 <= self.seed < 2**31, "seed", self.seed, "from 0 to 2147483647")
@@ -114,7 +118,7 @@ class Evaluate:
     baselines: bool = True
     """Show popularity and item co-occurrence beside the model."""
     users: int | None = None
-    """Rank for about so many users, as many of each part; by default for everyone."""
+    """Rank for about so many users, evenly over all of them; by default for everyone."""
     seed: int = 12345
     """Of the sampled items."""
     places: Places = Places()

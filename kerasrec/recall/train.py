@@ -11,10 +11,12 @@ import numpy as np
 
 from kerasrec.backend import distribution, tf
 from kerasrec.data.batches import Terms, training_batches
+from kerasrec.data.examples import TokenHistories
 from kerasrec.data.files import exclusive
 from kerasrec.data.tasks import find_parts
 from kerasrec.data.vocab import FIRST_ITEM
 from kerasrec.errors import KerasrecError
+from kerasrec.nn.co_occurrence import co_occurrence_vectors
 from kerasrec.nn.item_model import ItemModel
 from kerasrec.nn.settings import ItemModelSettings
 from kerasrec.recall import model as models
@@ -87,6 +89,8 @@ def _run(command: Train, prepared: Prepared) -> tuple[TrainingRun, bool]:
     run.progress.vocab = [len(prepared.vocab), prepared.vocab.digest()]
     source = output if read_progress(output) else command.init_from
     if source is None:
+        if command.item_start == "co-occurrence":
+            _start_from_co_occurrence(command, prepared, run.model)
         return run, True
     config = read_config(source, models.TRAINS)
     _check_same_model(command, prepared, config, source)
@@ -115,6 +119,12 @@ def _run(command: Train, prepared: Prepared) -> tuple[TrainingRun, bool]:
     run.save()  # at once: whatever ends this process now, the next one goes on from here
     print(f"started from {source}: {progress.vocab[0]:,} of {vocab[0]:,} tokens known")
     return run, False
+
+
+def _start_from_co_occurrence(command: Train, prepared: Prepared, model: ItemModel) -> None:
+    histories = TokenHistories.joined([prepared.histories(part, "valid") for part in prepared.entries])
+    table = model.item_table
+    table.assign(co_occurrence_vectors(histories.offsets, histories.ids, *table.shape, seed=command.seed))
 
 
 def _new_run(command: Train, prepared: Prepared, vocab_size: int, folder: Path) -> TrainingRun:

@@ -45,13 +45,13 @@ class Protocol:
     sampled: bool = False
     seed: int = 12345
     users: int | None = None
-    """About so many users, drawn from all; None ranks for everyone."""
+    """About so many users, evenly over all; None ranks for everyone."""
     targets: str | None = None
     """Whose items are to be found, and which, where the split does not say it."""
 
     def __str__(self) -> str:
         seen = "seen items filtered" if self.filter_seen else "seen items kept"
-        users = "" if self.users is None else f", a sample of {self.users:,} users"
+        users = "" if self.users is None else f", a sample of about {self.users:,} users"
         return f"{self.targets or f'{self.split} split'}, full ranking over the catalogue, {seen}{users}"
 
 

@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 
+from kerasrec.backend import tf
 from kerasrec.data import tfrecord
 from kerasrec.data.batches import Terms, bucket_lengths, evaluation_batches, steps_per_epoch, training_batches
 from kerasrec.data.examples import write_part
@@ -180,4 +181,9 @@ def test_evaluation_rows(small_part, tmp_path):
     for batch in some:
         ids, positions = batch["input_ids"].numpy(), batch["masked_lm_positions"].numpy()[:, 0]
         np.testing.assert_array_equal(ids[np.arange(len(ids)), positions], MASK)
-    assert sum(len(batch["info"]) for batch in evaluation_batches([file], settings, 3, rows=4)) == 4
+    in_order = tf.data.TFRecordDataset([str(file)]).map(
+        lambda row: tfrecord.parse_example(row, settings.max_seq_length, settings.max_predictions_per_seq)["info"][0]
+    )
+    everyone = np.array(list(in_order.as_numpy_iterator()))
+    sample = np.concatenate([batch["info"] for batch in evaluation_batches([file], settings, 3, every=3)])
+    assert sorted(sample) == sorted(everyone[::3])

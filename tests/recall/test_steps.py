@@ -25,7 +25,7 @@ def test_from_a_log_to_recommendations(prepared_desk):
     assert saved["figures"]["model"]["users"] == 150
     assert "seen items kept" in desk.ok("evaluate", "part-000", "--keep-seen", "--split", "valid", "--no-baselines")
     out = " ".join(desk.ok("evaluate", "all", "--users", 30, "--no-baselines").split())
-    assert "seen items filtered, a sample of 30 users" in out
+    assert "seen items filtered, a sample of about 30 users" in out
     assert "a sample" not in desk.ok("evaluate", "all", "--users", 150, "--no-baselines")
     assert desk.ok("export", "all", "--max-k", 7).startswith(str(desk.folder / "export"))
     out = desk.ok("recommend", "all", "--user", "u007", "--k", 4, "--names", desk.folder / "raw" / "items.csv")
@@ -173,11 +173,11 @@ def test_usage_errors_end_with_2(capsys):
 def test_on_huge_data_figures_come_from_stated_samples(prepared_desk, capsys):
     desk = prepared_desk
     out = desk.train("all", "--test-users", 30)
-    assert "test split, full ranking over the catalogue, seen items filtered, a sample of 30 users" in " ".join(
+    assert "test split, full ranking over the catalogue, seen items filtered, a sample of about 30 users" in " ".join(
         out.split()
     )
     lines = [json.loads(line) for line in (desk.output / "metrics.jsonl").open(encoding="utf-8")]
-    assert [line["users"] for line in lines if line["kind"] == "test"] == [30]
+    assert [line["users"] for line in lines if line["kind"] == "test"] == [pytest.approx(30, abs=3)]
 
     task, parts = find_parts("all", Places(desk.folder / "data", desk.folder / "output"))
     prepared = Prepared(task, parts)

@@ -1,5 +1,6 @@
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -9,8 +10,12 @@ import numpy as np
 import pytest
 
 from kerasrec.backend import set_precision, tf
+from kerasrec.data.examples import TokenHistories
 from kerasrec.data.files import exclusive
+from kerasrec.data.tasks import Places, find_parts
 from kerasrec.data.vocab import ItemVocab
+from kerasrec.nn.co_occurrence import co_occurrence_vectors
+from kerasrec.recall.prepared import Prepared
 from kerasrec.training.callbacks import read_metrics
 
 
@@ -109,6 +114,26 @@ def test_three_losses_and_static_examples(desk):
     desk.train("all", *three, "--log-steps", 1)
     line = read_metrics(desk.folder / "three" / desk.output.name / "metrics.jsonl")[0]
     assert {"masked_item_loss", "seq2seq_loss", "similarity_loss"} <= set(line)
+
+
+def test_what_the_item_embeddings_start_from(prepared_desk):
+    desk = prepared_desk
+    tables = {}
+    for start in ("co-occurrence", "random"):
+        desk.ok("train", "all", *desk.SMALL, "--item-start", start, "--learning-rate", 1e-9)
+        weights = variables(desk.output)
+        shutil.rmtree(desk.output)
+        tables[start] = next(
+            value
+            for name, value in weights.items()
+            if name.startswith("model/") and np.shape(value) == (vocab_size(desk.task), 16)
+        )
+    prepared = Prepared(*find_parts("all", Places(desk.folder / "data")))
+    histories = TokenHistories.joined([prepared.histories(part, "valid") for part in prepared.parts])
+    shape = tables["random"].shape
+    expected = co_occurrence_vectors(histories.offsets, histories.ids, *shape, seed=12345)
+    assert tables["co-occurrence"] == pytest.approx(expected, abs=1e-5)
+    assert tables["random"].std() == pytest.approx(0.02 * 0.88, rel=0.1)  # truncated at two deviations
 
 
 def test_a_sampled_loss_can_take_over_from_the_full_one(prepared_desk):
