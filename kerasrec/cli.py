@@ -9,6 +9,7 @@ from typing import Annotated, Union
 import tyro
 
 from kerasrec.anime import settings as anime
+from kerasrec.colarec import settings as colarec
 from kerasrec.errors import KerasrecError
 from kerasrec.pretrained import settings as pretrained
 from kerasrec.recall import settings as recall
@@ -20,6 +21,7 @@ DESCRIPTIONS = {
     "siamese": "from groups of texts that mean the same to vectors, similar texts and paraphrases",
     "sentence-pair": "from labelled pairs to classes, similarities and vectors of sentences",
     "anime": "from AniList's lists to a trained recommender of anime",
+    "colarec": "from interactions and item texts to items whose identifiers are written code by code",
     "convert": "Hugging Face's weights of a BERT into a checkpoint of Google's",
 }
 
@@ -59,6 +61,16 @@ SYSTEMS = {
         "train": (anime.Train, "kerasrec.anime.train.train"),
         "plot": (anime.Plot, "kerasrec.anime.curves.plot"),
         "recommend": (anime.Recommend, "kerasrec.anime.recommend.recommend"),
+    },
+    "colarec": {
+        "prepare": (colarec.Prepare, "kerasrec.colarec.prepare.prepare"),
+        "lightgcn": (colarec.LightGcn, "kerasrec.colarec.graph.lightgcn"),
+        "identifiers": (colarec.Identifiers, "kerasrec.colarec.identify.identifiers"),
+        "item-recall": (colarec.ItemRecall, "kerasrec.colarec.item_recall.item_recall"),
+        "train": (colarec.Train, "kerasrec.colarec.train.train"),
+        "evaluate": (colarec.Evaluate, "kerasrec.colarec.evaluate.evaluate"),
+        "export": (colarec.Export, "kerasrec.colarec.export.export"),
+        "recommend": (colarec.Recommend, "kerasrec.colarec.export.recommend"),
     },
     "convert": {
         "convert": (pretrained.Convert, "kerasrec.pretrained.convert.convert"),  # the only step, so it is not typed

@@ -13,8 +13,9 @@ from kerasrec.backend import tf
 from kerasrec.data.batches import masked_batches, steps_per_epoch
 from kerasrec.data.examples import TokenHistories
 from kerasrec.data.settings import BatchSettings, ExampleSettings
-from kerasrec.data.splits import Windows, padded, sliding_windows
+from kerasrec.data.splits import padded
 from kerasrec.data.vocab import MASK, ItemVocab
+from kerasrec.data.window_rows import window_rows, windows_of
 from kerasrec.errors import KerasrecError
 
 ORDERED_FROM = 0.5
@@ -97,7 +98,7 @@ class Lists:
 
     def steps(self, rules: ExampleSettings, batch_size: int) -> int:
         """Steps of one epoch."""
-        windows = _windows(self.train, rules)
+        windows = windows_of(self.train, rules)
         return steps_per_epoch(Counter(windows.lengths.tolist()), rules.max_seq_length, batch_size)
 
     def training_batches(
@@ -116,9 +117,9 @@ class Lists:
         """
         rng = np.random.default_rng([seed, epoch])
         histories = self.train if self.ordered else _shuffled(self.train, rng)
-        windows = _windows(histories, rules)
+        windows = windows_of(histories, rules)
         return masked_batches(
-            _rows(histories, windows.take(rng.permutation(len(windows)))),
+            window_rows(histories, windows.take(rng.permutation(len(windows)))),
             rules,
             settings,
             vocab_size=len(self.vocab),
@@ -131,7 +132,7 @@ class Lists:
     def valid_batches(self, rules: ExampleSettings, batch_size: int, seed: int) -> "tf.data.Dataset":
         """The masked rows of the valid users, the same ones every time."""
         settings = BatchSettings(batch_size, last_item_prob=0.0)
-        rows = _rows(self.valid, _windows(self.valid, rules))
+        rows = window_rows(self.valid, windows_of(self.valid, rules))
         return masked_batches(rows, rules, settings, vocab_size=len(self.vocab), seed=seed, epoch=0)
 
     def held_out(self, max_seq_length: int) -> tuple["tf.data.Dataset", TokenHistories]:
@@ -184,25 +185,3 @@ def _shuffled(histories: TokenHistories, rng: np.random.Generator) -> TokenHisto
     users, offsets, ids = histories
     owner = np.repeat(np.arange(len(users)), np.diff(offsets))
     return TokenHistories(users, offsets, ids[np.lexsort([rng.random(len(ids)), owner])])
-
-
-def _windows(histories: TokenHistories, rules: ExampleSettings) -> Windows:
-    return sliding_windows(histories.offsets[:-1], histories.offsets[1:], rules.max_seq_length, rules.window_step)
-
-
-def _rows(histories: TokenHistories, windows: Windows) -> "tf.data.Dataset":
-    """A row for each window, as `masked_batches` takes them."""
-    ids = tf.constant(histories.ids)
-    places = {
-        "info": histories.users[windows.users],
-        "window": windows.ordinals,
-        "begin": windows.begins,
-        "length": windows.lengths,
-    }
-    return tf.data.Dataset.from_tensor_slices(places).map(
-        lambda row: {
-            "info": row["info"],
-            "window": row["window"],
-            "input_ids": ids[row["begin"] : row["begin"] + row["length"]],
-        }
-    )

@@ -3,16 +3,13 @@
 A killed run can therefore start again in the middle of an epoch and see the batches it would have seen.
 """
 
-from collections.abc import Callable, Mapping
-
 import numpy as np
 
 from kerasrec.backend import tf
 from kerasrec.data.batches import bucket_lengths
+from kerasrec.data.numpy_batches import Batch, batches_of_similar_length, made_ahead
 from kerasrec.data.text_rows import TextTokens, pair_rows, single_rows
 from kerasrec.errors import require
-
-Batch = Mapping[str, np.ndarray]
 
 
 def steps(count: int, batch_size: int) -> int:
@@ -61,7 +58,7 @@ def siamese_batches(
     other = rng.integers(sizes - 1)
     first, second = groups[:-1] + one, groups[:-1] + other + (other >= one)
     lengths = np.minimum(tokens.lengths(first) + tokens.lengths(second) + 3, max_length)
-    plan = _batches_of_similar_length(lengths, batch_size, max_length, rng)
+    plan = batches_of_similar_length(lengths, batch_size, bucket_lengths(max_length), rng)
 
     def batch(step: int) -> Batch:
         members = plan[step]
@@ -72,7 +69,7 @@ def siamese_batches(
         return {"input_ids": ids, "segment_ids": segments}
 
     specs = {"input_ids": _spec([None, None]), "segment_ids": _spec([None, None])}
-    return _dataset(batch, specs, first_step, len(plan))
+    return made_ahead(batch, specs, first_step, len(plan))
 
 
 def sentence_batches(
@@ -107,13 +104,13 @@ def sentence_batches(
     """
     rng = np.random.default_rng([seed, epoch])
     lengths = _longest_sentences(tokens, sides, max_length)
-    plan = _batches_of_similar_length(lengths, batch_size, max_length, rng)
+    plan = batches_of_similar_length(lengths, batch_size, bucket_lengths(max_length), rng)
 
     def batch(step: int) -> Batch:
         return _sentences_of(tokens, sides, plan[step], lengths, max_length) | {"labels": labels[plan[step]]}
 
     specs = _SENTENCES | {"labels": tf.TensorSpec([None], labels.dtype)}
-    return _dataset(batch, specs, first_step, len(plan))
+    return made_ahead(batch, specs, first_step, len(plan))
 
 
 def sentence_evaluation_batches(
@@ -126,7 +123,7 @@ def sentence_evaluation_batches(
         pairs = np.arange(step * batch_size, min((step + 1) * batch_size, len(lengths)))
         return _sentences_of(tokens, sides, pairs, lengths, max_length)
 
-    return _dataset(batch, _SENTENCES, 0, steps(len(lengths), batch_size))
+    return made_ahead(batch, _SENTENCES, 0, steps(len(lengths), batch_size))
 
 
 def _spec(shape: list[int | None]) -> "tf.TensorSpec":
@@ -160,33 +157,3 @@ def _sentences_of(tokens, sides, pairs, lengths, max_length) -> dict[str, np.nda
 def _width(lengths: np.ndarray, max_length: int) -> int:
     """The shortest of the lengths that batches are padded to in which all rows have room."""
     return next(length for length in bucket_lengths(max_length) if length >= lengths.max())
-
-
-def _batches_of_similar_length(
-    lengths: np.ndarray, batch_size: int, max_length: int, rng: np.random.Generator
-) -> list[np.ndarray]:
-    """Numbers 0 to n - 1 in random order, dealt out into batches of similar length, themselves in random order.
-
-    Only one batch is smaller than the others: where a length bucket ends, a batch is filled from the next.
-    """
-    order = rng.permutation(len(lengths))
-    bucket = np.searchsorted(bucket_lengths(max_length), lengths[order])
-    order = order[np.argsort(bucket, kind="stable")]
-    batches = [order[start : start + batch_size] for start in range(0, len(order), batch_size)]
-    return [batches[number] for number in rng.permutation(len(batches))]
-
-
-def _dataset(
-    batch: Callable[[int], Batch], specs: Mapping[str, "tf.TensorSpec"], first_step: int, end: int
-) -> "tf.data.Dataset":
-    """Batches number `first_step` to `end - 1`, made on two threads ahead of the training."""
-
-    def arrays(step):
-        made = batch(int(step))
-        return [made[name] for name in specs]
-
-    def tensors(step):
-        made = tf.numpy_function(arrays, [step], [spec.dtype for spec in specs.values()], stateful=False)
-        return {name: tf.ensure_shape(tensor, specs[name].shape) for name, tensor in zip(specs, made, strict=True)}
-
-    return tf.data.Dataset.range(first_step, end).map(tensors, num_parallel_calls=2, deterministic=True).prefetch(4)

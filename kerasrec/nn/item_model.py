@@ -71,6 +71,7 @@ class ItemModel(MultiLossModel):
             seq2seq=settings.seq2seq_weight > 0,
             causal=settings.objective == "causal",
             ordered=ordered,
+            pre_norm=settings.norm == "pre",
             seed=seed,
         )
         self.head = MaskedItemHead(vocab_size, seed=seed + 1, name="head")

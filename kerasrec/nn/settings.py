@@ -25,6 +25,8 @@ class ItemModelSettings:
     """Share of the states dropped in training."""
     attention_dropout: float = 0.0
     """Share of the attention weights dropped in training."""
+    norm: Literal["post", "pre"] = "post"
+    """post: each sum is normalised (BERT); pre: what a sublayer reads is (SASRec), which learns rare items better."""
     objective: Literal["masked", "causal"] = "masked"
     """masked: hidden items from both sides (BERT4Rec); causal: the next item at every position (SASRec)."""
     unique_items: bool = False
@@ -65,6 +67,7 @@ class ItemModelSettings:
             ("item_loss", ("softmax", "sampled", "gbce")),
             ("negative_source", ("uniform", "popularity", "in-batch")),
             ("objective", ("masked", "causal")),
+            ("norm", ("post", "pre")),
         ):
             require(getattr(self, name) in allowed, name, getattr(self, name), f"one of {', '.join(allowed)}")
         if self.objective == "causal":
@@ -145,6 +148,57 @@ class BertConfig:
         for name in ("hidden_dropout_prob", "attention_probs_dropout_prob"):
             given = getattr(self, name)
             require(_is_number(given) and 0 <= given < 1, name, given, "from 0 to below 1")
+
+
+@dataclass(frozen=True)
+class T5Config:
+    """The shape of a T5, by the names that its `config.json` gives it.
+
+    Raises:
+        KerasrecError: a value lies outside its range.
+    """
+
+    d_model: int = 128
+    """Width of the states, H."""
+    d_kv: int = 32
+    """Width of an attention head."""
+    d_ff: int = 512
+    """Inner width of the feed-forward layers."""
+    num_layers: int = 2
+    """Blocks of the encoder."""
+    num_decoder_layers: int = 2
+    """Blocks of the decoder."""
+    num_heads: int = 4
+    """Attention heads."""
+    dropout_rate: float = 0.1
+    """Share of the states and of the attention weights dropped in training."""
+    feed_forward_proj: Literal["relu", "gated-gelu"] = "relu"
+    """The inner layers: one with a ReLU (T5 1.0), or one with a GELU times a linear one (T5 1.1)."""
+    relative_attention_num_buckets: int = 32
+    """Distances that are told apart."""
+    relative_attention_max_distance: int = 128
+    """The distance from which on none are."""
+    layer_norm_epsilon: float = 1e-6
+    """What normalisation adds to the mean square."""
+
+    PROJECTIONS: ClassVar[tuple[str, ...]] = ("relu", "gated-gelu")
+
+    def __post_init__(self):
+        for name in ("d_model", "d_kv", "d_ff", "num_layers", "num_decoder_layers", "num_heads"):
+            _require_whole_number(name, getattr(self, name), 1)
+        _require_whole_number("relative_attention_num_buckets", self.relative_attention_num_buckets, 4)
+        _require_whole_number(
+            "relative_attention_max_distance",
+            self.relative_attention_max_distance,
+            self.relative_attention_num_buckets // 2 + 1,
+        )
+        rate, epsilon = self.dropout_rate, self.layer_norm_epsilon
+        require(_is_number(rate) and 0 <= rate < 1, "dropout_rate", rate, "from 0 to below 1")
+        require(_is_number(epsilon) and epsilon > 0, "layer_norm_epsilon", epsilon, "above 0")
+        known = self.PROJECTIONS
+        require(
+            self.feed_forward_proj in known, "feed_forward_proj", self.feed_forward_proj, f"one of {', '.join(known)}"
+        )
 
 
 def _is_number(value: object) -> bool:

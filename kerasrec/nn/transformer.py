@@ -174,6 +174,9 @@ class Encoder(models.BERT):
         layer_norm_eps: What layer normalisation adds to the variance.
         seed: Seed of the initial weights.
         ordered: Whether a token's position is part of its embedding; without it a sequence is a set, of any length.
+        pre_norm: Whether what a sublayer reads is normalised, x + f(norm x), and the states at the end, as in SASRec
+            (https://arxiv.org/abs/1808.09781, section 3.3), instead of each sum, norm(x + f(x)), as in BERT. Token
+            embeddings are then scaled by the root of their width, as in the Transformer's paper (section 3.4).
         **settings: Those of `bert4keras.models.BERT`.
     """
 
@@ -188,25 +191,75 @@ class Encoder(models.BERT):
         layer_norm_eps: float = 1e-12,
         seed: int = 0,
         ordered: bool = True,
+        pre_norm: bool = False,
         **settings,
     ):
         super().__init__(**settings)
         self._initializer = FreshTruncatedNormal(initializer_range, seed)
         self._layer_norm_eps = layer_norm_eps
         self._ordered = ordered
+        self._pre_norm = pre_norm
 
     @property
     def initializer(self):
         return self._initializer
 
+    def apply_main_layers(self, inputs, index):
+        if not self._pre_norm:
+            return super().apply_main_layers(inputs, index)
+        states = inputs
+        for name, sublayer in (("MultiHeadSelfAttention", self._attend), ("FeedForward", self._feed_forward)):
+            name = f"Transformer-{index}-{name}"
+            change = sublayer(self.apply(states, layers.LayerNormalization, name=f"{name}-Norm"), name, index)
+            change = self.apply(change, layers.Dropout, rate=self.dropout_rate, name=f"{name}-Dropout")
+            states = self.apply([states, change], layers.Add, name=f"{name}-Add")
+        return states
+
+    def _attend(self, states, name, index):
+        mask = self.compute_attention_bias(index)
+        masks = [] if mask is None else [mask]
+        return self.apply(
+            [states] * 3 + masks,
+            layers.MultiHeadAttention,
+            {"a_bias": bool(masks)},
+            heads=self.num_attention_heads,
+            head_size=self.attention_head_size,
+            out_dim=self.hidden_size,
+            key_size=self.attention_key_size,
+            attention_dropout=self.attention_dropout_rate,
+            kernel_initializer=self.initializer,
+            name=name,
+        )
+
+    def _feed_forward(self, states, name, index):
+        return self.apply(
+            states,
+            layers.FeedForward,
+            units=self.intermediate_size,
+            activation=self.hidden_act,
+            kernel_initializer=self.initializer,
+            name=name,
+        )
+
+    def apply_final_layers(self, inputs):
+        if not self._pre_norm:
+            return super().apply_final_layers(inputs)
+        return self.apply(inputs, layers.LayerNormalization, name="Output-Norm")
+
     def apply(self, inputs=None, layer=None, arguments=None, **kwargs):
+        if self._pre_norm and kwargs.get("name") == "Embedding-Norm":
+            return inputs
         if layer is layers.PositionEmbedding and not self._ordered:
             return inputs
         if layer is layers.Input:
             kwargs["dtype"] = "int32"
         if layer is layers.LayerNormalization:
             kwargs["epsilon"] = self._layer_norm_eps
-        return super().apply(inputs, self.REPLACED.get(layer, layer), arguments, **kwargs)
+        outputs = super().apply(inputs, self.REPLACED.get(layer, layer), arguments, **kwargs)
+        if self._pre_norm and kwargs.get("name") == "Embedding-Token":
+            scale = self.embedding_size**0.5
+            outputs = super().apply(outputs, layers.ScaleOffset, scale=scale, offset=False, name="Embedding-Scale")
+        return outputs
 
 
 class UniLMEncoder(models.UniLM_Mask, Encoder):
@@ -250,6 +303,7 @@ def item_encoder(
     seq2seq: bool = False,
     causal: bool = False,
     ordered: bool = True,
+    pre_norm: bool = False,
     initializer_range: float = 0.02,
     seed: int = 0,
 ) -> "keras.Model":
@@ -266,6 +320,7 @@ def item_encoder(
         seq2seq: Whether rows may have a target in segment 1 (`UniLMEncoder`).
         causal: Whether a position sees only itself and what stands before it (`CausalEncoder`).
         ordered: Whether an item's position counts; False for histories without dates, whose order says nothing.
+        pre_norm: Whether what a sublayer reads is normalised instead of what comes of it (`Encoder`).
         initializer_range: Standard deviation of the initial weights.
         seed: Seed of the initial weights.
 
@@ -291,7 +346,7 @@ def item_encoder(
         initializer_range=initializer_range,
     )
     kind = UniLMEncoder if seq2seq else CausalEncoder if causal else Encoder
-    return _build(kind, config, seed, ordered)
+    return _build(kind, config, seed, ordered, pre_norm)
 
 
 def text_encoder(config: BertConfig, unilm: bool = False, seed: int = 0) -> "keras.Model":
@@ -325,7 +380,9 @@ def text_encoder(config: BertConfig, unilm: bool = False, seed: int = 0) -> "ker
     return keras.Model([model.input, unused], model.output, name=model.name)
 
 
-def _build(kind: type[Encoder], config: BertConfig, seed: int, ordered: bool = True) -> "keras.Model":
+def _build(
+    kind: type[Encoder], config: BertConfig, seed: int, ordered: bool = True, pre_norm: bool = False
+) -> "keras.Model":
     encoder = kind(
         vocab_size=config.vocab_size,
         max_position=config.max_position_embeddings,
@@ -341,6 +398,7 @@ def _build(kind: type[Encoder], config: BertConfig, seed: int, ordered: bool = T
         layer_norm_eps=config.layer_norm_eps,
         seed=seed,
         ordered=ordered,
+        pre_norm=pre_norm,
         name="encoder",
     )
     encoder.build()

@@ -137,7 +137,7 @@ def _check_same_model(command: Train, prepared: Prepared, config: dict, source: 
     """Refuse another shape; how much is dropped and what is learned may change from one night to the next."""
     given = models.config_of(command, prepared)["model"]
     trained = dataclasses.asdict(ItemModelSettings(**config["model"]))
-    for name in ("hidden_size", "num_layers", "num_heads", "objective"):
+    for name in ("hidden_size", "num_layers", "num_heads", "objective", "norm"):
         if given[name] != trained[name]:
             raise KerasrecError(
                 f"{name} is {given[name]} and the checkpoint in {source} was trained with {trained[name]}: "

@@ -106,7 +106,7 @@ class ServedItemModel(tf.Module):
     @tf.function
     def recommend_padded(self, items, exclude, filter_seen):
         """`recommend` for servers: dense strings padded with `""`, lists of a fixed length."""
-        best, scores = self.recommend(_unpadded(items), _unpadded(exclude), filter_seen, self._max_k)
+        best, scores = self.recommend(unpadded(items), unpadded(exclude), filter_seen, self._max_k)
         return {"items": best, "scores": scores}
 
     @tf.function
@@ -115,7 +115,7 @@ class ServedItemModel(tf.Module):
 
         A user's score of an item is the product of their vectors plus the item's bias.
         """
-        return {"vectors": self._queries(self._ids(_unpadded(items)))}
+        return {"vectors": self._queries(self._ids(unpadded(items)))}
 
     @tf.function
     def item_vectors(self, items):
@@ -173,7 +173,8 @@ class ServedItemModel(tf.Module):
         return self._queries_at(masked.to_tensor(), tf.cast(recent.row_lengths(), tf.int32)[:, None])[:, 0]
 
 
-def _unpadded(strings):
+def unpadded(strings):
+    """Rows, ragged string [B, (n)], of strings [B, N] that are padded with `""`."""
     return tf.ragged.boolean_mask(strings, strings != "")
 
 

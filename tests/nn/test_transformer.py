@@ -42,39 +42,59 @@ def normalised(x, layer, epsilon=1e-12):
 
 
 def bert_in_numpy(
-    model, ids, segments=None, unilm=True, layers=2, heads=2, act=exact_gelu, epsilon=1e-12, causal=False
+    model,
+    ids,
+    segments=None,
+    unilm=True,
+    layers=2,
+    heads=2,
+    act=exact_gelu,
+    epsilon=1e-12,
+    causal=False,
+    pre_norm=False,
 ):
-    """The BERT paper's encoder, restated; with segments and `unilm` under the mask of UniLM."""
+    """The BERT paper's encoder, restated; with segments and `unilm` under the mask of UniLM, or as SASRec has it."""
     x = weight(model, "Embedding-Token", "embeddings")[ids]
+    if pre_norm:
+        x = x * np.sqrt(x.shape[-1])
     if segments is not None:
         x = x + weight(model, "Embedding-Segment", "embeddings")[segments]
     x = x + weight(model, "Embedding-Position", "embeddings")[: ids.shape[1]]
-    x = normalised(x, model.get_layer("Embedding-Norm"), epsilon)
+    if not pre_norm:
+        x = normalised(x, model.get_layer("Embedding-Norm"), epsilon)
     allowed = np.broadcast_to((ids > 0)[:, None, :], (*ids.shape, ids.shape[1])).copy()
     if segments is not None and unilm:
         order = np.cumsum(segments, axis=1)
         allowed &= order[:, None, :] <= order[:, :, None]
     if causal:
         allowed &= np.tri(ids.shape[1], dtype=bool)
-    for layer in range(layers):
-        name = f"Transformer-{layer}-MultiHeadSelfAttention"
+
+    def attended(x, name):
         weights = [w.numpy() for w in model.get_layer(name).weights]
         query, key, value = (x @ weights[2 * i] + weights[2 * i + 1] for i in range(3))
         size = x.shape[-1] // heads
-        attended = np.zeros_like(x)
+        found = np.zeros_like(x)
         for head in range(heads):
             own = slice(head * size, (head + 1) * size)
             scores = query[..., own] @ key[..., own].transpose(0, 2, 1) / np.sqrt(size)
             scores = np.where(allowed, scores, -np.inf)
             scores = np.exp(scores - scores.max(-1, keepdims=True))
-            attended[..., own] = scores / scores.sum(-1, keepdims=True) @ value[..., own]
-        x = normalised(x + attended @ weights[6] + weights[7], model.get_layer(f"{name}-Norm"), epsilon)
-        inner, inner_bias, outer, outer_bias = (
-            w.numpy() for w in model.get_layer(f"Transformer-{layer}-FeedForward").weights
-        )
-        forward = act(x @ inner + inner_bias) @ outer + outer_bias
-        x = normalised(x + forward, model.get_layer(f"Transformer-{layer}-FeedForward-Norm"), epsilon)
-    return x
+            found[..., own] = scores / scores.sum(-1, keepdims=True) @ value[..., own]
+        return found @ weights[6] + weights[7]
+
+    def forward(x, name):
+        inner, inner_bias, outer, outer_bias = (w.numpy() for w in model.get_layer(name).weights)
+        return act(x @ inner + inner_bias) @ outer + outer_bias
+
+    for layer in range(layers):
+        for name, sublayer in (("MultiHeadSelfAttention", attended), ("FeedForward", forward)):
+            name = f"Transformer-{layer}-{name}"
+            norm = model.get_layer(f"{name}-Norm")
+            if pre_norm:
+                x = x + sublayer(normalised(x, norm, epsilon), name)
+            else:
+                x = normalised(x + sublayer(x, name), norm, epsilon)
+    return normalised(x, model.get_layer("Output-Norm"), epsilon) if pre_norm else x
 
 
 def noisy(model, seed=0):
@@ -106,6 +126,17 @@ def test_causal_encoder_is_the_papers():
     ids = np.array([[5, 9, 30, 4, 0, 0], [7, 7, 8, 12, 39, 6]])
     expected = bert_in_numpy(model, ids, causal=True)
     np.testing.assert_allclose(model(ids).numpy()[ids > 0], expected[ids > 0], atol=2e-5)
+
+
+@pytest.mark.parametrize("mask", ["none", "unilm", "causal"])
+def test_pre_norm_normalises_what_sublayers_read(mask):
+    masks = {"seq2seq": mask == "unilm", "causal": mask == "causal"}
+    model = noisy(item_encoder(vocab_size=40, max_seq_length=12, hidden_size=16, pre_norm=True, **masks))
+    ids = np.array([[5, 9, 30, 4, 8, 0], [7, 7, 8, 12, 39, 6]])
+    segments = np.array([[0, 0, 1, 1, 1, 0], [0, 0, 0, 0, 0, 0]]) if mask == "unilm" else None
+    expected = bert_in_numpy(model, ids, segments, causal=mask == "causal", pre_norm=True)
+    found = model(ids if segments is None else [ids, segments]).numpy()
+    np.testing.assert_allclose(found[ids > 0], expected[ids > 0], atol=2e-5)
 
 
 def test_a_causal_state_does_not_know_what_follows():

@@ -32,7 +32,7 @@ def executed(tmp_path, monkeypatch):
     """Executes a notebook, by its name, with `tmp_path` as its folder."""
 
     def execute(name, **variables):
-        for variable in ("PAIRS", "VOCAB", "USERS", "MAL", "ANILIST"):
+        for variable in ("PAIRS", "VOCAB", "USERS", "MAL", "ANILIST", "SHOP"):
             monkeypatch.delenv(variable, raising=False)
         for variable, value in {"FOLDER": tmp_path, **variables}.items():
             monkeypatch.setenv(variable, str(value))

@@ -188,6 +188,23 @@ def gbce(queries, table, bias, ids, negatives: Negatives, calibration: float = 0
     return (targets + tf.reduce_sum(tf.math.softplus(rivals), axis=1)) / tf.cast(count + 1, tf.float32)
 
 
+def bpr(taken, not_taken):
+    """Bayesian personalised ranking (https://arxiv.org/abs/1205.2618, section 4.1): -log σ(taken - not taken).
+
+    Args:
+        taken: Scores of what a user took, float32 [B].
+        not_taken: Scores of what the user did not take, float32 [B].
+
+    Returns:
+        float32 [B].
+
+    Example:
+        >>> bpr(tf.constant([1.0]), tf.constant([1.0])).numpy().round(4)
+        array([0.6931], dtype=float32)
+    """
+    return tf.math.softplus(not_taken - taken)
+
+
 def _rival_scores(queries, table, bias, ids):
     """Scores float32 [M, K] of the same items, int32 [K], for every query."""
     return tf.matmul(queries, tf.gather(table, ids), transpose_b=True) + tf.gather(bias, ids)

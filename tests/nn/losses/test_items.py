@@ -4,6 +4,7 @@ import pytest
 from kerasrec.backend import tf
 from kerasrec.nn.losses.items import (
     LEAST_SHARE,
+    bpr,
     full_softmax,
     gbce,
     item_scores,
@@ -173,3 +174,9 @@ def test_sampled_gradients_are_sparse_and_know_the_drawn_alone(loss):
     for gradient in tape.gradient(losses, [table, bias]):
         assert isinstance(gradient, tf.IndexedSlices)
         assert set(gradient.indices.numpy()) == {0, 4, 7}
+
+
+@pytest.mark.parametrize("difference", [-300.0, -2.0, 0.0, 1.5, 300.0])
+def test_bpr_is_the_logarithm_of_the_sigmoid(difference):
+    expected = np.logaddexp(0, -difference)
+    assert bpr(tf.constant([1.0 + difference]), tf.constant([1.0])).numpy() == pytest.approx([expected], rel=1e-5)

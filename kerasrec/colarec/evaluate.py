@@ -1,0 +1,42 @@
+"""Rank the targets of a split with all that the run has trained."""
+
+import json
+
+from kerasrec.colarec import graph, item_recall
+from kerasrec.colarec.prepared import Prepared
+from kerasrec.colarec.ranking import popularity, rank
+from kerasrec.colarec.settings import Evaluate
+from kerasrec.colarec.trained import Trained, recommender
+from kerasrec.data.files import replacing
+from kerasrec.training.ranking import Protocol, print_table
+
+SEED = 12345  # of what is shown of a user with --history random
+
+
+def evaluate(command: Evaluate) -> None:
+    """Print one table, ColaRec and whatever of the baselines was trained, and what lies between them; keep it."""
+    table = figures(command)
+    protocol = Protocol(command.split)
+    print_table(table, protocol)
+    own, *others = table
+    for other in others:
+        gap = table[own]["NDCG@10"] - table[other]["NDCG@10"]
+        print(f"NDCG@10 of {own} less that of {other}: {gap:+.4f}")
+    path = command.places.task(command.name).output / f"evaluation-{command.split}.json"
+    with replacing(path) as unfinished:
+        unfinished.write_text(json.dumps({"protocol": str(protocol), "figures": table}, indent=1), encoding="utf-8")
+
+
+def figures(command: Evaluate) -> dict[str, dict[str, float]]:
+    """Figures by the name of what recommends; the first is ColaRec."""
+    prepared = Prepared(command.name, command.places)
+    found = Trained(prepared, command.checkpoint)
+    drawn_with = SEED if command.history == "random" else None
+    recommenders = {
+        "ColaRec": recommender(prepared, found.model, found.make, found.tree, command.beam, drawn_with),
+        "popularity": popularity(prepared.interactions),
+        **graph.trained(prepared),
+        **item_recall.trained(prepared),
+    }
+    targets = prepared.targets(command.split)
+    return {name: rank(recommend, targets, prepared.interactions, name) for name, recommend in recommenders.items()}

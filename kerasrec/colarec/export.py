@@ -1,0 +1,48 @@
+"""The best model as a SavedModel, and asking it."""
+
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+from kerasrec.colarec.explain import explain, item_number, user_history
+from kerasrec.colarec.prepared import Prepared
+from kerasrec.colarec.served import export_colarec
+from kerasrec.colarec.settings import Export, Recommend
+from kerasrec.colarec.trained import Trained
+from kerasrec.errors import KerasrecError
+from kerasrec.serving.recommender import Recommender
+
+
+def export(command: Export) -> Path:
+    """Write the next version of a run's served model; returns its folder."""
+    prepared = Prepared(command.name, command.places)
+    version, signatures = export_colarec(Trained(prepared, command.checkpoint), prepared, command.beam)
+    print(f"{version}: a SavedModel with the signatures {', '.join(signatures)}")
+    return version
+
+
+def recommend(command: Recommend) -> list[tuple[str, float]]:
+    """Print the k best next items for a history, each with its codes and popular items that share all but the last."""
+    prepared = Prepared(command.name, command.places)
+    if bool(command.items) == (command.user is not None):
+        raise KerasrecError("give either --items, once for each item of a history, or --user")
+    history = list(command.items) if command.user is None else user_history(prepared, command.user)
+    for item in command.items:
+        item_number(prepared, item)
+    recommender = Recommender(prepared.export, "kerasrec colarec export")
+    [best] = recommender.recommend([history], command.k)
+    for item, _ in best:
+        item_number(prepared, item)  # the export may be of files that were prepared before
+    contents = dict(zip(prepared.item_ids, prepared.contents, strict=True))
+    print("history: " + "; ".join(contents[item] for item in history[-5:]))
+    sheet = Table()
+    for name in ("item", "content", "codes", "others whose codes begin so", "log-probability"):
+        sheet.add_column(name)
+    codes = dict(zip(prepared.item_ids, prepared.codes.tolist(), strict=True))
+    for item, score in best:
+        *_, nearest = explain(prepared, item)
+        others = "; ".join(contents[other][:40] for other in nearest.item_ids)
+        sheet.add_row(item, contents[item][:80], " ".join(map(str, codes[item])), others, f"{score:.2f}")
+    Console().print(sheet)
+    return best

@@ -1,0 +1,100 @@
+"""The step `lightgcn`: train on the graph, keep the embeddings, rank."""
+
+import dataclasses
+import math
+
+import numpy as np
+
+from kerasrec.backend import set_seed
+from kerasrec.colarec.lightgcn import LightGCN, training_batches
+from kerasrec.colarec.prepared import Prepared
+from kerasrec.colarec.ranking import SHOWN, Recommender, by_scores, popularity, rank, some_users
+from kerasrec.colarec.settings import GraphSettings, LightGcn
+from kerasrec.data.files import exclusive
+from kerasrec.training import report
+from kerasrec.training.config import read_config, require_unchanged, write_config
+from kerasrec.training.loop import Leg, TrainingRun, read_progress
+from kerasrec.training.ranking import Protocol, print_table
+from kerasrec.training.settings import LoopSettings, OptimizerSettings
+
+TRAINS = "kerasrec colarec lightgcn"
+FREE = ("epochs", "evaluate_every", "patience")  # of the settings, what may change while a training goes on
+GRAPH, FACTORS = "lightgcn", "bpr-mf"  # of the arrays that are kept, and of the folders below the run's
+
+
+def lightgcn(command: LightGcn) -> None:
+    """Train LightGCN and, with no propagation, matrix factorisation; keep their embeddings; rank on both splits."""
+    prepared = Prepared(command.name, command.places)
+    set_seed(command.seed)
+    factors = dataclasses.replace(command.graph, propagations=0)
+    for name, settings in ((GRAPH, command.graph), (FACTORS, factors)):
+        with exclusive(prepared.output / name):
+            _train(command, prepared, name, settings)
+    for split in ("valid", "test"):
+        targets = prepared.targets(split)
+        recommenders = {"popularity": popularity(prepared.interactions)} | trained(prepared)
+        table = {
+            name: rank(recommend, targets, prepared.interactions, name) for name, recommend in recommenders.items()
+        }
+        print_table(table, Protocol(split))
+
+
+def trained(prepared: Prepared) -> dict[str, Recommender]:
+    """The recommenders of the embeddings that this step has kept, by the name of their model; none before it."""
+    names = {FACTORS: "BPR-MF", GRAPH: "LightGCN"}
+    return {
+        title: _recommender(prepared, *vectors(prepared, name)) for name, title in names.items() if prepared.has(name)
+    }
+
+
+def vectors(prepared: Prepared, name: str) -> tuple[np.ndarray, np.ndarray]:
+    """Final embeddings of the users, float32 [U, size], and of the items, float32 [I, size]."""
+    both = prepared.array(name)
+    return both[: len(prepared.user_ids)], both[len(prepared.user_ids) :]
+
+
+def _recommender(prepared: Prepared, users: np.ndarray, items: np.ndarray) -> Recommender:
+    return by_scores(lambda chosen: users[chosen] @ items.T, prepared.interactions)
+
+
+def _train(command: LightGcn, prepared: Prepared, name: str, settings: GraphSettings) -> None:
+    output, interactions = prepared.output / name, prepared.interactions
+    config = prepared.config(dataclasses.replace(command, graph=settings))
+    if read_progress(output) is not None:
+        prepared.require_same_files(read_config(output, TRAINS), output)
+        fixed = {key: value for key, value in config["graph"].items() if key not in FREE}
+        require_unchanged(output, TRAINS, config | {"graph": fixed}, ("graph", "seed"))
+    model = LightGCN(interactions, settings.size, settings.propagations, settings.regularization, command.seed)
+    run = TrainingRun.of(
+        model,
+        output,
+        OptimizerSettings(settings.learning_rate, warmup_steps=0, schedule="constant", weight_decay=0.0, clip_norm=1e9),
+        LoopSettings(checkpoint_steps=10**9, evaluate_every=settings.evaluate_every, patience=settings.patience),
+        settings.batch_size,
+        SHOWN,
+    )
+    run.restore()
+    write_config(output, TRAINS, config)
+    steps = -(-len(interactions.items) // settings.batch_size)
+    order = f"{command.seed} {settings.batch_size}"
+    legs = [Leg((("interactions", prepared.digest),), epoch, steps, order) for epoch in range(settings.epochs)]
+    valid = some_users(prepared.targets("valid"), command.valid_users)
+
+    def batches(leg: Leg, first_step: int):
+        return training_batches(
+            interactions,
+            prepared.warm,
+            settings.batch_size,
+            seed=command.seed,
+            epoch=leg.epoch,
+            first_step=first_step,
+        )
+
+    def figures() -> dict[str, float]:
+        users, items = (part.numpy() for part in model.embeddings())
+        return rank(_recommender(prepared, users, items), valid, interactions, "valid")
+
+    run.fit(legs, batches, figures, planned=legs)
+    run.restore("best" if run.progress.best > -math.inf else "latest")
+    prepared.write_array(name, np.concatenate([part.numpy() for part in model.embeddings()]))
+    report.draw(output, SHOWN, str(Protocol("valid", users=command.valid_users)))

@@ -1,0 +1,209 @@
+"""Identifiers of items: sequences of codes, alike at the beginning where the items are alike.
+
+An item's codes c_1 ... c_l are numbers from 1 to K; 0 is what a decoder starts from and no code. No two items have the
+same sequence.
+"""
+
+from collections.abc import Iterator
+
+import numpy as np
+from k_means_constrained import KMeansConstrained
+from sklearn.decomposition import TruncatedSVD
+from sklearn.feature_extraction.text import TfidfVectorizer
+from sklearn.preprocessing import normalize
+
+from kerasrec.errors import KerasrecError
+
+HIGHEST_CODE = 65_535  # heads and the tree are as wide as it
+NEAREST = 64  # neighbours that are sorted before all of them are
+
+
+def clustered_codes(vectors: np.ndarray, length: int, codes: int, seed: int = 0) -> np.ndarray:
+    """Codes by hierarchical k-means with a size limit (ColaRec, https://arxiv.org/abs/2403.18480, section 3.2).
+
+    Level t of l parts the items that share t - 1 codes into at most K clusters of at most K^(l-t) items, so that the
+    codes that are left can tell them apart; the last code numbers the items of a cluster.
+
+    Args:
+        vectors: float [n, D], one an item.
+        length: Codes an item, l.
+        codes: Codes a level, K.
+        seed: Of the clusters' first centres.
+
+    Returns:
+        int32 [n, l].
+
+    Raises:
+        KerasrecError: there are more items than sequences.
+
+    Example:
+        >>> corners = np.array([[0.0, 0], [0, 1], [9, 0], [9, 1]])
+        >>> first = clustered_codes(corners, length=2, codes=2)[:, 0].tolist()
+        >>> first[0] == first[1] != first[2] == first[3]
+        True
+    """
+    _require_room(len(vectors), length, codes)
+    found = np.ones([len(vectors), length], np.int32)
+
+    def split(members: np.ndarray, level: int) -> None:
+        if level == length - 1:
+            found[members, level] = 1 + np.arange(len(members))
+            return
+        clusters = _clusters(vectors[members], min(codes, len(members)), codes ** (length - 1 - level), seed)
+        found[members, level] = 1 + clusters
+        for cluster in np.unique(clusters):
+            split(members[clusters == cluster], level + 1)
+
+    split(np.arange(len(vectors)), 0)
+    return found
+
+
+def _clusters(vectors: np.ndarray, count: int, most: int, seed: int) -> np.ndarray:
+    if count == len(vectors):  # as many clusters as items: each on its own
+        return np.arange(count)
+    means = KMeansConstrained(count, size_max=min(most, len(vectors)), random_state=seed, n_init=1, n_jobs=1)
+    return means.fit_predict(vectors.astype(np.float64))
+
+
+def enough_codes(items: int, length: int) -> int:
+    """Codes a level, K, that leave room: about three times as many sequences of `length` codes as there are items.
+
+    Fewer where the last code would say nothing, K^(l-1) >= items, as long as there is a sequence for each.
+
+    Example:
+        >>> enough_codes(10_429, length=3), enough_codes(20, length=3)
+        (32, 4)
+    """
+    codes = int(np.ceil((3 * items) ** (1 / length) - 1e-9))
+    while codes ** (length - 1) >= items and (codes - 1) ** length >= items:
+        codes -= 1
+    return max(2, codes)
+
+
+def random_codes(count: int, length: int, codes: int, seed: int = 0) -> np.ndarray:
+    """Different sequences that say nothing about the items, int32 [count, length].
+
+    Raises:
+        KerasrecError: there are more items than sequences.
+
+    Example:
+        >>> len(np.unique(random_codes(8, length=3, codes=2), axis=0))
+        8
+    """
+    _require_room(count, length, codes)
+    numbers = np.random.default_rng(seed).choice(codes**length, count, replace=False)
+    return np.stack([numbers // codes**place % codes + 1 for place in reversed(range(length))], axis=1).astype(np.int32)
+
+
+def ready_codes(given: list[list[int]], item_ids: list[str]) -> np.ndarray:
+    """Codes that somebody else has made, checked, int32 [n, l].
+
+    Raises:
+        KerasrecError: they differ in length, hold a number below 1, or two items have the same.
+
+    Example:
+        >>> ready_codes([[1, 2], [1, 2]], ["a", "b"])
+        Traceback (most recent call last):
+        kerasrec.errors.KerasrecError: items 'a' and 'b' both have the codes 1 2: every item needs its own
+    """
+    lengths = {len(codes) for codes in given}
+    if len(lengths) > 1 or min(lengths) < 2:
+        raise KerasrecError(f"the ready codes have the lengths {sorted(lengths)}: all items need as many, two at least")
+    codes = np.array(given)
+    for code in (codes.min(), codes.max()):
+        if not 1 <= code <= HIGHEST_CODE:
+            item = item_ids[int(np.flatnonzero((codes == code).any(axis=1))[0])]
+            raise KerasrecError(f"item {item!r} has the code {code}: codes are numbers from 1 to {HIGHEST_CODE:,}")
+    _, first, which = np.unique(codes, axis=0, return_index=True, return_inverse=True)
+    if len(first) < len(codes):
+        second = int(np.flatnonzero(first[which.ravel()] != np.arange(len(codes)))[0])
+        one = int(first[which.ravel()[second]])
+        raise KerasrecError(
+            f"items {item_ids[one]!r} and {item_ids[second]!r} both have the codes {' '.join(map(str, codes[one]))}: "
+            "every item needs its own"
+        )
+    return codes.astype(np.int32)
+
+
+def content_vectors(contents: list[str], size: int = 64, seed: int = 0) -> np.ndarray:
+    """Vectors of texts, float64 [n, size]: their words' TF-IDF in few dimensions, of length 1; 0 for an empty text.
+
+    Raises:
+        KerasrecError: no text has a word.
+
+    Example:
+        >>> red, scarlet, cable = content_vectors(["red case", "scarlet case", "usb cable"], size=2)
+        >>> bool(red @ scarlet > red @ cable)
+        True
+    """
+    try:
+        weights = TfidfVectorizer(sublinear_tf=True, token_pattern=r"\w+").fit_transform(contents)
+    except ValueError:
+        raise KerasrecError("no item's content has a word, so that texts cannot tell which are alike") from None
+    if min(weights.shape) <= size:
+        return normalize(weights).toarray()
+    return normalize(TruncatedSVD(size, random_state=seed).fit_transform(weights))
+
+
+def placed_codes(codes: np.ndarray, known: np.ndarray, vectors: np.ndarray, most: int) -> np.ndarray:
+    """Codes for items that have none: those of their nearest neighbours, up to the last code.
+
+    An item goes to the cluster of the known item with the most similar text that has room, under the next number.
+
+    Args:
+        codes: int32 [n, l]; rows of items that are not known are not read.
+        known: Which items have codes, bool [n].
+        vectors: float [n, D], of length 1.
+        most: Codes a level, K.
+
+    Returns:
+        int32 [n, l].
+
+    Raises:
+        KerasrecError: no cluster has room.
+
+    Example:
+        >>> vectors = np.array([[1.0, 0], [0, 1], [0.1, 0.9]])
+        >>> placed_codes(np.array([[1, 1], [2, 1], [0, 0]]), np.array([True, True, False]), vectors, most=4)[2]
+        array([2, 2], dtype=int32)
+    """
+    placed = np.array(codes, np.int32)
+    known_codes, known_vectors = placed[known], vectors[known]
+    prefixes, clusters = np.unique(known_codes[:, :-1], axis=0, return_inverse=True)
+    clusters = clusters.ravel()
+    last = np.zeros(len(prefixes), np.int32)
+    np.maximum.at(last, clusters, known_codes[:, -1])
+    for item in np.flatnonzero(~known):
+        for neighbour in _nearest_first(known_vectors @ vectors[item]):
+            cluster = clusters[neighbour]
+            if last[cluster] < most:
+                last[cluster] += 1
+                placed[item] = [*prefixes[cluster], last[cluster]]
+                break
+        else:
+            raise KerasrecError(f"no cluster has room for another item: allow more than {most} codes a level")
+    return placed
+
+
+def _nearest_first(similarities: np.ndarray) -> Iterator[int]:
+    """Places from the highest similarity down; all of them are sorted only where the first ones do not do."""
+    if len(similarities) > NEAREST:
+        some = np.sort(np.argpartition(-similarities, NEAREST)[:NEAREST])
+        yield from some[np.argsort(-similarities[some], kind="stable")]
+    yield from np.argsort(-similarities, kind="stable")
+
+
+def _require_room(items: int, length: int, codes: int) -> None:
+    if items > codes**length:
+        raise KerasrecError(
+            f"{items:,} items need more than the {codes**length:,} sequences of {length} codes of {codes} each: allow "
+            f"more codes (--codes {int(np.ceil(items ** (1 / length)))}) or longer sequences (--length {length + 1})"
+        )
+    fewest = codes ** (length - 1)
+    if items <= fewest and length > 2:
+        shorter = codes ** (length - 2)
+        raise KerasrecError(
+            f"{items:,} items are too few for sequences of {length} codes of {codes} each, whose last one would say "
+            f"nothing: {length - 1} codes tell {fewest:,} apart; give --length {length - 1}"
+            + (f", or fewer codes than {codes}" if items > shorter else "")
+        )

@@ -1,0 +1,49 @@
+"""The step `identifiers`: a sequence of codes of its own for every item."""
+
+import numpy as np
+
+from kerasrec.colarec import graph
+from kerasrec.colarec.identifiers import (
+    clustered_codes,
+    content_vectors,
+    enough_codes,
+    placed_codes,
+    random_codes,
+    ready_codes,
+)
+from kerasrec.colarec.prepared import Prepared
+from kerasrec.colarec.settings import Identifiers
+from kerasrec.data.files import exclusive
+from kerasrec.errors import KerasrecError
+
+
+def identifiers(command: Identifiers) -> None:
+    """Make the identifiers and keep them; show how full the levels are."""
+    prepared = Prepared(command.name, command.places)
+    with exclusive(prepared.data):
+        codes = _codes(command, prepared)
+        prepared.write_codes(codes, {"source": command.identifiers.source, "seed": command.seed})
+    for level in range(1, codes.shape[1] + 1):
+        _, sizes = np.unique(codes[:, :level], axis=0, return_counts=True)
+        print(f"first {level} codes: {len(sizes):,} different, of 1 to {sizes.max():,} items")
+
+
+def _codes(command: Identifiers, prepared: Prepared) -> np.ndarray:
+    settings, count = command.identifiers, len(prepared.item_ids)
+    if settings.source == "ready":
+        if prepared.ready_codes is None:
+            raise KerasrecError("the corpus has no ready codes ('cid'): give it some, or take another --source")
+        return ready_codes(prepared.ready_codes, prepared.item_ids)
+    codes = settings.codes or enough_codes(count, settings.length)
+    form = {"length": settings.length, "codes": codes, "seed": command.seed}
+    if settings.source == "random":
+        return random_codes(count, **form)
+    if settings.source == "content":
+        return clustered_codes(content_vectors(prepared.contents, seed=command.seed), **form)
+    _, items = graph.vectors(prepared, graph.GRAPH)
+    known = prepared.interactions.counts > 0  # the graph says nothing of the others, cold or never taken
+    found = np.zeros([count, settings.length], np.int32)
+    found[known] = clustered_codes(items[known], **form)
+    if known.all():
+        return found
+    return placed_codes(found, known, content_vectors(prepared.contents, seed=command.seed), codes)

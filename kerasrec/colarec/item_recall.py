@@ -1,0 +1,132 @@
+"""The step `item-recall`: masked-item recall on a run's interactions, to stand beside ColaRec in one table."""
+
+import dataclasses
+import math
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+
+from kerasrec.backend import set_seed, tf
+from kerasrec.colarec.prepared import Prepared
+from kerasrec.colarec.ranking import SHOWN, Recommender, by_scores, rank
+from kerasrec.colarec.settings import ItemRecall
+from kerasrec.data.batches import Terms, masked_batches, steps_per_epoch
+from kerasrec.data.examples import TokenHistories
+from kerasrec.data.files import exclusive
+from kerasrec.data.settings import ExampleSettings, MaskingRules
+from kerasrec.data.splits import padded
+from kerasrec.data.vocab import FIRST_ITEM, MASK
+from kerasrec.data.window_rows import window_rows, windows_of
+from kerasrec.nn.co_occurrence import co_occurrence_vectors
+from kerasrec.nn.item_model import ItemModel
+from kerasrec.nn.settings import ItemModelSettings
+from kerasrec.training import report
+from kerasrec.training.config import read_config, require_unchanged, write_config
+from kerasrec.training.loop import Leg, TrainingRun, read_progress
+from kerasrec.training.ranking import Protocol
+
+TRAINS = "kerasrec colarec item-recall"
+
+
+def item_recall(command: ItemRecall) -> None:
+    """Train an item model on the histories; its valid figures choose the best state."""
+    prepared = Prepared(command.name, command.places)
+    output = _folder(prepared)
+    set_seed(command.seed)
+    histories = Histories(prepared)
+    with exclusive(output):
+        run = _run(command, prepared, histories, output)
+        rules, batches = _rules(command.max_seq_length, command.masking), command.batches
+        windows = windows_of(histories.tokens, rules)
+        steps = steps_per_epoch(Counter(windows.lengths.tolist()), rules.max_seq_length, batches.batch_size)
+        order = f"{command.seed} {batches}"
+        legs = [Leg((("interactions", prepared.digest),), epoch, steps, order) for epoch in range(command.epochs)]
+
+        def rows(leg: Leg, first_step: int) -> "tf.data.Dataset":
+            shuffled = windows.take(np.random.default_rng([command.seed, leg.epoch]).permutation(len(windows)))
+            return masked_batches(
+                window_rows(histories.tokens, shuffled),
+                rules,
+                batches,
+                Terms(causal=command.model.objective == "causal"),
+                vocab_size=histories.vocab_size,
+                seed=command.seed,
+                epoch=leg.epoch,
+                first_step=first_step,
+            )
+
+        valid, recommend = prepared.targets("valid"), recommender(prepared, histories, run.model, rules)
+        run.fit(legs, rows, lambda: rank(recommend, valid, prepared.interactions, "valid"), planned=legs)
+        report.draw(output, SHOWN, str(Protocol("valid")))
+    print(f"{output}: the model at step {run.step}")
+
+
+class Histories:
+    """A run's histories as tokens: item i is the token i + FIRST_ITEM."""
+
+    def __init__(self, prepared: Prepared):
+        interactions = prepared.interactions
+        self.vocab_size = FIRST_ITEM + interactions.item_count
+        self.tokens = TokenHistories(
+            np.arange(len(interactions)), interactions.offsets, interactions.items + np.int32(FIRST_ITEM)
+        )
+
+    def asking(self, users: np.ndarray, longest: int) -> tuple[np.ndarray, np.ndarray]:
+        """Rows int32 [B, L] of these users' latest items and `[MASK]` behind them, and its place, int32 [B]."""
+        offsets = self.tokens.offsets
+        lengths = np.minimum(offsets[users + 1] - offsets[users], longest - 1)
+        rows = padded(self.tokens.ids, offsets[users + 1] - lengths, lengths, 1 + int(lengths.max()))
+        rows[np.arange(len(users)), lengths] = MASK
+        return rows.astype(np.int32), lengths.astype(np.int32)
+
+
+def trained(prepared: Prepared) -> dict[str, Recommender]:
+    """The recommender of the best model, by its name; none where none was trained."""
+    output = _folder(prepared)
+    progress = read_progress(output)
+    if progress is None:
+        return {}
+    config = read_config(output, TRAINS)
+    prepared.require_same_files(config, output)
+    histories, rules = Histories(prepared), _rules(config["max_seq_length"], MaskingRules(**config["masking"]))
+    model = ItemModel(ItemModelSettings(**config["model"]), histories.vocab_size, rules.max_seq_length)
+    TrainingRun.of(model, output).restore("best" if progress.best > -math.inf else "latest")
+    return {"item recall": recommender(prepared, histories, model, rules)}
+
+
+def recommender(prepared: Prepared, histories: Histories, model: ItemModel, rules: ExampleSettings) -> Recommender:
+    """What an item model recommends."""
+    scores = tf.function(
+        lambda rows, places: model.last_item_scores(rows, places)[:, FIRST_ITEM:],
+        input_signature=[tf.TensorSpec([None, None], tf.int32), tf.TensorSpec([None], tf.int32)],
+    )
+    return by_scores(lambda users: scores(*histories.asking(users, rules.max_seq_length)), prepared.interactions)
+
+
+def _rules(max_seq_length: int, masking: MaskingRules) -> ExampleSettings:
+    return ExampleSettings(
+        **dataclasses.asdict(masking), max_seq_length=max_seq_length, masking="dynamic", prop_sliding_window=-1
+    )
+
+
+def _folder(prepared: Prepared) -> Path:
+    return prepared.output / "item-recall"
+
+
+def _run(command: ItemRecall, prepared: Prepared, histories: Histories, output: Path) -> TrainingRun:
+    counts = prepared.interactions.counts
+    model = ItemModel(command.model, histories.vocab_size, command.max_seq_length, command.seed, item_counts=counts)
+    batch_size = command.batches.batch_size
+    run = TrainingRun.of(model, output, command.optimizer, command.loop, batch_size, SHOWN, rowwise=True)
+    config = prepared.config(command)
+    if read_progress(output) is not None:
+        prepared.require_same_files(read_config(output, TRAINS), output)
+        require_unchanged(output, TRAINS, config, ("model", "max_seq_length", "masking", "seed"))
+    if not run.restore():
+        start = co_occurrence_vectors(
+            histories.tokens.offsets, histories.tokens.ids, *model.item_table.shape, seed=command.seed
+        )
+        model.item_table.assign(start)
+    write_config(output, TRAINS, config)
+    return run

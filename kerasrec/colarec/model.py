@@ -1,0 +1,169 @@
+"""ColaRec: users and items into identifiers, code by code."""
+
+from typing import NamedTuple
+
+from kerasrec.backend import keras, tf
+from kerasrec.colarec.rows import FIRST_POSITION, ITEM, TASK, TEXT, USER
+from kerasrec.colarec.settings import Losses
+from kerasrec.nn.losses.codes import code_cross_entropy
+from kerasrec.nn.losses.items import bpr
+from kerasrec.nn.multi_loss import MultiLossModel
+from kerasrec.nn.settings import T5Config
+from kerasrec.nn.t5 import DecoderSteps, t5_decoder, t5_encoder
+from kerasrec.nn.transformer import FreshTruncatedNormal
+
+TABLE_SPREAD = 1.0  # standard deviation of fresh embeddings, as T5 has it
+
+
+class Sizes(NamedTuple):
+    """How many of each there are."""
+
+    texts: int
+    """Text tokens."""
+    items: int
+    users: int
+    length: int
+    """Codes an identifier, l."""
+    codes: int
+    """Highest code, K."""
+    item_tokens: int
+    """Most tokens an item, where places within an item have embeddings; else 0."""
+
+
+class ColaRecModel(MultiLossModel):
+    """Content-based collaborative generation (ColaRec, https://arxiv.org/abs/2403.18480), on T5.
+
+    The encoder reads the row of a user, or of an item; the decoder writes the identifier of the item that the user
+    takes, or of the item itself. A row's state is the encoder's at its end. Four losses:
+
+        L_rec    the user's row into the identifier of the item that was taken     (recommendation)
+        L_index  the rows of that item and of a negative one into their own        (index)
+        L_bpr    -log σ(s_u · s_i - s_u · s_j), j the negative one                 (ranking)
+        L_c      -log σ(s_i · s_k - s_i · s_j), k an item that is like i           (contrastive)
+
+    A batch is a dictionary of `user_ids`, `user_kinds` and `user_positions`, int32 [B, L] as `Rows` has them;
+    `item_ids`, `item_kinds` and `item_positions`, int32 [3B, M], first all i, then all j, then all k; `codes` and
+    `negative_codes`, int32 [B, l].
+
+    Args:
+        config: Shape of the T5.
+        sizes: Of the tables.
+        losses: Their weights.
+        formulation: "code": each position has a head of its own, and an identifier's loss is the mean over its codes;
+            "paper": scores are the products of the state with the embeddings of the position's codes, and an
+            identifier's loss is the sum.
+        seed: Seed of the initial weights.
+    """
+
+    def __init__(
+        self, config: T5Config, sizes: Sizes, losses: Losses = Losses(), formulation: str = "code", seed: int = 0
+    ):
+        weights = {
+            "recommendation": losses.recommendation_weight,
+            "index": losses.index_weight,
+            "ranking": losses.ranking_weight,
+            "contrastive": losses.contrastive_weight,
+        }
+        super().__init__(weights, name="colarec")
+        self.config, self.sizes, self.formulation = config, sizes, formulation
+        self.encoder = t5_encoder(config, seed)
+        self.decoder = t5_decoder(config, seed + 2)
+        draw = FreshTruncatedNormal(TABLE_SPREAD, seed + 4)
+
+        def table(name, rows):
+            return self.add_weight(name, [rows, config.d_model], initializer=draw, experimental_autocast=False)
+
+        self.text_table = table("text_embeddings", sizes.texts)
+        self.item_table = table("item_embeddings", sizes.items)
+        self.user_table = table("user_embeddings", sizes.users + 1)  # the last for nobody
+        self.task_table = table("task_embeddings", 2)
+        self.position_table = None
+        if sizes.item_tokens:
+            self.position_table = table("position_embeddings", FIRST_POSITION + sizes.item_tokens)
+        # What stands before the first code, then the codes of each position.
+        tied = formulation == "paper"
+        self.start = table("start_embedding", 1)
+        self.code_tables = [
+            table(f"code_embeddings_{place}", sizes.codes + 1) for place in range(sizes.length - (not tied))
+        ]
+        self.heads = []
+        if not tied:
+            for place in range(sizes.length):
+                head = keras.layers.Dense(
+                    sizes.codes + 1,
+                    kernel_initializer=FreshTruncatedNormal(config.d_model**-0.5, seed + 5 + place),
+                    dtype="float32",
+                    name=f"head_{place}",
+                )
+                head.build([None, config.d_model])
+                self.heads.append(head)
+
+    def encode(self, ids, kinds, positions, training=False):
+        """The encoder's states [B, L, H] of rows, and which of them are real, bool [B, L]."""
+        embeddings = tf.zeros([*tf.unstack(tf.shape(ids)), self.config.d_model])
+        tables = {TEXT: self.text_table, ITEM: self.item_table, USER: self.user_table, TASK: self.task_table}
+        for kind, table in tables.items():
+            is_kind = kinds == kind
+            embeddings += tf.where(is_kind[..., tf.newaxis], tf.gather(table, tf.where(is_kind, ids, 0)), 0.0)
+        if self.position_table is not None:
+            embeddings += tf.gather(self.position_table, positions)
+        real = kinds > 0
+        return self.encoder([embeddings, real], training=training), real
+
+    def embed_codes(self, place: int, codes):
+        """What the decoder reads at a position: embeddings [..., H] of the codes before it, int32 [...]."""
+        return tf.gather(self.start if place == 0 else self.code_tables[place - 1], codes)
+
+    def log_shares(self, place: int, states):
+        """Log-probabilities of a position's codes, float32 [..., K + 1], from the decoder's states [..., H]."""
+        states = tf.cast(states, tf.float32)
+        if self.heads:
+            return tf.nn.log_softmax(self.heads[place](states))
+        return tf.nn.log_softmax(tf.matmul(states, self.code_tables[place], transpose_b=True))
+
+    def identifier_losses(self, states, real, codes, training=False):
+        """Cross-entropies, float32 [B], of identifiers int32 [B, l] under the encoder's states [B, L, H]."""
+        before = tf.pad(codes[:, :-1], [[0, 0], [1, 0]])  # a code is read where the next one is written
+        places = range(self.sizes.length)
+        embeddings = tf.stack([self.embed_codes(place, before[:, place]) for place in places], axis=1)
+        output = self.decoder([states, embeddings, real], training=training)  # [B, l, H]
+        shares = [self.log_shares(place, output[:, place]) for place in places]
+        return code_cross_entropy(shares, codes, "sum" if self.formulation == "paper" else "mean")
+
+    def loss_terms(self, batch, training=False):
+        user_states, user_real = self.encode(*_rows(batch, "user"), training)
+        item_states, item_real = self.encode(*_rows(batch, "item"), training)
+        user = at_end(user_states, user_real)  # [B, H]
+        taken, negative, like = tf.split(at_end(item_states, item_real), 3)  # [B, H] each
+        described = tf.shape(user_states)[0] * 2  # rows of items that are to be written
+        index = self.identifier_losses(
+            item_states[:described],
+            item_real[:described],
+            tf.concat([batch["codes"], batch["negative_codes"]], axis=0),
+            training,
+        )
+        losses = {
+            "recommendation": self.identifier_losses(user_states, user_real, batch["codes"], training),
+            "index": tf.add_n(tf.split(index, 2)),
+            "ranking": bpr(_products(user, taken), _products(user, negative)),
+            "contrastive": bpr(_products(taken, like), _products(taken, negative)),
+        }
+        return {name: (tf.reduce_sum(values), tf.cast(tf.size(values), tf.float32)) for name, values in losses.items()}
+
+    def steps(self) -> DecoderSteps:
+        """The decoder for a beam search."""
+        return DecoderSteps(self.decoder, self.config)
+
+
+def at_end(states, real):
+    """The state of each row's last real position, float32 [B, H]."""
+    last = tf.math.count_nonzero(real, axis=1, dtype=tf.int32) - 1
+    return tf.cast(tf.gather(states, last, batch_dims=1), tf.float32)
+
+
+def _rows(batch, side):
+    return batch[f"{side}_ids"], batch[f"{side}_kinds"], batch[f"{side}_positions"]
+
+
+def _products(left, right):
+    return tf.reduce_sum(left * right, axis=-1)

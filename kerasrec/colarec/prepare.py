@@ -1,0 +1,151 @@
+"""Interactions and item texts into numbered users, items and tokens."""
+
+import hashlib
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+
+from kerasrec.colarec.files import Corpus, Events, read_corpus, read_events
+from kerasrec.colarec.prepared import write_table
+from kerasrec.colarec.settings import Prepare
+from kerasrec.data.files import Manifest, content_digest, exclusive
+from kerasrec.data.rejects import Reject, count_reasons, require_few, write_rejects
+from kerasrec.data.subwords import SubwordTokenizer
+from kerasrec.errors import KerasrecError
+
+
+def prepare(command: Prepare) -> None:
+    """Read, check, number and tokenise; print a report."""
+    task = command.places.task(command.name)
+    corpus = read_corpus(command.corpus)
+    events = read_events(command.interactions, corpus.item_ids, timed=True)
+    files = {"valid": command.valid, "test": command.test}
+    given = {split: read_events(path, corpus.item_ids, timed=False) for split, path in files.items() if path}
+    rejects = [reject for read in (events, *given.values()) for reject in read.rejects]
+
+    numbers = {item: number for number, item in enumerate(corpus.item_ids)}
+    interactions, repeated = _interactions(events, numbers)
+    user_ids = interactions["user_id"].unique()
+    users = {user: number for number, user in enumerate(user_ids)}
+    interactions["user"] = interactions.pop("user_id").map(users).astype(np.int32)
+    if given:
+        targets = pd.concat([_targets(split, read, users, numbers, rejects) for split, read in given.items()])
+    else:
+        interactions, targets = _leave_two_out(interactions)
+    targets, known = _without_known(targets, interactions)
+    cold = _cold_items(len(numbers), command.cold_share, command.seed)
+    interactions, targets = _hold_out(interactions, targets, cold)
+    if interactions.empty:
+        raise KerasrecError("no interaction is left to train on: give more, or a smaller --cold-share")
+    tokenizer = _tokenizer(command, corpus)
+
+    with exclusive(task.data):
+        write_rejects(task.rejects_path, rejects)
+        rows = sum(read.read for read in (events, *given.values()))
+        require_few(count_reasons(rejects), rows, command.max_reject_share, task.rejects_path)
+        manifest = Manifest(task.manifest_path)
+        manifest.replace(prepare={})  # whoever looks in between must not take an old entry for new files
+        tokenizer.save(task.data / "spiece.model")
+        _write_items(task.data / "items.parquet", corpus, tokenizer, cold)
+        write_table(task.data / "users.parquet", pa.table({"id": list(user_ids)}))
+        for name, frame in (("interactions", interactions), ("targets", targets)):
+            write_table(task.data / f"{name}.parquet", pa.Table.from_pandas(frame, preserve_index=False))
+        digests = [
+            content_digest(task.data / f"{name}.parquet") for name in ("items", "users", "interactions", "targets")
+        ]
+        digest = hashlib.sha256("".join(digests).encode()).hexdigest()[:16]
+        manifest.replace(prepare={"digest": digest, "ready_codes": corpus.codes is not None})
+
+    never_taken = len(numbers) - interactions["item"].nunique() - int(cold.sum())
+    once = int((interactions.groupby("user").size() == 1).sum())
+    print(
+        f"{task.data}: {len(user_ids):,} users, {len(numbers):,} items, {len(interactions):,} interactions; "
+        f"{never_taken:,} items were never taken, {sum(not text for text in corpus.contents):,} have no content; "
+        f"{once:,} users took one item only; {repeated:,} repeated interactions count once"
+    )
+    for split, count in targets["split"].value_counts(sort=False).items():
+        print(f"{split}: {count:,} targets of {targets.loc[targets['split'] == split, 'user'].nunique():,} users")
+    if known:
+        print(f"{known:,} targets are left out: the user took the item before, or it is named twice")
+    for reason, count in count_reasons(rejects).items():
+        print(f"rejected: {count:,} {reason}")
+
+
+def _interactions(events: Events, numbers: dict[str, int]) -> tuple[pd.DataFrame, int]:
+    """Columns user_id, item, time, by user in the order of their first row, then by time; and how many repeats went."""
+    frame = pd.DataFrame({"user_id": events.users, "item": events.items, "time": events.times})
+    frame["item"] = frame["item"].map(numbers).astype(np.int32)
+    first = pd.factorize(frame["user_id"])[0]
+    frame = frame.assign(first=first).sort_values(["first", "time"], kind="stable").drop(columns="first")
+    once = frame.drop_duplicates(["user_id", "item"]).reset_index(drop=True)
+    return once, len(frame) - len(once)
+
+
+def _targets(
+    split: str, events: Events, users: dict[str, int], numbers: dict[str, int], rejects: list[Reject]
+) -> pd.DataFrame:
+    """Columns split, user, item; users that took nothing in training are rejected."""
+    frame = pd.DataFrame({"split": split, "user": events.users, "item": events.items, "line": events.lines})
+    unknown = ~frame["user"].isin(users)
+    for _, user, item, line in frame[unknown].itertuples(index=False):
+        rejects.append(Reject(str(events.path), line, "user has no interactions", f"{user},{item}"))
+    frame = frame[~unknown].drop(columns="line")
+    frame["user"] = frame["user"].map(users).astype(np.int32)
+    frame["item"] = frame["item"].map(numbers).astype(np.int32)
+    return frame
+
+
+def _leave_two_out(interactions: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """The last event of users with three or more for the test split, the one before for the valid split."""
+    from_end = interactions.groupby("user").cumcount(ascending=False)
+    size = interactions.groupby("user")["item"].transform("size")
+    split = np.select([(size > 2) & (from_end == 0), (size > 2) & (from_end == 1)], ["test", "valid"], "train")
+    chosen = interactions.assign(split=split)
+    targets = chosen.loc[split != "train", ["split", "user", "item"]]
+    return interactions[split == "train"], targets
+
+
+def _without_known(targets: pd.DataFrame, interactions: pd.DataFrame) -> tuple[pd.DataFrame, int]:
+    """Each target once, and none that a seen filter would take out; with the number that went."""
+    known = targets.merge(interactions[["user", "item"]], on=["user", "item"], how="left", indicator=True)
+    kept = targets[(known["_merge"] == "left_only").to_numpy()].drop_duplicates()
+    return kept, len(targets) - len(kept)
+
+
+def _cold_items(count: int, share: float, seed: int) -> np.ndarray:
+    cold = np.zeros(count, bool)
+    cold[np.random.default_rng(seed).choice(count, round(share * count), replace=False)] = True
+    return cold
+
+
+def _hold_out(interactions: pd.DataFrame, targets: pd.DataFrame, cold: np.ndarray) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """All that is about cold items becomes targets of the split `cold`."""
+    is_cold, was_target = cold[interactions["item"]], cold[targets["item"]]
+    held_out = pd.concat([interactions.loc[is_cold, ["user", "item"]], targets.loc[was_target, ["user", "item"]]])
+    targets = pd.concat([targets[~was_target], held_out.drop_duplicates().assign(split="cold")])
+    targets = targets.sort_values(["split", "user"], kind="stable")
+    return interactions[~is_cold], targets.astype({"user": np.int32, "item": np.int32})
+
+
+def _tokenizer(command: Prepare, corpus: Corpus) -> SubwordTokenizer:
+    if command.tokenizer is not None:
+        return SubwordTokenizer.load(command.tokenizer)
+    return SubwordTokenizer.train(corpus.contents, command.text_tokens)
+
+
+def _write_items(path, corpus: Corpus, tokenizer: SubwordTokenizer, cold: np.ndarray) -> None:
+    offsets, ids = tokenizer.encode(corpus.contents)
+    codes = corpus.codes or [None] * len(corpus.item_ids)
+    write_table(
+        path,
+        pa.table(
+            {
+                "id": corpus.item_ids,
+                "content": corpus.contents,
+                "tokens": pa.LargeListArray.from_arrays(offsets, ids),
+                "codes": pa.array(codes, pa.list_(pa.int64())),
+                "cold": cold,
+            }
+        ),
+    )

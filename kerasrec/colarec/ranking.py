@@ -1,0 +1,119 @@
+"""Every recommender of a run through one protocol: lists of unseen items, over the whole catalogue."""
+
+from collections.abc import Callable
+
+import numpy as np
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from kerasrec.backend import tf
+from kerasrec.colarec.item_sets import ItemSets
+from kerasrec.colarec.prepared import Targets
+from kerasrec.data.vocab import FIRST_ITEM
+from kerasrec.nn import metrics
+
+LISTED = 20
+AT = (5, 10, 20)
+SCORES_AT_A_TIME = 1 << 26
+SHOWN = ("NDCG@10", "recall@10", "recall@20")
+
+# The best unseen items of users, int32 [B, LISTED], best first, -1 where none is left; from user numbers, int64 [B].
+Recommender = Callable[[np.ndarray], np.ndarray]
+
+
+def by_scores(scores: Callable[[np.ndarray], "tf.Tensor"], interactions: ItemSets) -> Recommender:
+    """A recommender from scores float32 [B, I] of all items for users int64 [B]."""
+
+    @tf.function(reduce_retracing=True)
+    def best(values, seen):  # the metrics know items as tokens behind the special ones
+        tokens = tf.pad(values, [[0, 0], [FIRST_ITEM, 0]])
+        return metrics.top_k_items(tokens, seen + FIRST_ITEM, min(LISTED, interactions.item_count)) - FIRST_ITEM
+
+    def recommend(users: np.ndarray) -> np.ndarray:
+        seen = interactions.padded(users, padding=-FIRST_ITEM)
+        return filled_up(np.maximum(best(scores(users), seen).numpy(), -1))
+
+    return recommend
+
+
+def filled_up(lists: np.ndarray) -> np.ndarray:
+    """Lists int32 [B, n] with -1 behind them up to the length LISTED."""
+    return np.pad(lists, [(0, 0), (0, LISTED - lists.shape[1])], constant_values=-1)
+
+
+def popularity(interactions: ItemSets) -> Recommender:
+    """What most users took, the same for everyone but for what they have seen."""
+    counts = interactions.counts.astype(np.float32)
+    return by_scores(lambda users: np.broadcast_to(counts, [len(users), len(counts)]), interactions)
+
+
+def some_users(targets: Targets, most: int) -> Targets:
+    """The targets of about so many users, evenly over all of them.
+
+    Example:
+        >>> some_users(Targets(np.array([0, 0, 1, 2, 3]), np.arange(5)), 2).users.tolist()
+        [0, 0, 2]
+    """
+    users = np.unique(targets.users)
+    kept = np.isin(targets.users, users[:: max(1, round(len(users) / most))])
+    return Targets(targets.users[kept], targets.items[kept])
+
+
+def rank(
+    recommend: Recommender, targets: Targets, interactions: ItemSets, name: str, batch_size: int | None = None
+) -> dict[str, float]:
+    """Recall and NDCG at 5, 10 and 20, of all users with targets and of the long tail of them.
+
+    A target's rank is its place in the list; among items with equal scores the one with the lower number stands first.
+    The long tail is the half of the users with the fewest interactions, those with a lower number first among equals;
+    its figures are named `tail/...`. Users with several targets count once, as `kerasrec.nn.metrics.ranking_metrics`
+    has it.
+
+    Args:
+        recommend: Whom to ask.
+        targets: What is to be found.
+        interactions: What each user took in training, which no list holds.
+        name: Shown beside the progress bar.
+        batch_size: Users at a time; by default as many as keep a batch of scores below 256 MB, and 256 at most.
+
+    Returns:
+        Figures by name, with `users` and `targets`.
+    """
+    users = np.unique(targets.users)
+    if batch_size is None:
+        batch_size = max(1, min(256, SCORES_AT_A_TIME // interactions.item_count))
+    with Progress(
+        TextColumn(name), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(), transient=True
+    ) as progress:
+        bar = progress.add_task(name, total=len(users))
+        lists = []
+        for begin in range(0, len(users), batch_size):
+            lists.append(recommend(users[begin : begin + batch_size]))
+            progress.advance(bar, len(lists[-1]))
+    lists = np.concatenate(lists)
+    rows = np.searchsorted(users, targets.users)
+    hits = lists[rows] == targets.items[:, np.newaxis]  # [T, LISTED]
+    ranks = np.where(hits.any(axis=1), 1 + hits.argmax(axis=1), metrics.NEVER_LISTED)
+    tail = np.isin(targets.users, long_tail(interactions, users))
+    return (
+        _figures(ranks, targets.users)
+        | (_figures(ranks[tail], targets.users[tail], "tail/") if tail.any() else {})
+        | {"users": len(users), "targets": len(targets.users)}
+    )
+
+
+def long_tail(interactions: ItemSets, users: np.ndarray) -> np.ndarray:
+    """The half of these users, int [U], rounded down, who have the fewest interactions.
+
+    Example:
+        >>> sets = ItemSets(np.array([0, 2, 3, 6]), np.array([0, 1, 0, 0, 1, 2], np.int32), 3)
+        >>> long_tail(sets, np.arange(3)).tolist()
+        [1]
+    """
+    order = np.argsort(interactions.sizes[users], kind="stable")
+    return users[order[: len(users) // 2]]
+
+
+def _figures(ranks: np.ndarray, users: np.ndarray, prefix: str = "") -> dict[str, float]:
+    figures = metrics.ranking_metrics(ranks, users, recall_at=AT, ndcg_at=AT, prefix=prefix)
+    del figures[f"{prefix}MRR"]  # the lists end at 20
+    return figures

@@ -1,0 +1,106 @@
+"""Train ColaRec, looking at what it recommends on the way."""
+
+import dataclasses
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+from kerasrec.backend import distribution
+from kerasrec.colarec.alike import alike_by_codes, read_alike
+from kerasrec.colarec.model import ColaRecModel
+from kerasrec.colarec.prefix_tree import PrefixTree
+from kerasrec.colarec.prepared import Prepared
+from kerasrec.colarec.ranking import SHOWN, rank, some_users
+from kerasrec.colarec.rows import RowMaker
+from kerasrec.colarec.samples import Samples
+from kerasrec.colarec.settings import Train
+from kerasrec.colarec.trained import TRAINS, new_model, recommender, require_same_run
+from kerasrec.data.files import exclusive
+from kerasrec.errors import KerasrecError
+from kerasrec.nn.settings import T5Config
+from kerasrec.pretrained.t5 import open_t5
+from kerasrec.training import report
+from kerasrec.training.config import read_config, require_unchanged, write_config
+from kerasrec.training.devices import one_for_each_replica, use_devices
+from kerasrec.training.loop import Leg, TrainingRun, read_progress
+from kerasrec.training.ranking import Protocol
+
+FIXED = ("model", "pretrained", "formulation", "rows", "losses", "augmentation", "seed")
+
+
+def train(command: Train) -> None:
+    """Train from pretrained or random weights, or on from the last checkpoint; draw the curves."""
+    prepared = Prepared(command.name, command.places)
+    codes = prepared.codes
+    use_devices(command.devices, command.seed)
+    with exclusive(prepared.output):
+        strategy = distribution()
+        with strategy.scope():
+            run = _run(command, prepared)
+        make = RowMaker(prepared.tokens, command.rows.lengths, command.rows.content)
+        if command.augmentation is None:
+            alike = alike_by_codes(codes, prepared.warm)
+        else:
+            alike = read_alike(command.augmentation, prepared)
+        samples = Samples(
+            prepared.interactions, prepared.warm, alike, codes, make, command.rows.sampled_users, command.seed
+        )
+        replicas = strategy.num_replicas_in_sync
+        share = -(-command.batch_size // replicas)
+        steps = -(-samples.steps(share) // replicas)
+        order = json.dumps([command.seed, share, replicas, dataclasses.asdict(command.rows)])
+        legs = [Leg((("interactions", prepared.digest),), epoch, steps, order) for epoch in range(command.epochs)]
+
+        def batches(leg: Leg, first_step: int):
+            return one_for_each_replica(strategy, samples.batches(share, leg.epoch, first_step * replicas))
+
+        run.fit(legs, batches, _valid_figures(command, prepared, run.model, make), planned=legs)
+        report.draw(prepared.output, SHOWN, str(Protocol("valid", users=command.valid_users)))
+    print(f"{prepared.output}: the model at step {run.step}, metrics.jsonl, plots/, tensorboard/")
+
+
+def _run(command: Train, prepared: Prepared) -> TrainingRun:
+    """The run as its last checkpoint left it, or at its start."""
+    output, config, text_tokens = prepared.output, command.model, len(prepared.tokenizer)
+    pretrained = None
+    is_new = read_progress(output) is None
+    if not is_new:
+        earlier = read_config(output, TRAINS)
+        require_same_run(prepared, earlier)
+        require_unchanged(output, TRAINS, prepared.config(command), FIXED)
+        config, text_tokens = T5Config(**earlier["t5"]), earlier["text_tokens"]
+    elif command.pretrained is not None:
+        pretrained = open_t5(command.pretrained)
+        _require_same_tokenizer(command.pretrained, prepared, pretrained.vocab_size)
+        config, text_tokens = pretrained.config, pretrained.vocab_size
+    model = new_model(prepared, config, command.rows, command.losses, command.formulation, text_tokens, command.seed)
+    run = TrainingRun.of(model, output, command.optimizer, command.loop, command.batch_size, SHOWN)
+    if pretrained is not None:
+        pretrained.load_into(model.encoder, model.decoder, model.text_table)
+    if not is_new:
+        run.restore()
+    found = {"t5": dataclasses.asdict(config), "text_tokens": text_tokens, "identifiers": prepared.codes_digest}
+    write_config(output, TRAINS, prepared.config(command) | found)
+    return run
+
+
+def _require_same_tokenizer(folder: Path, prepared: Prepared, vocab_size: int) -> None:
+    """Refuse a pretrained model whose text tokens are not those of the prepared texts."""
+    file = folder / "spiece.model"
+    same = file.is_file() and file.read_bytes() == (prepared.data / "spiece.model").read_bytes()
+    if not same or len(prepared.tokenizer) > vocab_size:
+        raise KerasrecError(
+            f"the texts in {prepared.data} were not tokenised as {folder} does it: run kerasrec colarec prepare with "
+            f"--tokenizer {file}"
+        )
+
+
+def _valid_figures(
+    command: Train, prepared: Prepared, model: ColaRecModel, make: RowMaker
+) -> Callable[[], dict[str, float]] | None:
+    """Figures on the same valid users every time, evenly over all."""
+    if command.valid_users == 0:
+        return None
+    targets = some_users(prepared.targets("valid"), command.valid_users)
+    recommend = recommender(prepared, model, make, PrefixTree(prepared.codes), command.beam)
+    return lambda: rank(recommend, targets, prepared.interactions, "valid")

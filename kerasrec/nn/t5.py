@@ -1,0 +1,320 @@
+"""T5's encoder and decoder (https://arxiv.org/abs/1910.10683) on bert4keras, over embeddings that the caller makes.
+
+bert4keras draws the graph of layers; kept are that graph and the names of its layers, so that checkpoints map onto it.
+Exchanged are
+
+- the inputs: embeddings and a mask instead of token ids, because what stands in a row may come from several tables;
+- attention: padding is masked in the cross-attention, too, masks are finite, the softmax is in float32;
+- normalisation: always in float32;
+- the initial weights: each kernel its own draw, with T5's spread, which makes up for attention without a scale.
+"""
+
+from kerasrec.backend import bert4keras, keras, tf
+from kerasrec.nn.settings import T5Config
+from kerasrec.nn.transformer import ACTIVATIONS, FreshTruncatedNormal, masked_softmax, up_to_itself
+
+layers, models = bert4keras.layers, bert4keras.models
+
+_INNER = {"relu": tf.nn.relu, "gated-gelu": [ACTIVATIONS["gelu_new"], keras.activations.linear]}
+
+
+class FanInNormal(FreshTruncatedNormal):
+    """`FreshTruncatedNormal`, its standard deviation divided by the root of the kernel's number of inputs."""
+
+    def __call__(self, shape, dtype=None, **kwargs):
+        return super().__call__(shape, dtype) * shape[0] ** -0.5
+
+
+class RootMeanSquareNorm(layers.LayerNormalization):
+    """x / √(mean x² + ε) · γ, in float32 under every precision policy."""
+
+    def __init__(self, **kwargs):
+        super().__init__(**{**kwargs, "dtype": "float32"})
+
+    def call(self, inputs):
+        return (
+            inputs
+            * tf.math.rsqrt(tf.reduce_mean(tf.square(inputs), axis=-1, keepdims=True) + self.epsilon)
+            * (self.gamma)
+        )
+
+
+class Attention(layers.MultiHeadAttention):
+    """Dot-product attention as T5 has it: no scale, no biases, relative positions added to the scores."""
+
+    def build(self, input_shape):
+        keras.layers.Layer.build(self, input_shape)
+        size, inner = input_shape[0][-1], self.heads * self.head_size
+
+        def scaled(shape, dtype=None):
+            return self.kernel_initializer(shape, dtype) * self.head_size**-0.5
+
+        def dense(name, inputs, outputs, initializer=self.kernel_initializer):
+            layer = keras.layers.Dense(outputs, use_bias=False, kernel_initializer=initializer, name=name)
+            with tf.name_scope(name):
+                layer.build([None, inputs])
+            return layer
+
+        self.q_dense = dense("q_dense", size, inner, scaled)
+        self.k_dense = dense("k_dense", size, inner)
+        self.v_dense = dense("v_dense", size, inner)
+        self.o_dense = dense("o_dense", inner, self.out_dim)
+        self.dropout = keras.layers.Dropout(self.attention_dropout or 0.0)
+
+    def call(self, inputs, mask=None, training=None):
+        """Attend.
+
+        Args:
+            inputs: The states that ask, [B, Q, H]; those that are looked at, [B, L, H]; which of these each may see,
+                bool of a shape that broadcasts to [B, Q, L]; where positions count, what is added to the scores,
+                [Q, L, heads].
+            mask: Not used: Keras hands over masks of its own.
+            training: Whether attention weights are dropped.
+
+        Returns:
+            [B, Q, H].
+        """
+        states, context, allowed, *bias = inputs
+        return self.attend(states, *self.keys_values(context), allowed, *bias, training=training)
+
+    def keys_values(self, context):
+        """What is looked at, twice [B, heads, L, head size], from [B, L, H]."""
+        return self._by_head(self.k_dense(context)), self._by_head(self.v_dense(context))
+
+    def attend(self, states, keys, values, allowed, bias=None, training=False):
+        """The same, where keys and values are known already."""
+        scores = tf.cast(tf.matmul(self._by_head(self.q_dense(states)), keys, transpose_b=True), tf.float32)
+        if bias is not None:
+            scores += tf.cast(tf.transpose(bias, [2, 0, 1]), tf.float32)
+        weights = masked_softmax(scores, allowed[:, tf.newaxis])  # [B, heads, Q, L]
+        weights = self.dropout(tf.cast(weights, values.dtype), training=training)
+        attended = tf.transpose(tf.matmul(weights, values), [0, 2, 1, 3])
+        size = tf.shape(attended)
+        return self.o_dense(tf.reshape(attended, [size[0], size[1], self.heads * self.head_size]))
+
+    def _by_head(self, states):
+        size = tf.shape(states)
+        return tf.transpose(tf.reshape(states, [size[0], size[1], self.heads, self.head_size]), [0, 2, 1, 3])
+
+    def compute_mask(self, inputs, mask=None):
+        return None
+
+
+class RelativePositions(layers.RelativePositionEmbeddingT5):
+    """What the distance of two positions adds to a head's scores, [Q, L, heads]."""
+
+    def compute_mask(self, inputs, mask=None):
+        return None
+
+
+class _OnEmbeddings:
+    """What encoder and decoder have in common; stands before bert4keras's class."""
+
+    REPLACED = {
+        layers.MultiHeadAttention: Attention,
+        layers.LayerNormalization: RootMeanSquareNorm,
+        layers.RelativePositionEmbeddingT5: RelativePositions,
+    }
+
+    def __init__(self, config: T5Config, blocks: int, seed: int, **settings):
+        super().__init__(
+            vocab_size=0,
+            hidden_size=config.d_model,
+            num_hidden_layers=blocks,
+            num_attention_heads=config.num_heads,
+            attention_head_size=config.d_kv,
+            intermediate_size=config.d_ff,
+            hidden_act=_INNER[config.feed_forward_proj],
+            dropout_rate=config.dropout_rate,
+            attention_dropout_rate=config.dropout_rate,
+            **settings,
+        )
+        self._config = config
+        self._kernels = FanInNormal(1.0, seed)
+        self._distances = FreshTruncatedNormal(config.d_model**-0.5, seed + 1)
+
+    @property
+    def initializer(self):
+        return self._kernels
+
+    def apply(self, inputs=None, layer=None, arguments=None, **kwargs):
+        if layer is layers.LayerNormalization:
+            kwargs["epsilon"] = self._config.layer_norm_epsilon
+        if layer is layers.RelativePositionEmbeddingT5:
+            kwargs["input_dim"] = self._config.relative_attention_num_buckets
+            kwargs["max_distance"] = self._config.relative_attention_max_distance
+            kwargs["embeddings_initializer"] = self._distances
+        if layer is layers.MultiHeadAttention:  # [states, context, context, mask if any, position bias if any]
+            bias = inputs[-1:] if arguments["p_bias"] else []
+            inputs, arguments = [*inputs[:2], self._allowed(kwargs["name"]), *bias], {}
+        return super().apply(inputs, self.REPLACED.get(layer, layer), arguments, **kwargs)
+
+
+class _Encoder(_OnEmbeddings, models.T5_Encoder):
+    def get_inputs(self):
+        embeddings = keras.Input([None, self.hidden_size], name="Encoder-Embeddings")
+        real = keras.Input([None], dtype=tf.bool, name="Encoder-Real")
+        self._real = keras.layers.Lambda(_for_every_query, name="Encoder-Mask")(real)
+        return [embeddings, real]
+
+    def apply_embeddings(self, inputs):
+        return self.apply(inputs[0], layers.Dropout, rate=self.dropout_rate, name="Encoder-Embedding-Dropout")
+
+    def _allowed(self, name):
+        return self._real
+
+
+class _Decoder(_OnEmbeddings, models.T5_Decoder):
+    def __init__(self, *args, **settings):
+        super().__init__(*args, **settings, with_lm=False, cross_position_bias=False)
+
+    def get_inputs(self):
+        context = keras.Input([None, self.hidden_size], name="Decoder-Context")
+        real = keras.Input([None], dtype=tf.bool, name="Decoder-Context-Real")
+        embeddings = keras.Input([None, self.hidden_size], name="Decoder-Embeddings")
+        self._real = keras.layers.Lambda(_for_every_query, name="Decoder-Context-Mask")(real)
+        return [context, embeddings, real]
+
+    def apply_embeddings(self, inputs):
+        context, embeddings, _ = inputs
+        dropout = self.apply(embeddings, layers.Dropout, rate=self.dropout_rate, name="Decoder-Embedding-Dropout")
+        return [context, dropout]
+
+    def compute_attention_bias(self, inputs=None):
+        if self.attention_bias is None:
+            self.attention_bias = keras.layers.Lambda(up_to_itself, name="Decoder-Mask")(self.inputs[1])
+        return self.attention_bias
+
+    def _allowed(self, name):
+        return self._real if "CrossAttention" in name else self.attention_bias
+
+
+def _for_every_query(real):
+    return real[:, tf.newaxis]  # [B, 1, L]
+
+
+def t5_encoder(config: T5Config, seed: int = 0) -> "keras.Model":
+    """T5's encoder.
+
+    Args:
+        config: Shape of the model.
+        seed: Seed of the initial weights.
+
+    Returns:
+        A Keras model from [embeddings [B, L, H], which of them are real, bool [B, L]] to states [B, L, H].
+
+    Example:
+        >>> encoder = t5_encoder(T5Config(d_model=16, d_kv=8, num_heads=2, d_ff=32))
+        >>> encoder([tf.ones([1, 3, 16]), tf.constant([[True, True, False]])]).shape
+        TensorShape([1, 3, 16])
+    """
+    encoder = _Encoder(config, config.num_layers, seed, name="encoder")
+    encoder.build()
+    return encoder.model
+
+
+def t5_decoder(config: T5Config, seed: int = 0) -> "keras.Model":
+    """T5's decoder, without an output layer; its states are scaled by H^-1/2, as T5 1.0 does before a tied one.
+
+    Args:
+        config: Shape of the model.
+        seed: Seed of the initial weights.
+
+    Returns:
+        A Keras model from [the encoder's states [B, L, H], embeddings [B, T, H], which states are real, bool [B, L]] to
+        states [B, T, H], each of which has seen the embeddings up to its own.
+
+    Example:
+        >>> decoder = t5_decoder(T5Config(d_model=16, d_kv=8, num_heads=2, d_ff=32))
+        >>> decoder([tf.ones([1, 3, 16]), tf.ones([1, 2, 16]), tf.constant([[True, True, False]])]).shape
+        TensorShape([1, 2, 16])
+    """
+    decoder = _Decoder(config, config.num_decoder_layers, seed, name="decoder")
+    decoder.build()
+    return decoder.model
+
+
+class DecoderSteps:
+    """A `t5_decoder` a position at a time, for several candidates of each row.
+
+    What does not change is computed once: the keys and values of the encoder's states for each row, those of earlier
+    positions for each candidate.
+
+    Args:
+        decoder: From `t5_decoder`.
+        config: Its shape.
+
+    Example:
+        >>> config = T5Config(d_model=16, d_kv=8, num_heads=2, d_ff=32)
+        >>> steps = DecoderSteps(t5_decoder(config), config)
+        >>> context = steps.context(tf.ones([1, 3, 16]), tf.constant([[True, True, False]]))
+        >>> states, memory = steps.step(tf.ones([1, 4, 16]), context, steps.nothing(), length=2)
+        >>> states.shape
+        TensorShape([1, 4, 16])
+    """
+
+    def __init__(self, decoder: "keras.Model", config: T5Config):
+        self._layer = decoder.get_layer
+        self._blocks = range(config.num_decoder_layers)
+        self._config = config
+
+    def context(self, states, real):
+        """What is looked at of the encoder's states, [B, L, H], that are real, bool [B, L]."""
+        return real[:, tf.newaxis], [self._attention(block, "Cross").keys_values(states) for block in self._blocks]
+
+    def nothing(self):
+        """The memory before the first position."""
+        return [()] * len(self._blocks)
+
+    def step(self, embeddings, context, memory, length: int):
+        """The states of the next position.
+
+        Args:
+            embeddings: What stands there, [B, n, H]: n candidates a row.
+            context: From `context`.
+            memory: Keys and values of the candidates' earlier positions.
+            length: Positions there are in all, at most.
+
+        Returns:
+            States [B, n, H], scaled as the decoder's, and the memory with this position.
+        """
+        real, looked_at = context
+        size = tf.shape(embeddings)
+        everything = tf.ones([1, 1, 1], tf.bool)
+        states, kept = tf.cast(embeddings, self._attention(0, "Self").compute_dtype), []
+        for block in self._blocks:
+            attention = self._attention(block, "Self")
+            asking = tf.reshape(self._norm(block, "MultiHeadSelfAttention")(states), [-1, 1, size[2]])  # [B n, 1, H]
+            keys_values = attention.keys_values(asking)
+            if memory[block]:
+                keys_values = [
+                    tf.concat([earlier, new], axis=2) for earlier, new in zip(memory[block], keys_values, strict=True)
+                ]
+            kept.append(tuple(keys_values))
+            place = 0 if not memory[block] else memory[block][0].shape[2]
+            bias = self._distances(length)[place : place + 1, : place + 1]
+            states += tf.reshape(attention.attend(asking, *keys_values, everything, bias), size)
+            asking = self._norm(block, "MultiHeadCrossAttention")(states)
+            states += self._attention(block, "Cross").attend(asking, *looked_at[block], real)
+            forward = self._layer(f"Decoder-Transformer-{block}-FeedForward")
+            states += forward(self._norm(block, "FeedForward")(states))
+        return self._layer("Decoder-Output-Norm")(states) * self._config.d_model**-0.5, kept
+
+    def of_candidates(self, memory, rows: int, chosen):
+        """The memory of the candidates `chosen`, int32 [B, m], out of those that each of the rows had."""
+
+        def choose(values):
+            by_row = tf.reshape(values, [rows, -1, *values.shape[1:3], values.shape[3]])
+            return tf.reshape(tf.gather(by_row, chosen, batch_dims=1), [-1, *values.shape[1:]])
+
+        return [tuple(map(choose, keys_values)) for keys_values in memory]
+
+    def _attention(self, block, kind):
+        return self._layer(f"Decoder-Transformer-{block}-MultiHead{kind}Attention")
+
+    def _norm(self, block, name):
+        return self._layer(f"Decoder-Transformer-{block}-{name}-Norm")
+
+    def _distances(self, length):
+        places = tf.zeros([1, length])
+        return self._layer("Decoder-Embedding-Relative-Position")([places, places])

@@ -1,0 +1,154 @@
+"""A pretrained T5 in a Hugging Face folder: opened, checked tensor by tensor, loaded into an encoder and a decoder."""
+
+import dataclasses
+import json
+import os
+import re
+from collections.abc import Iterator
+from operator import attrgetter
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from kerasrec.errors import KerasrecError
+from kerasrec.nn.settings import T5Config
+from kerasrec.pretrained.checkpoints import stored_tensors, weights_file
+from kerasrec.pretrained.stored import StoredTensor
+
+if TYPE_CHECKING:
+    from kerasrec.backend import keras, tf
+
+TEXT_TABLE = "shared.weight"
+# What a checkpoint may hold besides: the text table under further names, and an output layer over texts.
+_HARMLESS = re.compile(r"(encoder|decoder)\.embed_tokens\.weight|lm_head\.weight")
+
+
+class _Place(NamedTuple):
+    """One tensor and where a model has it."""
+
+    name: str
+    layer: str
+    attribute: str
+    shape: tuple[int, ...]
+    """As the file has it; kernels are [out, in] there."""
+
+
+def open_t5(path: str | os.PathLike) -> "PretrainedT5":
+    """Open a pretrained T5; its tensors are read when they are loaded.
+
+    Args:
+        path: A folder with `config.json` and `model.safetensors` or `pytorch_model.bin`.
+
+    Raises:
+        KerasrecError: a file is missing or damaged, the model is no T5, or a tensor is missing, misshapen or one that
+            no T5 has.
+
+    Example:
+        >>> open_t5("no/such/folder")  # doctest: +ELLIPSIS
+        Traceback (most recent call last):
+        kerasrec.errors.KerasrecError: there is no checkpoint at no/such/folder: give a folder, ...
+    """
+    weights = weights_file(Path(path))
+    return PretrainedT5(weights, _config(weights.parent / "config.json"), stored_tensors(weights))
+
+
+class PretrainedT5:
+    """A checkpoint that is known to be whole; `open_t5` makes it.
+
+    Args:
+        path: The file of the weights, for messages.
+        config: Shape of the model.
+        stored: The tensors by name.
+
+    Attributes:
+        path, config: The same.
+        vocab_size: Rows of the text table.
+
+    Raises:
+        KerasrecError: a tensor is missing or misshapen, or one that no T5 has is there.
+    """
+
+    def __init__(self, path: Path, config: T5Config, stored: dict[str, StoredTensor]):
+        self.path = path
+        self.config = config
+        self._stored = stored
+        self._places = {"encoder": list(_places(config, "encoder")), "decoder": list(_places(config, "decoder"))}
+        wanted = {place.name: place.shape for places in self._places.values() for place in places}
+        for name in (TEXT_TABLE, *wanted):
+            if name not in stored:
+                raise KerasrecError(
+                    f"{path} lacks {name}, which this T5 needs: give a whole checkpoint, or the config.json that "
+                    "belongs to it"
+                )
+        self.vocab_size: int = stored[TEXT_TABLE].shape[0]
+        wanted[TEXT_TABLE] = (self.vocab_size, config.d_model)
+        for name, shape in wanted.items():
+            if stored[name].shape != shape:
+                raise KerasrecError(
+                    f"{name} has the shape {list(stored[name].shape)} in {path}, and its config.json asks for "
+                    f"{list(shape)}: give the config.json that belongs to it"
+                )
+        extra = sorted(name for name in stored if name not in wanted and not _HARMLESS.fullmatch(name))
+        if extra:
+            raise KerasrecError(f"{path} holds {extra[0]}, which no T5 of its config.json has: give a checkpoint of T5")
+
+    def load_into(self, encoder: "keras.Model", decoder: "keras.Model", text_table: "tf.Variable") -> None:
+        """Load all of it into a `t5_encoder`, a `t5_decoder` and a table of text embeddings, [vocab_size, H]."""
+        for model, places in ((encoder, self._places["encoder"]), (decoder, self._places["decoder"])):
+            for place in places:
+                values = self._read(place.name)
+                is_kernel = place.attribute.endswith("kernel")
+                attrgetter(place.attribute)(model.get_layer(place.layer)).assign(values.T if is_kernel else values)
+        text_table.assign(self._read(TEXT_TABLE))
+
+    def _read(self, name: str) -> np.ndarray:
+        return self._stored[name].read().astype(np.float32)
+
+
+def _config(path: Path) -> T5Config:
+    try:
+        content = json.loads(path.read_text(encoding="utf-8-sig"))
+    except OSError:
+        raise KerasrecError(f"{path} is missing: put the checkpoint's own beside its weights") from None
+    except ValueError as error:
+        raise KerasrecError(f"{path} is no JSON ({error}): fetch it again") from None
+    if not isinstance(content, dict) or content.get("model_type") != "t5":
+        raise KerasrecError(f"{path} is not that of a T5: give a T5's folder")
+    content.setdefault("num_decoder_layers", content.get("num_layers"))
+    known = {field.name for field in dataclasses.fields(T5Config)}
+    missing = sorted({"d_model", "d_kv", "d_ff", "num_layers", "num_heads"} - content.keys())
+    if missing:
+        raise KerasrecError(f"{path} does not say {', '.join(missing)}: it is no T5's, or not whole")
+    try:
+        return T5Config(**{name: value for name, value in content.items() if name in known})
+    except KerasrecError as error:
+        raise KerasrecError(f"{path}: {error}") from None
+
+
+def _places(config: T5Config, side: str) -> Iterator[_Place]:
+    model, size = side.title(), config.d_model
+    inner = config.num_heads * config.d_kv
+    blocks = config.num_layers if side == "encoder" else config.num_decoder_layers
+    attentions = {"SelfAttention": "SelfAttention"}
+    if side == "decoder":
+        attentions["EncDecAttention"] = "CrossAttention"
+    distances = (config.relative_attention_num_buckets, config.num_heads)
+    name = f"{side}.block.0.layer.0.SelfAttention.relative_attention_bias.weight"
+    yield _Place(name, f"{model}-Embedding-Relative-Position", "embeddings", distances)
+    for block in range(blocks):
+        for number, (theirs, ours) in enumerate(attentions.items()):
+            layer = f"{model}-Transformer-{block}-MultiHead{ours}"
+            prefix = f"{side}.block.{block}.layer.{number}"
+            for part in "qkv":
+                yield _Place(f"{prefix}.{theirs}.{part}.weight", layer, f"{part}_dense.kernel", (inner, size))
+            yield _Place(f"{prefix}.{theirs}.o.weight", layer, "o_dense.kernel", (size, inner))
+            yield _Place(f"{prefix}.layer_norm.weight", f"{layer}-Norm", "gamma", (size,))
+        layer, prefix = f"{model}-Transformer-{block}-FeedForward", f"{side}.block.{block}.layer.{len(attentions)}"
+        inputs = ["wi"] if config.feed_forward_proj == "relu" else ["wi_0", "wi_1"]
+        for number, theirs in enumerate(inputs):
+            kernel = f"{prefix}.DenseReluDense.{theirs}.weight"
+            yield _Place(kernel, layer, f"i{number}_dense.kernel", (config.d_ff, size))
+        yield _Place(f"{prefix}.DenseReluDense.wo.weight", layer, "o_dense.kernel", (size, config.d_ff))
+        yield _Place(f"{prefix}.layer_norm.weight", f"{layer}-Norm", "gamma", (size,))
+    yield _Place(f"{side}.final_layer_norm.weight", f"{model}-Output-Norm", "gamma", (size,))

@@ -1,0 +1,90 @@
+import json
+
+import numpy as np
+import pytest
+
+from kerasrec.colarec.prepared import Prepared
+from kerasrec.data.tasks import Places
+
+KINDS = ["case", "cable", "charger", "battery", "screen", "holder"]
+COLOURS = ["red", "blue", "black", "white", "green"]
+
+
+def some_corpus(items=60):
+    """Items 0 to n - 1; what kind each is follows from its number and stands in its text."""
+    return {
+        str(item): {
+            "atom_id": item,
+            "content": f"title {COLOURS[item % 5]} {KINDS[item % 6]} number {item} brand b{item % 4}",
+            "cid": [item % 6 + 1, item // 6 % 5 + 1, item // 30 + 1],
+        }
+        for item in range(items)
+    }
+
+
+def some_interactions(users=40, items=60, seed=0):
+    """Rows `user, item, time` of users who like one kind."""
+    rng = np.random.default_rng(seed)
+    rows = []
+    for user in range(users):
+        liked = np.flatnonzero((np.arange(items) % 6 == user % 6) | (rng.random(items) < 0.05))
+        taken = rng.permutation(liked)[: rng.integers(4, 9)]
+        rows += [(f"u{user}", str(item), 100 * user + time) for time, item in enumerate(taken)]
+    return rows
+
+
+class Desk:
+    """A folder with small files, in which commands are typed."""
+
+    some_corpus = staticmethod(some_corpus)
+    some_interactions = staticmethod(some_interactions)
+    SMALL = ("--d-model", 16, "--d-kv", 8, "--num-heads", 2, "--d-ff", 32)
+
+    def __init__(self, folder, command_line):
+        self.folder = folder
+        self.places = Places(*(folder / kind for kind in ("data", "output", "export")))
+        words = [f"--{kind}-path={folder / kind}" for kind in ("data", "output", "export")]
+        line = command_line("colarec", after=lambda step: words)
+        self.run, self.ok, self.error = line.run, line.ok, line.error
+        self.corpus = self.write("corpus.json", json.dumps(some_corpus()))
+        self.interactions = self.write_rows("interactions.csv", some_interactions(), "user_id,item_id,time")
+
+    def write(self, name, text, encoding="utf-8"):
+        (self.folder / name).write_bytes(text.encode(encoding))
+        return self.folder / name
+
+    def write_rows(self, name, rows, header):
+        return self.write(name, "\n".join([header, *(",".join(map(str, row)) for row in rows)]) + "\n")
+
+    def files(self, *options):
+        return ("shop", "--interactions", self.interactions, "--corpus", self.corpus, "--text-tokens", 100, *options)
+
+    def prepare(self, *options):
+        return self.ok("prepare", *self.files(*options))
+
+    def identify(self, *options):
+        return self.ok("identifiers", "shop", "--source", "ready", *options)
+
+    def train(self, *options):
+        return self.ok("train", "shop", *self.SMALL, "--batch-size", 32, *options)
+
+    @property
+    def prepared(self):
+        return Prepared("shop", self.places)
+
+    @property
+    def output(self):
+        return self.folder / "output" / "shop"
+
+
+@pytest.fixture
+def desk(tmp_path, command_line):
+    return Desk(tmp_path, command_line)
+
+
+@pytest.fixture
+def ready_desk(desk):
+    """A desk with prepared files and the corpus's own identifiers."""
+    desk.prepare()
+    desk.identify()
+    return desk

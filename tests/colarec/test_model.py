@@ -1,0 +1,216 @@
+import numpy as np
+import pytest
+
+from kerasrec.backend import keras, set_precision, tf
+from kerasrec.colarec.alike import alike_by_codes
+from kerasrec.colarec.decoding import NOTHING, beam_search
+from kerasrec.colarec.item_sets import ItemSets
+from kerasrec.colarec.model import ColaRecModel, Sizes, at_end
+from kerasrec.colarec.prefix_tree import PrefixTree
+from kerasrec.colarec.rows import RowMaker
+from kerasrec.colarec.samples import Samples
+from kerasrec.colarec.settings import Lengths, Losses
+from kerasrec.nn.settings import T5Config
+
+ITEMS, USERS, CODES = 20, 6, 4
+CONFIG = T5Config(d_model=16, d_kv=6, d_ff=24, num_layers=2, num_decoder_layers=2, num_heads=2, dropout_rate=0.0)
+LENGTHS = Lengths(items=4, tokens=30, item_tokens=4, sampled_items=3)
+SIZES = Sizes(texts=30, items=ITEMS, users=USERS, length=3, codes=CODES, item_tokens=4)
+FORMULATIONS = ["code", "paper"]
+
+
+def some_codes():
+    numbers = np.random.default_rng(5).choice(CODES**3, ITEMS, replace=False)
+    return np.stack([numbers // 16, numbers // 4 % 4, numbers % 4], axis=1).astype(np.int32) + 1
+
+
+def some_model(formulation="code", losses=Losses(), seed=1):
+    model = ColaRecModel(CONFIG, SIZES, losses, formulation, seed)
+    rng = np.random.default_rng(0)
+    for variable in model.variables:  # far from even, so that orders are clear
+        variable.assign(variable.numpy() + rng.normal(0, 0.3, variable.shape))
+    return model
+
+
+@pytest.fixture(scope="module")
+def maker():
+    rng = np.random.default_rng(2)
+    sizes = rng.integers(0, 6, ITEMS)
+    return RowMaker((np.cumsum([0, *sizes]), rng.integers(3, 30, sizes.sum(), dtype=np.int32)), LENGTHS)
+
+
+@pytest.fixture(scope="module")
+def batch(maker):
+    rng = np.random.default_rng(3)
+    items = np.concatenate([rng.choice(ITEMS, 5, replace=False) for _ in range(USERS)]).astype(np.int32)
+    interactions = ItemSets(np.arange(0, 5 * USERS + 1, 5), items, ITEMS)
+    codes = some_codes()
+    warm = np.arange(ITEMS, dtype=np.int32)
+    samples = Samples(interactions, warm, alike_by_codes(codes, warm), codes, maker, 2, seed=0)
+    return {name: tf.constant(values) for name, values in samples.batch(np.arange(8), rng).items()}
+
+
+def row_of(batch, side, row):
+    return [batch[f"{side}_{name}"][row : row + 1] for name in ("ids", "kinds", "positions")]
+
+
+def identifier_loss(model, states, real, codes):
+    """Code by code, each time from the beginning: what the definition says."""
+    losses = []
+    for place, code in enumerate(codes):
+        before = [model.embed_codes(0, tf.constant([0]))]
+        before += [model.embed_codes(earlier + 1, tf.constant([codes[earlier]])) for earlier in range(place)]
+        output = model.decoder([states, tf.stack(before, axis=1), real])[:, -1].numpy()[0]
+        if model.formulation == "paper":
+            scores = model.code_tables[place].numpy() @ output
+        else:
+            scores = output @ model.heads[place].kernel.numpy() + model.heads[place].bias.numpy()
+        losses.append(np.log(np.exp(scores).sum()) - scores[code])
+    return sum(losses) if model.formulation == "paper" else sum(losses) / len(losses)
+
+
+@pytest.mark.parametrize("formulation", FORMULATIONS)
+def test_the_four_losses_row_by_row(batch, formulation):
+    model = some_model(formulation)
+    expected = {"recommendation": [], "index": [], "ranking": [], "contrastive": []}
+    for row in range(8):
+        user = model.encode(*row_of(batch, "user", row))
+        taken, negative, like = (model.encode(*row_of(batch, "item", row + part * 8)) for part in range(3))
+        codes, other = batch["codes"][row].numpy(), batch["negative_codes"][row].numpy()
+        expected["recommendation"].append(identifier_loss(model, *user, codes))
+        expected["index"].append(identifier_loss(model, *taken, codes) + identifier_loss(model, *negative, other))
+        s_u, s_i, s_j, s_k = (
+            states[0, int(np.count_nonzero(real)) - 1].numpy().astype(np.float64)
+            for states, real in (user, taken, negative, like)
+        )
+        expected["ranking"].append(np.log1p(np.exp(s_u @ s_j - s_u @ s_i)))
+        expected["contrastive"].append(np.log1p(np.exp(s_i @ s_j - s_i @ s_k)))
+    terms = model.loss_terms(batch)
+    for name, values in expected.items():
+        total, count = terms[name]
+        assert float(total / count) == pytest.approx(np.mean(values), rel=1e-3), name
+    assert model.terms == {"recommendation": 0.08, "index": 0.08, "ranking": 1.0, "contrastive": 0.1}
+
+
+def test_what_the_encoder_reads(maker):
+    model = some_model()
+    ids, kinds, positions = maker.of_items(np.array([3], np.int32), np.array([[4]], np.int32))
+    seen = []
+    model.encoder = lambda inputs, training: seen.append(inputs) or inputs[0]
+    model.encode(ids, kinds, positions)
+    [[embeddings, real]] = seen
+    tables = {1: model.text_table, 2: model.item_table, 3: model.user_table, 4: model.task_table}
+    for place in range(ids.shape[1]):
+        if not kinds[0, place]:
+            continue
+        expected = tables[kinds[0, place]].numpy()[ids[0, place]] + model.position_table.numpy()[positions[0, place]]
+        assert embeddings[0, place].numpy() == pytest.approx(expected, abs=1e-6)
+    assert np.array_equal(real, kinds > 0)
+
+
+def test_the_state_at_the_end():
+    states = np.arange(12.0, dtype=np.float32).reshape(2, 3, 2)
+    assert at_end(states, np.array([[True, True, False], [True, True, True]])).numpy().tolist() == [[2, 3], [10, 11]]
+
+
+@pytest.mark.parametrize("losses", [Losses(), Losses(index_weight=0), Losses(ranking_weight=0, contrastive_weight=0)])
+def test_every_loss_trains_and_is_shown(batch, losses):
+    model = ColaRecModel(CONFIG, SIZES._replace(item_tokens=0), losses)
+    model.compile(keras.optimizers.Adam(3e-3))
+    history = model.fit(tf.data.Dataset.from_tensors(batch).repeat(30), verbose=0, epochs=2).history
+    assert set(history) == {"loss"} | {f"{name}_loss" for name in model.terms}
+    for name, (first, last) in history.items():
+        assert last < first, name
+
+
+def test_every_table_and_layer_is_trained(batch):
+    for formulation in FORMULATIONS:
+        model = some_model(formulation)
+        with tf.GradientTape() as tape:
+            terms = model.loss_terms(batch, training=True)
+            loss = tf.add_n([total for total, _ in terms.values()])
+        for variable, gradient in zip(
+            model.trainable_variables, tape.gradient(loss, model.trainable_variables), strict=True
+        ):
+            assert gradient is not None and np.abs(tf.convert_to_tensor(gradient)).max() > 0, variable.name
+
+
+@pytest.mark.parametrize("precision", ["mixed_bfloat16", "mixed_float16"])
+def test_low_precision_is_near(batch, precision):
+    expected = {name: float(total) for name, (total, _) in ColaRecModel(CONFIG, SIZES).loss_terms(batch).items()}
+    try:
+        set_precision(precision)
+        found = ColaRecModel(CONFIG, SIZES).loss_terms(batch)
+    finally:
+        set_precision("float32")
+    for name in expected:
+        assert float(found[name][0]) == pytest.approx(expected[name], rel=0.05, abs=0.3), name
+
+
+@pytest.mark.parametrize("precision", ["mixed_bfloat16", "mixed_float16"])
+def test_low_precision_lists_what_may_be_listed(maker, precision):
+    rows, seen = maker.of_users(np.array([[1, 2, 3, 4], [5, -1, -1, -1]])), [[1, 2, 3, 4], [5, -1, -1, -1]]
+    try:
+        set_precision(precision)
+        items, scores, *_ = search(ColaRecModel(CONFIG, SIZES), rows, seen, ITEMS, some_codes())
+    finally:
+        set_precision("float32")
+    for row, out in enumerate(seen):
+        expected = sorted(set(range(ITEMS)) - set(out))
+        assert sorted(items[row][: len(expected)]) == expected and (np.diff(scores[row]) <= 0).all()
+
+
+def search(model, rows, seen, beam, codes):
+    states, real = model.encode(*rows)
+    shares = [lambda output, place=place: model.log_shares(place, output) for place in range(3)]
+    tree = PrefixTree(codes)
+    items, scores = beam_search(
+        model.steps(), model.embed_codes, shares, tree, states, real, tf.constant(seen, tf.int32), beam
+    )
+    return items.numpy(), scores.numpy(), states, real
+
+
+@pytest.mark.parametrize("formulation", FORMULATIONS)
+def test_a_beam_as_wide_as_the_catalogue_scores_every_item(maker, formulation):
+    model, codes = some_model(formulation), some_codes()
+    rows = maker.of_users(np.array([[1, 2, 3, 4], [5, -1, -1, -1], [-1] * 4]))
+    seen = [[1, 2, 3, 4], [5, -1, -1, -1], [-1] * 4]
+    items, scores, states, real = search(model, rows, seen, ITEMS, codes)
+    for row, out in enumerate(seen):
+        factor = 1 if formulation == "paper" else 3
+        all_scores = np.array(
+            [-factor * identifier_loss(model, states[row : row + 1], real[row : row + 1], code) for code in codes]
+        )
+        left = [item for item in np.argsort(-all_scores) if item not in out]
+        assert items[row][: len(left)].tolist() == left
+        assert scores[row][: len(left)] == pytest.approx(all_scores[left], abs=1e-3)
+        assert (items[row][len(left) :] == -1).all() and (scores[row][len(left) :] <= NOTHING / 2).all()
+
+
+@pytest.mark.parametrize("beam", [1, 2, 3, 7])
+def test_a_narrow_beam_keeps_the_best_of_each_position(maker, beam):
+    """Against a search in Python, over lists, that starts each sequence anew."""
+    model, codes = some_model(), some_codes()
+    rows = maker.of_users(np.array([[1, 2, 3, 4], [5, 6, -1, -1]]))
+    seen = [[1, 2, 3, 4], [5, 6, -1, -1]]
+    items, scores, states, real = search(model, rows, seen, beam, codes)
+    sequences = {tuple(code): item for item, code in enumerate(codes.tolist())}
+    for row in range(2):
+        candidates = [((), 0.0)]
+        for place in range(3):
+            longer = []
+            for prefix, score in candidates:
+                shown = [model.embed_codes(0, tf.constant([0]))]
+                shown += [model.embed_codes(number + 1, tf.constant([code])) for number, code in enumerate(prefix)]
+                output = model.decoder([states[row : row + 1], tf.stack(shown, axis=1), real[row : row + 1]])
+                shares = model.log_shares(place, output[:, -1])[0].numpy()
+                for code in range(1, CODES + 1):
+                    found = (*prefix, code)
+                    possible = any(sequence[: place + 1] == found for sequence in sequences)
+                    if possible and not (place == 2 and sequences[found] in seen[row]):
+                        longer.append((found, score + shares[code]))
+            candidates = sorted(longer, key=lambda pair: -pair[1])[:beam]
+        expected = [sequences[sequence] for sequence, _ in candidates]
+        assert items[row][: len(expected)].tolist() == expected
+        assert scores[row][: len(expected)] == pytest.approx([score for _, score in candidates], abs=1e-4)
+        assert (items[row][len(expected) :] == -1).all()

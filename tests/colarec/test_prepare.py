@@ -1,0 +1,198 @@
+import json
+from collections import Counter
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+
+from kerasrec.colarec.item_sets import ItemSets
+from kerasrec.colarec.prepared import Prepared
+from kerasrec.data.subwords import SubwordTokenizer
+from kerasrec.errors import KerasrecError
+
+
+def histories(prepared):
+    sets = prepared.interactions
+    return {
+        user: [prepared.item_ids[item] for item in sets.items[sets.offsets[number] : sets.offsets[number + 1]]]
+        for number, user in enumerate(prepared.user_ids)
+    }
+
+
+def by_user(rows):
+    found = {}
+    for user, item, _ in rows:
+        found.setdefault(user, []).append(item)
+    return found
+
+
+def test_without_target_files_the_last_two_events_are_held_out(desk):
+    out = desk.prepare()
+    assert "40 users, 60 items" in out and "valid: 40 targets of 40 users" in out
+    expected = by_user(desk.some_interactions())
+    prepared = desk.prepared
+    assert histories(prepared) == {user: items[:-2] for user, items in expected.items()}
+    for split, place in (("valid", -2), ("test", -1)):
+        targets = prepared.targets(split)
+        named = [(prepared.user_ids[user], prepared.item_ids[item]) for user, item in zip(*targets, strict=True)]
+        assert named == [(user, items[place]) for user, items in expected.items()]
+    assert prepared.contents[7] == desk.some_corpus()["7"]["content"]
+    offsets, ids = prepared.tokens
+    assert prepared.tokenizer.decode(ids[offsets[7] : offsets[8]]) == prepared.contents[7]
+
+
+def test_target_files(desk):
+    rows = desk.some_interactions()
+    held = {"valid": [("u0", "59"), ("u0", "58"), ("u1", "58"), ("u1", "58")], "test": [("u2", "57")]}
+    files = [word for split, rows_ in held.items()
+             for word in (f"--{split}", desk.write_rows(f"{split}.csv", rows_, "user_id,item_id"))]  # fmt: skip
+    taken = {(user, item) for user, item, _ in rows}
+    out = desk.prepare(*files)
+    assert histories(desk.prepared) == by_user(rows)
+    fresh = {pair for pair in held["valid"] if pair not in taken}
+    assert len(desk.prepared.targets("valid").users) == len(fresh)
+    assert f"{4 - len(fresh)} targets are left out" in out  # named twice
+
+
+def test_events_in_any_order_and_repeated(desk):
+    rows = desk.some_interactions(users=6)
+    twice = [(user, item, time + 50) for user, item, time in rows[:3]]
+    shuffled = np.random.default_rng(0).permutation(len(rows) + 3)
+    rows_ = [(rows + twice)[number] for number in shuffled]
+    desk.interactions = desk.write_rows("shuffled.csv", rows_, "user_id,item_id,time")
+    assert "3 repeated interactions count once" in desk.prepare()
+    assert histories(desk.prepared) == {user: items[:-2] for user, items in by_user(rows).items()}
+
+
+def test_bad_rows_are_counted_and_kept(desk):
+    bad = ["u1,7", "u1,,5", "u1,7,noon", "u1,999,5", "u1,7,nan"]
+    text = (
+        desk.interactions.read_text()
+        + "\n".join(bad)
+        + "\nu1,\udcff,5\n".encode("utf-8", "surrogateescape").decode("utf-8", "surrogateescape")
+    )
+    desk.interactions.write_bytes(text.encode("utf-8", "surrogateescape"))
+    message = desk.error("prepare", *desk.files())
+    assert "max_reject_share" in message and "item is not in the corpus: 1" in message
+    out = desk.prepare("--max-reject-share", 0.1)
+    kept = pq.read_table(desk.prepared.data / "rejects.parquet").to_pylist()
+    assert Counter(row["reason"] for row in kept) == {
+        "not as many fields as the header": 1,
+        "empty field": 1,
+        "time is not a number": 2,
+        "item is not in the corpus": 1,
+        "not UTF-8": 1,
+    }
+    first = len(desk.some_interactions()) + 2
+    assert [row["line"] for row in kept] == list(range(first, first + 6)) and kept[0]["raw"] == bad[0]
+    assert "rejected: 2 time is not a number" in out
+
+
+def test_targets_of_users_without_interactions_are_rejected(desk):
+    valid = desk.write_rows("valid.csv", [("u0", "59"), ("nobody", "3")], "user_id,item_id")
+    out = desk.prepare("--valid", valid, "--test", valid, "--max-reject-share", 0.1)
+    assert "rejected: 2 user has no interactions" in out
+    assert pq.read_table(desk.prepared.data / "rejects.parquet")["line"].to_pylist() == [3, 3]
+
+
+def test_items_that_nobody_took_and_empty_content(desk):
+    corpus = desk.some_corpus(70)  # the last ten are in no row
+    corpus["3"]["content"] = "  "
+    desk.corpus = desk.write("larger.json", json.dumps(corpus))
+    out = desk.prepare()
+    assert "70 items" in out and "1 have no content" in out
+    taken = {item for items in by_user(desk.some_interactions()).values() for item in items[:-2]}
+    assert f"{70 - len(taken)} items were never taken" in out
+    offsets, _ = desk.prepared.tokens
+    assert offsets[3] == offsets[4]
+
+
+def test_users_with_one_interaction(desk):
+    rows = [("one", "0", 1), *desk.some_interactions(users=6)]
+    desk.interactions = desk.write_rows("one.csv", rows, "user_id,item_id,time")
+    assert "users took one item only" in desk.prepare()
+    assert histories(desk.prepared)["one"] == ["0"]
+    assert "0" not in desk.prepared.user_ids[:1] and 0 not in desk.prepared.targets("test").users
+
+
+def test_cold_items_are_held_out_of_all_training(desk):
+    out = desk.prepare("--cold-share", 0.1)
+    prepared = desk.prepared
+    cold = np.flatnonzero(prepared.cold)
+    assert len(cold) == 6 and not np.isin(prepared.interactions.items, cold).any()
+    everything = {(user, item) for user, item, _ in desk.some_interactions()}
+    expected = {(user, item) for user, item in everything if prepared.cold[prepared.item_ids.index(item)]}
+    targets = prepared.targets("cold")
+    found = [(prepared.user_ids[user], prepared.item_ids[item]) for user, item in zip(*targets, strict=True)]
+    assert set(found) == expected and len(found) == len(expected)
+    assert f"cold: {len(expected)} targets" in out
+    for split in ("valid", "test"):
+        assert not np.isin(prepared.targets(split).items, cold).any()
+
+
+def test_the_same_files_give_the_same_bytes(desk):
+    names = ("items.parquet", "users.parquet", "interactions.parquet", "targets.parquet", "spiece.model")
+    desk.prepare()
+    before = [(desk.prepared.data / name).read_bytes() for name in names]
+    desk.prepare()
+    assert [(desk.prepared.data / name).read_bytes() for name in names] == before
+
+
+def test_a_given_tokenizer(desk):
+    SubwordTokenizer.train(["red case", "blue cable"] * 20, 30).save(desk.folder / "spiece.model")
+    desk.prepare("--tokenizer", desk.folder / "spiece.model")
+    assert len(desk.prepared.tokenizer) == len(SubwordTokenizer.load(desk.folder / "spiece.model"))
+    assert "no SentencePiece model" in desk.error("prepare", *desk.files("--tokenizer", desk.corpus))
+
+
+@pytest.mark.parametrize(
+    ("text", "encoding", "message"),
+    [
+        ('{"1": {"content": "Hülle"}}', "latin-1", "not UTF-8"),
+        ('{"1": {"content": "Hülle"}}', "utf-16", "UTF-16"),
+        ("{", "utf-8", "cannot be read as JSON"),
+        ("[]", "utf-8", "holds no items"),
+        ('{"1": {"title": "x"}}', "utf-8", "item '1'"),
+        ('{"1": {"content": "x", "cid": [1]}, "2": {"content": "y"}}', "utf-8", "give codes to all items"),
+        ('{"1": {"content": "x", "cid": ["a"]}}', "utf-8", "whole numbers"),
+        ('{"1": {"content": "\\ud83d"}}', "utf-8", "half a character"),
+        ('{"a\\nb": {"content": "x"}}', "utf-8", "line break"),
+        ('{"1": {"content": "x"}, "1": {"content": "y"}}', "utf-8", "'1' stands in it twice"),
+        ('{"1": {"content": "x", "cid": [99999999999]}}', "utf-8", "below 2^31"),
+        ('{"1": {"content": " "}}', "utf-8", "no text to train a tokenizer"),
+    ],
+)
+def test_a_corpus_that_cannot_be_used(desk, text, encoding, message):
+    desk.corpus = desk.write("bad.json", text, encoding)
+    assert message in desk.error("prepare", *desk.files())
+
+
+def test_files_that_cannot_be_used(desk):
+    assert "time is needed" in desk.error(
+        "prepare", *desk.files("--interactions", desk.write("bad.csv", "user_id,item_id\n1,2\n"))
+    )
+    assert "no row that can be used" in desk.error(
+        "prepare", *desk.files("--interactions", desk.write("bad.csv", "user_id,item_id,time\n"))
+    )
+    assert "both files, or neither" in desk.error("prepare", *desk.files("--test", desk.interactions))
+    assert "nothing is prepared" in desk.error("lightgcn", "other")
+    with pytest.raises(KerasrecError, match="is missing"):
+        desk.prepare()
+        (desk.prepared.data / "items.parquet").unlink()
+        _ = Prepared("shop", desk.places).item_ids
+
+
+def test_sets_of_items():
+    rng = np.random.default_rng(0)
+    members = [sorted(rng.choice(9, size, replace=False).tolist()) for size in (3, 0, 9, 1)]
+    sets = ItemSets(np.cumsum([0, *map(len, members)]), np.array(sum(members, []), np.int32), 9)
+    for number, items in enumerate(members):
+        assert sets.contain(np.full(9, number), np.arange(9)).tolist() == [item in items for item in range(9)]
+    turned = sets.turned()
+    for item in range(9):
+        row = turned.items[turned.offsets[item] : turned.offsets[item + 1]].tolist()
+        assert row == [number for number, items in enumerate(members) if item in items]
+    assert sets.padded(np.array([1, 3, 0])).tolist() == [[-1] * 3, [*members[3], -1, -1], members[0]]
+    assert sets.counts.tolist() == [sum(item in items for items in members) for item in range(9)]
+    nothing = ItemSets(np.zeros(4, int), np.zeros(0, np.int32), 9)
+    assert nothing.padded(np.array([0, 2])).shape == (2, 0) and not nothing.contain([1], [2]).any()
