@@ -11,6 +11,8 @@ import pytest
 
 RUN_SCRIPTS = Path(__file__).parents[2] / "run_scripts"
 SCRIPTS = sorted(path.name for path in RUN_SCRIPTS.glob("run_*.sh"))
+# What a script cannot do without, where that is not the name of a task.
+NEEDED = {"run_genpart_dataset_batch.sh": ["part-", "0", "1"], "run_colarec.sh": ["shop", "events.csv", "corpus.json"]}
 
 
 def stand_in(path, mark):
@@ -41,9 +43,15 @@ def run(project, *words, cwd=None, path=True):
     )
 
 
-def handed_on(done):
+def commands(done):
+    """Mark, folder and words of each command that was run."""
     assert done.returncode == 0, done.stderr
-    return json.loads(done.stdout)[2]
+    return [json.loads(line) for line in done.stdout.splitlines()]
+
+
+def handed_on(done):
+    [(_, _, words)] = commands(done)
+    return words
 
 
 @pytest.mark.parametrize(
@@ -98,9 +106,32 @@ def test_words_become_a_command(project, line, expected):
 
 @pytest.mark.parametrize("script", SCRIPTS)
 def test_words_with_blanks_stars_and_nothing_in_them_arrive_whole(project, script):
-    words = {"run_genpart_dataset_batch.sh": ["part-", "0", "1"]}.get(script, ["all"])
+    words = NEEDED.get(script, ["all"])
     options = ["--data_path", "my data/*", "--note", "", "--more", "'\"$HOME"]
-    assert handed_on(run(project, f"./{script}", *words, *options))[-len(options) :] == options
+    done = commands(run(project, f"./{script}", *words, *options))
+    assert [given[-len(options) :] for _, _, given in done].count(options) == 1
+
+
+@pytest.mark.parametrize("targets", [[], ["--valid", "my valid.csv", "--test", "test.csv"]])
+def test_all_of_colarec_in_its_order(project, targets):
+    done = run(project, "./run_colarec.sh", "shop", "my events.csv", "corpus.json", *targets[1::2], "--epochs", "2")
+    files = ["--interactions", "my events.csv", "--corpus", "corpus.json", *targets]
+    assert [words for _, _, words in commands(done)] == [
+        ["colarec", "prepare", "shop", *files],
+        ["colarec", "lightgcn", "shop"],
+        ["colarec", "identifiers", "shop"],
+        ["colarec", "item-recall", "shop"],
+        ["colarec", "train", "shop", "--epochs", "2"],
+        ["colarec", "evaluate", "shop"],
+        ["colarec", "export", "shop"],
+    ]
+
+
+def test_what_fails_ends_a_script_of_several_commands(project):
+    program = project.parent / "bin" / "kerasrec"
+    program.write_text('#!/bin/sh\necho "$2"\n[ "$2" != identifiers ]\n')
+    done = run(project, "./run_colarec.sh", "shop", "events.csv", "corpus.json")
+    assert done.returncode != 0 and done.stdout.split() == ["prepare", "lightgcn", "identifiers"]
 
 
 @pytest.mark.parametrize(
@@ -126,6 +157,8 @@ def test_words_with_blanks_stars_and_nothing_in_them_arrive_whole(project, scrip
         "run_train_eval_batch.sh all 1 0",
         "run_train_eval_batch.sh all 1.5",
         "run_export.sh part-000",
+        "run_colarec.sh shop events.csv",
+        "run_colarec.sh shop events.csv corpus.json valid.csv",
     ],
 )
 def test_a_wrong_call_prints_the_usage(project, line):
@@ -145,14 +178,14 @@ def test_the_usage_can_be_asked_for(project, script, flag):
 
 @pytest.mark.parametrize("script", SCRIPTS)
 def test_the_projects_own_installation_comes_first_and_runs_where_the_user_stands(project, script):
-    words = {"run_genpart_dataset_batch.sh": ["part-", "0", "1"]}.get(script, ["all"])
+    words = NEEDED.get(script, ["all"])
     elsewhere = project.parent / "else where"
     elsewhere.mkdir()
     from_path = run(project, project / "run_scripts" / script, *words, cwd=elsewhere)
-    assert json.loads(from_path.stdout)[:2] == ["PATH", str(elsewhere)]
+    assert {(mark, folder) for mark, folder, _ in commands(from_path)} == {("PATH", str(elsewhere))}
     stand_in(project / ".venv" / "bin" / "kerasrec", "venv")
     own = run(project, project / "run_scripts" / script, *words, cwd=elsewhere)
-    assert json.loads(own.stdout)[:2] == ["venv", str(elsewhere)]
+    assert {(mark, folder) for mark, folder, _ in commands(own)} == {("venv", str(elsewhere))}
 
 
 def test_without_an_installation_one_line_says_what_to_run(project):
