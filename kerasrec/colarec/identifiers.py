@@ -4,6 +4,7 @@ An item's codes c_1 ... c_l are numbers from 1 to K; 0 is what a decoder starts 
 same sequence.
 """
 
+import re
 from collections.abc import Iterator
 
 import numpy as np
@@ -14,6 +15,7 @@ from sklearn.preprocessing import normalize
 
 from kerasrec.errors import KerasrecError
 
+WORD = r"\w+"
 HIGHEST_CODE = 65_535  # heads and the tree are as wide as it
 NEAREST = 64  # neighbours that are sorted before all of them are
 
@@ -136,10 +138,9 @@ def content_vectors(contents: list[str], size: int = 64, seed: int = 0) -> np.nd
         >>> bool(red @ scarlet > red @ cable)
         True
     """
-    try:
-        weights = TfidfVectorizer(sublinear_tf=True, token_pattern=r"\w+").fit_transform(contents)
-    except ValueError:
-        raise KerasrecError("no item's content has a word, so that texts cannot tell which are alike") from None
+    if not any(re.search(WORD, content) for content in contents):
+        raise KerasrecError("no item's content has a word, so that texts cannot tell which are alike: give some")
+    weights = TfidfVectorizer(sublinear_tf=True, token_pattern=WORD).fit_transform(contents)
     if min(weights.shape) <= size:
         return normalize(weights).toarray()
     return normalize(TruncatedSVD(size, random_state=seed).fit_transform(weights))

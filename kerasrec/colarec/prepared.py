@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from kerasrec.colarec.item_sets import ItemSets
@@ -124,8 +125,7 @@ class Prepared:
         Raises:
             KerasrecError: there is none.
         """
-        table = self._read("targets")
-        chosen = table.filter([given == split for given in table["split"].to_pylist()])
+        chosen = self._read("targets").filter(pc.field("split") == split)
         if not len(chosen):
             raise KerasrecError(f"{self.name} has no targets in the split {split!r}: prepare it with some")
         return Targets(chosen["user"].to_numpy(), chosen["item"].to_numpy())

@@ -23,16 +23,18 @@ Recommender = Callable[[np.ndarray], np.ndarray]
 def by_scores(scores: Callable[[np.ndarray], "tf.Tensor"], interactions: ItemSets) -> Recommender:
     """A recommender from scores float32 [B, I] of all items for users int64 [B]."""
 
-    @tf.function(reduce_retracing=True)
-    def best(values, seen):  # the metrics know items as tokens behind the special ones
-        tokens = tf.pad(values, [[0, 0], [FIRST_ITEM, 0]])
-        return metrics.top_k_items(tokens, seen + FIRST_ITEM, min(LISTED, interactions.item_count)) - FIRST_ITEM
-
     def recommend(users: np.ndarray) -> np.ndarray:
         seen = interactions.padded(users, padding=-FIRST_ITEM)
-        return filled_up(np.maximum(best(scores(users), seen).numpy(), -1))
+        return filled_up(np.maximum(_best(scores(users), seen, min(LISTED, interactions.item_count)).numpy(), -1))
 
     return recommend
+
+
+@tf.function(reduce_retracing=True)
+def _best(scores, seen, k):
+    """The k best of scores [B, I], below 0 where none is left; the metrics know items behind the special tokens."""
+    tokens = tf.pad(scores, [[0, 0], [FIRST_ITEM, 0]])
+    return metrics.top_k_items(tokens, seen + FIRST_ITEM, k) - FIRST_ITEM
 
 
 def filled_up(lists: np.ndarray) -> np.ndarray:

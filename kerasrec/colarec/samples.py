@@ -14,7 +14,8 @@ class Samples:
 
     It holds u without i, so that what is to be found does not stand in what it is found from: as many of u's other
     items as the lengths say, drawn anew in every epoch; i itself; an item that u did not take and that is not like i;
-    and one that is like i, or i again where none is. Each item comes with users who took it.
+    and one that is like i, or i again where none is. Each item comes with users who took it, u among them, as in the
+    authors' code. Cold items are never drawn.
 
     Args:
         interactions: What each user took.

@@ -281,6 +281,8 @@ class DecoderSteps:
         real, looked_at = context
         size = tf.shape(embeddings)
         everything = tf.ones([1, 1, 1], tf.bool)
+        place = memory[0][0].shape[2] if memory[0] else 0
+        bias = self._distances(length)[place : place + 1, : place + 1]
         states, kept = tf.cast(embeddings, self._attention(0, "Self").compute_dtype), []
         for block in self._blocks:
             attention = self._attention(block, "Self")
@@ -291,8 +293,6 @@ class DecoderSteps:
                     tf.concat([earlier, new], axis=2) for earlier, new in zip(memory[block], keys_values, strict=True)
                 ]
             kept.append(tuple(keys_values))
-            place = 0 if not memory[block] else memory[block][0].shape[2]
-            bias = self._distances(length)[place : place + 1, : place + 1]
             states += tf.reshape(attention.attend(asking, *keys_values, everything, bias), size)
             asking = self._norm(block, "MultiHeadCrossAttention")(states)
             states += self._attention(block, "Cross").attend(asking, *looked_at[block], real)

@@ -3,7 +3,6 @@
 import json
 
 from kerasrec.baselines import CoOccurrence, Popularity
-from kerasrec.data.examples import TokenHistories
 from kerasrec.data.files import replacing
 from kerasrec.data.tasks import find_parts
 from kerasrec.recall import model as models
@@ -55,16 +54,9 @@ def figures(
 def baselines(prepared: Prepared, most_events: int = CO_OCCURRENCE_EVENTS) -> dict:
     """Scorers of popularity and co-occurrence, fitted on the training split of all parts with examples.
 
-    Co-occurrence is fitted on the first of these parts that hold `most_events` events together; users are dealt out to
-    parts by a hash, so that these are users like all others.
+    Co-occurrence is fitted on some of these parts, which hold about `most_events` events together.
     """
-    sample = []
-    for part in prepared.entries:
-        if sum(len(histories.ids) for histories in sample) >= most_events:
-            print(f"co-occurrence is fitted on the users of {len(sample)} of {len(prepared.entries)} parts")
-            break
-        sample.append(prepared.histories(part, "valid"))
-    _, offsets, ids = TokenHistories.joined(sample)
+    _, offsets, ids = prepared.some_histories(most_events, "co-occurrence is fitted")
     return {
         "popularity": baseline_scorer(Popularity(prepared.training_counts)),
         "co-occurrence": baseline_scorer(CoOccurrence().fit(offsets, ids, len(prepared.vocab))),

@@ -138,6 +138,23 @@ class Prepared:
         """All that each user of a part saw before the `valid` or the `test` target."""
         return histories_before(self.task.part_path(part), self.vocab, self.settings, target)
 
+    def some_histories(self, most_events: int, what: str) -> TokenHistories:
+        """Training histories of the first parts that hold so many events together, or of all parts.
+
+        Users are dealt out to parts by a hash, so that these are users like all others.
+
+        Args:
+            most_events: Events.
+            what: What is done with them, for the line that is printed when they are not all.
+        """
+        some = []
+        for part in self.entries:
+            if sum(len(histories.ids) for histories in some) >= most_events:
+                print(f"{what} on the users of {len(some)} of {len(self.entries)} parts")
+                break
+            some.append(self.histories(part, "valid"))
+        return TokenHistories.joined(some)
+
     @cached_property
     def training_counts(self) -> np.ndarray:
         """How often each item stands in the training split of all parts with examples, int64 [V - 5]."""

@@ -11,7 +11,6 @@ import numpy as np
 
 from kerasrec.backend import distribution, tf
 from kerasrec.data.batches import Terms, training_batches
-from kerasrec.data.examples import TokenHistories
 from kerasrec.data.files import exclusive
 from kerasrec.data.tasks import find_parts
 from kerasrec.data.vocab import FIRST_ITEM
@@ -27,6 +26,8 @@ from kerasrec.training.config import read_config, write_config
 from kerasrec.training.devices import use_devices
 from kerasrec.training.loop import Leg, TrainingRun, carry_over, read_progress
 from kerasrec.training.ranking import Protocol, model_scorer, print_table, rank_catalogue
+
+START_EVENTS = 10_000_000  # bounds the memory of the pairs that stand near each other
 
 
 def train(command: Train) -> None:
@@ -122,7 +123,7 @@ def _run(command: Train, prepared: Prepared) -> tuple[TrainingRun, bool]:
 
 
 def _start_from_co_occurrence(command: Train, prepared: Prepared, model: ItemModel) -> None:
-    histories = TokenHistories.joined([prepared.histories(part, "valid") for part in prepared.entries])
+    histories = prepared.some_histories(START_EVENTS, "co-occurrence, which items start from, is counted")
     table = model.item_table
     table.assign(co_occurrence_vectors(histories.offsets, histories.ids, *table.shape, seed=command.seed))
 

@@ -1,3 +1,4 @@
+import ast
 import json
 import os
 import signal
@@ -99,7 +100,7 @@ def test_the_export_needs_nothing_of_kerasrec(ready_desk):
         [sys.executable, "-c", code, str(path)], capture_output=True, text=True, cwd=desk.folder, check=False
     )
     assert done.returncode == 0, done.stderr
-    rows = eval(done.stdout)
+    rows = ast.literal_eval(done.stdout)
     assert [len(row) for row in rows] == [5, 5] and b"6" not in rows[0] + rows[1] and b"0" not in rows[1]
 
 
