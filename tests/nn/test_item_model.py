@@ -230,6 +230,26 @@ def test_trains_at_every_precision(policy):
         set_precision("float32")
 
 
+@pytest.mark.parametrize("policy", ["mixed_bfloat16", "mixed_float16"])
+@pytest.mark.parametrize("item_loss", ["sampled", "gbce"])
+def test_sampled_losses_train_at_low_precision(item_loss, policy):
+    """Sparse gradients pass through the scaling of the loss, and rare items' corrections are beyond no range."""
+    set_precision(policy)
+    try:
+        settings = ItemModelSettings(hidden_size=16, objective="causal", item_loss=item_loss, negatives=9)
+        counts = np.append(np.zeros(494, int), 10**9)
+        model = ItemModel(settings, vocab_size=500, max_seq_length=8, item_counts=counts)
+        model.compile(optimizer=constant_adamw(3e-3, rowwise=True))
+        before = model.item_table.numpy()
+        data = tf.data.Dataset.from_tensors(causal_batch()).repeat()
+        first = model.fit(data, steps_per_epoch=1, verbose=0).history["loss"][0]
+        assert (before != model.item_table).numpy().any(axis=1).sum() < 50
+        assert model.fit(data, steps_per_epoch=60, verbose=0).history["loss"][0] < 0.95 * first
+        assert all(np.isfinite(variable).all() for variable in model.trainable_variables)
+    finally:
+        set_precision("float32")
+
+
 TWO_REPLICAS = """
 import sys
 import numpy as np
