@@ -69,8 +69,12 @@ class LightGCN(MultiLossModel):
     def embeddings(self):
         """Final embeddings of users, float32 [U, size], and items, float32 [I, size]."""
         layer = total = tf.convert_to_tensor(self.table)
+        # In compressed rows the product takes a fraction of the time of `tf.sparse.sparse_dense_matmul`.
+        graph = tf.raw_ops.SparseTensorToCSRSparseMatrix(
+            indices=self.graph.indices, values=self.graph.values, dense_shape=self.graph.dense_shape
+        )
         for _ in range(self.propagations):
-            layer = tf.sparse.sparse_dense_matmul(self.graph, layer)
+            layer = _propagated(graph, layer)
             total += layer
         return tf.split(total / (self.propagations + 1), self.sizes)
 
@@ -86,6 +90,16 @@ class LightGCN(MultiLossModel):
         losses = bpr(taken, not_taken)
         count = tf.cast(tf.size(losses), tf.float32)
         return {"bpr": (tf.reduce_sum(losses), count), "norm": (norms, count)}
+
+
+def _propagated(graph, layer):
+    """Â E^(k), float32 [U + I, size]; Â is its own transpose, so that gradients go the way of the embeddings."""
+
+    @tf.custom_gradient
+    def product(rows):
+        return tf.raw_ops.SparseMatrixMatMul(a=graph, b=rows), lambda d_rows: product(d_rows)
+
+    return product(layer)
 
 
 def training_batches(
