@@ -1,9 +1,12 @@
 import contextlib
 import io
+import json
 import os
 from pathlib import Path
 
+import numpy as np
 import pytest
+import safetensors.numpy
 from hypothesis import settings
 
 from kerasrec.cli import main
@@ -59,3 +62,60 @@ class CommandLine:
 def command_line():
     """`command_line(system)` types the steps of a system."""
     return CommandLine
+
+
+class T5Files:
+    """Folders as Hugging Face has them, of a T5 whose weights follow from a formula."""
+
+    CONFIG = {
+        "model_type": "t5",
+        "vocab_size": 11,
+        "d_model": 8,
+        "d_kv": 3,
+        "d_ff": 12,
+        "num_layers": 2,
+        "num_decoder_layers": 1,
+        "num_heads": 2,
+        "dropout_rate": 0.0,
+        "relative_attention_num_buckets": 8,
+        "relative_attention_max_distance": 16,
+    }
+
+    def weights(self, projection="relu", vocab_size=11):
+        """Tensors by the names that transformers gives them."""
+        found = {}
+        for name, shape in self._shapes(projection, vocab_size).items():
+            waves = np.sin(np.arange(np.prod(shape)) * 0.37 + sum(map(ord, name)) % 97).reshape(shape)
+            found[name] = (waves * 0.2 + 1 if "norm" in name else waves * 0.6).astype(np.float32)
+        return found
+
+    def folder(self, path, tensors, **config):
+        """Write them to a folder."""
+        safetensors.numpy.save_file(tensors, path / "model.safetensors")
+        (path / "config.json").write_text(json.dumps(self.CONFIG | config), encoding="utf-8")
+        return path
+
+    @staticmethod
+    def _shapes(projection, vocab_size):
+        found = {"shared.weight": (vocab_size, 8)}
+        for side, blocks in (("encoder", 2), ("decoder", 1)):
+            found[f"{side}.block.0.layer.0.SelfAttention.relative_attention_bias.weight"] = (8, 2)
+            found[f"{side}.final_layer_norm.weight"] = (8,)
+            for block in range(blocks):
+                attentions = ["SelfAttention"] if side == "encoder" else ["SelfAttention", "EncDecAttention"]
+                for number, attention in enumerate(attentions):
+                    layer = f"{side}.block.{block}.layer.{number}"
+                    found |= {f"{layer}.{attention}.{part}.weight": (6, 8) for part in "qkv"}
+                    found[f"{layer}.{attention}.o.weight"] = (8, 6)
+                    found[f"{layer}.layer_norm.weight"] = (8,)
+                layer = f"{side}.block.{block}.layer.{len(attentions)}"
+                for name in ["wi"] if projection == "relu" else ["wi_0", "wi_1"]:
+                    found[f"{layer}.DenseReluDense.{name}.weight"] = (12, 8)
+                found[f"{layer}.DenseReluDense.wo.weight"] = (8, 12)
+                found[f"{layer}.layer_norm.weight"] = (8,)
+        return found
+
+
+@pytest.fixture(scope="session")
+def t5_files():
+    return T5Files()

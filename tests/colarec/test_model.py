@@ -1,3 +1,7 @@
+import shutil
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 
@@ -32,15 +36,13 @@ def some_model(formulation="code", losses=Losses(), seed=1):
     return model
 
 
-@pytest.fixture(scope="module")
-def maker():
+def some_maker():
     rng = np.random.default_rng(2)
     sizes = rng.integers(0, 6, ITEMS)
     return RowMaker((np.cumsum([0, *sizes]), rng.integers(3, 30, sizes.sum(), dtype=np.int32)), LENGTHS)
 
 
-@pytest.fixture(scope="module")
-def batch(maker):
+def some_batch(maker):
     rng = np.random.default_rng(3)
     items = np.concatenate([rng.choice(ITEMS, 5, replace=False) for _ in range(USERS)]).astype(np.int32)
     interactions = ItemSets(np.arange(0, 5 * USERS + 1, 5), items, ITEMS)
@@ -48,6 +50,16 @@ def batch(maker):
     warm = np.arange(ITEMS, dtype=np.int32)
     samples = Samples(interactions, warm, alike_by_codes(codes, warm), codes, maker, 2, seed=0)
     return {name: tf.constant(values) for name, values in samples.batch(np.arange(8), rng).items()}
+
+
+@pytest.fixture(scope="module")
+def maker():
+    return some_maker()
+
+
+@pytest.fixture(scope="module")
+def batch(maker):
+    return some_batch(maker)
 
 
 def row_of(batch, side, row):
@@ -133,6 +145,47 @@ def test_every_table_and_layer_is_trained(batch):
             model.trainable_variables, tape.gradient(loss, model.trainable_variables), strict=True
         ):
             assert gradient is not None and np.abs(tf.convert_to_tensor(gradient)).max() > 0, variable.name
+
+
+TWO_REPLICAS = """
+import numpy as np
+from kerasrec.backend import keras, tf
+tf.config.set_logical_device_configuration(
+    tf.config.list_physical_devices("CPU")[0], [tf.config.LogicalDeviceConfiguration()] * 2)
+from kerasrec.training.devices import one_for_each_replica
+from tests_colarec_model import CONFIG, SIZES, ColaRecModel, some_batch, some_maker
+
+whole = some_batch(some_maker())
+
+def share(name, values, replica):
+    "Half of the rows; those of items are three times half of them."
+    parts = tf.split(values, 3) if name.startswith("item") else [values]
+    return tf.concat([tf.split(part, 2)[replica] for part in parts], axis=0)
+
+halves = [{name: share(name, values, replica) for name, values in whole.items()} for replica in range(2)]
+by_name = {name: tf.stack([half[name] for half in halves]) for name in whole}
+
+def trained(strategy, batches):
+    with strategy.scope():
+        model = ColaRecModel(CONFIG, SIZES, seed=3)
+        model.compile(optimizer=keras.optimizers.SGD(0.1))
+    history = model.fit(one_for_each_replica(strategy, batches), steps_per_epoch=1, verbose=0).history
+    return history, [variable.numpy() for variable in model.trainable_variables]
+
+two = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
+on_two, both = trained(two, tf.data.Dataset.from_tensor_slices(by_name))
+on_one, one = trained(tf.distribute.get_strategy(), tf.data.Dataset.from_tensors(whole))
+for name, values in on_one.items():
+    np.testing.assert_allclose(values, on_two[name], rtol=1e-4, err_msg=name)
+for single, mirrored in zip(one, both, strict=True):
+    np.testing.assert_allclose(single, mirrored, atol=2e-5)
+"""
+
+
+def test_two_replicas_take_the_step_of_one(tmp_path):
+    shutil.copy(__file__, tmp_path / "tests_colarec_model.py")
+    ran = subprocess.run([sys.executable, "-c", TWO_REPLICAS], cwd=tmp_path, capture_output=True, text=True)
+    assert ran.returncode == 0, ran.stderr[-3000:]
 
 
 @pytest.mark.parametrize("precision", ["mixed_bfloat16", "mixed_float16"])

@@ -13,6 +13,7 @@ from kerasrec.backend import tf
 from kerasrec.colarec.evaluate import figures
 from kerasrec.colarec.explain import explain, user_history
 from kerasrec.colarec.settings import Evaluate
+from kerasrec.colarec.trained import Trained
 from kerasrec.serving.recommender import Recommender
 from kerasrec.training.callbacks import read_metrics
 
@@ -182,6 +183,32 @@ def test_steps_that_are_missing_or_do_not_fit(desk):
     desk.ok("identifiers", "shop", "--source", "random", "--length", 2, "--codes", 8)
     assert "other files are prepared" in desk.error("evaluate", "shop")
     assert "other files are prepared" in desk.error("train", "shop", *desk.SMALL)
+
+
+def test_a_pretrained_t5(desk, t5_files):
+    """With its own tokenizer; what it does not have, as the items' table, is new."""
+    desk.prepare()
+    folder = desk.folder / "t5"
+    folder.mkdir()
+    (folder / "spiece.model").write_bytes((desk.folder / "data" / "shop" / "spiece.model").read_bytes())
+    tokens = len(desk.prepared.tokenizer) + 28  # a table is rounded up, as T5's own is
+    tensors = t5_files.weights(vocab_size=tokens)
+    t5_files.folder(folder, tensors, vocab_size=tokens)
+    desk.prepare("--tokenizer", folder / "spiece.model")
+    desk.identify()
+    train = ("train", "shop", "--pretrained", folder, "--batch-size", 32)
+    desk.ok(*train, "--epochs", 1, "--learning-rate", 1e-12)  # hardly moves
+    model = Trained(desk.prepared, "latest").model
+    np.testing.assert_allclose(model.text_table, tensors["shared.weight"], atol=1e-6)
+    first = model.encoder.get_layer("Encoder-Transformer-0-FeedForward").get_weights()[0]
+    np.testing.assert_allclose(first, tensors["encoder.block.0.layer.1.DenseReluDense.wi.weight"].T, atol=1e-6)
+    desk.ok(*train, "--epochs", 2)
+    assert np.abs(Trained(desk.prepared, "latest").model.text_table - tensors["shared.weight"]).max() > 1e-5
+    assert figures(Evaluate("shop", places=desk.places))["ColaRec"]["users"] == 40
+    (folder / "spiece.model").write_bytes(b"of another model")
+    desk.ok("prepare", "other", *desk.files()[1:])
+    desk.ok("identifiers", "other", "--source", "ready")
+    assert f"prepare with --tokenizer {folder}" in desk.error("train", "other", "--pretrained", folder)
 
 
 def test_a_file_of_what_is_alike(ready_desk):
