@@ -100,11 +100,16 @@ class ColaRecModel(MultiLossModel):
 
     def encode(self, ids, kinds, positions, training=False):
         """The encoder's states [B, L, H] of rows, and which of them are real, bool [B, L]."""
-        embeddings = tf.zeros([*tf.unstack(tf.shape(ids)), self.config.d_model])
         tables = {TEXT: self.text_table, ITEM: self.item_table, USER: self.user_table, TASK: self.task_table}
-        for kind, table in tables.items():
-            is_kind = kinds == kind
-            embeddings += tf.where(is_kind[..., tf.newaxis], tf.gather(table, tf.where(is_kind, ids, 0)), 0.0)
+
+        def by_kind(values):  # each token is looked up in its own table alone
+            return tf.dynamic_partition(tf.reshape(values, [-1]), tf.reshape(kinds, [-1]), 1 + len(tables))
+
+        ids_of, places_of = by_kind(ids), by_kind(tf.range(tf.size(ids)))
+        padding = tf.zeros([tf.size(ids_of[0]), self.config.d_model])
+        found = [padding, *(tf.gather(table, ids_of[kind]) for kind, table in tables.items())]
+        embeddings = tf.dynamic_stitch(places_of, found)
+        embeddings = tf.reshape(embeddings, [*tf.unstack(tf.shape(ids)), self.config.d_model])
         if self.position_table is not None:
             embeddings += tf.gather(self.position_table, positions)
         real = kinds > 0

@@ -10,6 +10,7 @@ Exchanged are
 """
 
 from kerasrec.backend import bert4keras, keras, tf
+from kerasrec.nn.dropout import Dropout
 from kerasrec.nn.settings import T5Config
 from kerasrec.nn.transformer import ACTIVATIONS, FreshTruncatedNormal, masked_softmax, up_to_itself
 
@@ -59,7 +60,7 @@ class Attention(layers.MultiHeadAttention):
         self.k_dense = dense("k_dense", size, inner)
         self.v_dense = dense("v_dense", size, inner)
         self.o_dense = dense("o_dense", inner, self.out_dim)
-        self.dropout = keras.layers.Dropout(self.attention_dropout or 0.0)
+        self.dropout = Dropout(self.attention_dropout or 0.0)
 
     def call(self, inputs, mask=None, training=None):
         """Attend.

@@ -15,6 +15,7 @@ import math
 
 from kerasrec.backend import bert4keras, keras, tf
 from kerasrec.errors import require
+from kerasrec.nn.dropout import Dropout
 from kerasrec.nn.settings import BertConfig
 
 layers, models = bert4keras.layers, bert4keras.models
@@ -133,7 +134,7 @@ class MultiHeadAttention(layers.MultiHeadAttention):
         for dense in (self.q_dense, self.k_dense, self.v_dense):
             with tf.name_scope(dense.name):  # as when it is called; equal names cannot be saved as HDF5
                 dense.build(input_shape[0])
-        self.dropout = keras.layers.Dropout(self.attention_dropout or 0.0)
+        self.dropout = Dropout(self.attention_dropout or 0.0)
 
     def call(self, inputs, mask=None, a_bias=None, training=None):
         """Attend.

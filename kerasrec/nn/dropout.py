@@ -1,0 +1,28 @@
+"""Dropout for large tensors, at a fraction of the random numbers."""
+
+from kerasrec.backend import keras, tf
+
+_STEPS = 256
+
+
+class Dropout(keras.layers.Dropout):
+    """Keras's dropout from 8 random bits a value instead of 32, its rate rounded to a 256th, though not to 0.
+
+    Attention weights are most of what an encoder drops from, L numbers a position and head, and drawing them would
+    take longer than the softmax.
+
+    Example:
+        >>> dropped = Dropout(0.25)(tf.ones([1000, 1000]), training=True)
+        >>> [round(float(found), 2) for found in (tf.reduce_mean(dropped), tf.reduce_max(dropped))]
+        [1.0, 1.33]
+    """
+
+    def call(self, inputs, training=None):
+        if not training or self.rate == 0:
+            return inputs
+        dropped = max(1, round(self.rate * _STEPS))
+        values = tf.size(inputs)
+        draws = tf.random.uniform([(values + 3) // 4], tf.int32.min, tf.int32.max, tf.int32)
+        draws = tf.reshape(tf.reshape(tf.bitcast(draws, tf.uint8), [-1])[:values], tf.shape(inputs))
+        kept = tf.cast(draws >= dropped, inputs.dtype) * tf.cast(_STEPS / (_STEPS - dropped), inputs.dtype)
+        return inputs * tf.stop_gradient(kept)
