@@ -12,6 +12,7 @@ from kerasrec.anime.database import History
 from kerasrec.backend import tf
 from kerasrec.data.batches import masked_batches, steps_per_epoch
 from kerasrec.data.examples import TokenHistories
+from kerasrec.data.pipeline import ready_ahead
 from kerasrec.data.settings import BatchSettings, ExampleSettings
 from kerasrec.data.splits import padded
 from kerasrec.data.vocab import MASK, ItemVocab
@@ -158,7 +159,7 @@ class Lists:
             "masked_lm_ids": target_ids.astype(np.int32),
             "masked_lm_weights": (target_ids > 0).astype(np.float32),
         }
-        return tf.data.Dataset.from_tensor_slices(features).batch(128), histories
+        return ready_ahead(tf.data.Dataset.from_tensor_slices(features).batch(128)), histories
 
 
 def _digest(*parts: str | bytes) -> str:

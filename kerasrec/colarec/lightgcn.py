@@ -4,6 +4,7 @@ import numpy as np
 
 from kerasrec.backend import tf
 from kerasrec.colarec.item_sets import ItemSets, negatives
+from kerasrec.data.pipeline import ready_ahead
 from kerasrec.nn.losses.items import bpr
 from kerasrec.nn.multi_loss import MultiLossModel
 from kerasrec.nn.transformer import FreshTruncatedNormal
@@ -125,4 +126,4 @@ def training_batches(
     order = rng.permutation(len(interactions.items))
     users = interactions.owners[order]
     rows = {"users": users, "items": interactions.items[order], "negatives": negatives(interactions, users, warm, rng)}
-    return tf.data.Dataset.from_tensor_slices(rows).batch(batch_size).skip(first_step).prefetch(2)
+    return ready_ahead(tf.data.Dataset.from_tensor_slices(rows).batch(batch_size).skip(first_step))

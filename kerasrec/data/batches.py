@@ -12,6 +12,7 @@ from pathlib import Path
 
 from kerasrec.backend import tf
 from kerasrec.data import masking, tfrecord
+from kerasrec.data.pipeline import ready_ahead
 from kerasrec.data.seq2seq import seq2seq_rows
 from kerasrec.data.settings import BatchSettings, ExampleSettings
 from kerasrec.data.vocab import FIRST_ITEM, MASK, PAD
@@ -95,7 +96,7 @@ def training_batches(
     files = [str(file) for file in files]
     order.shuffle(files)
     rows = tf.data.Dataset.from_tensor_slices(files).interleave(
-        tf.data.TFRecordDataset, cycle_length=4, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True
+        tf.data.TFRecordDataset, cycle_length=4, num_parallel_calls=4, deterministic=True
     )
     rows = rows.shuffle(SHUFFLED_ROWS, seed=order.getrandbits(31), reshuffle_each_iteration=False)
     rows = _parsed(rows, examples, static=examples.masking == "static")
@@ -148,7 +149,7 @@ def masked_batches(
             return {name: batch[name] for name in MODEL_INPUTS}
         return _rows_of_windows(batch, examples, settings, terms, vocab_size=vocab_size, seed=seed, epoch=epoch)
 
-    return batches.map(masked, num_parallel_calls=2, deterministic=True).prefetch(4)
+    return ready_ahead(batches.map(masked, num_parallel_calls=2, deterministic=True))
 
 
 MODEL_INPUTS = ("input_ids", "masked_lm_positions", "masked_lm_ids", "masked_lm_weights")
@@ -170,19 +171,19 @@ def evaluation_batches(
     """
     records = tf.data.Dataset.from_tensor_slices([str(file) for file in files])
     records = records.flat_map(lambda file: tf.data.TFRecordDataset(file).shard(every, 0))
-    return _bucketed(_parsed(records, examples, static=True), examples.max_seq_length, batch_size).prefetch(2)
+    return ready_ahead(_bucketed(_parsed(records, examples, static=True), examples.max_seq_length, batch_size))
 
 
 def _parsed(rows, examples, static):
     if not static:
-        return rows.map(tfrecord.parse_window, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
+        return rows.map(tfrecord.parse_window, num_parallel_calls=4, deterministic=True)
 
     def parse(serialized):
         example = tfrecord.parse_example(serialized, examples.max_seq_length, examples.max_predictions_per_seq)
         length = tf.reduce_sum(example.pop("input_mask"))
         return example | {"input_ids": example["input_ids"][:length], "info": example["info"][0]}
 
-    return rows.map(parse, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
+    return rows.map(parse, num_parallel_calls=4, deterministic=True)
 
 
 def _bucketed(rows, max_seq_length, batch_size):

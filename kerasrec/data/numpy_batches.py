@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 import numpy as np
 
 from kerasrec.backend import tf
+from kerasrec.data.pipeline import ready_ahead
 
 Batch = Mapping[str, np.ndarray]
 
@@ -49,4 +50,4 @@ def made_ahead(
         made = tf.numpy_function(arrays, [step], [spec.dtype for spec in specs.values()], stateful=False)
         return {name: tf.ensure_shape(tensor, specs[name].shape) for name, tensor in zip(specs, made, strict=True)}
 
-    return tf.data.Dataset.range(first_step, end).map(tensors, num_parallel_calls=2, deterministic=True).prefetch(4)
+    return ready_ahead(tf.data.Dataset.range(first_step, end).map(tensors, num_parallel_calls=2, deterministic=True))

@@ -1,0 +1,20 @@
+import time
+
+from kerasrec.backend import tf
+from kerasrec.data.pipeline import ready_ahead
+
+
+def test_the_end_of_a_pass_does_not_wait():
+    """TensorFlow's tuner sleeps about as long again as it has run, and whoever ends an iterator waits for it."""
+    batches = ready_ahead(tf.data.Dataset.range(10**9).map(lambda number: number + 1, num_parallel_calls=2).batch(10))
+    assert not batches.options().autotune.enabled
+    iterator, begin = iter(batches), time.perf_counter()
+    while time.perf_counter() - begin < 3:
+        next(iterator)
+    begin = time.perf_counter()
+    del iterator
+    assert time.perf_counter() - begin < 0.5
+
+
+def test_the_same_batches_in_the_same_order():
+    assert [int(number) for number in ready_ahead(tf.data.Dataset.range(50), 3)] == list(range(50))
