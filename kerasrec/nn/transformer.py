@@ -167,6 +167,24 @@ class MultiHeadAttention(layers.MultiHeadAttention):
         return self.o_dense(tf.reshape(attended, [size[0], size[1], self.heads * self.head_size]))
 
 
+class PositionFromEnd(layers.PositionEmbedding):
+    """A learned embedding of how far a token stands from the last one of its row, which is 0.
+
+    What is asked for when a model is in use stands at the end, and what came just before it next to it, however long
+    the history is.
+    """
+
+    def build(self, input_shape):
+        keras.layers.Layer.build(self, input_shape)
+        # A name of its own: embeddings of positions that were counted from the start must not be taken for these.
+        shape = [self.input_dim, self.output_dim]
+        self.from_end = self.add_weight("from_end", shape, initializer=self.embeddings_initializer)
+
+    def call(self, inputs, mask=None):
+        behind = tf.cumsum(tf.cast(mask, tf.int32), axis=1, reverse=True, exclusive=True)  # [B, L]
+        return inputs + tf.gather(tf.convert_to_tensor(self.from_end), behind)
+
+
 class Encoder(models.BERT):
     """BERT that is safe to train from scratch, at any precision.
 
@@ -263,6 +281,12 @@ class Encoder(models.BERT):
         return outputs
 
 
+class MaskedItemEncoder(Encoder):
+    """`Encoder` of rows of any length, whose positions are counted from their end."""
+
+    REPLACED = Encoder.REPLACED | {layers.PositionEmbedding: PositionFromEnd}
+
+
 class UniLMEncoder(models.UniLM_Mask, Encoder):
     """`Encoder` under the UniLM mask (https://arxiv.org/abs/1905.03197).
 
@@ -310,6 +334,9 @@ def item_encoder(
 ) -> "keras.Model":
     """The encoder of BERT4Rec (https://arxiv.org/abs/1904.06690, section 3.3): a sequence of items into hidden states.
 
+    Positions are counted from a row's end; with `seq2seq` and `causal`, where states must not know how much follows,
+    from its start.
+
     Args:
         vocab_size: Token ids, special tokens included.
         max_seq_length: Longest sequence, L.
@@ -346,7 +373,7 @@ def item_encoder(
         attention_probs_dropout_prob=attention_dropout,
         initializer_range=initializer_range,
     )
-    kind = UniLMEncoder if seq2seq else CausalEncoder if causal else Encoder
+    kind = UniLMEncoder if seq2seq else CausalEncoder if causal else MaskedItemEncoder
     return _build(kind, config, seed, ordered, pre_norm)
 
 

@@ -59,7 +59,12 @@ def bert_in_numpy(
         x = x * np.sqrt(x.shape[-1])
     if segments is not None:
         x = x + weight(model, "Embedding-Segment", "embeddings")[segments]
-    x = x + weight(model, "Embedding-Position", "embeddings")[: ids.shape[1]]
+    if hasattr(model.get_layer("Embedding-Position"), "from_end"):
+        lengths = (ids > 0).sum(axis=1, keepdims=True)
+        behind = np.maximum(lengths - 1 - np.arange(ids.shape[1]), 0)
+        x = x + weight(model, "Embedding-Position", "from_end")[behind]
+    else:
+        x = x + weight(model, "Embedding-Position", "embeddings")[: ids.shape[1]]
     if not pre_norm:
         x = normalised(x, model.get_layer("Embedding-Norm"), epsilon)
     allowed = np.broadcast_to((ids > 0)[:, None, :], (*ids.shape, ids.shape[1])).copy()
@@ -110,6 +115,18 @@ def test_encoder_is_the_papers():
     ids = np.array([[5, 9, 30, 4, 0, 0], [7, 7, 8, 12, 39, 6]])
     expected = bert_in_numpy(model, ids)
     np.testing.assert_allclose(model(ids).numpy()[ids > 0], expected[ids > 0], atol=2e-5)
+
+
+def test_positions_are_counted_from_the_end():
+    """A causal state must not know how much follows; the others may."""
+    rows = np.array([[5, 9, 30, 4], [9, 30, 4, 0]])
+    from_end = item_encoder(vocab_size=40, max_seq_length=12, hidden_size=16).get_layer("Embedding-Position")
+    found = from_end(tf.zeros([2, 4, 16]), mask=tf.constant(rows > 0)).numpy()
+    np.testing.assert_array_equal(found[0, 1:], found[1, :3])
+    np.testing.assert_array_equal(found[0], from_end.from_end.numpy()[[3, 2, 1, 0]])
+    for kind in ({"causal": True}, {"seq2seq": True}):
+        encoder = item_encoder(vocab_size=40, max_seq_length=12, hidden_size=16, **kind)
+        assert not hasattr(encoder.get_layer("Embedding-Position"), "from_end")
 
 
 def test_unilm_encoder_is_the_papers():
