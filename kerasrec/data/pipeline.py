@@ -3,8 +3,8 @@
 from kerasrec.backend import tf
 
 
-def ready_ahead(batches: "tf.data.Dataset", count: int = 4) -> "tf.data.Dataset":
-    """The same batches, so many of them prepared while the model is at work.
+def ready_ahead(batches: "tf.data.Dataset") -> "tf.data.Dataset":
+    """The same batches, four of them prepared while the model is at work.
 
     TensorFlow's tuner is off, which looks again and again at how many threads a pipeline should have and sleeps up to a
     minute in between: the end of a pass would wait until it wakes up.
@@ -15,4 +15,4 @@ def ready_ahead(batches: "tf.data.Dataset", count: int = 4) -> "tf.data.Dataset"
     """
     options = tf.data.Options()
     options.autotune.enabled = False
-    return batches.prefetch(count).with_options(options)
+    return batches.prefetch(4).with_options(options)

@@ -6,7 +6,8 @@ graph and the names of its layers, so that checkpoints map onto it, and exchange
 - the initializer: bert4keras shares one between the query, key, value and output kernels of a layer, and Keras returns
   the same values each time an unseeded initializer is called again, so that the four start equal;
 - the inputs: int32, because float inputs are rounded under mixed precision;
-- attention: masks that are large and finite, a softmax in float32, no NaN in a row that is all padding;
+- attention: masks that are large and finite, a softmax in float32, no NaN in a row that is all padding, weights dropped
+  by `nn.dropout`;
 - layer normalisation: always in float32.
 """
 

@@ -17,4 +17,4 @@ def test_the_end_of_a_pass_does_not_wait():
 
 
 def test_the_same_batches_in_the_same_order():
-    assert [int(number) for number in ready_ahead(tf.data.Dataset.range(50), 3)] == list(range(50))
+    assert [int(number) for number in ready_ahead(tf.data.Dataset.range(50))] == list(range(50))
