@@ -9,10 +9,16 @@ import pytest
 import safetensors.numpy
 from hypothesis import settings
 
+from kerasrec.backend import keras
 from kerasrec.cli import main
 
 settings.register_profile("kerasrec", deadline=None)  # a busy machine is slow, not wrong
 settings.load_profile("kerasrec")
+
+
+def pytest_runtest_setup():
+    """Every test draws the same numbers in every run, also for the fixtures that it is the first to use."""
+    keras.utils.set_random_seed(0)
 
 
 @pytest.fixture(scope="session")

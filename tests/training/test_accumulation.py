@@ -179,10 +179,12 @@ class TestAccumulatedGradients:
         finally:
             set_precision("float32")
         expected, found = dense(expected), dense(found)
+        # The bias of the keys has no gradient (it moves all scores of a query alike): what it gets is rounding alone.
+        rounding = 0.01 * max(np.abs(theirs).max() for theirs in expected if theirs is not None)
         for ours, theirs in zip(found, expected, strict=True):
             if ours is not None:
                 assert ours.dtype == np.float32 and np.isfinite(ours).all()
-                np.testing.assert_allclose(ours, theirs, atol=0.05 * np.abs(theirs).max() + 1e-3)
+                np.testing.assert_allclose(ours, theirs, rtol=0, atol=0.05 * np.abs(theirs).max() + rounding)
 
 
 def stepped(model_state, model, gradients, clip_norm):
