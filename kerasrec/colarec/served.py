@@ -9,7 +9,7 @@ from kerasrec.colarec.prepared import Prepared
 from kerasrec.colarec.rows import END, OF_USER, TASK, TASK_POSITION, TEXT
 from kerasrec.colarec.trained import Trained, identified
 from kerasrec.data.files import exclusive
-from kerasrec.serving.export import export
+from kerasrec.serving.export import export, signature
 from kerasrec.serving.items import NOTHING, unpadded
 
 _RAGGED_STRINGS = tf.RaggedTensorSpec([None, None], tf.string, ragged_rank=1)
@@ -66,13 +66,7 @@ class ServedColaRec(tf.Module):
         best, scores = best[:, :k], scores[:, :k]
         return self._item_at.lookup(tf.cast(best, tf.int64)), tf.where(best < 0, NOTHING, scores)
 
-    @tf.function(
-        input_signature=[
-            tf.TensorSpec([None, None], tf.string, "items"),
-            tf.TensorSpec([None, None], tf.string, "exclude"),
-            tf.TensorSpec([None], tf.bool, "filter_seen"),
-        ]
-    )
+    @signature(items=([None, None], tf.string), exclude=([None, None], tf.string), filter_seen=([None], tf.bool))
     def recommend_padded(self, items, exclude, filter_seen):
         """`recommend` for servers: dense strings padded with `""`, lists as long as the beam is wide."""
         best, scores = self.recommend(unpadded(items), unpadded(exclude), filter_seen, self._beam)
@@ -104,7 +98,7 @@ def export_colarec(trained: Trained, prepared: Prepared, beam: int) -> tuple[Pat
         items_file = Path(assets, "items.txt")
         items_file.write_text("".join(f"{item}\n" for item in prepared.item_ids), encoding="utf-8")
         served = ServedColaRec(trained, items_file, beam)
-        recommend = served.recommend_padded.get_concrete_function()
+        recommend = served.recommend_padded
         signatures = {"serving_default": recommend, "recommend": recommend}
         request = {"items": [popular], "exclude": [[""]], "filter_seen": [True]}
         warmup = {"recommend": {name: tf.constant(value) for name, value in request.items()}}

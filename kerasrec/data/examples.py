@@ -193,7 +193,9 @@ class _Targets(NamedTuple):
 def _read(part_path, vocab: ItemVocab, settings: ExampleSettings) -> tuple[TokenHistories, splits.Split]:
     part = read_part(part_path)
     histories = TokenHistories(part.users, part.offsets, vocab.encode(part.items))
-    return histories, splits.split_histories(part.offsets, part.times, settings)
+    split = splits.split_histories(part.offsets, part.times, settings)
+    draws = masking.hash_rows(part.users, 0, seed=settings.seed, stream=masking.VALID_USERS).numpy()
+    return histories, split.validating(draws < settings.valid_share * 2.0**64)
 
 
 def _train_rows(

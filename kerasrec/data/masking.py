@@ -14,7 +14,7 @@ __all__ = ["MaskingRules", "draw_last_only", "example_keys", "hash_rows", "mask_
 GAMMA = 0x9E3779B97F4A7C15  # SplitMix64's increment: 2^64 divided by the golden ratio, made odd
 
 # Each use of random numbers has a stream of its own, so that none of them shows through in another.
-POSITIONS, REPLACEMENTS, RANDOM_ITEMS, LAST_ONLY, ORDER, SPLIT_POINTS = range(6)
+POSITIONS, REPLACEMENTS, RANDOM_ITEMS, LAST_ONLY, ORDER, SPLIT_POINTS, VALID_USERS = range(7)
 
 
 def mask_items(

@@ -57,11 +57,15 @@ class ExampleSettings(MaskingRules):
     """leave-one-out: a user's last item is the test target; global-time: all events on or after split_day are."""
     split_day: str | None = None
     """First day of the test events, as 2021-04-19 (UTC) or in epoch seconds."""
+    valid_share: float = 1.0
+    """Share of the users whose valid target is held out; the others train on it. Below 1 for a last training, whose
+    settings were chosen with all of them: the newest events teach the most."""
     seed: int = 12345
     """Where every random choice comes from."""
 
     def __post_init__(self):
         super().__post_init__()
+        require(0 <= self.valid_share <= 1, "valid_share", self.valid_share, "between 0 and 1")
         require(2 <= self.max_seq_length < 2**16, "max_seq_length", self.max_seq_length, "between 2 and 65535")
         require(
             self.prop_sliding_window == -1 or 0 < self.prop_sliding_window <= 1,

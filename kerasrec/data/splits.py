@@ -24,6 +24,10 @@ class Split:
     test_begin: np.ndarray
     """int64 `[U]`; at most one more than `train_end`."""
 
+    def validating(self, users: np.ndarray) -> "Split":
+        """With valid targets of these users alone, bool `[U]`; the others train on theirs."""
+        return dataclasses.replace(self, train_end=np.where(users, self.train_end, self.test_begin))
+
 
 def split_histories(offsets: np.ndarray, times: np.ndarray | None, settings: ExampleSettings) -> Split:
     """Cut each history by `settings.split`.

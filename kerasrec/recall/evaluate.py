@@ -21,8 +21,12 @@ def evaluate(command: Evaluate) -> None:
     task, parts = find_parts(command.name, command.places, command.task)
     prepared = Prepared(task, parts)
     is_sample = command.users is not None and command.users < prepared.rows(command.split)
-    protocol = Protocol(
-        command.split, not command.keep_seen, command.sampled, command.seed, command.users if is_sample else None
+    protocol = prepared.protocol(
+        command.split,
+        filter_seen=not command.keep_seen,
+        sampled=command.sampled,
+        seed=command.seed,
+        users=command.users if is_sample else None,
     )
     with prepared.reading():
         table = figures(prepared, protocol, command.checkpoint, command.baselines)

@@ -18,6 +18,7 @@ from kerasrec.data.tasks import Task
 from kerasrec.data.tfrecord import naming_broken_files, require_whole
 from kerasrec.data.vocab import FIRST_ITEM, ItemVocab
 from kerasrec.errors import KerasrecError
+from kerasrec.training.ranking import Protocol
 
 AGAIN = ": write this part's examples again"
 PARTS_AT_A_TIME = 16  # in one pipeline: a pipeline of its own for each small part would take most of the time
@@ -56,6 +57,10 @@ class Prepared:
         self.entries = {part: entry for part, entry in written.items() if problems[part] is None}
         if left_out := [problem for problem in problems.values() if problem]:
             print(f"left out: {'; '.join(left_out)}")
+
+    def protocol(self, split: str, **options) -> Protocol:
+        """How figures on a split are made, with what the examples say of it."""
+        return Protocol(split, valid_share=self.settings.valid_share, **options)
 
     @staticmethod
     def written(task: Task) -> dict[str, dict]:

@@ -25,7 +25,7 @@ from kerasrec.training import report
 from kerasrec.training.config import read_config, write_config
 from kerasrec.training.devices import use_devices
 from kerasrec.training.loop import Leg, TrainingRun, carry_over, read_progress
-from kerasrec.training.ranking import Protocol, model_scorer, print_table, rank_catalogue
+from kerasrec.training.ranking import model_scorer, print_table, rank_catalogue
 
 START_EVENTS = 10_000_000  # bounds the memory of the pairs that stand near each other
 
@@ -74,7 +74,7 @@ def train(command: Train) -> None:
                 print(f"{', '.join(parts)}: no training rows, nothing to learn")
             if command.eval_mode == 0:
                 _evaluate_parts(run, prepared, command.test_users, "after training")
-        report.draw(task.output, run.shown, str(Protocol("valid")))
+        report.draw(task.output, run.shown, str(prepared.protocol("valid")))
     print(f"{task.output}: the model at step {run.step}, metrics.jsonl, plots/, tensorboard/")
 
 
@@ -186,7 +186,7 @@ def _valid_figures(command: Train, run: TrainingRun, prepared: Prepared):
         return None
     score = model_scorer(run.model)
     rows = list(prepared.evaluation("valid", everyone, command.valid_users))
-    return lambda: rank_catalogue(score, rows, prepared.training_counts, Protocol("valid"))
+    return lambda: rank_catalogue(score, rows, prepared.training_counts, prepared.protocol("valid"))
 
 
 def _evaluate_parts(run: TrainingRun, prepared: Prepared, most_users: int, when: str) -> None:
@@ -194,7 +194,7 @@ def _evaluate_parts(run: TrainingRun, prepared: Prepared, most_users: int, when:
         print(f"{', '.join(prepared.parts)}: no test targets, nothing to evaluate")
         return
     users = most_users if prepared.rows("test") > most_users else None
-    protocol = Protocol("test", users=users)
+    protocol = prepared.protocol("test", users=users)
     rows = prepared.evaluation("test", prepared.parts, users)
     figures = rank_catalogue(model_scorer(run.model), rows, prepared.training_counts, protocol)
     run.log_figures("test", figures)

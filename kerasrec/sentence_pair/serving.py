@@ -5,7 +5,10 @@ from kerasrec.data.tokenizer import WordPieceTokenizer
 from kerasrec.nn.heads import mean_of_sides
 from kerasrec.nn.lean_encoder import LeanEncoder
 from kerasrec.sentence_pair.model import SentencePairModel
+from kerasrec.serving.export import signature
 from kerasrec.serving.texts import ServedEncoder
+
+_SIDES = [None, None], tf.string
 
 
 class ServedPairModel(ServedEncoder):
@@ -27,10 +30,9 @@ class ServedPairModel(ServedEncoder):
             self._classifier = model.classifier.call
 
     def signatures(self) -> dict:
-        strings = tf.TensorSpec([None, None], tf.string)
         signatures = super().signatures()
         if self._classifier is not None:
-            classify = self.classify.get_concrete_function(left=strings, right=strings)
+            classify = self.classify
             signatures |= {"serving_default": classify, "classify": classify}
         return signatures
 
@@ -41,7 +43,7 @@ class ServedPairModel(ServedEncoder):
             requests["classify"] = {"left": sides, "right": sides}
         return requests
 
-    @tf.function
+    @signature(left=_SIDES, right=_SIDES)
     def classify(self, left, right):
         """Classes of pairs of sides.
 

@@ -12,10 +12,15 @@ from kerasrec.data.files import disk_full
 WARMUP = Path("assets.extra") / "tf_serving_warmup_requests"
 
 
+def signature(**inputs):
+    """Decorates what a server offers, with shape and dtype of each input: `@signature(texts=([None], tf.string))`."""
+    return tf.function(input_signature=[tf.TensorSpec(*spec, name) for name, spec in inputs.items()])
+
+
 def export(
     module: "tf.Module",
     folder: Path,
-    signatures: Mapping[str, "tf.types.experimental.ConcreteFunction"],
+    signatures: Mapping[str, "tf.types.experimental.PolymorphicFunction"],
     warmup: Mapping[str, Mapping[str, "tf.Tensor"]],
 ) -> Path:
     """Write the next version of a served model.
@@ -23,7 +28,7 @@ def export(
     Args:
         module: Holds the variables, tables and functions that are to be saved.
         folder: Versions are numbered folders in it, from 1; a server takes the highest.
-        signatures: Concrete functions by signature name.
+        signatures: By name, what `signature` decorates; what is traced before would be traced again when it is saved.
         warmup: For each signature to be warmed up, the inputs of a request, with which a server runs the model once
             before it takes traffic.
 

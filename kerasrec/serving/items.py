@@ -9,12 +9,13 @@ from kerasrec.backend import tf
 from kerasrec.data.files import exclusive
 from kerasrec.data.vocab import FIRST_ITEM, MASK, UNK, ItemVocab
 from kerasrec.nn.item_model import ItemModel
-from kerasrec.serving.export import export
+from kerasrec.serving.export import export, signature
 
 # The score of an empty place in a list; JSON has no infinity.
 NOTHING = float(np.finfo(np.float32).min)
 
 _RAGGED_STRINGS = tf.RaggedTensorSpec([None, None], tf.string, ragged_rank=1)
+_STRINGS, _IDS = ([None, None], tf.string), ([None, None], tf.int32)
 
 
 class ServedItemModel(tf.Module):
@@ -44,7 +45,8 @@ class ServedItemModel(tf.Module):
         line = tf.int64, tf.lookup.TextFileIndex.LINE_NUMBER
         text = tf.string, tf.lookup.TextFileIndex.WHOLE_LINE
         asset = tf.saved_model.Asset(str(items_file))
-        self._line_of = tf.lookup.StaticHashTable(tf.lookup.TextFileInitializer(asset, *text, *line), -1)
+        # A line number plus FIRST_ITEM is a token id, also that of an id without a line.
+        self._line_of = tf.lookup.StaticHashTable(tf.lookup.TextFileInitializer(asset, *text, *line), UNK - FIRST_ITEM)
         self._item_at = tf.lookup.StaticHashTable(tf.lookup.TextFileInitializer(asset, *line, *text), "")
         shares = (item_counts + 1) / (item_counts + 1).sum()
         popularity = np.concatenate([np.full(FIRST_ITEM, NOTHING), np.log(shares)])
@@ -52,25 +54,13 @@ class ServedItemModel(tf.Module):
 
     def signatures(self) -> dict:
         """The functions that a server offers, by signature name."""
-        strings = tf.TensorSpec([None, None], tf.string)
-        ids, weights = tf.TensorSpec([None, None], tf.int32), tf.TensorSpec([None, None], tf.float32)
-        recommend = self.recommend_padded.get_concrete_function(
-            items=strings, exclude=strings, filter_seen=tf.TensorSpec([None], tf.bool)
-        )
-        prediction = self.prediction.get_concrete_function(
-            info=ids,
-            input_ids=ids,
-            input_mask=ids,
-            masked_lm_positions=ids,
-            masked_lm_ids=ids,
-            masked_lm_weights=weights,
-        )
+        recommend = self.recommend_padded
         return {
             "serving_default": recommend,
             "recommend": recommend,
-            "embed": self.embed.get_concrete_function(items=strings),
-            "items": self.item_vectors.get_concrete_function(items=tf.TensorSpec([None], tf.string)),
-            "prediction": prediction,
+            "embed": self.embed,
+            "items": self.item_vectors,
+            "prediction": self.prediction,
         }
 
     @tf.function(
@@ -103,13 +93,13 @@ class ServedItemModel(tf.Module):
         scores, best = tf.math.top_k(scores, tf.minimum(k, tf.shape(scores)[1]))
         return tf.where(scores > NOTHING, self._items(best), ""), scores
 
-    @tf.function
+    @signature(items=_STRINGS, exclude=_STRINGS, filter_seen=([None], tf.bool))
     def recommend_padded(self, items, exclude, filter_seen):
         """`recommend` for servers: dense strings padded with `""`, lists of a fixed length."""
         best, scores = self.recommend(unpadded(items), unpadded(exclude), filter_seen, self._max_k)
         return {"items": best, "scores": scores}
 
-    @tf.function
+    @signature(items=_STRINGS)
     def embed(self, items):
         """Vectors of users, float32 [B, H], from histories string [B, N] padded with `""`.
 
@@ -117,13 +107,20 @@ class ServedItemModel(tf.Module):
         """
         return {"vectors": self._queries(self._ids(unpadded(items)))}
 
-    @tf.function
+    @signature(items=([None], tf.string))
     def item_vectors(self, items):
         """Vectors, float32 [N, H], and biases, float32 [N], of raw item ids string [N]; unknown ones have `[UNK]`'s."""
         ids = self._ids(items)
         return {"vectors": tf.gather(self._table, ids), "biases": tf.gather(self._bias, ids)}
 
-    @tf.function
+    @signature(
+        info=_IDS,
+        input_ids=_IDS,
+        input_mask=_IDS,
+        masked_lm_positions=_IDS,
+        masked_lm_ids=_IDS,
+        masked_lm_weights=([None, None], tf.float32),
+    )
     def prediction(self, info, input_ids, input_mask, masked_lm_positions, masked_lm_ids, masked_lm_weights):
         """The best items at each masked position of examples in the training schema.
 
@@ -159,8 +156,7 @@ class ServedItemModel(tf.Module):
 
     def _ids(self, items):
         """Token ids, int32, of raw ids; unknown ones are `[UNK]`."""
-        lines = self._line_of.lookup(items)
-        return tf.cast(tf.where(lines < 0, tf.constant(UNK, tf.int64), lines + FIRST_ITEM), tf.int32)
+        return tf.cast(self._line_of.lookup(items) + FIRST_ITEM, tf.int32)
 
     def _items(self, ids):
         """Raw ids of token ids; `""` for special tokens."""

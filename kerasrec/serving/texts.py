@@ -3,7 +3,10 @@
 from kerasrec.backend import tf
 from kerasrec.data.tokenizer import WordPieceTokenizer
 from kerasrec.nn.lean_encoder import LeanEncoder
+from kerasrec.serving.export import signature
 from kerasrec.serving.tokenization import GraphTokenizer
+
+_TEXTS = [None], tf.string
 
 
 class ServedEncoder(tf.Module):
@@ -25,25 +28,20 @@ class ServedEncoder(tf.Module):
 
     def signatures(self) -> dict:
         """The functions that a server offers, by signature name."""
-        strings = tf.TensorSpec([None], tf.string)
-        encode = self.encode.get_concrete_function(texts=strings)
-        return {
-            "serving_default": encode,
-            "encode": encode,
-            "similarity": self.similarity.get_concrete_function(left=strings, right=strings),
-        }
+        encode = self.encode
+        return {"serving_default": encode, "encode": encode, "similarity": self.similarity}
 
     def warmup(self) -> dict:
         """A request for each signature, for `kerasrec.serving.export.export`."""
         texts = tf.constant(["a text", "another text"])
         return {"encode": {"texts": texts}, "similarity": {"left": texts, "right": texts}}
 
-    @tf.function
+    @signature(texts=_TEXTS)
     def encode(self, texts):
         """Vectors of length 1, float32 [B, H], of texts, string [B]; longer ones are cut."""
         return {"vectors": self._vectors(texts)}
 
-    @tf.function
+    @signature(left=_TEXTS, right=_TEXTS)
     def similarity(self, left, right):
         """Cosines, float32 [B], of the texts on the left and on the right, string [B] each."""
         return {"cosines": tf.reduce_sum(self._vectors(left) * self._vectors(right), axis=-1)}

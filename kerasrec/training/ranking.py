@@ -48,11 +48,15 @@ class Protocol:
     """About so many users, evenly over all; None ranks for everyone."""
     targets: str | None = None
     """Whose items are to be found, and which, where the split does not say it."""
+    valid_share: float = 1.0
+    """Share of the users whose valid targets were not trained on."""
 
     def __str__(self) -> str:
         seen = "seen items filtered" if self.filter_seen else "seen items kept"
         users = "" if self.users is None else f", a sample of about {self.users:,} users"
-        return f"{self.targets or f'{self.split} split'}, full ranking over the catalogue, {seen}{users}"
+        learnt = 1 - self.valid_share
+        trained = f", after training on the valid targets of {learnt:.0%} of the users" if learnt else ""
+        return f"{self.targets or f'{self.split} split'}, full ranking over the catalogue, {seen}{users}{trained}"
 
 
 def rank_catalogue(

@@ -281,6 +281,32 @@ def test_global_time(tmp_path):
     }
 
 
+def test_a_share_of_the_users_validates(tmp_path):
+    """The same users in whatever part they stand; the others have a longer history to train on."""
+    histories = {user: ["a", "b", "c", "d", "e"] for user in range(400)}
+    vocab = vocab_of(histories)
+    settings = ExampleSettings(masking="dynamic", valid_share=0.25)
+    whole = write_histories(tmp_path / "part-000.parquet", histories)
+    half = write_histories(tmp_path / "part-001.parquet", {user: histories[user] for user in range(200, 400)})
+    entry = write_part(whole, vocab, tmp_path, settings)
+    write_part(half, vocab, tmp_path, settings)
+
+    def users(part, name):
+        return {row["info"][0]: row for row in read_rows(tmp_path / f"{part}.{name}.tfrecord")}
+
+    validating = users("part-000", "valid")
+    assert 70 < len(validating) < 130
+    assert {user for user in validating if user >= 200} == users("part-001", "valid").keys()
+    assert users("part-000", "test").keys() == histories.keys()
+    for user, row in users("part-000", "train").items():
+        assert len(row["input_ids"]) == (3 if user in validating else 4)
+    assert sum(entry["lengths"].values()) == 400 and entry["counts"]["valid_users_without_target"] == 400 - len(
+        validating
+    )
+    before = histories_before(whole, vocab, settings, "valid")
+    assert np.diff(before.offsets).tolist() == [3 if user in validating else 4 for user in range(400)]
+
+
 def test_a_split_by_time_of_a_log_without_times(small):
     part, vocab, folder = small
     with pytest.raises(KerasrecError, match="the log has no times"):

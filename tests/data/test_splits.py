@@ -62,6 +62,17 @@ def test_leave_one_out(sizes):
         )
 
 
+@given(sizes_of, st.data())
+def test_users_who_do_not_validate_train_on_their_targets(sizes, data):
+    offsets = offsets_of(sizes)
+    validates = np.array(data.draw(st.lists(st.booleans(), min_size=len(sizes), max_size=len(sizes))), bool)
+    whole = split_histories(offsets, None, ExampleSettings())
+    split = whole.validating(validates)
+    np.testing.assert_array_equal(split.test_begin, whole.test_begin)
+    for user, held_out in enumerate(validates):
+        assert split.train_end[user] == (whole.train_end if held_out else whole.test_begin)[user]
+
+
 @given(st.lists(st.lists(st.integers(0, 9), max_size=8).map(sorted), min_size=1, max_size=8), st.integers(0, 9))
 def test_global_time(times, day):
     offsets = offsets_of([len(history) for history in times])

@@ -69,6 +69,14 @@ def test_global_time_split(desk):
     assert (figures["users"], figures["targets"]) == (30, 90)
 
 
+@pytest.mark.parametrize(("share", "checkpoint", "said"), [(0.5, "best", "50%"), (0, "latest", "100%")])
+def test_training_on_valid_targets_is_said_with_the_figures(desk, share, checkpoint, said):
+    desk.prepare(desk.write_log(), "--masking", "dynamic", "--valid-share", share)
+    assert ("valid:" in desk.train("all")) == (share > 0)
+    printed = " ".join(desk.ok("evaluate", "all", "--checkpoint", checkpoint).split())
+    assert f"on the valid targets of {said} of the users" in printed
+
+
 def test_finished_examples_are_not_written_again(desk):
     desk.prepare(desk.write_log(), "--masking", "dynamic")
     file = desk.task / "tfrecord" / "part-001.train.tfrecord"
