@@ -1,6 +1,5 @@
 """Raw logs into training files: split, vocabulary, examples."""
 
-import dataclasses
 import functools
 import multiprocessing
 import os
@@ -97,7 +96,7 @@ def examples(command: Examples) -> None:
 def _is_written(entry: dict | None, task: Task, part: str, vocabulary: str, settings: ExampleSettings) -> bool:
     return (
         entry is not None
-        and entry["settings"] == dataclasses.asdict(settings)
+        and ExampleSettings(**entry["settings"]) == settings
         and entry["vocab"] == vocabulary
         and entry["part"] == content_digest(task.part_path(part))
         and all(

@@ -72,9 +72,10 @@ class Prepared:
 
     def _problem(self, part: str, entry: dict) -> str | None:
         """Why a part's examples cannot be used with those of the first part that is asked for."""
-        settings = dataclasses.asdict(self.settings)
-        if entry["settings"] != settings:
-            differing = [name for name, value in entry["settings"].items() if value != settings[name]]
+        settings = ExampleSettings(**entry["settings"])
+        if settings != self.settings:
+            first = dataclasses.asdict(self.settings)
+            differing = [name for name, value in dataclasses.asdict(settings).items() if value != first[name]]
             return (
                 f"the examples of {part} and {self.parts[0]} were written with different {', '.join(differing)}{AGAIN}"
             )

@@ -114,6 +114,17 @@ def test_examples_of_mixed_settings_are_refused(prepared_desk):
     assert "part-001" in line and "max_seq_length" in line
 
 
+def test_examples_written_before_a_setting_was_there_stay_good(prepared_desk):
+    path = prepared_desk.task / "manifest.json"
+    manifest = json.loads(path.read_text(encoding="utf-8"))
+    for entry in manifest["examples"].values():
+        del entry["settings"]["valid_share"]
+    path.write_text(json.dumps(manifest), encoding="utf-8")
+    options = ("--masking", "dynamic", "--jobs", 1, *prepared_desk.LENGTHS)
+    assert "3 of 3 parts are written already" in prepared_desk.ok("examples", "all", *options)
+    assert Prepared(*find_parts("all", Places(prepared_desk.folder / "data"))).settings.valid_share == 1
+
+
 def test_examples_of_another_vocabulary_are_refused(prepared_desk):
     desk = prepared_desk
     table = pq.read_table(desk.task / "vocab.parquet").to_pandas()
