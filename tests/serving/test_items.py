@@ -29,6 +29,8 @@ def served(tmp_path_factory):
     items_file.write_text("".join(f"{item}\n" for item in vocab.items.to_pylist()), encoding="utf-8")
     module = ServedItemModel(model, items_file, vocab.counts, LENGTH, MAX_K)
     version = export(module, folder / "versions", module.signatures(), {})
+    functions = [module.recommend, *module.signatures().values()]
+    assert {function.experimental_get_tracing_count() for function in functions} == {1}  # tracing is what takes time
     items_file.unlink()  # the export has to carry its own
     return model, vocab, version
 
