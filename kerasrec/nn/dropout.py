@@ -5,17 +5,24 @@ from kerasrec.backend import keras, tf
 _STEPS = 256
 
 
-class Dropout(keras.layers.Dropout):
+class Dropout(keras.layers.Layer):
     """Keras's dropout from 8 random bits a value instead of 32, its rate rounded to a 256th, though not to 0.
 
     Attention weights are most of what an encoder drops from, L numbers a position and head, and drawing them would
     take longer than the softmax.
+
+    Args:
+        rate: Share of the values that become 0 in training, from 0 to below 1; the others are scaled up.
 
     Example:
         >>> dropped = Dropout(0.25)(tf.ones([1000, 1000]), training=True)
         >>> [round(float(found), 2) for found in (tf.reduce_mean(dropped), tf.reduce_max(dropped))]
         [1.0, 1.33]
     """
+
+    def __init__(self, rate: float, **kwargs):
+        super().__init__(**kwargs)
+        self.rate = rate
 
     def call(self, inputs, training=None):
         if not training or self.rate == 0:
