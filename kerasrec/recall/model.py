@@ -4,6 +4,7 @@ import dataclasses
 import math
 from pathlib import Path
 
+from kerasrec.data.settings import ExampleSettings
 from kerasrec.errors import KerasrecError
 from kerasrec.nn.item_model import ItemModel
 from kerasrec.nn.settings import ItemModelSettings
@@ -30,7 +31,7 @@ def check_progress(folder: Path, config: dict, prepared: Prepared) -> Progress |
 
     Raises:
         KerasrecError: the task's vocabulary is neither the one the run was trained with nor has grown from it, or its
-            examples are longer or shorter than the model's sequences.
+            examples are longer or shorter than the model's sequences, or hold out the valid targets of other users.
     """
     progress = read_progress(folder)
     if progress is None:
@@ -45,6 +46,12 @@ def check_progress(folder: Path, config: dict, prepared: Prepared) -> Progress |
         raise KerasrecError(
             f"the examples have a max_seq_length of {prepared.settings.max_seq_length} and the model in {folder} has "
             f"one of {config['max_seq_length']}: write the examples again, or train into another output folder"
+        )
+    trained_with = ExampleSettings(**config.get("examples", {})).valid_share
+    if folder == prepared.task.output and trained_with != prepared.settings.valid_share:  # figures would not say it
+        raise KerasrecError(
+            f"the examples have a valid_share of {prepared.settings.valid_share:g} and the model in {folder} was "
+            f"trained with one of {trained_with:g}: write them again with that one, or train into another output folder"
         )
     return progress
 

@@ -75,6 +75,10 @@ def test_training_on_valid_targets_is_said_with_the_figures(desk, share, checkpo
     assert ("valid:" in desk.train("all")) == (share > 0)
     printed = " ".join(desk.ok("evaluate", "all", "--checkpoint", checkpoint).split())
     assert f"on the valid targets of {said} of the users" in printed
+    desk.ok("examples", "all", "--masking", "dynamic", "--jobs", 1, *desk.LENGTHS)
+    for step in ("evaluate", "train"):  # with the figures of other examples it would not be said
+        words = desk.SMALL if step == "train" else ()
+        assert f"valid_share of 1 and the model in {desk.output}" in desk.error(step, "all", *words)
 
 
 def test_finished_examples_are_not_written_again(desk):
