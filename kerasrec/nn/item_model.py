@@ -7,7 +7,7 @@ import numpy as np
 from kerasrec.backend import tf
 from kerasrec.errors import KerasrecError
 from kerasrec.nn.heads import MaskedItemHead, gather_positions
-from kerasrec.nn.losses.items import full_softmax, gbce, sampled_softmax, softmax_without_visible
+from kerasrec.nn.losses.items import Visible, full_softmax, gbce, sampled_softmax, softmax_without_visible
 from kerasrec.nn.losses.text import in_batch_similarity
 from kerasrec.nn.multi_loss import MultiLossModel
 from kerasrec.nn.negatives import InBatchNegatives, PopularityNegatives, UniformNegatives, log_shares
@@ -163,23 +163,24 @@ class ItemModel(MultiLossModel):
     def _target_losses(self, queries, targets, tokens):
         """The loss of each target, float32 [M]."""
         catalogue = queries, self.item_table, self.head.bias, targets.ids
-        if self.settings.item_loss != "softmax":
-            if self._draw_negatives is None:
-                raise KerasrecError(
-                    f"a model with {self.settings.negative_source} negatives needs item_counts to be trained"
-                )
-            in_batch = self.settings.negative_source == "in-batch"
-            step = self.optimizer.iterations
-            negatives = self._draw_negatives(step, targets.ids) if in_batch else self._draw_negatives(step)
-            if self.settings.item_loss == "sampled":
-                return sampled_softmax(*catalogue, negatives)
-            return gbce(*catalogue, negatives, self.settings.gbce_calibration)
-        if not self.settings.unique_items:
-            return full_softmax(*catalogue)
-        visible = True
+        visible = self._visible(targets, tokens) if self.settings.unique_items else None
+        if self.settings.item_loss == "softmax":
+            return softmax_without_visible(*catalogue, visible) if visible else full_softmax(*catalogue)
+        if self._draw_negatives is None:
+            raise KerasrecError(
+                f"a model with {self.settings.negative_source} negatives needs item_counts to be trained"
+            )
+        in_batch = self.settings.negative_source == "in-batch"
+        step = self.optimizer.iterations
+        negatives = self._draw_negatives(step, targets.ids) if in_batch else self._draw_negatives(step)
+        if self.settings.item_loss == "sampled":
+            return sampled_softmax(*catalogue, negatives, visible)
+        return gbce(*catalogue, negatives, self.settings.gbce_calibration, visible)
+
+    def _visible(self, targets, tokens):
         if self.settings.objective == "causal":
-            visible = tf.range(tf.shape(tokens)[1]) <= targets.places[:, 1:]  # [M, L]
-        return softmax_without_visible(*catalogue, targets.slots, tokens, visible)
+            return Visible(tokens, targets.slots, targets.places[:, 1] + 1)
+        return Visible(tokens, targets.slots, tf.fill([tf.size(targets.ids)], tf.shape(tokens)[1]))
 
 
 class _Targets(NamedTuple):

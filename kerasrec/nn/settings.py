@@ -86,7 +86,6 @@ class ItemModelSettings:
             require(self.negative_source == "uniform", "negative_source", self.negative_source, "uniform with gbce")
         if self.unique_items:  # a seq2seq row shows its own targets
             require(self.seq2seq_weight == 0, "seq2seq_weight", self.seq2seq_weight, "0 with unique_items")
-            require(self.item_loss == "softmax", "item_loss", self.item_loss, "softmax with unique_items")
 
 
 @dataclass(frozen=True)

@@ -55,7 +55,6 @@ def test_values_out_of_range(name, value, allowed):
         ({"objective": "causal", "masked_item_weight": 0.5}, "masked_item_weight is 0.5; it must be left at 1"),
         ({"objective": "causal", "similarity_weight": 0.1}, "similarity_weight is 0.1; it must be 0 with"),
         ({"unique_items": True, "seq2seq_weight": 0.5}, "seq2seq_weight is 0.5; it must be 0 with unique_items"),
-        ({"unique_items": True, "item_loss": "gbce"}, "item_loss is 'gbce'; it must be softmax with unique_items"),
         ({"negative_source": "popularity"}, "negative_source is 'popularity'; it must be left out with"),
         ({"item_loss": "gbce", "negative_source": "in-batch"}, "negative_source is 'in-batch'; it must be uniform"),
     ],

@@ -5,6 +5,7 @@ more scores are kept than a loss needs.
 """
 
 import math
+from typing import NamedTuple
 
 from kerasrec.backend import tf
 from kerasrec.nn.negatives import Negatives
@@ -12,6 +13,21 @@ from kerasrec.nn.transformer import MASKED
 
 # Below it, what a partition has left beside the visible items would be lost in rounding.
 LEAST_SHARE = 1e-3
+
+
+class Visible(NamedTuple):
+    """What each query sees of its row, where no item stands in a row twice and none of these can be the target."""
+
+    tokens: "tf.Tensor"
+    """The rows, int32 [B, L]."""
+    slots: "tf.Tensor"
+    """Row of each query, and its number within the row, int32 [M, 2]."""
+    reach: "tf.Tensor"
+    """How many places of its row, from the first on, each query sees, int32 [M]."""
+
+    def at(self, values):
+        """Of each query's row what values [B, ...] say, [M, ...]."""
+        return tf.gather(values, self.slots[:, 0])
 
 
 @tf.custom_gradient
@@ -80,8 +96,8 @@ def full_softmax(queries, table, bias, ids):
     return log_partition(queries, table, bias) - item_scores(queries, table, bias, ids)
 
 
-def softmax_without_visible(queries, table, bias, ids, slots, tokens, visible):
-    """`full_softmax` in which what a row shows is no rival of its targets.
+def softmax_without_visible(queries, table, bias, ids, visible: Visible):
+    """`full_softmax` in which what a query sees of its row is no rival of its target.
 
     The visible items' share of the partition is taken out of it afterwards: [B, P, L] numbers, instead of changes all
     over [M, V] of them. Where they hold more than 1 - `LEAST_SHARE` of it they are left in: their share falls again.
@@ -91,28 +107,26 @@ def softmax_without_visible(queries, table, bias, ids, slots, tokens, visible):
         table: Item embeddings, float32 [V, H].
         bias: float32 [V].
         ids: The targets, int32 [M].
-        slots: Row of each query, and its number within the row, int32 [M, 2].
-        tokens: The rows, int32 [B, L].
-        visible: Which places of its row each query sees, bool of a shape that broadcasts to [M, L].
+        visible: What the queries see.
 
     Returns:
         float32 [M].
 
     Example:
-        >>> rivals = softmax_without_visible(
-        ...     tf.zeros([1, 2]), tf.zeros([4, 2]), tf.zeros([4]), tf.constant([2]), tf.constant([[0, 0]]),
-        ...     tf.constant([[3, 1]]), True,
-        ... )  # items 0 and 2 are left
-        >>> rivals.numpy().round(4)
+        >>> visible = Visible(tf.constant([[3, 1]]), slots=tf.constant([[0, 0]]), reach=tf.constant([2]))
+        >>> catalogue = tf.zeros([4, 2]), tf.zeros([4])
+        >>> rivals = softmax_without_visible(tf.zeros([1, 2]), *catalogue, tf.constant([2]), visible)
+        >>> rivals.numpy().round(4)  # items 0 and 2 are left
         array([0.6931], dtype=float32)
     """
     log_sums = log_partition(queries, table, bias)  # [M]
-    rows = slots[:, 0]
+    tokens, slots, reach = visible
     most = 1 + tf.reduce_max(tf.concat([slots[:, 1], [-1]], axis=0))  # P
     by_row = tf.scatter_nd(slots, queries, [tf.shape(tokens)[0], most, queries.shape[1]])  # [B, P, H]
     scores = tf.matmul(by_row, tf.gather(table, tokens), transpose_b=True)  # [B, P, L]
-    scores = tf.gather_nd(scores, slots) + tf.gather(tf.gather(bias, tokens), rows)  # [M, L]
-    out = visible & tf.gather(_is_first(tokens), rows) & (tf.gather(tokens, rows) != ids[:, tf.newaxis])
+    scores = tf.gather_nd(scores, slots) + visible.at(tf.gather(bias, tokens))  # [M, L]
+    seen = tf.range(tf.shape(tokens)[1]) < reach[:, tf.newaxis]
+    out = seen & visible.at(_is_first(tokens)) & (visible.at(tokens) != ids[:, tf.newaxis])
     shares = tf.exp(tf.where(out, scores - log_sums[:, tf.newaxis], -math.inf))
     left = tf.maximum(1.0 - tf.reduce_sum(shares, axis=1), LEAST_SHARE)
     return log_sums + tf.math.log(left) - item_scores(queries, table, bias, ids)
@@ -125,7 +139,7 @@ def _is_first(tokens):
     return ~tf.reduce_any(equal & (places < places[:, tf.newaxis]), axis=2)
 
 
-def sampled_softmax(queries, table, bias, ids, negatives: Negatives):
+def sampled_softmax(queries, table, bias, ids, negatives: Negatives, visible: Visible | None = None):
     """`full_softmax` with a partition that is estimated from the target and a sample of rivals.
 
     A rival's score is lowered by the logarithm of how often it is expected in the sample (Bengio and Senécal, "Adaptive
@@ -139,6 +153,7 @@ def sampled_softmax(queries, table, bias, ids, negatives: Negatives):
         bias: float32 [V].
         ids: The targets, int32 [M].
         negatives: K rivals, the same for all targets.
+        visible: What the queries see, which is then no rival; None lets it be one.
 
     Returns:
         float32 [M].
@@ -149,13 +164,12 @@ def sampled_softmax(queries, table, bias, ids, negatives: Negatives):
         >>> sampled_softmax(tf.zeros([1, 2]), *catalogue, tf.constant([2]), everything).numpy().round(4)
         array([1.3863], dtype=float32)
     """
-    rivals = _rival_scores(queries, table, bias, negatives.ids) - negatives.log_counts  # [M, K]
-    rivals = tf.where(negatives.ids == ids[:, tf.newaxis], MASKED, rivals)
+    rivals = _rival_scores(queries, table, bias, ids, negatives, visible) - negatives.log_counts  # [M, K]
     targets = item_scores(queries, table, bias, ids)[:, tf.newaxis]
     return -tf.nn.log_softmax(tf.concat([targets, rivals], axis=1))[:, 0]
 
 
-def gbce(queries, table, bias, ids, negatives: Negatives, calibration: float = 0.75):
+def gbce(queries, table, bias, ids, negatives: Negatives, calibration: float = 0.75, visible: Visible | None = None):
     """Generalised binary cross-entropy (gSASRec, https://arxiv.org/abs/2308.07192, section 5).
 
     -(β log σ(target) + Σ log(1 - σ(rival))) / (K + 1), where β makes up for the rivals that were not drawn: with a
@@ -182,8 +196,7 @@ def gbce(queries, table, bias, ids, negatives: Negatives, calibration: float = 0
     count = tf.shape(negatives.ids)[0]
     rate = tf.minimum(1.0, tf.cast(count, tf.float32) / tf.cast(tf.shape(bias)[0] - 1, tf.float32))
     beta = rate * (calibration * (1 - 1 / rate) + 1 / rate)
-    rivals = _rival_scores(queries, table, bias, negatives.ids)  # [M, K]
-    rivals = tf.where(negatives.ids == ids[:, tf.newaxis], MASKED, rivals)
+    rivals = _rival_scores(queries, table, bias, ids, negatives, visible)  # [M, K]
     targets = beta * tf.math.softplus(-item_scores(queries, table, bias, ids))
     return (targets + tf.reduce_sum(tf.math.softplus(rivals), axis=1)) / tf.cast(count + 1, tf.float32)
 
@@ -205,6 +218,25 @@ def bpr(taken, not_taken):
     return tf.math.softplus(not_taken - taken)
 
 
-def _rival_scores(queries, table, bias, ids):
-    """Scores float32 [M, K] of the same items, int32 [K], for every query."""
-    return tf.matmul(queries, tf.gather(table, ids), transpose_b=True) + tf.gather(bias, ids)
+def _rival_scores(queries, table, bias, targets, negatives, visible):
+    """Scores float32 [M, K] of the sample, `MASKED` where one is the query's target, or visible to it."""
+    scores = tf.matmul(queries, tf.gather(table, negatives.ids), transpose_b=True) + tf.gather(bias, negatives.ids)
+    out = negatives.ids == targets[:, tf.newaxis]
+    if visible:
+        out |= visible.at(_first_places(visible.tokens, negatives.ids)) < visible.reach[:, tf.newaxis]
+    return tf.where(out, MASKED, scores)
+
+
+def _first_places(tokens, ids):
+    """Where in its row each id, int32 [K], stands first, int32 [B, K]; L where it does not, for rows int32 [B, L].
+
+    Rows and ids meet by binary search: comparing all with all would take L times as long as scoring does.
+    """
+    rows, length = tf.unstack(tf.shape(tokens))
+    in_order = tf.sort(ids)
+    flat = tf.reshape(tokens, [-1])
+    found = tf.minimum(tf.searchsorted(in_order, flat), tf.size(ids) - 1)
+    hits = tf.cast(tf.where(tf.gather(in_order, found) == flat)[:, 0], tf.int32)
+    at_hits = tf.stack([hits // length, tf.gather(found, hits)], axis=1)
+    first = tf.tensor_scatter_nd_min(tf.fill([rows, tf.size(ids)], length), at_hits, hits % length)
+    return tf.gather(first, tf.searchsorted(in_order, ids), axis=1)

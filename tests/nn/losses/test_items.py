@@ -1,9 +1,12 @@
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from kerasrec.backend import tf
 from kerasrec.nn.losses.items import (
     LEAST_SHARE,
+    Visible,
     bpr,
     full_softmax,
     gbce,
@@ -67,30 +70,33 @@ def without_visible(queries, table, bias, ids, shown):
 TOKENS = np.array([[5, 7, 5, 1, 0], [2, 3, 4, 5, 6], [8, 0, 0, 0, 0]], np.int32)  # repeats, and padding
 SLOTS = np.array([[0, 0], [0, 1], [1, 0], [1, 1], [1, 2], [2, 0]], np.int32)
 IDS = np.array([7, 6, 8, 2, 1, 5], np.int32)  # the first is shown by its own row
+REACH = np.array([1, 4, 1, 3, 5, 1], np.int32)  # what each query sees, of SLOTS; WHOLE_ROWS see all
+WHOLE_ROWS = Visible(TOKENS, SLOTS, np.full(6, 5, np.int32))
+FIRST_QUERY = Visible(TOKENS[:1], np.zeros([1, 2], np.int32), np.array([5], np.int32))
+
+
+def seen(visible):
+    """The items that each query sees."""
+    return [set(visible.tokens[row, :reach]) for (row, _), reach in zip(visible.slots, visible.reach, strict=True)]
 
 
 def test_what_a_row_shows_is_no_rival():
     queries, table, bias = catalogue(np.random.default_rng(2))
-    losses = softmax_without_visible(queries, table, bias, IDS, SLOTS, TOKENS, True)
-    expected = without_visible(queries, table, bias, IDS, [set(TOKENS[row]) for row, _ in SLOTS])
-    np.testing.assert_allclose(losses, expected, rtol=1e-5)
+    losses = softmax_without_visible(queries, table, bias, IDS, WHOLE_ROWS)
+    np.testing.assert_allclose(losses, without_visible(queries, table, bias, IDS, seen(WHOLE_ROWS)), rtol=1e-5)
 
 
 def test_only_what_a_query_sees_is_no_rival():
     queries, table, bias = catalogue(np.random.default_rng(3))
-    positions = np.array([0, 3, 0, 2, 4, 0])
-    visible = np.arange(5) <= positions[:, None]
-    losses = softmax_without_visible(queries, table, bias, IDS, SLOTS, TOKENS, visible)
-    shown = [set(TOKENS[row, : position + 1]) for (row, _), position in zip(SLOTS, positions, strict=True)]
-    np.testing.assert_allclose(losses, without_visible(queries, table, bias, IDS, shown), rtol=1e-5)
+    visible = Visible(TOKENS, SLOTS, REACH)
+    losses = softmax_without_visible(queries, table, bias, IDS, visible)
+    np.testing.assert_allclose(losses, without_visible(queries, table, bias, IDS, seen(visible)), rtol=1e-5)
 
 
 def test_the_gradient_does_not_reach_what_a_row_shows():
     queries, table, bias = catalogue(np.random.default_rng(4))
     with tf.GradientTape() as tape:
-        losses = softmax_without_visible(
-            queries[:1], table, bias, np.array([6]), np.zeros([1, 2], np.int32), TOKENS[:1], True
-        )
+        losses = softmax_without_visible(queries[:1], table, bias, np.array([6]), FIRST_QUERY)
     d_bias = tape.gradient(losses, bias).numpy()
     np.testing.assert_allclose(d_bias[[0, 1, 5, 7]], 0, atol=1e-6)
     assert d_bias[6] < 0 and (d_bias[[2, 3, 4, 8]] > 0).all()
@@ -102,9 +108,7 @@ def test_visible_items_with_nearly_all_of_the_partition_lose_it_again():
     queries, table, bias = catalogue(np.random.default_rng(5))
     bias.assign(tf.tensor_scatter_nd_update(bias, [[5]], [200.0]))
     with tf.GradientTape() as tape:
-        losses = softmax_without_visible(
-            queries[:1], table, bias, np.array([6]), np.zeros([1, 2], np.int32), TOKENS[:1], True
-        )
+        losses = softmax_without_visible(queries[:1], table, bias, np.array([6]), FIRST_QUERY)
     assert np.isfinite(losses).all()
     np.testing.assert_allclose(
         losses[0], full_softmax(queries, table, bias, [6] * 6)[0] + np.log(LEAST_SHARE), rtol=1e-5
@@ -115,7 +119,9 @@ def test_visible_items_with_nearly_all_of_the_partition_lose_it_again():
 def test_a_batch_without_targets_has_no_losses():
     queries, table, bias = catalogue(np.random.default_rng(6))
     none = np.zeros([0, 2], np.int32)
-    assert softmax_without_visible(queries[:0], table, bias, none[:, 0], none, TOKENS, True).shape == [0]
+    visible = Visible(TOKENS, none, none[:, 0])
+    assert softmax_without_visible(queries[:0], table, bias, none[:, 0], visible).shape == [0]
+    assert sampled_softmax(queries[:0], table, bias, none[:, 0], EVERYTHING, visible).shape == [0]
 
 
 EVERYTHING = Negatives(tf.range(9), tf.zeros([9]))  # each item expected once
@@ -126,6 +132,33 @@ def test_a_sample_of_everything_is_the_full_softmax():
     np.testing.assert_allclose(
         sampled_softmax(queries, table, bias, IDS, EVERYTHING), full_softmax(queries, table, bias, IDS), rtol=1e-5
     )
+
+
+@pytest.mark.parametrize("reach", [REACH, WHOLE_ROWS.reach])
+def test_what_a_row_shows_is_no_rival_in_a_sample_of_everything(reach):
+    queries, table, bias = catalogue(np.random.default_rng(11))
+    visible = Visible(TOKENS, SLOTS, reach)
+    shuffled = Negatives(tf.constant([4, 1, 8, 0, 7, 3, 2, 6, 5]), tf.zeros([9]))
+    losses = sampled_softmax(queries, table, bias, IDS, shuffled, visible)
+    np.testing.assert_allclose(losses, without_visible(queries, table, bias, IDS, seen(visible)), rtol=1e-5)
+
+
+@given(st.data())
+def test_rivals_are_the_drawn_ones_that_a_query_neither_sees_nor_looks_for(data):
+    items = st.integers(0, 8)
+    tokens = np.array(data.draw(st.lists(st.tuples(*[items] * 4), min_size=1, max_size=3)), np.int32)
+    drawn = np.array(data.draw(st.lists(items, min_size=1, max_size=12)), np.int32)
+    slots = np.array([(row, 0) for row in range(len(tokens))], np.int32)
+    reach = np.array([data.draw(st.integers(0, 4)) for _ in tokens], np.int32)
+    ids = np.array([data.draw(items) for _ in tokens], np.int32)
+    queries, table, bias = catalogue(np.random.default_rng(12), queries=len(tokens))
+    scores = queries.numpy() @ table.numpy().T + bias.numpy()
+    visible = Visible(tokens, slots, reach)
+    found = sampled_softmax(queries, table, bias, ids, Negatives(drawn, tf.zeros(len(drawn))), visible)
+    for row, out in enumerate(seen(visible)):
+        rivals = [item for item in drawn if item not in out and item != ids[row]]
+        expected = np.log(np.exp(scores[row, [ids[row], *rivals]]).sum()) - scores[row, ids[row]]
+        np.testing.assert_allclose(found[row], expected, rtol=1e-4, atol=1e-5)
 
 
 @pytest.mark.parametrize("source", ["uniform", "popularity"])
@@ -149,19 +182,21 @@ def sigmoid(x):
     return 1 / (1 + np.exp(-x))
 
 
+@pytest.mark.parametrize("visible", [None, WHOLE_ROWS])
 @pytest.mark.parametrize("calibration", [0.0, 0.75, 1.0])
-def test_gbce_is_the_papers(calibration):
+def test_gbce_is_the_papers(calibration, visible):
     queries, table, bias = catalogue(np.random.default_rng(9))
-    negatives = np.array([4, 0, 4, 7])
+    negatives = np.array([4, 0, 4, 7], np.int32)
     scores = queries.numpy() @ table.numpy().T + bias.numpy()
     rate = 4 / 8
     beta = rate * (calibration * (1 - 1 / rate) + 1 / rate)
     expected = []
     for row, target in enumerate(IDS):
-        rivals = [item for item in negatives if item != target]
+        shown = seen(visible)[row] if visible else ()
+        rivals = [item for item in negatives if item != target and item not in shown]
         total = beta * np.log(sigmoid(scores[row, target])) + np.log(1 - sigmoid(scores[row, rivals])).sum()
         expected.append(-total / 5)
-    found = gbce(queries, table, bias, IDS, Negatives(tf.constant(negatives), tf.zeros([4])), calibration)
+    found = gbce(queries, table, bias, IDS, Negatives(tf.constant(negatives), tf.zeros([4])), calibration, visible)
     np.testing.assert_allclose(found, expected, rtol=1e-4)
 
 
