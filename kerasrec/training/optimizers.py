@@ -3,6 +3,8 @@
 from kerasrec.backend import keras, tf
 from kerasrec.training.settings import OptimizerSettings
 
+TURNS = 64  # the rows of a table with sparse gradients decay in turn, all of them once in so many steps
+
 
 class WarmupSchedule(keras.optimizers.schedules.LearningRateSchedule):
     """Linear warm-up, then linear decay to 0 or a constant.
@@ -57,12 +59,13 @@ def warmup_schedule(settings: OptimizerSettings) -> WarmupSchedule:
 
 
 class RowwiseAdamW(keras.optimizers.AdamW):
-    """AdamW that touches no more of a table than the rows with a gradient.
+    """AdamW that updates the rows of a table that have a gradient, and not the whole table.
 
     A step's time then follows the items that occur in it, not the catalogue. Rows that occur several times are summed
-    before the norm of the gradients is taken. A row without a gradient keeps its moments and does not decay; else each
-    step is that of AdamW (https://arxiv.org/abs/1711.05101, algorithm 2). Variables with dense gradients are updated as
-    by `keras.optimizers.AdamW`, whose arguments it has.
+    before the norm of the gradients is taken. A row without a gradient keeps its moments. All rows decay, the rare ones
+    too, which need it most: a share of 1/`TURNS` of them at each step, in turn, by as much as AdamW's decay is over so
+    many steps. Else each step is that of AdamW (https://arxiv.org/abs/1711.05101, algorithm 2). Variables with dense
+    gradients are updated as by `keras.optimizers.AdamW`, whose arguments it has.
 
     Example:
         >>> table = tf.Variable(tf.ones([3, 2]))
@@ -78,7 +81,7 @@ class RowwiseAdamW(keras.optimizers.AdamW):
         return super()._clip_gradients(self._deduplicate_sparse_grad(grads))
 
     def _apply_weight_decay(self, variables):
-        """Done in `update_step`, where it is known which rows are touched."""
+        """Done in `update_step`, where it is known which gradients are sparse."""
 
     def update_step(self, gradient, variable):
         decays = self._use_weight_decay(variable)
@@ -88,6 +91,8 @@ class RowwiseAdamW(keras.optimizers.AdamW):
                 variable.assign_sub(decay * variable)
             super().update_step(gradient, variable)
             return
+        if decays:
+            self._decay_share(variable, decay)
         rows, values = gradient.indices, gradient.values
         number = self._index_dict[self._var_key(variable)]
         first, second = self._momentums[number], self._velocities[number]
@@ -97,8 +102,12 @@ class RowwiseAdamW(keras.optimizers.AdamW):
         second.scatter_update(tf.IndexedSlices(v, rows))
         step = tf.cast(self.iterations + 1, tf.float32)
         rate = self.learning_rate * tf.sqrt(1 - self.beta_2**step) / (1 - self.beta_1**step)
-        change = rate * m / (tf.sqrt(v) + self.epsilon) + decay * tf.gather(variable, rows)
-        variable.scatter_sub(tf.IndexedSlices(change, rows))
+        variable.scatter_sub(tf.IndexedSlices(rate * m / (tf.sqrt(v) + self.epsilon), rows))
+
+    def _decay_share(self, variable, decay):
+        rows = variable.shape[0]
+        begin, end = (tf.cast((self.iterations % TURNS + turn) * rows // TURNS, tf.int32) for turn in (0, 1))
+        variable[begin:end].assign(variable[begin:end] * (1 - decay) ** TURNS)
 
 
 def adamw(settings: OptimizerSettings, schedule: WarmupSchedule, rowwise: bool = False) -> "keras.optimizers.Optimizer":

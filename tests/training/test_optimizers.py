@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from kerasrec.backend import keras, set_precision, tf
-from kerasrec.training.optimizers import WarmupSchedule, adamw, warmup_schedule
+from kerasrec.training.optimizers import TURNS, WarmupSchedule, adamw, warmup_schedule
 from kerasrec.training.settings import OptimizerSettings
 
 
@@ -54,12 +54,12 @@ def rowwise_adamw(**settings):
 def test_rowwise_adamw_is_adamw_on_the_rows_with_a_gradient():
     optimizer = rowwise_adamw(weight_decay=0.1, clip_norm=1.0)
     rng = np.random.default_rng(0)
-    table, bias = rng.normal(size=(6, 3)), rng.normal(size=6)
+    table, bias = rng.normal(size=(2 * TURNS, 3)), rng.normal(size=2 * TURNS)
     variables = tf.Variable(table, dtype=tf.float32, name="table"), tf.Variable(bias, dtype=tf.float32, name="bias")
     moments = [(np.zeros_like(values), np.zeros_like(values)) for values in (table, bias)]
     for step in range(1, 8):
-        rows = rng.integers(0, 5, 4)  # some twice; the last row never
-        slices = [rng.normal(size=(4, 3)), rng.normal(size=4)]
+        rows = rng.integers(0, 8, 5)  # some twice, most never
+        slices = [rng.normal(size=(5, 3)), rng.normal(size=5)]
         optimizer.apply_gradients(
             [
                 (tf.IndexedSlices(tf.constant(values, tf.float32), tf.constant(rows), variable.shape), variable)
@@ -70,14 +70,26 @@ def test_rowwise_adamw_is_adamw_on_the_rows_with_a_gradient():
         for gradient, values in zip(summed, slices, strict=True):
             np.add.at(gradient, rows, values)
         norm = max(1.0, np.sqrt(sum((gradient**2).sum() for gradient in summed)))
-        for weights, gradient, (first, second), decay in zip((table, bias), summed, moments, (0.1, 0.0), strict=True):
+        table[2 * step - 2 : 2 * step] *= 0.99**TURNS  # whose turn it is
+        for weights, gradient, (first, second) in zip((table, bias), summed, moments, strict=True):
             for row in set(rows):
                 first[row] = 0.9 * first[row] + 0.1 * gradient[row] / norm
                 second[row] = 0.999 * second[row] + 0.001 * (gradient[row] / norm) ** 2
                 update = np.sqrt(1 - 0.999**step) / (1 - 0.9**step) * first[row] / (np.sqrt(second[row]) + 1e-6)
-                weights[row] -= 0.1 * update + 0.1 * decay * weights[row]
+                weights[row] -= 0.1 * update
     for variable, weights in zip(variables, (table, bias), strict=True):
         np.testing.assert_allclose(variable, weights, rtol=1e-3, atol=1e-4)
+
+
+@pytest.mark.parametrize("rows", [1, 5, TURNS, 3 * TURNS + 7])
+def test_rows_without_a_gradient_decay_as_under_adamw(rows):
+    optimizer = rowwise_adamw(weight_decay=0.02)
+    table = tf.Variable(tf.ones([rows + 1, 2]), name="table")
+    first = tf.IndexedSlices(tf.ones([1, 2]), tf.constant([0]), table.shape)
+    for _ in range(2 * TURNS):
+        optimizer.apply_gradients([(first, table)])
+    expected = (1 - 0.1 * 0.02) ** (2 * TURNS)  # algorithm 2, line 12, of a row whose moments stay 0
+    np.testing.assert_allclose(table[1:], np.full([rows, 2], expected), rtol=1e-4)
 
 
 def test_rowwise_adamw_is_adamw_where_gradients_are_dense():
