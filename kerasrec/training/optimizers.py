@@ -105,9 +105,10 @@ class RowwiseAdamW(keras.optimizers.AdamW):
         variable.scatter_sub(tf.IndexedSlices(rate * m / (tf.sqrt(v) + self.epsilon), rows))
 
     def _decay_share(self, variable, decay):
-        rows = variable.shape[0]
-        begin, end = (tf.cast((self.iterations % TURNS + turn) * rows // TURNS, tf.int32) for turn in (0, 1))
-        variable[begin:end].assign(variable[begin:end] * (1 - decay) ** TURNS)
+        size = variable.shape[0]
+        begin, end = (tf.cast((self.iterations % TURNS + turn) * size // TURNS, tf.int32) for turn in (0, 1))
+        rows = tf.range(begin, end)  # gathered and scattered: a slice would read the whole table
+        variable.scatter_update(tf.IndexedSlices(tf.gather(variable, rows) * (1 - decay) ** TURNS, rows))
 
 
 def adamw(settings: OptimizerSettings, schedule: WarmupSchedule, rowwise: bool = False) -> "keras.optimizers.Optimizer":
