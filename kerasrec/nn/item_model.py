@@ -165,7 +165,7 @@ class ItemModel(MultiLossModel):
         catalogue = queries, self.item_table, self.head.bias, targets.ids
         visible = self._visible(targets, tokens) if self.settings.unique_items else None
         if self.settings.item_loss == "softmax":
-            return softmax_without_visible(*catalogue, visible) if visible else full_softmax(*catalogue)
+            return full_softmax(*catalogue) if visible is None else softmax_without_visible(*catalogue, visible)
         if self._draw_negatives is None:
             raise KerasrecError(
                 f"a model with {self.settings.negative_source} negatives needs item_counts to be trained"

@@ -9,6 +9,7 @@ import pytest
 from kerasrec.backend import set_precision, tf
 from kerasrec.data.vocab import MASK
 from kerasrec.nn.item_model import ItemModel
+from kerasrec.nn.negatives import Negatives
 from kerasrec.nn.settings import ItemModelSettings
 from kerasrec.training.optimizers import adamw, warmup_schedule
 from kerasrec.training.settings import OptimizerSettings
@@ -146,6 +147,20 @@ def test_a_causal_model_predicts_the_next_item_everywhere(unique_items):
     np.testing.assert_allclose(total, np.sum(losses), rtol=1e-5)
 
 
+@pytest.mark.parametrize("objective", ["masked", "causal"])
+def test_a_history_is_as_little_a_rival_in_a_sample_as_among_all(objective):
+    settings = dataclasses.replace(CAUSAL, objective=objective, unique_items=True)
+    full, sampled = (
+        ItemModel(dataclasses.replace(settings, item_loss=item_loss), vocab_size=20, max_seq_length=8)
+        for item_loss in ("softmax", "sampled")
+    )
+    sampled.compile(optimizer=constant_adamw(1e-3))
+    sampled._draw_negatives = lambda step: Negatives(tf.range(20), tf.zeros([20]))  # each item expected once
+    batch = causal_batch()
+    (expected,), (found,) = (model.loss_terms(batch).values() for model in (full, sampled))
+    np.testing.assert_allclose(found, expected, rtol=1e-5)
+
+
 def test_a_causal_model_without_a_history_answers_with_the_biases():
     model = ItemModel(CAUSAL, vocab_size=20, max_seq_length=8)
     model.head.bias.assign(tf.random.stateless_normal([20], [1, 2]))
@@ -258,6 +273,7 @@ tf.config.set_logical_device_configuration(
     tf.config.list_physical_devices("CPU")[0], [tf.config.LogicalDeviceConfiguration()] * 2)
 from tests_item_model import IN_BATCH, ALL_TERMS, causal_batch, constant_adamw, mixed_batch
 from kerasrec.nn.item_model import ItemModel
+from kerasrec.nn.negatives import Negatives
 
 settings, batch = (IN_BATCH, causal_batch()) if sys.argv[1] == "sampled" else (ALL_TERMS, mixed_batch())
 

@@ -222,7 +222,7 @@ def _rival_scores(queries, table, bias, targets, negatives, visible):
     """Scores float32 [M, K] of the sample, `MASKED` where one is the query's target, or visible to it."""
     scores = tf.matmul(queries, tf.gather(table, negatives.ids), transpose_b=True) + tf.gather(bias, negatives.ids)
     out = negatives.ids == targets[:, tf.newaxis]
-    if visible:
+    if visible is not None:
         out |= visible.at(_first_places(visible.tokens, negatives.ids)) < visible.reach[:, tf.newaxis]
     return tf.where(out, MASKED, scores)
 
