@@ -55,7 +55,7 @@ class Protocol:
         seen = "seen items filtered" if self.filter_seen else "seen items kept"
         users = "" if self.users is None else f", a sample of about {self.users:,} users"
         learnt = 1 - self.valid_share
-        trained = f", after training on the valid targets of {learnt:.0%} of the users" if learnt else ""
+        trained = f", after training on the valid targets of {100 * learnt:.4g}% of the users" if learnt else ""
         return f"{self.targets or f'{self.split} split'}, full ranking over the catalogue, {seen}{users}{trained}"
 
 

@@ -112,7 +112,9 @@ def test_size_and_order_of_batches_change_nothing():
 def test_protocol_reads_as_a_sentence():
     assert str(Protocol("test")) == "test split, full ranking over the catalogue, seen items filtered"
     assert "seen items kept" in str(Protocol("valid", filter_seen=False))
-    assert str(Protocol("test", valid_share=0.05)).endswith("after training on the valid targets of 95% of the users")
+    for share, learnt in ((0.05, "95%"), (0.0015, "99.85%"), (0.0, "100%")):
+        expected = f"after training on the valid targets of {learnt} of the users"
+        assert str(Protocol("test", valid_share=share)).endswith(expected)
 
 
 def test_a_protocol_says_whose_items_are_to_be_found():
