@@ -3,7 +3,7 @@
 from kerasrec.backend import keras, tf
 from kerasrec.training.settings import OptimizerSettings
 
-TURNS = 64  # the rows of a table with sparse gradients decay in turn, all of them once in so many steps
+TURNS = 64  # the rows of a table with sparse gradients shrink in turn, all of them once in so many steps
 
 
 class WarmupSchedule(keras.optimizers.schedules.LearningRateSchedule):
@@ -62,10 +62,12 @@ class RowwiseAdamW(keras.optimizers.AdamW):
     """AdamW that updates the rows of a table that have a gradient, and not the whole table.
 
     A step's time then follows the items that occur in it, not the catalogue. Rows that occur several times are summed
-    before the norm of the gradients is taken. A row without a gradient keeps its moments. All rows decay, the rare ones
-    too, which need it most: a share of 1/`TURNS` of them at each step, in turn, by as much as AdamW's decay is over so
-    many steps. Else each step is that of AdamW (https://arxiv.org/abs/1711.05101, algorithm 2). Variables with dense
-    gradients are updated as by `keras.optimizers.AdamW`, whose arguments it has.
+    before the norm of the gradients is taken. What AdamW shrinks at every step, gradient or not, shrinks for all rows
+    here, too: the weights by their decay, which rare items need most, and the second moments by β2, without which rare
+    items would take too small steps. A share of 1/`TURNS` of the rows has its turn at each step, and shrinks by as much
+    as so many steps ask for. A row without a gradient keeps its first moment. Else each step is that of AdamW
+    (https://arxiv.org/abs/1711.05101, algorithm 2). Variables with dense gradients are updated as by
+    `keras.optimizers.AdamW`, whose arguments it has.
 
     Example:
         >>> table = tf.Variable(tf.ones([3, 2]))
@@ -91,24 +93,26 @@ class RowwiseAdamW(keras.optimizers.AdamW):
                 variable.assign_sub(decay * variable)
             super().update_step(gradient, variable)
             return
-        if decays:
-            self._decay_share(variable, decay)
         rows, values = gradient.indices, gradient.values
         number = self._index_dict[self._var_key(variable)]
         first, second = self._momentums[number], self._velocities[number]
+        if decays:
+            self._shrink_in_turn(variable, 1 - decay)
+        self._shrink_in_turn(second, self.beta_2)
         m = self.beta_1 * tf.gather(first, rows) + (1 - self.beta_1) * values
-        v = self.beta_2 * tf.gather(second, rows) + (1 - self.beta_2) * tf.square(values)
+        v = tf.gather(second, rows) + (1 - self.beta_2) * tf.square(values)
         first.scatter_update(tf.IndexedSlices(m, rows))
         second.scatter_update(tf.IndexedSlices(v, rows))
         step = tf.cast(self.iterations + 1, tf.float32)
         rate = self.learning_rate * tf.sqrt(1 - self.beta_2**step) / (1 - self.beta_1**step)
         variable.scatter_sub(tf.IndexedSlices(rate * m / (tf.sqrt(v) + self.epsilon), rows))
 
-    def _decay_share(self, variable, decay):
-        size = variable.shape[0]
+    def _shrink_in_turn(self, table, factor):
+        """Multiply the rows whose turn it is by what a factor a step comes to until it is their turn again."""
+        size = table.shape[0]
         begin, end = (tf.cast((self.iterations % TURNS + turn) * size // TURNS, tf.int32) for turn in (0, 1))
         rows = tf.range(begin, end)  # gathered and scattered: a slice would read the whole table
-        variable.scatter_update(tf.IndexedSlices(tf.gather(variable, rows) * (1 - decay) ** TURNS, rows))
+        table.scatter_update(tf.IndexedSlices(tf.gather(table, rows) * factor**TURNS, rows))
 
 
 def adamw(settings: OptimizerSettings, schedule: WarmupSchedule, rowwise: bool = False) -> "keras.optimizers.Optimizer":

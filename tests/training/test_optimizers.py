@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from kerasrec.backend import keras, set_precision, tf
-from kerasrec.training.optimizers import TURNS, WarmupSchedule, adamw, warmup_schedule
+from kerasrec.training.optimizers import TURNS, RowwiseAdamW, WarmupSchedule, adamw, warmup_schedule
 from kerasrec.training.settings import OptimizerSettings
 
 
@@ -70,11 +70,14 @@ def test_rowwise_adamw_is_adamw_on_the_rows_with_a_gradient():
         for gradient, values in zip(summed, slices, strict=True):
             np.add.at(gradient, rows, values)
         norm = max(1.0, np.sqrt(sum((gradient**2).sum() for gradient in summed)))
-        table[2 * step - 2 : 2 * step] *= 0.99**TURNS  # whose turn it is
+        turn = slice(2 * step - 2, 2 * step)
+        table[turn] *= 0.99**TURNS
+        for _, second in moments:
+            second[turn] *= 0.999**TURNS
         for weights, gradient, (first, second) in zip((table, bias), summed, moments, strict=True):
             for row in set(rows):
                 first[row] = 0.9 * first[row] + 0.1 * gradient[row] / norm
-                second[row] = 0.999 * second[row] + 0.001 * (gradient[row] / norm) ** 2
+                second[row] += 0.001 * (gradient[row] / norm) ** 2
                 update = np.sqrt(1 - 0.999**step) / (1 - 0.9**step) * first[row] / (np.sqrt(second[row]) + 1e-6)
                 weights[row] -= 0.1 * update
     for variable, weights in zip(variables, (table, bias), strict=True):
@@ -90,6 +93,23 @@ def test_rows_without_a_gradient_decay_as_under_adamw(rows):
         optimizer.apply_gradients([(first, table)])
     expected = (1 - 0.1 * 0.02) ** (2 * TURNS)  # algorithm 2, line 12, of a row whose moments stay 0
     np.testing.assert_allclose(table[1:], np.full([rows, 2], expected), rtol=1e-4)
+
+
+def test_second_moments_of_rare_rows_are_those_of_adamw():
+    rng = np.random.default_rng(2)
+    start = rng.normal(size=(40, 2))
+    tables = [tf.Variable(start, dtype=tf.float32, name="table") for _ in range(2)]
+    optimizers = [keras.optimizers.AdamW(0.01), RowwiseAdamW(0.01)]
+    for _ in range(5 * TURNS):
+        rows = rng.choice(40, 2, replace=False)  # each in one of 20 steps
+        values = rng.normal(size=(2, 2))
+        dense = np.zeros_like(start)
+        dense[rows] = values
+        optimizers[0].apply_gradients([(tf.constant(dense, tf.float32), tables[0])])
+        slices = tf.IndexedSlices(tf.constant(values, tf.float32), tf.constant(rows), start.shape)
+        optimizers[1].apply_gradients([(slices, tables[1])])
+    adamw, rowwise = (optimizer._velocities[0].numpy() for optimizer in optimizers)
+    np.testing.assert_allclose(rowwise, adamw, rtol=1 / 0.999**TURNS - 1)  # the turn is at most so many steps off
 
 
 def test_rowwise_adamw_is_adamw_where_gradients_are_dense():
