@@ -16,7 +16,7 @@ LEAST_SHARE = 1e-3
 
 
 class Visible(NamedTuple):
-    """What each query sees of its row, where no item stands in a row twice and none of these can be the target."""
+    """What each query sees of its row: where no item is taken twice, none of it is a rival of what is to be found."""
 
     tokens: "tf.Tensor"
     """The rows, int32 [B, L]."""
