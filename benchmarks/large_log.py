@@ -16,12 +16,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
-import numpy as np
 import tyro
 from rich.console import Console
 from rich.table import Table
 
-from kerasrec.data.synthetic import SyntheticLog
+from kerasrec.data.synthetic import SyntheticLog, leave_one_out
 
 STEPS = {
     "split": ("--data_path", "log", "--save_path", "data"),
@@ -90,9 +89,7 @@ def best_possible(log: SyntheticLog, users: int = 200) -> float:
     """The NDCG@10 that the best ranking can expect of the last items of the first users, who are like all others."""
     offsets, items = next(log.histories())
     offsets = offsets[: users + 1]
-    items, lasts = items[: offsets[-1]], offsets[1:] - 1
-    before = offsets - np.arange(len(offsets))
-    return log.ceiling(before, np.delete(items, lasts), items[lasts])["expected"]["NDCG@10"]
+    return log.ceiling(*leave_one_out(offsets, items[: offsets[-1]]))["expected"]["NDCG@10"]
 
 
 def measure(millions: float, benchmark: Benchmark) -> dict[str, Cost]:

@@ -317,6 +317,21 @@ class SyntheticLog:
                 yield file, users.take(pa.array(owners[piece])), self.item_ids.take(pa.array(items[piece]))
 
 
+def leave_one_out(offsets: np.ndarray, items: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Histories without their last items, and these: the offsets, the items and the targets of `ceiling`.
+
+    Args:
+        offsets: int64 [U + 1]; history u has `items[offsets[u] : offsets[u + 1]]`, one item at least.
+        items: int [N].
+
+    Example:
+        >>> leave_one_out(np.array([0, 2, 3]), np.array([7, 8, 9]))
+        (array([0, 1, 1]), array([7]), array([8, 9]))
+    """
+    lasts = offsets[1:] - 1
+    return offsets - np.arange(len(offsets)), np.delete(items, lasts), items[lasts]
+
+
 class _Process:
     """The numbers behind a log: popularity, genres and successors, and the distributions that follow from them.
 

@@ -1,11 +1,10 @@
 """All of item recall on a log from a stated process, beside the best score that any model could reach on it."""
 
-import numpy as np
 import pyarrow.parquet as pq
 
 from kerasrec.data.parts import read_part
 from kerasrec.data.settings import ExampleSettings
-from kerasrec.data.synthetic import SyntheticLog
+from kerasrec.data.synthetic import SyntheticLog, leave_one_out
 from kerasrec.data.tasks import Places, Task, find_parts
 from kerasrec.nn.settings import ItemModelSettings
 from kerasrec.recall.evaluate import figures
@@ -54,11 +53,10 @@ def ceiling(log: SyntheticLog, task: Task) -> dict[str, float]:
     for part in task.part_names():
         histories = read_part(task.part_path(part))
         numbers = log.item_numbers(histories.items.to_pylist())
-        lasts = histories.offsets[1:] - 1
-        offsets = histories.offsets - np.arange(len(histories.offsets))
-        best = log.ceiling(offsets, np.delete(numbers, lasts), numbers[lasts])["expected"]
-        users += len(lasts)
-        expected = {name: expected.get(name, 0.0) + value * len(lasts) for name, value in best.items()}
+        best = log.ceiling(*leave_one_out(histories.offsets, numbers))["expected"]
+        here = len(histories.offsets) - 1
+        users += here
+        expected = {name: expected.get(name, 0.0) + value * here for name, value in best.items()}
     return {name: value / users for name, value in expected.items()}
 
 

@@ -11,7 +11,7 @@ import pytest
 
 from kerasrec.baselines import CoOccurrence, Popularity
 from kerasrec.data import synthetic
-from kerasrec.data.synthetic import SyntheticLog
+from kerasrec.data.synthetic import SyntheticLog, leave_one_out
 from kerasrec.errors import KerasrecError
 
 SMALL = SyntheticLog(
@@ -45,7 +45,7 @@ def flat(histories):
     return np.cumsum([0, *map(len, histories)]), np.array([item for items in histories for item in items], np.int32)
 
 
-def leave_one_out(log):
+def without_lasts(log):
     histories = whole(log)
     return *flat([items[:-1] for items in histories]), np.array([items[-1] for items in histories])
 
@@ -179,11 +179,11 @@ class TestCeiling:
 
     def test_the_log_realises_its_expectation(self):
         log = SyntheticLog(users=20_000, seed=8)
-        ceiling = log.ceiling(*leave_one_out(log))
+        ceiling = log.ceiling(*without_lasts(log))
         assert ceiling["realised"] == pytest.approx(ceiling["expected"], abs=4.5 * 0.5 / math.sqrt(log.users))
 
     def test_realised_equals_loops(self):
-        offsets, items, targets = leave_one_out(SMALL)
+        offsets, items, targets = without_lasts(SMALL)
         gains = []
         for user, target in enumerate(targets):
             scores = next_item_in_plain_python(SMALL, items[offsets[user] : offsets[user + 1]].tolist())
@@ -192,10 +192,14 @@ class TestCeiling:
         realised = SMALL.ceiling(offsets, items, targets)["realised"]
         assert [realised["recall@10"], realised["NDCG@10"], realised["MRR"]] == pytest.approx(np.mean(gains, axis=0))
 
+    def test_leaving_last_items_out(self):
+        for found, expected in zip(leave_one_out(*flat(whole(SMALL))), without_lasts(SMALL), strict=True):
+            assert found.tolist() == expected.tolist()
+
     def test_blocks_change_nothing(self, monkeypatch):
-        whole_at_once = SMALL.ceiling(*leave_one_out(SMALL))
+        whole_at_once = SMALL.ceiling(*without_lasts(SMALL))
         monkeypatch.setattr(synthetic, "_SCORES_PER_BLOCK", 80 * 7)
-        in_blocks = SMALL.ceiling(*leave_one_out(SMALL))
+        in_blocks = SMALL.ceiling(*without_lasts(SMALL))
         for kind in ("expected", "realised"):
             assert in_blocks[kind] == pytest.approx(whole_at_once[kind])
 
@@ -215,7 +219,7 @@ class TestOrderMatters:
     def sample(cls):
         log = SyntheticLog()
         train = flat([items[:-2] for items in whole(log)])
-        test = leave_one_out(log)
+        test = without_lasts(log)
         return log, train, test, log.ceiling(*test)["realised"]["NDCG@10"]
 
     def test_popularity_stays_far_below(self, sample):
