@@ -1,23 +1,40 @@
 #!/usr/bin/env bash
-# All of ColaRec, from the two files to a SavedModel. Options behind CORPUS go to the training.
+# All of ColaRec, from the two files to a SavedModel. Options go to the training, those behind a step's name to that step,
+# and those behind `all` to every step.
 set -euo pipefail
-verb="colarec train" words="NAME INTERACTIONS CORPUS [VALID TEST]"
+verb="colarec" words="NAME INTERACTIONS CORPUS [VALID TEST] [options of train] [STEP|all]"
 source "$(dirname -- "${BASH_SOURCE[0]}")/daily.sh"
-is_word "${1-}" && is_word "${2-}" && is_word "${3-}" || wrong
+
+is_step() { [[ ${1-} =~ ^(all|prepare|lightgcn|identifiers|item-recall|train|evaluate|export)$ ]]; }
+is_file() { is_word "${1-}" && ! is_step "$1"; }
+
+is_file "${1-}" && is_file "${2-}" && is_file "${3-}" || wrong
 name=$1 files=(--interactions "$2" --corpus "$3")
 shift 3
-if is_word "${1-}"; then
-    is_word "${2-}" || wrong
+if is_file "${1-}"; then
+    is_file "${2-}" || wrong
     files+=(--valid "$1" --test "$2")
     shift 2
 fi
+options=("$@")
 
-step() { (run_kerasrec colarec "$@"); } # in a shell of its own, which run_kerasrec ends
+step() { # in a shell of its own, which run_kerasrec ends
+    local to=train word given=()
+    for word in "${options[@]}"; do
+        if is_step "$word"; then
+            to=$word
+        elif [[ $to == all || $to == "$1" ]]; then
+            given+=("$word")
+        fi
+    done
+    (run_kerasrec colarec "$1" "$name" "${given[@]}" "${@:2}")
+}
 
-step prepare "$name" "${files[@]}"
-step lightgcn "$name"
-step identifiers "$name"
-step item-recall "$name"
-step train "$name" "$@"
-step evaluate "$name"
-step export "$name"
+step prepare "${files[@]}"
+step lightgcn
+step lightgcn --propagations 0 # matrix factorisation, to stand beside it
+step identifiers
+step item-recall
+step train
+step evaluate
+step export

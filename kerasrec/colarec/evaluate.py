@@ -24,7 +24,9 @@ def evaluate(command: Evaluate) -> None:
         print(f"NDCG@10 of {own} less that of {other}: {gap:+.4f}")
     path = command.places.task(command.name).output / f"evaluation-{command.split}.json"
     with replacing(path) as unfinished:
-        unfinished.write_text(json.dumps({"protocol": str(protocol), "figures": table}, indent=1), encoding="utf-8")
+        asked = {"beam": command.beam, "history": command.history, "checkpoint": command.checkpoint}
+        content = {"protocol": str(protocol), **asked, "figures": table}
+        unfinished.write_text(json.dumps(content, indent=1), encoding="utf-8")
 
 
 def figures(command: Evaluate) -> dict[str, dict[str, float]]:

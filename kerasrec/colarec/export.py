@@ -31,6 +31,12 @@ def recommend(command: Recommend) -> list[tuple[str, float]]:
     for item in command.items:
         item_number(prepared, item)
     recommender = Recommender(prepared.export, "kerasrec colarec export")
+    longest = int(recommender.module.longest)
+    if command.k > longest:
+        raise KerasrecError(
+            f"k is {command.k} and the lists of {recommender.path} have {longest} items: give less, or export with "
+            f"--beam {command.k}"
+        )
     [best] = recommender.recommend([history], command.k)
     for item, _ in best:
         item_number(prepared, item)  # the export may be of files that were prepared before

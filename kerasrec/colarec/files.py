@@ -73,8 +73,10 @@ def read_corpus(path: Path) -> Corpus:
     if not isinstance(content, dict) or not content:
         raise KerasrecError(f"{path} holds no items: give {{item_id: {{'content': text}}}}")
     for item, entry in content.items():
-        if not item or len(item.splitlines()) > 1:
-            raise KerasrecError(f"{path} has an item called {item!r}: ids are not empty and hold no line break")
+        if item.splitlines() != [item] or not is_unicode(item):
+            raise KerasrecError(
+                f"{path} has an item called {item!r}: ids are not empty and hold no line break and no half character"
+            )
         if not isinstance(entry, dict) or not isinstance(entry.get("content"), str):
             raise KerasrecError(f"item {item!r} in {path} has no 'content' that is a text; an empty one will do")
         if not is_unicode(entry["content"]):

@@ -1,6 +1,5 @@
 """The step `lightgcn`: train on the graph, keep the embeddings, rank."""
 
-import dataclasses
 import math
 
 import numpy as np
@@ -9,7 +8,7 @@ from kerasrec.backend import set_seed
 from kerasrec.colarec.lightgcn import LightGCN, training_batches
 from kerasrec.colarec.prepared import Prepared
 from kerasrec.colarec.ranking import SHOWN, Recommender, by_scores, popularity, rank, some_users
-from kerasrec.colarec.settings import GraphSettings, LightGcn
+from kerasrec.colarec.settings import LightGcn
 from kerasrec.data.files import exclusive
 from kerasrec.training import report
 from kerasrec.training.config import read_config, require_unchanged, write_config
@@ -23,20 +22,16 @@ GRAPH, FACTORS = "lightgcn", "bpr-mf"  # of the arrays that are kept, and of the
 
 
 def lightgcn(command: LightGcn) -> None:
-    """Train LightGCN and, with no propagation, matrix factorisation; keep their embeddings; rank on both splits."""
+    """Train LightGCN or, without propagations, matrix factorisation; keep its embeddings; rank beside popularity."""
     prepared = Prepared(command.name, command.places)
     set_seed(command.seed)
-    factors = dataclasses.replace(command.graph, propagations=0)
-    for name, settings in ((GRAPH, command.graph), (FACTORS, factors)):
-        with exclusive(prepared.output / name):
-            _train(command, prepared, name, settings)
-    for split in ("valid", "test"):
-        targets = prepared.targets(split)
-        recommenders = {"popularity": popularity(prepared.interactions)} | trained(prepared)
-        table = {
-            name: rank(recommend, targets, prepared.interactions, name) for name, recommend in recommenders.items()
-        }
-        print_table(table, Protocol(split))
+    name = GRAPH if command.graph.propagations else FACTORS
+    with exclusive(prepared.output / name):
+        _train(command, prepared, name)
+    targets = prepared.targets(command.split)
+    recommenders = {"popularity": popularity(prepared.interactions)} | trained(prepared)
+    table = {name: rank(recommend, targets, prepared.interactions, name) for name, recommend in recommenders.items()}
+    print_table(table, Protocol(command.split))
 
 
 def trained(prepared: Prepared) -> dict[str, Recommender]:
@@ -57,9 +52,9 @@ def _recommender(prepared: Prepared, users: np.ndarray, items: np.ndarray) -> Re
     return by_scores(lambda chosen: users[chosen] @ items.T, prepared.interactions)
 
 
-def _train(command: LightGcn, prepared: Prepared, name: str, settings: GraphSettings) -> None:
-    output, interactions = prepared.output / name, prepared.interactions
-    config = prepared.config(dataclasses.replace(command, graph=settings))
+def _train(command: LightGcn, prepared: Prepared, name: str) -> None:
+    output, interactions, settings = prepared.output / name, prepared.interactions, command.graph
+    config = prepared.config(command)
     if read_progress(output) is not None:
         prepared.require_same_files(read_config(output, TRAINS), output)
         fixed = {key: value for key, value in config["graph"].items() if key not in FREE}

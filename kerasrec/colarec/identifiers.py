@@ -4,6 +4,7 @@ An item's codes c_1 ... c_l are numbers from 1 to K; 0 is what a decoder starts 
 same sequence.
 """
 
+import itertools
 import re
 from collections.abc import Iterator
 
@@ -67,17 +68,23 @@ def _clusters(vectors: np.ndarray, count: int, most: int, seed: int) -> np.ndarr
     return means.fit_predict(vectors.astype(np.float64))
 
 
-def enough_codes(items: int, length: int) -> int:
+def enough_codes(items: int, length: int, clustered: int | None = None) -> int:
     """Codes a level, K, that leave room: about three times as many sequences of `length` codes as there are items.
 
-    Fewer where the last code would say nothing, K^(l-1) >= items, as long as there is a sequence for each.
+    Fewer where the last code would say nothing, K^(l-1) >= clustered items, as long as there is a sequence for each.
+
+    Args:
+        items: Items that need a sequence.
+        length: Codes an item, l.
+        clustered: How many of them are told apart by clusters and not placed beside others; by default all.
 
     Example:
-        >>> enough_codes(10_429, length=3), enough_codes(20, length=3)
-        (32, 4)
+        >>> enough_codes(10_429, length=3), enough_codes(20, length=3), enough_codes(20, length=3, clustered=16)
+        (32, 4, 3)
     """
+    clustered = items if clustered is None else clustered
     codes = int(np.ceil((3 * items) ** (1 / length) - 1e-9))
-    while codes ** (length - 1) >= items and (codes - 1) ** length >= items:
+    while codes ** (length - 1) >= clustered and (codes - 1) ** length >= items:
         codes -= 1
     return max(2, codes)
 
@@ -127,8 +134,14 @@ def ready_codes(given: list[list[int]], item_ids: list[str]) -> np.ndarray:
     return codes.astype(np.int32)
 
 
-def content_vectors(contents: list[str], size: int = 64, seed: int = 0) -> np.ndarray:
+def content_vectors(contents: list[str], known: np.ndarray | None = None, size: int = 64, seed: int = 0) -> np.ndarray:
     """Vectors of texts, float64 [n, size]: their words' TF-IDF in few dimensions, of length 1; 0 for an empty text.
+
+    Args:
+        contents: The texts.
+        known: Which of them the words and dimensions are learnt from, bool [n]; by default all.
+        size: Dimensions.
+        seed: Of the decomposition.
 
     Raises:
         KerasrecError: no text has a word.
@@ -138,12 +151,14 @@ def content_vectors(contents: list[str], size: int = 64, seed: int = 0) -> np.nd
         >>> bool(red @ scarlet > red @ cable)
         True
     """
-    if not any(re.search(WORD, content) for content in contents):
+    learnt_from = contents if known is None else list(itertools.compress(contents, known))
+    if not any(re.search(WORD, content) for content in learnt_from):
         raise KerasrecError("no item's content has a word, so that texts cannot tell which are alike: give some")
-    weights = TfidfVectorizer(sublinear_tf=True, token_pattern=WORD).fit_transform(contents)
-    if min(weights.shape) <= size:
+    words = TfidfVectorizer(sublinear_tf=True, token_pattern=WORD).fit(learnt_from)
+    weights = words.transform(contents)
+    if min(len(learnt_from), weights.shape[1]) <= size:
         return normalize(weights).toarray()
-    return normalize(TruncatedSVD(size, random_state=seed).fit_transform(weights))
+    return normalize(TruncatedSVD(size, random_state=seed).fit(words.transform(learnt_from)).transform(weights))
 
 
 def placed_codes(codes: np.ndarray, known: np.ndarray, vectors: np.ndarray, most: int) -> np.ndarray:
@@ -182,7 +197,7 @@ def placed_codes(codes: np.ndarray, known: np.ndarray, vectors: np.ndarray, most
                 placed[item] = [*prefixes[cluster], last[cluster]]
                 break
         else:
-            raise KerasrecError(f"no cluster has room for another item: allow more than {most} codes a level")
+            raise KerasrecError(f"no cluster has room for another item: give more --codes than {most}")
     return placed
 
 
@@ -201,10 +216,9 @@ def _require_room(items: int, length: int, codes: int) -> None:
             f"more codes (--codes {int(np.ceil(items ** (1 / length)))}) or longer sequences (--length {length + 1})"
         )
     fewest = codes ** (length - 1)
-    if items <= fewest and length > 2:
-        shorter = codes ** (length - 2)
+    if items <= fewest and (length, codes) != (2, 2):
+        ways = [f"--length {length - 1}"] * (length > 2) + [f"fewer --codes than {codes}"] * (codes > 2)
         raise KerasrecError(
             f"{items:,} items are too few for sequences of {length} codes of {codes} each, whose last one would say "
-            f"nothing: {length - 1} codes tell {fewest:,} apart; give --length {length - 1}"
-            + (f", or fewer codes than {codes}" if items > shorter else "")
+            f"nothing: {length - 1} tell {fewest:,} apart; give {' or '.join(ways)}"
         )

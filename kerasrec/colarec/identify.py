@@ -34,16 +34,23 @@ def _codes(command: Identifiers, prepared: Prepared) -> np.ndarray:
         if prepared.ready_codes is None:
             raise KerasrecError("the corpus has no ready codes ('cid'): give it some, or take another --source")
         return ready_codes(prepared.ready_codes, prepared.item_ids)
-    codes = settings.codes or enough_codes(count, settings.length)
+    known = np.full(count, True)
+    if settings.source == "graph":
+        known = prepared.interactions.counts > 0  # the graph says nothing of the others, cold or never taken
+    codes = settings.codes or enough_codes(count, settings.length, int(known.sum()))
     form = {"length": settings.length, "codes": codes, "seed": command.seed}
     if settings.source == "random":
         return random_codes(count, **form)
     if settings.source == "content":
-        return clustered_codes(content_vectors(prepared.contents, seed=command.seed), **form)
+        return clustered_codes(_texts(prepared, command.seed), **form)
     _, items = graph.vectors(prepared, graph.GRAPH)
-    known = prepared.interactions.counts > 0  # the graph says nothing of the others, cold or never taken
     found = np.zeros([count, settings.length], np.int32)
     found[known] = clustered_codes(items[known], **form)
     if known.all():
         return found
-    return placed_codes(found, known, content_vectors(prepared.contents, seed=command.seed), codes)
+    return placed_codes(found, known, _texts(prepared, command.seed), codes)
+
+
+def _texts(prepared: Prepared, seed: int) -> np.ndarray:
+    """Vectors of the items' texts, of which those of cold items teach nothing."""
+    return content_vectors(prepared.contents, ~prepared.cold, seed=seed)

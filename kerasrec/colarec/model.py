@@ -42,8 +42,8 @@ class ColaRecModel(MultiLossModel):
         L_c      -log σ(s_i · s_k - s_i · s_j), k an item that is like i           (contrastive)
 
     A batch is a dictionary of `user_ids`, `user_kinds` and `user_positions`, int32 [B, L] as `Rows` has them;
-    `item_ids`, `item_kinds` and `item_positions`, int32 [3B, M], first all i, then all j, then all k; `codes` and
-    `negative_codes`, int32 [B, l].
+    `item_ids`, `item_kinds` and `item_positions`, int32 [3B, M], first all i, then all j, then all k, [2B, M] where
+    the contrastive loss has no weight; `codes` and `negative_codes`, int32 [B, l].
 
     Args:
         config: Shape of the T5.
@@ -61,6 +61,7 @@ class ColaRecModel(MultiLossModel):
         weights = {
             "recommendation": losses.recommendation_weight,
             "index": losses.index_weight,
+            "negative_index": losses.index_weight,
             "ranking": losses.ranking_weight,
             "contrastive": losses.contrastive_weight,
         }
@@ -139,20 +140,20 @@ class ColaRecModel(MultiLossModel):
         user_states, user_real = self.encode(*_rows(batch, "user"), training)
         item_states, item_real = self.encode(*_rows(batch, "item"), training)
         user = at_end(user_states, user_real)  # [B, H]
-        taken, negative, like = tf.split(at_end(item_states, item_real), 3)  # [B, H] each
+        contrast = "contrastive" in self.terms
+        taken, negative, *like = tf.split(at_end(item_states, item_real), 2 + contrast)  # [B, H] each
         described = tf.shape(user_states)[0] * 2  # rows of items that are to be written
-        index = self.identifier_losses(
-            item_states[:described],
-            item_real[:described],
-            tf.concat([batch["codes"], batch["negative_codes"]], axis=0),
-            training,
-        )
+        codes = tf.concat([batch["codes"], batch["negative_codes"]], axis=0)
+        index = self.identifier_losses(item_states[:described], item_real[:described], codes, training)
+        index, negative_index = tf.split(index, 2)
         losses = {
             "recommendation": self.identifier_losses(user_states, user_real, batch["codes"], training),
-            "index": tf.add_n(tf.split(index, 2)),
+            "index": index,
+            "negative_index": negative_index,
             "ranking": bpr(_products(user, taken), _products(user, negative)),
-            "contrastive": bpr(_products(taken, like), _products(taken, negative)),
         }
+        if contrast:
+            losses["contrastive"] = bpr(_products(taken, *like), _products(taken, negative))
         return {name: (tf.reduce_sum(values), tf.cast(tf.size(values), tf.float32)) for name, values in losses.items()}
 
     def steps(self) -> DecoderSteps:

@@ -1,6 +1,7 @@
 """Interactions and item texts into numbered users, items and tokens."""
 
 import hashlib
+import itertools
 
 import numpy as np
 import pandas as pd
@@ -38,7 +39,7 @@ def prepare(command: Prepare) -> None:
     interactions, targets = _hold_out(interactions, targets, cold)
     if interactions.empty:
         raise KerasrecError("no interaction is left to train on: give more, or a smaller --cold-share")
-    tokenizer = _tokenizer(command, corpus)
+    tokenizer = _tokenizer(command, list(itertools.compress(corpus.contents, ~cold)))
 
     with exclusive(task.data):
         write_rejects(task.rejects_path, rejects)
@@ -128,10 +129,11 @@ def _hold_out(interactions: pd.DataFrame, targets: pd.DataFrame, cold: np.ndarra
     return interactions[~is_cold], targets.astype({"user": np.int32, "item": np.int32})
 
 
-def _tokenizer(command: Prepare, corpus: Corpus) -> SubwordTokenizer:
+def _tokenizer(command: Prepare, contents: list[str]) -> SubwordTokenizer:
+    """The given tokenizer, or one that these texts teach."""
     if command.tokenizer is not None:
         return SubwordTokenizer.load(command.tokenizer)
-    return SubwordTokenizer.train(corpus.contents, command.text_tokens)
+    return SubwordTokenizer.train(contents, command.text_tokens)
 
 
 def _write_items(path, corpus: Corpus, tokenizer: SubwordTokenizer, cold: np.ndarray) -> None:

@@ -14,8 +14,8 @@ class Samples:
 
     It holds u without i, so that what is to be found does not stand in what it is found from: as many of u's other
     items as the lengths say, drawn anew in every epoch; i itself; an item that u did not take and that is not like i;
-    and one that is like i, or i again where none is. Each item comes with users who took it, u among them, as in the
-    authors' code. Cold items are never drawn.
+    and, to contrast, one that is like i, or i again where none is. Each item comes with users who took it; u may be
+    among them, as in the authors' code. Cold items are never drawn.
 
     Args:
         interactions: What each user took.
@@ -24,6 +24,7 @@ class Samples:
         codes: The items' identifiers, int32 [I, l].
         make: Makes the rows.
         sampled_users: Users an item's row.
+        contrast: Whether there are rows of items that are like others.
         seed: Where the draws come from.
     """
 
@@ -35,6 +36,7 @@ class Samples:
         codes: np.ndarray,
         make: RowMaker,
         sampled_users: int,
+        contrast: bool,
         seed: int,
     ):
         self._interactions = interactions
@@ -44,6 +46,7 @@ class Samples:
         self._codes = codes
         self._make = make
         self._sampled_users = sampled_users
+        self._contrast = contrast
         self._seed = seed
 
     def steps(self, batch_size: int) -> int:
@@ -73,11 +76,11 @@ class Samples:
     def batch(self, numbers: np.ndarray, rng: np.random.Generator) -> Batch:
         """The samples of these interactions, int64 [B]."""
         users, items = self._interactions.owners[numbers], self._interactions.items[numbers]
-        like = self._like(items, rng)
         unlike = self._unlike(users, items, rng)
         shown = self._make.of_users(self._others(users, items, rng))
-        triple = np.concatenate([items, unlike, like])
-        described = self._make.of_items(triple, self._users_of(triple, rng))
+        like = [self._like(items, rng)] if self._contrast else []
+        described = np.concatenate([items, unlike, *like])
+        described = self._make.of_items(described, self._users_of(described, rng))
         return {
             **{f"user_{name}": values for name, values in shown._asdict().items()},
             **{f"item_{name}": values for name, values in described._asdict().items()},
@@ -119,9 +122,15 @@ class Samples:
 
     def _users_of(self, items, rng):
         """Users who took each item, int32 [n, s], the same one only where there are fewer; U where there is none."""
-        sizes = self._takers.sizes[items][:, np.newaxis]
-        # Distinct numbers below the size: a random start and steps of one, round and round.
-        starts = (rng.random([len(items), 1]) * sizes).astype(np.int64)
-        places = (starts + np.arange(self._sampled_users)) % np.maximum(sizes, 1)
+        sizes, count = self._takers.sizes[items], self._sampled_users
+        places = np.zeros([len(items), count], np.int64)
+        for number in range(count):
+            # Floyd's way to distinct places below the size: one below a bound that rises to it, or, where that one is
+            # taken already, the bound. (J. Bentley, "Programming pearls: a sample of brilliance", CACM 1987.)
+            bound = np.maximum(sizes - count + number, number)
+            drawn = (rng.random(len(items)) * (bound + 1)).astype(np.int64)
+            taken = (places[:, :number] == drawn[:, np.newaxis]).any(axis=1)
+            places[:, number] = np.where(taken, bound, drawn)
+        places %= np.maximum(sizes, 1)[:, np.newaxis]  # where there are fewer, they come again
         places = np.minimum(self._takers.offsets[items][:, np.newaxis] + places, len(self._takers.items) - 1)
-        return np.where(sizes > 0, self._takers.items[places], len(self._interactions)).astype(np.int32)
+        return np.where(sizes[:, np.newaxis] > 0, self._takers.items[places], len(self._interactions)).astype(np.int32)

@@ -36,6 +36,7 @@ class ServedColaRec(tf.Module):
         self._offsets = tf.Variable(trained.make.offsets, trainable=False)
         self._tokens = tf.Variable(tf.stack(trained.make.tokens, axis=1), trainable=False)  # [N, 3]
         self._beam = min(beam, trained.tree.items)
+        self.longest = tf.Variable(self._beam, trainable=False)  # whoever loads the export can ask for it
         line = tf.int64, tf.lookup.TextFileIndex.LINE_NUMBER
         text = tf.string, tf.lookup.TextFileIndex.WHOLE_LINE
         asset = tf.saved_model.Asset(str(items_file))

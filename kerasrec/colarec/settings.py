@@ -77,7 +77,7 @@ class GraphSettings:
     size: int = 64
     """Length of a user's and an item's embedding."""
     propagations: int = 3
-    """Layers K; 0 is matrix factorisation."""
+    """Layers K; 0 is matrix factorisation, which is kept beside LightGCN."""
     regularization: float = 1e-4
     """Weight of the squared norm of the initial embeddings."""
     learning_rate: float = 1e-3
@@ -102,19 +102,22 @@ class GraphSettings:
 
 @dataclass(frozen=True)
 class LightGcn:
-    """Train LightGCN on the graph of users and items, and matrix factorisation beside it; rank with both."""
+    """Train LightGCN on the graph of users and items or, without propagations, matrix factorisation (BPR-MF); rank."""
 
     name: Positional[str]
     """Name of the run."""
     graph: GraphSettings = GraphSettings()
     valid_users: int = 10_000
     """Users whose valid targets choose the best embeddings, evenly over all."""
+    split: Literal["valid", "test"] = "valid"
+    """Whose targets are ranked in the end: test, once all else is chosen."""
     seed: int = 12345
     """Of the embeddings, the order and the negatives."""
     places: Places = Places()
 
     def __post_init__(self):
         require(self.valid_users >= 1, "valid_users", self.valid_users, "at least 1")
+        require(self.split in ("valid", "test"), "split", self.split, "valid or test")
 
 
 @dataclass(frozen=True)
@@ -309,7 +312,7 @@ class Recommend:
     user: str | None = None
     """A raw user id, whose training history is taken instead."""
     k: int = 10
-    """Length of the list."""
+    """Length of the list, at most the export's beam."""
     places: Places = Places()
 
     def __post_init__(self):

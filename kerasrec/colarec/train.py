@@ -43,7 +43,14 @@ def train(command: Train) -> None:
         else:
             alike = read_alike(command.augmentation, prepared)
         samples = Samples(
-            prepared.interactions, prepared.warm, alike, codes, make, command.rows.sampled_users, command.seed
+            prepared.interactions,
+            prepared.warm,
+            alike,
+            codes,
+            make,
+            command.rows.sampled_users,
+            contrast=command.losses.contrastive_weight > 0,
+            seed=command.seed,
         )
         replicas = strategy.num_replicas_in_sync
         share = -(-command.batch_size // replicas)

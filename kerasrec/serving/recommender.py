@@ -29,7 +29,7 @@ class Recommender:
 
         Args:
             histories: Raw item ids, oldest first; an empty history gets popular items.
-            k: Length of the lists, at most the catalogue's size.
+            k: Length of the lists, at most the catalogue's size, and with ColaRec the beam's.
             exclude: Raw item ids that no list may hold.
             filter_seen: Whether a history's own items are left out.
 

@@ -22,7 +22,7 @@ def prefix_sizes(codes, level):
 @given(items=st.integers(2, 60), length=st.integers(2, 3), codes=st.integers(2, 6), seed=st.integers(0, 5))
 def test_every_item_has_its_own_sequence_and_no_level_overflows(items, length, codes, seed):
     vectors = np.random.default_rng(seed).normal(size=[items, 4])
-    if items > codes**length or (length > 2 and items <= codes ** (length - 1)):
+    if items > codes**length or (items <= codes ** (length - 1) and (length, codes) != (2, 2)):
         with pytest.raises(KerasrecError, match="--length|--codes"):
             clustered_codes(vectors, length, codes, seed)
         return
@@ -70,8 +70,10 @@ def test_random_sequences(items, seed):
 def test_what_to_set_is_said():
     with pytest.raises(KerasrecError, match=r"1,001 items need more than the 1,000 sequences.*--codes 11.*--length 4"):
         random_codes(1001, length=3, codes=10)
-    with pytest.raises(KerasrecError, match=r"100 items are too few.*give --length 2"):
+    with pytest.raises(KerasrecError, match=r"100 items are too few.*give --length 2 or fewer --codes than 10"):
         random_codes(100, length=3, codes=10)
+    with pytest.raises(KerasrecError, match=r"5 items are too few.*1 tell 10 apart; give fewer --codes than 10"):
+        clustered_codes(np.eye(5), length=2, codes=10)
 
 
 @given(st.integers(5, 10**6), st.integers(2, 4))
@@ -79,6 +81,13 @@ def test_enough_codes_leave_room_and_waste_none(items, length):
     codes = enough_codes(items, length)
     assert items <= codes**length
     assert codes == 2 or codes ** (length - 1) < items or (codes - 1) ** length < items
+
+
+@given(st.integers(8, 3000), st.floats(0.5, 1), st.integers(2, 3))
+def test_enough_codes_for_shops_where_some_items_were_never_taken(items, share, length):
+    clustered = int(share * items)
+    codes = enough_codes(items, length, clustered)
+    assert items <= codes**length and (codes == 2 or codes ** (length - 1) < clustered)
 
 
 def test_ready_codes():
@@ -101,6 +110,14 @@ def test_vectors_of_texts():
     with pytest.raises(KerasrecError, match="has a word"):
         content_vectors(["", "!"])
     assert vectors[0] @ vectors[1] > 0.9 > vectors[0] @ vectors[2]
+
+
+def test_texts_that_are_not_known_teach_nothing():
+    texts = ["red usb cable", "usb cable", "phone case", "case for a phone"]
+    alone = content_vectors(texts, size=2)
+    beside = content_vectors([*texts, "phone phone lamp"], np.arange(5) < 4, size=2)
+    np.testing.assert_allclose(beside[:4], alone, atol=1e-9)
+    assert beside[4] == pytest.approx(alone[2:].mean(axis=0) / np.linalg.norm(alone[2:].mean(axis=0)), abs=0.3)
 
 
 def test_many_neighbours_without_room_are_passed_over():

@@ -42,13 +42,13 @@ def some_maker():
     return RowMaker((np.cumsum([0, *sizes]), rng.integers(3, 30, sizes.sum(), dtype=np.int32)), LENGTHS)
 
 
-def some_batch(maker):
+def some_batch(maker, contrast=True):
     rng = np.random.default_rng(3)
     items = np.concatenate([rng.choice(ITEMS, 5, replace=False) for _ in range(USERS)]).astype(np.int32)
     interactions = ItemSets(np.arange(0, 5 * USERS + 1, 5), items, ITEMS)
     codes = some_codes()
     warm = np.arange(ITEMS, dtype=np.int32)
-    samples = Samples(interactions, warm, alike_by_codes(codes, warm), codes, maker, 2, seed=0)
+    samples = Samples(interactions, warm, alike_by_codes(codes, warm), codes, maker, 2, contrast, seed=0)
     return {name: tf.constant(values) for name, values in samples.batch(np.arange(8), rng).items()}
 
 
@@ -84,13 +84,14 @@ def identifier_loss(model, states, real, codes):
 @pytest.mark.parametrize("formulation", FORMULATIONS)
 def test_the_four_losses_row_by_row(batch, formulation):
     model = some_model(formulation)
-    expected = {"recommendation": [], "index": [], "ranking": [], "contrastive": []}
+    expected = {name: [] for name in ("recommendation", "index", "negative_index", "ranking", "contrastive")}
     for row in range(8):
         user = model.encode(*row_of(batch, "user", row))
         taken, negative, like = (model.encode(*row_of(batch, "item", row + part * 8)) for part in range(3))
         codes, other = batch["codes"][row].numpy(), batch["negative_codes"][row].numpy()
         expected["recommendation"].append(identifier_loss(model, *user, codes))
-        expected["index"].append(identifier_loss(model, *taken, codes) + identifier_loss(model, *negative, other))
+        expected["index"].append(identifier_loss(model, *taken, codes))
+        expected["negative_index"].append(identifier_loss(model, *negative, other))
         s_u, s_i, s_j, s_k = (
             states[0, int(np.count_nonzero(real)) - 1].numpy().astype(np.float64)
             for states, real in (user, taken, negative, like)
@@ -101,7 +102,21 @@ def test_the_four_losses_row_by_row(batch, formulation):
     for name, values in expected.items():
         total, count = terms[name]
         assert float(total / count) == pytest.approx(np.mean(values), rel=1e-3), name
-    assert model.terms == {"recommendation": 0.08, "index": 0.08, "ranking": 1.0, "contrastive": 0.1}
+    weights = {"recommendation": 0.08, "index": 0.08, "negative_index": 0.08, "ranking": 1.0, "contrastive": 0.1}
+    assert model.terms == weights
+
+
+def test_a_loss_without_weight_is_not_trained(maker):
+    """Without the contrastive one its rows are not even made; the others stay what they were."""
+    whole, part = some_batch(maker), some_batch(maker, contrast=False)
+    assert len(part["item_ids"]) == 2 * 8 == len(whole["item_ids"]) - 8
+    model, without = some_model(), some_model(losses=Losses(contrastive_weight=0))
+    for variable, value in zip(without.trainable_variables, model.trainable_variables, strict=True):
+        variable.assign(value)
+    expected, terms = model.loss_terms(whole), without.loss_terms(part)
+    assert expected.keys() - terms.keys() == {"contrastive"}
+    assert float(terms["recommendation"][0]) == pytest.approx(float(expected["recommendation"][0]))
+    assert not {"index", "negative_index"} & set(some_model(losses=Losses(index_weight=0)).terms)
 
 
 def test_what_the_encoder_reads(maker):
@@ -126,7 +141,8 @@ def test_the_state_at_the_end():
 
 
 @pytest.mark.parametrize("losses", [Losses(), Losses(index_weight=0), Losses(ranking_weight=0, contrastive_weight=0)])
-def test_every_loss_trains_and_is_shown(batch, losses):
+def test_every_loss_trains_and_is_shown(maker, losses):
+    batch = some_batch(maker, contrast=losses.contrastive_weight > 0)
     model = ColaRecModel(CONFIG, SIZES._replace(item_tokens=0), losses)
     model.compile(keras.optimizers.Adam(3e-3))
     history = model.fit(tf.data.Dataset.from_tensors(batch).repeat(30), verbose=0, epochs=2).history

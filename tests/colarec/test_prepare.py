@@ -108,11 +108,11 @@ def test_items_that_nobody_took_and_empty_content(desk):
 
 
 def test_users_with_one_interaction(desk):
-    rows = [("one", "0", 1), *desk.some_interactions(users=6)]
+    rows = [("0", "0", 1), *desk.some_interactions(users=6)]
     desk.interactions = desk.write_rows("one.csv", rows, "user_id,item_id,time")
     assert "users took one item only" in desk.prepare()
-    assert histories(desk.prepared)["one"] == ["0"]
-    assert "0" not in desk.prepared.user_ids[:1] and 0 not in desk.prepared.targets("test").users
+    assert desk.prepared.user_ids[0] == "0" and histories(desk.prepared)["0"] == ["0"]
+    assert 0 not in desk.prepared.targets("test").users
 
 
 def test_cold_items_are_held_out_of_all_training(desk):
@@ -128,6 +128,17 @@ def test_cold_items_are_held_out_of_all_training(desk):
     assert f"cold: {len(expected)} targets" in out
     for split in ("valid", "test"):
         assert not np.isin(prepared.targets(split).items, cold).any()
+
+
+def test_texts_of_cold_items_teach_the_tokenizer_nothing(desk):
+    desk.prepare("--cold-share", 0.1)
+    before = (desk.prepared.data / "spiece.model").read_bytes()
+    corpus = desk.some_corpus()
+    for item in np.flatnonzero(desk.prepared.cold):
+        corpus[str(item)]["content"] = "zzz " * 50
+    desk.corpus = desk.write("other.json", json.dumps(corpus))
+    desk.prepare("--cold-share", 0.1)
+    assert (desk.prepared.data / "spiece.model").read_bytes() == before
 
 
 def test_the_same_files_give_the_same_bytes(desk):
@@ -157,6 +168,9 @@ def test_a_given_tokenizer(desk):
         ('{"1": {"content": "x", "cid": ["a"]}}', "utf-8", "whole numbers"),
         ('{"1": {"content": "\\ud83d"}}', "utf-8", "half a character"),
         ('{"a\\nb": {"content": "x"}}', "utf-8", "line break"),
+        ('{"a\\n": {"content": "x"}}', "utf-8", "line break"),
+        ('{"": {"content": "x"}}', "utf-8", "not empty"),
+        ('{"\\ud83d": {"content": "x"}}', "utf-8", "half character"),
         ('{"1": {"content": "x"}, "1": {"content": "y"}}', "utf-8", "'1' stands in it twice"),
         ('{"1": {"content": "x", "cid": [99999999999]}}', "utf-8", "below 2^31"),
         ('{"1": {"content": " "}}', "utf-8", "no text to train a tokenizer"),

@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+from scipy import stats
 
 from kerasrec.colarec.alike import Alike, alike_by_codes
 from kerasrec.colarec.item_sets import ItemSets
@@ -24,7 +25,8 @@ def made():
     tokens = np.arange(ITEMS + 1) * 2, np.full(2 * ITEMS, 50, np.int32)
     warm = np.setdiff1d(np.arange(ITEMS), COLD).astype(np.int32)
     alike = alike_by_codes(codes, warm)
-    return interactions, codes, alike, Samples(interactions, warm, alike, codes, RowMaker(tokens, LENGTHS), 2, seed=3)
+    maker = RowMaker(tokens, LENGTHS)
+    return interactions, codes, alike, Samples(interactions, warm, alike, codes, maker, 2, contrast=True, seed=3)
 
 
 def of(batch, side, row, kind):
@@ -85,12 +87,27 @@ def test_users_of_a_batch_have_similar_numbers_of_items(made):
     assert sorted(spread)[len(spread) // 2] == 0 and max(spread) <= 3
 
 
+def test_every_pair_of_users_is_drawn_alike():
+    """An item that five users took: each two of them in the same share of its rows."""
+    interactions = ItemSets(np.arange(7), np.array([0] * 5 + [1], np.int32), 3)
+    codes = np.array([[1, 1], [1, 2], [1, 3]], np.int32)
+    warm, tokens = np.arange(3, dtype=np.int32), (np.zeros(4, int), np.zeros(0, np.int32))
+    samples = Samples(
+        interactions, warm, alike_by_codes(codes, warm), codes, RowMaker(tokens, LENGTHS), 2, contrast=True, seed=0
+    )
+    batch = samples.batch(np.zeros(5000, int), np.random.default_rng(0))
+    pairs = np.sort([of(batch, "item", row, USER) for row in range(5000)], axis=1)
+    found, counts = np.unique(pairs, axis=0, return_counts=True)
+    assert len(found) == 10 and (found[:, 0] < found[:, 1]).all()
+    assert stats.chisquare(counts).pvalue > 1e-3
+
+
 def test_alike_sets_that_are_given(made):
     interactions, codes, _, _ = made
     pairs = ItemSets(np.arange(ITEMS + 1), np.roll(np.arange(ITEMS), 1).astype(np.int32), ITEMS)
     tokens, everything = (np.zeros(ITEMS + 1, int), np.zeros(0, np.int32)), np.arange(ITEMS, dtype=np.int32)
     alike = Alike(pairs, np.arange(ITEMS))
-    samples = Samples(interactions, everything, alike, codes, RowMaker(tokens, LENGTHS), 0, seed=0)
+    samples = Samples(interactions, everything, alike, codes, RowMaker(tokens, LENGTHS), 0, contrast=True, seed=0)
     numbers = np.arange(len(interactions.items))
     batch = samples.batch(numbers, np.random.default_rng(0))
     like = [of(batch, "item", row + 2 * len(numbers), ITEM)[0] for row in numbers]

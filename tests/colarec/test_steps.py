@@ -25,10 +25,13 @@ def weights(output):
 
 def test_all_steps(desk):
     desk.prepare()
-    out = desk.ok("lightgcn", "shop", "--epochs", 10, "--size", 8, "--learning-rate", 0.02, "--batch-size", 64)
-    assert "LightGCN" in out and "BPR-MF" in out and "test split, full ranking" in out
     graph = ("--epochs", 10, "--size", 8, "--batch-size", 64, "--learning-rate")
-    assert "epoch 10, step" not in desk.ok("lightgcn", "shop", *graph, 0.02)  # nothing is trained twice
+    out = desk.ok("lightgcn", "shop", *graph, 0.02)
+    assert "LightGCN" in out and "BPR-MF" not in out and "valid split, full ranking" in out
+    out = desk.ok("lightgcn", "shop", *graph, 0.03, "--propagations", 0)
+    assert "LightGCN" in out and "BPR-MF" in out
+    out = desk.ok("lightgcn", "shop", *graph, 0.02, "--split", "test")
+    assert "epoch 10, step" not in out and "test split, full ranking" in out  # nothing is trained twice
     assert "learning_rate is 0.01" in desk.error("lightgcn", "shop", *graph, 0.01)
     out = desk.ok("identifiers", "shop", "--length", 2, "--codes", 8)
     assert "first 2 codes: 60 different, of 1 to 1 items" in out
@@ -49,6 +52,7 @@ def test_all_steps(desk):
     assert "NDCG@10 of ColaRec less that of item recall" in desk.ok("evaluate", "shop", "--split", "valid")
     kept = json.loads((desk.output / "evaluation-valid.json").read_text(encoding="utf-8"))
     assert "valid split, full ranking" in kept["protocol"] and list(kept["figures"]) == list(table)
+    assert (kept["beam"], kept["history"], kept["checkpoint"]) == (50, "latest", "best")
 
     assert "SavedModel" in desk.ok("export", "shop", "--beam", 30)
     recommender = Recommender(desk.folder / "export" / "shop")
@@ -58,6 +62,7 @@ def test_all_steps(desk):
     assert [score for _, score in best] == sorted((score for _, score in best), reverse=True)
     out = desk.ok("recommend", "shop", "--user", "u3", "--k", 2)
     assert best[0][0] in out and desk.prepared.contents[int(best[0][0])][:12] in out
+    assert "k is 31" in desk.error("recommend", "shop", "--user", "u3", "--k", 31)
     assert "item 'nothing' is not in the corpus" in desk.error("recommend", "shop", "--items", "nothing")
     assert "user 'nobody'" in desk.error("recommend", "shop", "--user", "nobody")
     assert "either --items" in desk.error("recommend", "shop")

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shlex
 import shutil
 import subprocess
 import sys
@@ -119,6 +120,7 @@ def test_all_of_colarec_in_its_order(project, targets):
     assert [words for _, _, words in commands(done)] == [
         ["colarec", "prepare", "shop", *files],
         ["colarec", "lightgcn", "shop"],
+        ["colarec", "lightgcn", "shop", "--propagations", "0"],
         ["colarec", "identifiers", "shop"],
         ["colarec", "item-recall", "shop"],
         ["colarec", "train", "shop", "--epochs", "2"],
@@ -127,11 +129,23 @@ def test_all_of_colarec_in_its_order(project, targets):
     ]
 
 
+def test_a_step_of_colarec_gets_the_options_behind_its_name(project):
+    line = "shop events.csv items.json --epochs 2 lightgcn --size 32 all --data-path 'my data' prepare --cold-share 0.1"
+    done = commands(run(project, "./run_colarec.sh", *shlex.split(line)))
+    options = {(words[1], "--propagations" in words): words[3:] for _, _, words in done}
+    everywhere = ["--data-path", "my data"]
+    assert options["prepare", False][:4] == [*everywhere, "--cold-share", "0.1"]
+    assert options["lightgcn", False] == ["--size", "32", *everywhere]
+    assert options["lightgcn", True] == ["--size", "32", *everywhere, "--propagations", "0"]
+    assert options["train", False] == ["--epochs", "2", *everywhere]
+    assert options["export", False] == everywhere
+
+
 def test_what_fails_ends_a_script_of_several_commands(project):
     program = project.parent / "bin" / "kerasrec"
     program.write_text('#!/bin/sh\necho "$2"\n[ "$2" != identifiers ]\n')
     done = run(project, "./run_colarec.sh", "shop", "events.csv", "corpus.json")
-    assert done.returncode != 0 and done.stdout.split() == ["prepare", "lightgcn", "identifiers"]
+    assert done.returncode != 0 and done.stdout.split() == ["prepare", "lightgcn", "lightgcn", "identifiers"]
 
 
 @pytest.mark.parametrize(
@@ -159,6 +173,7 @@ def test_what_fails_ends_a_script_of_several_commands(project):
         "run_export.sh part-000",
         "run_colarec.sh shop events.csv",
         "run_colarec.sh shop events.csv corpus.json valid.csv",
+        "run_colarec.sh shop events.csv corpus.json valid.csv train",
     ],
 )
 def test_a_wrong_call_prints_the_usage(project, line):
