@@ -25,13 +25,13 @@ def weights(output):
 
 def test_all_steps(desk):
     desk.prepare()
-    graph = ("--epochs", 10, "--size", 8, "--batch-size", 64, "--learning-rate")
+    graph = ("--epochs", 5, "--size", 8, "--batch-size", 64, "--learning-rate")
     out = desk.ok("lightgcn", "shop", *graph, 0.02)
     assert "LightGCN" in out and "BPR-MF" not in out and "valid split, full ranking" in out
     out = desk.ok("lightgcn", "shop", *graph, 0.03, "--propagations", 0)
     assert "LightGCN" in out and "BPR-MF" in out
     out = desk.ok("lightgcn", "shop", *graph, 0.02, "--split", "test")
-    assert "epoch 10, step" not in out and "test split, full ranking" in out  # nothing is trained twice
+    assert "epoch 5, step" not in out and "test split, full ranking" in out  # nothing is trained twice
     assert "learning_rate is 0.01" in desk.error("lightgcn", "shop", *graph, 0.01)
     out = desk.ok("identifiers", "shop", "--length", 2, "--codes", 8)
     assert "first 2 codes: 60 different, of 1 to 1 items" in out
@@ -122,8 +122,10 @@ def test_it_learns_who_likes_what(ready_desk):
     "options",
     [
         ("--formulation", "paper", "--item-positions", "--sampled-users", 3),
-        ("--no-content", "--index-weight", 0),
-        ("--preset", "long", "--feed-forward-proj", "gated-gelu", "--ranking-weight", 0, "--contrastive-weight", 0),
+        (
+            *("--no-content", "--preset", "long", "--feed-forward-proj", "gated-gelu"),
+            *("--index-weight", 0, "--ranking-weight", 0, "--contrastive-weight", 0),
+        ),
     ],
 )
 def test_every_option_trains_and_is_found_again(ready_desk, options):
