@@ -12,8 +12,6 @@ from kerasrec.nn.settings import T5Config
 from kerasrec.nn.t5 import DecoderSteps, t5_decoder, t5_encoder
 from kerasrec.nn.transformer import FreshTruncatedNormal
 
-TABLE_SPREAD = 1.0  # standard deviation of fresh embeddings, as T5 has it
-
 
 class Sizes(NamedTuple):
     """How many of each there are."""
@@ -68,8 +66,14 @@ class ColaRecModel(MultiLossModel):
         super().__init__(weights, name="colarec")
         self.config, self.sizes, self.formulation = config, sizes, formulation
         self.encoder = t5_encoder(config, seed)
+        # A pretrained T5 has a gain of 0.1 to 0.2 here. At 1 all products of states are near H, which drowns what tells
+        # them apart, and the ranking loss drowns the others.
+        self.encoder.get_layer("Encoder-Output-Norm").gamma.assign(tf.fill([config.d_model], config.d_model**-0.25))
         self.decoder = t5_decoder(config, seed + 2)
-        draw = FreshTruncatedNormal(TABLE_SPREAD, seed + 4)
+        # AdamW moves a weight by its rate, however large it is, and T5's own optimizer by a share of its size: tables
+        # of spread 1, as T5 has them, would take thousands of steps to change.
+        spread = config.d_model**-0.5
+        draw = FreshTruncatedNormal(spread, seed + 4)
 
         def table(name, rows):
             return self.add_weight(name, [rows, config.d_model], initializer=draw, experimental_autocast=False)
@@ -92,12 +96,19 @@ class ColaRecModel(MultiLossModel):
             for place in range(sizes.length):
                 head = keras.layers.Dense(
                     sizes.codes + 1,
-                    kernel_initializer=FreshTruncatedNormal(config.d_model**-0.5, seed + 5 + place),
+                    kernel_initializer=FreshTruncatedNormal(spread, seed + 5 + place),
                     dtype="float32",
                     name=f"head_{place}",
                 )
                 head.build([None, config.d_model])
                 self.heads.append(head)
+
+    def spread_fresh_tables(self, spread: float) -> None:
+        """Draw out the tables that no T5 brings, all but the text's, to this standard deviation."""
+        tables = [self.item_table, self.user_table, self.task_table, self.position_table, self.start, *self.code_tables]
+        for table in tables:
+            if table is not None:
+                table.assign(table * (spread * self.config.d_model**0.5))
 
     def encode(self, ids, kinds, positions, training=False):
         """The encoder's states [B, L, H] of rows, and which of them are real, bool [B, L]."""

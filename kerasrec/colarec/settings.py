@@ -238,6 +238,8 @@ class Train:
     embeddings as heads and a sum."""
     rows: RowSettings = RowSettings()
     losses: Losses = Losses()
+    tables: Literal["fresh", "graph"] = "fresh"
+    """What the embeddings of items and users start from: random numbers, or those of LightGCN."""
     augmentation: Path | None = None
     """A JSON file {item_id: {"sec": [item_id, ...]}} of the items that each is like; by default those that share all
     codes but the last."""
@@ -257,6 +259,7 @@ class Train:
     places: Places = Places()
 
     def __post_init__(self):
+        require(self.tables in ("fresh", "graph"), "tables", self.tables, "fresh or graph")
         require(self.epochs >= 0, "epochs", self.epochs, "0 or more")
         require(self.batch_size >= 1, "batch_size", self.batch_size, "at least 1")
         require(self.beam >= 20, "beam", self.beam, "at least 20, the longest list that is looked at")

@@ -14,8 +14,9 @@ from kerasrec.colarec.ranking import SHOWN, rank, some_users
 from kerasrec.colarec.rows import RowMaker
 from kerasrec.colarec.samples import Samples
 from kerasrec.colarec.settings import Train
+from kerasrec.colarec.table_start import start_from_graph
 from kerasrec.colarec.trained import TRAINS, new_model, recommender, require_same_run
-from kerasrec.data.files import exclusive
+from kerasrec.data.files import content_digest, exclusive
 from kerasrec.errors import KerasrecError
 from kerasrec.nn.settings import T5Config
 from kerasrec.pretrained.t5 import open_t5
@@ -25,23 +26,23 @@ from kerasrec.training.devices import one_for_each_replica, use_devices
 from kerasrec.training.loop import Leg, TrainingRun, read_progress
 from kerasrec.training.ranking import Protocol
 
-FIXED = ("model", "pretrained", "formulation", "rows", "losses", "augmentation", "seed")
+FIXED = ("model", "pretrained", "formulation", "tables", "rows", "losses", "augmentation", "seed")
 
 
 def train(command: Train) -> None:
     """Train from pretrained or random weights, or on from the last checkpoint; draw the curves."""
     prepared = Prepared(command.name, command.places)
     codes = prepared.codes
+    if command.augmentation is None:
+        alike = alike_by_codes(codes, prepared.warm)
+    else:
+        alike = read_alike(command.augmentation, prepared)
     use_devices(command.devices, command.seed)
     with exclusive(prepared.output):
         strategy = distribution()
         with strategy.scope():
             run = _run(command, prepared)
         make = RowMaker(prepared.tokens, command.rows.lengths, command.rows.content)
-        if command.augmentation is None:
-            alike = alike_by_codes(codes, prepared.warm)
-        else:
-            alike = read_alike(command.augmentation, prepared)
         samples = Samples(
             prepared.interactions,
             prepared.warm,
@@ -69,25 +70,31 @@ def train(command: Train) -> None:
 def _run(command: Train, prepared: Prepared) -> TrainingRun:
     """The run as its last checkpoint left it, or at its start."""
     output, config, text_tokens = prepared.output, command.model, len(prepared.tokenizer)
+    settings = prepared.config(command)
+    if command.augmentation is not None:  # what the file holds counts, wherever it lies
+        settings["augmentation"] = f"a file with the digest {content_digest(command.augmentation)}"
     pretrained = None
     is_new = read_progress(output) is None
     if not is_new:
         earlier = read_config(output, TRAINS)
         require_same_run(prepared, earlier)
-        require_unchanged(output, TRAINS, prepared.config(command), FIXED)
+        require_unchanged(output, TRAINS, settings, FIXED)
         config, text_tokens = T5Config(**earlier["t5"]), earlier["text_tokens"]
     elif command.pretrained is not None:
         pretrained = open_t5(command.pretrained)
         _require_same_tokenizer(command.pretrained, prepared, pretrained.vocab_size)
         config, text_tokens = pretrained.config, pretrained.vocab_size
     model = new_model(prepared, config, command.rows, command.losses, command.formulation, text_tokens, command.seed)
-    run = TrainingRun.of(model, output, command.optimizer, command.loop, command.batch_size, SHOWN)
-    if pretrained is not None:
-        pretrained.load_into(model.encoder, model.decoder, model.text_table)
+    run = TrainingRun.of(model, output, command.optimizer, command.loop, command.batch_size, SHOWN, rowwise=True)
     if not is_new:
         run.restore()
+    elif pretrained is not None:
+        pretrained.load_into(model.encoder, model.decoder, model.text_table)
+        model.spread_fresh_tables(1.0)  # beside the text table, which is wider yet, narrow ones would not be seen
+    if is_new and command.tables == "graph":
+        start_from_graph(model, prepared, command.seed)
     found = {"t5": dataclasses.asdict(config), "text_tokens": text_tokens, "identifiers": prepared.codes_digest}
-    write_config(output, TRAINS, prepared.config(command) | found)
+    write_config(output, TRAINS, settings | found)
     return run
 
 

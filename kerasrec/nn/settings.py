@@ -163,6 +163,8 @@ class T5Config:
     """Width of an attention head."""
     d_ff: int = 512
     """Inner width of the feed-forward layers."""
+    decoder_d_ff: int | None = None
+    """That of the decoder's alone, where it is another; it costs little, because identifiers are short."""
     num_layers: int = 2
     """Blocks of the encoder."""
     num_decoder_layers: int = 2
@@ -185,6 +187,8 @@ class T5Config:
     def __post_init__(self):
         for name in ("d_model", "d_kv", "d_ff", "num_layers", "num_decoder_layers", "num_heads"):
             _require_whole_number(name, getattr(self, name), 1)
+        if self.decoder_d_ff is not None:
+            _require_whole_number("decoder_d_ff", self.decoder_d_ff, 1)
         _require_whole_number("relative_attention_num_buckets", self.relative_attention_num_buckets, 4)
         _require_whole_number(
             "relative_attention_max_distance",

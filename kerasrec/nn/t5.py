@@ -6,6 +6,8 @@ Exchanged are
 - the inputs: embeddings and a mask instead of token ids, because what stands in a row may come from several tables;
 - attention: padding is masked in the cross-attention, too, masks are finite, the softmax is in float32;
 - normalisation: always in float32;
+- dropout: from fewer random numbers;
+- the decoder's output: not scaled, because what reads it here is drawn at the spread that a state of size 1 asks for;
 - the initial weights: each kernel its own draw, with T5's spread, which makes up for attention without a scale.
 """
 
@@ -115,16 +117,17 @@ class _OnEmbeddings:
         layers.MultiHeadAttention: Attention,
         layers.LayerNormalization: RootMeanSquareNorm,
         layers.RelativePositionEmbeddingT5: RelativePositions,
+        layers.Dropout: Dropout,
     }
 
-    def __init__(self, config: T5Config, blocks: int, seed: int, **settings):
+    def __init__(self, config: T5Config, blocks: int, inner: int, seed: int, **settings):
         super().__init__(
             vocab_size=0,
             hidden_size=config.d_model,
             num_hidden_layers=blocks,
             num_attention_heads=config.num_heads,
             attention_head_size=config.d_kv,
-            intermediate_size=config.d_ff,
+            intermediate_size=inner,
             hidden_act=_INNER[config.feed_forward_proj],
             dropout_rate=config.dropout_rate,
             attention_dropout_rate=config.dropout_rate,
@@ -139,6 +142,8 @@ class _OnEmbeddings:
         return self._kernels
 
     def apply(self, inputs=None, layer=None, arguments=None, **kwargs):
+        if layer is layers.ScaleOffset:
+            return inputs
         if layer is layers.LayerNormalization:
             kwargs["epsilon"] = self._config.layer_norm_epsilon
         if layer is layers.RelativePositionEmbeddingT5:
@@ -209,13 +214,13 @@ def t5_encoder(config: T5Config, seed: int = 0) -> "keras.Model":
         >>> encoder([tf.ones([1, 3, 16]), tf.constant([[True, True, False]])]).shape
         TensorShape([1, 3, 16])
     """
-    encoder = _Encoder(config, config.num_layers, seed, name="encoder")
+    encoder = _Encoder(config, config.num_layers, config.d_ff, seed, name="encoder")
     encoder.build()
     return encoder.model
 
 
 def t5_decoder(config: T5Config, seed: int = 0) -> "keras.Model":
-    """T5's decoder, without an output layer; its states are scaled by H^-1/2, as T5 1.0 does before a tied one.
+    """T5's decoder, without an output layer, and without T5 1.0's scale before a tied one.
 
     Args:
         config: Shape of the model.
@@ -230,7 +235,8 @@ def t5_decoder(config: T5Config, seed: int = 0) -> "keras.Model":
         >>> decoder([tf.ones([1, 3, 16]), tf.ones([1, 2, 16]), tf.constant([[True, True, False]])]).shape
         TensorShape([1, 2, 16])
     """
-    decoder = _Decoder(config, config.num_decoder_layers, seed, name="decoder")
+    inner = config.decoder_d_ff or config.d_ff
+    decoder = _Decoder(config, config.num_decoder_layers, inner, seed, name="decoder")
     decoder.build()
     return decoder.model
 
@@ -277,7 +283,7 @@ class DecoderSteps:
             length: Positions there are in all, at most.
 
         Returns:
-            States [B, n, H], scaled as the decoder's, and the memory with this position.
+            States [B, n, H] and the memory with this position.
         """
         real, looked_at = context
         size = tf.shape(embeddings)
@@ -299,7 +305,7 @@ class DecoderSteps:
             states += self._attention(block, "Cross").attend(asking, *looked_at[block], real)
             forward = self._layer(f"Decoder-Transformer-{block}-FeedForward")
             states += forward(self._norm(block, "FeedForward")(states))
-        return self._layer("Decoder-Output-Norm")(states) * self._config.d_model**-0.5, kept
+        return self._layer("Decoder-Output-Norm")(states), kept
 
     def of_candidates(self, memory, rows: int, chosen):
         """The memory of the candidates `chosen`, int32 [B, m], out of those that each of the rows had."""

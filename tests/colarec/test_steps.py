@@ -35,13 +35,15 @@ def test_all_steps(desk):
     assert "learning_rate is 0.01" in desk.error("lightgcn", "shop", *graph, 0.01)
     out = desk.ok("identifiers", "shop", "--length", 2, "--codes", 8)
     assert "first 2 codes: 60 different, of 1 to 1 items" in out
-    out = desk.train("--epochs", 4, "--learning-rate", 3e-3)
+    out = desk.train("--epochs", 4, "--learning-rate", 3e-3, "--tables", "graph")
     assert "valid: NDCG@10" in out
     for name in ("config.json", "metrics.jsonl", "summary.json", "plots/training.png", "checkpoints/checkpoint"):
         assert (desk.output / name).is_file(), name
     line = next(line for line in read_metrics(desk.output / "metrics.jsonl") if line["kind"] == "valid")
     assert {"recall@5", "NDCG@20", "tail/recall@10", "users"} <= line.keys()
-    assert "epoch 4, step" not in desk.train("--epochs", 4, "--learning-rate", 3e-3)  # nothing is trained twice
+    again = desk.train("--epochs", 4, "--learning-rate", 3e-3, "--tables", "graph")
+    assert "epoch 4, step" not in again  # nothing is trained twice
+    assert "tables is 'fresh'" in desk.error("train", "shop", *desk.SMALL)
     assert "dropout is 0.5" not in desk.ok("item-recall", "shop", "--epochs", 3, "--dropout", 0.1)
     assert "dropout is 0.5" in desk.error("item-recall", "shop", "--epochs", 3, "--dropout", 0.5)
     assert "the model at step" in desk.ok("item-recall", "shop", "--epochs", 4, "--dropout", 0.1)
@@ -207,6 +209,7 @@ def test_a_pretrained_t5(desk, t5_files):
     desk.ok(*train, "--epochs", 1, "--learning-rate", 1e-12)  # hardly moves
     model = Trained(desk.prepared, "latest").model
     np.testing.assert_allclose(model.text_table, tensors["shared.weight"], atol=1e-6)
+    assert model.item_table.numpy().std() == pytest.approx(0.88, rel=0.1)  # wider than without a pretrained T5
     first = model.encoder.get_layer("Encoder-Transformer-0-FeedForward").get_weights()[0]
     np.testing.assert_allclose(first, tensors["encoder.block.0.layer.1.DenseReluDense.wi.weight"].T, atol=1e-6)
     desk.ok(*train, "--epochs", 2)
@@ -224,6 +227,9 @@ def test_a_file_of_what_is_alike(ready_desk):
     path = desk.write("alike.json", json.dumps(sets))
     desk.train("--epochs", 1, "--augmentation", path)
     assert "augmentation is None" in desk.error("train", "shop", *desk.SMALL)
+    desk.train("--epochs", 1, "--augmentation", path.rename(desk.folder / "elsewhere.json"))  # the same sets
+    other = desk.write("alike.json", json.dumps(dict(list(sets.items())[1:])))
+    assert "the digest" in desk.error("train", "shop", *desk.SMALL, "--augmentation", other)
 
 
 def test_killed_it_goes_on_and_ends_bit_equal(ready_desk):

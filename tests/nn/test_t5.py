@@ -10,7 +10,7 @@ from kerasrec.nn.t5 import DecoderSteps, t5_decoder, t5_encoder
 
 SHAPE = {"d_model": 12, "d_kv": 5, "d_ff": 20, "num_layers": 2, "num_decoder_layers": 2, "num_heads": 3}
 CONFIG = T5Config(**SHAPE, relative_attention_num_buckets=8, relative_attention_max_distance=20)
-GATED = T5Config(**SHAPE, feed_forward_proj="gated-gelu")
+GATED = T5Config(**SHAPE, feed_forward_proj="gated-gelu", decoder_d_ff=28)
 
 
 def noisy(model, seed=0):
@@ -96,7 +96,7 @@ class Restated:
             x = x + self.attention(self.norm(x, f"{name}-Norm"), context, everyone, name, positions=False)
             name = f"Decoder-Transformer-{block}-FeedForward"
             x = x + self.forward(self.norm(x, f"{name}-Norm"), name)
-        return self.norm(x, "Decoder-Output-Norm") * self.config.d_model**-0.5
+        return self.norm(x, "Decoder-Output-Norm")
 
 
 def some_rows(rows=2, length=30, config=CONFIG):
@@ -196,7 +196,7 @@ def test_in_low_precision_it_is_near(precision):
 
 @pytest.mark.parametrize(
     "wrong", [{"d_model": 0}, {"dropout_rate": 1.0}, {"feed_forward_proj": "swish"}, {"num_heads": True},
-              {"relative_attention_max_distance": 8}, {"layer_norm_epsilon": 0}],
+              {"decoder_d_ff": 0}, {"relative_attention_max_distance": 8}, {"layer_norm_epsilon": 0}],
 )  # fmt: skip
 def test_shapes_that_cannot_be(wrong):
     with pytest.raises(KerasrecError, match=next(iter(wrong))):

@@ -1,0 +1,35 @@
+"""What the tables of items and users start from: LightGCN's embeddings, which know who is near to whom."""
+
+import numpy as np
+
+from kerasrec.colarec import graph
+from kerasrec.colarec.model import ColaRecModel
+from kerasrec.colarec.prepared import Prepared
+
+
+def start_from_graph(model: ColaRecModel, prepared: Prepared, seed: int) -> None:
+    """Let users and items that were seen in training start from LightGCN's embeddings; all others stay as drawn.
+
+    The embeddings are turned at random into the table's width, which keeps the angles between them, or comes near to
+    it where there are fewer dimensions, and get the spread of a fresh table.
+
+    Raises:
+        KerasrecError: there are no embeddings of these files.
+    """
+    users, items = graph.vectors(prepared, graph.GRAPH)
+    turn = _turn(users.shape[1], model.config.d_model, seed)
+    for table, vectors, known in (
+        (model.item_table, items, prepared.interactions.counts > 0),
+        (model.user_table, users, prepared.interactions.sizes > 0),
+    ):
+        turned = vectors[known] @ turn
+        values = table.numpy()
+        values[: len(vectors)][known] = turned * (values.std() / turned.std())
+        table.assign(values)
+
+
+def _turn(size: int, width: int, seed: int) -> np.ndarray:
+    """A random map [size, width] whose shorter side is orthonormal."""
+    normal = np.random.default_rng(seed).normal(size=[max(size, width), min(size, width)])
+    columns, _ = np.linalg.qr(normal)
+    return columns.T if size < width else columns
