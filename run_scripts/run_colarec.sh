@@ -5,7 +5,7 @@ set -euo pipefail
 verb="colarec" words="NAME INTERACTIONS CORPUS [VALID TEST] [options of train] [STEP|all]"
 source "$(dirname -- "${BASH_SOURCE[0]}")/daily.sh"
 
-is_step() { [[ ${1-} =~ ^(all|prepare|lightgcn|identifiers|item-recall|train|evaluate|export)$ ]]; }
+is_step() { [[ ${1-} =~ ^(all|prepare|lightgcn|bpr-mf|identifiers|item-recall|train|evaluate|export)$ ]]; }
 is_file() { is_word "${1-}" && ! is_step "$1"; }
 
 is_file "${1-}" && is_file "${2-}" && is_file "${3-}" || wrong
@@ -19,7 +19,7 @@ fi
 options=("$@")
 
 step() { # in a shell of its own, which run_kerasrec ends
-    local to=train word given=()
+    local to=train word given=() command=${1/bpr-mf/lightgcn}
     for word in "${options[@]}"; do
         if is_step "$word"; then
             to=$word
@@ -27,12 +27,12 @@ step() { # in a shell of its own, which run_kerasrec ends
             given+=("$word")
         fi
     done
-    (run_kerasrec colarec "$1" "$name" "${given[@]}" "${@:2}")
+    (run_kerasrec colarec "$command" "$name" "${given[@]}" "${@:2}")
 }
 
 step prepare "${files[@]}"
 step lightgcn
-step lightgcn --propagations 0 # matrix factorisation, to stand beside it
+step bpr-mf --propagations 0 # matrix factorisation, to stand beside it
 step identifiers
 step item-recall
 step train

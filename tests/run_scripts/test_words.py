@@ -131,12 +131,13 @@ def test_all_of_colarec_in_its_order(project, targets):
 
 def test_a_step_of_colarec_gets_the_options_behind_its_name(project):
     line = "shop events.csv items.json --epochs 2 lightgcn --size 32 all --data-path 'my data' prepare --cold-share 0.1"
+    line += " bpr-mf --size 16"
     done = commands(run(project, "./run_colarec.sh", *shlex.split(line)))
     options = {(words[1], "--propagations" in words): words[3:] for _, _, words in done}
     everywhere = ["--data-path", "my data"]
     assert options["prepare", False][:4] == [*everywhere, "--cold-share", "0.1"]
     assert options["lightgcn", False] == ["--size", "32", *everywhere]
-    assert options["lightgcn", True] == ["--size", "32", *everywhere, "--propagations", "0"]
+    assert options["lightgcn", True] == [*everywhere, "--size", "16", "--propagations", "0"]
     assert options["train", False] == ["--epochs", "2", *everywhere]
     assert options["export", False] == everywhere
 
