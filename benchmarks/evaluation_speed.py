@@ -6,40 +6,19 @@ second evaluation, without the tracing of the graph.
     KERASREC_DATA=... python benchmarks/evaluation_speed.py
 """
 
-import contextlib
-import io
 import os
 import resource
 import tempfile
 import time
 from pathlib import Path
 
+from public_logs import DATA, prepared
 from rich.console import Console
 from rich.table import Table
 
-from kerasrec.data.settings import ExampleSettings
-from kerasrec.data.tasks import Places, find_parts
 from kerasrec.nn.item_model import ItemModel
 from kerasrec.nn.settings import ItemModelSettings
-from kerasrec.recall.prepare import examples, split, vocab
-from kerasrec.recall.prepared import Prepared
-from kerasrec.recall.settings import Examples, Split, Vocab
 from kerasrec.training.ranking import Protocol, model_scorer, rank_catalogue
-
-DATA = {
-    "MovieLens-1M": ("ml-1m/ratings-order.txt.gz", {"parts": 8, "min_item_events": 5}, 200),
-    "Beauty": ("beauty/beauty.txt.gz", {"parts": 16}, 50),
-}
-
-
-def prepared(log: Path, folder: str, length: int, **settings) -> Prepared:
-    """The first three steps of item recall."""
-    places = Places(Path(folder))
-    with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
-        split(Split(str(log), save_path=folder, **settings))
-        vocab(Vocab("all", places))
-        examples(Examples("all", places=places, examples=ExampleSettings(max_seq_length=length, masking="dynamic")))
-    return Prepared(*find_parts("all", places))
 
 
 def main() -> None:

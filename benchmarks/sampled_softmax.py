@@ -15,7 +15,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
-from evaluation_speed import DATA, prepared
+from public_logs import DATA, prepared
 from rich.console import Console
 from rich.table import Table
 

@@ -8,7 +8,7 @@ from kerasrec.colarec.prepared import Prepared
 from kerasrec.errors import KerasrecError
 
 
-class Alike(NamedTuple):
+class SharedPrefix(NamedTuple):
     """Items whose identifiers begin with the same codes."""
 
     prefix: tuple[int, ...]
@@ -19,7 +19,7 @@ class Alike(NamedTuple):
     """Raw ids of the most popular of them, without the item itself."""
 
 
-def explain(prepared: Prepared, item_id: str, most: int = 3) -> list[Alike]:
+def explain(prepared: Prepared, item_id: str, most: int = 3) -> list[SharedPrefix]:
     """For each beginning of an item's identifier, from one code to all but the last, what else begins like that.
 
     Args:
@@ -38,7 +38,7 @@ def explain(prepared: Prepared, item_id: str, most: int = 3) -> list[Alike]:
         others = same[same != item]
         popular = others[np.argsort(-counts[others], kind="stable")][:most]
         prefix = tuple(int(code) for code in codes[item, :length])
-        found.append(Alike(prefix, len(same), [prepared.item_ids[other] for other in popular]))
+        found.append(SharedPrefix(prefix, len(same), [prepared.item_ids[other] for other in popular]))
     return found
 
 
