@@ -38,7 +38,7 @@ class Desk:
 
     some_corpus = staticmethod(some_corpus)
     some_interactions = staticmethod(some_interactions)
-    SMALL = ("--d-model", 16, "--d-kv", 8, "--num-heads", 2, "--d-ff", 32)
+    SMALL = ("--d-model", 16, "--d-kv", 8, "--num-heads", 2, "--d-ff", 32, "--num-layers", 1, "--num-decoder-layers", 1)
 
     def __init__(self, folder, command_line):
         self.folder = folder
@@ -87,4 +87,15 @@ def ready_desk(desk):
     """A desk with prepared files and the corpus's own identifiers."""
     desk.prepare()
     desk.identify()
+    return desk
+
+
+@pytest.fixture(scope="module")
+def exported_desk(tmp_path_factory, command_line):
+    """A desk with an export of a model that was trained for a moment; only to be read."""
+    desk = Desk(tmp_path_factory.mktemp("shop"), command_line)
+    desk.prepare()
+    desk.identify()
+    desk.train("--epochs", 2, "--item-positions")
+    desk.ok("export", "shop", "--beam", 60)
     return desk

@@ -13,7 +13,7 @@ from kerasrec.backend import tf
 from kerasrec.colarec.evaluate import figures
 from kerasrec.colarec.explain import explain, user_history
 from kerasrec.colarec.settings import Evaluate
-from kerasrec.colarec.trained import Trained
+from kerasrec.colarec.trained import Trained, recommender
 from kerasrec.serving.recommender import Recommender
 from kerasrec.training.callbacks import read_metrics
 
@@ -70,12 +70,8 @@ def test_all_steps(desk):
     assert "either --items" in desk.error("recommend", "shop")
 
 
-def test_the_export_answers_as_the_evaluation_does(ready_desk):
-    from kerasrec.colarec.trained import Trained, recommender
-
-    desk = ready_desk
-    desk.train("--epochs", 2, "--item-positions")
-    desk.ok("export", "shop", "--beam", 60)
+def test_the_export_answers_as_the_evaluation_does(exported_desk):
+    desk = exported_desk
     prepared = desk.prepared
     found = Trained(prepared)
     users = np.arange(len(prepared.user_ids))
@@ -93,10 +89,8 @@ def test_the_export_answers_as_the_evaluation_does(ready_desk):
     assert not dropped & set(histories[0]) and kept & set(histories[0])
 
 
-def test_the_export_needs_nothing_of_kerasrec(ready_desk):
-    desk = ready_desk
-    desk.train("--epochs", 1)
-    desk.ok("export", "shop", "--beam", 5)
+def test_the_export_needs_nothing_of_kerasrec(exported_desk):
+    desk = exported_desk
     code = (
         "import sys, tensorflow as tf; m = tf.saved_model.load(sys.argv[1]).signatures['recommend'];"
         "out = m(items=tf.constant([['6', '12'], ['0', '']]), exclude=tf.constant([[''], ['6']]),"
@@ -109,7 +103,7 @@ def test_the_export_needs_nothing_of_kerasrec(ready_desk):
     )
     assert done.returncode == 0, done.stderr
     rows = ast.literal_eval(done.stdout)
-    assert [len(row) for row in rows] == [5, 5] and b"6" not in rows[0] + rows[1] and b"0" not in rows[1]
+    assert [len(row) for row in rows] == [60, 60] and b"6" not in rows[0] + rows[1] and b"0" not in rows[1]
 
 
 def test_it_learns_who_likes_what(ready_desk):
