@@ -51,7 +51,7 @@ class PlainSearch:
         states, real = (tf.repeat(part, tf.shape(prefixes)[0], axis=0) for part in read)
         return model.log_shares(place, model.decoder([states, tf.stack(shown, axis=1), real])[:, -1], None), read
 
-    def __call__(self, row: list[np.ndarray], seen: set[int]) -> list[int]:
+    def __call__(self, row: list[np.ndarray], seen: set[int]) -> tuple[list[int], list[float]]:
         read = self.read(*row)
         candidates: list[tuple[tuple, float, int]] = [((), 0.0, 0)]
         for place in PLACES:
@@ -65,7 +65,7 @@ class PlainSearch:
                     if place < LENGTH - 1 or self.items[sequence] not in seen:
                         longer.append((sequence, score + shares[number, code], number))
             candidates = sorted(longer, key=lambda candidate: -candidate[1])[:BEAM]
-        return [self.items[sequence] for sequence, _, _ in candidates]
+        return [self.items[sequence] for sequence, _, _ in candidates], [score for _, score, _ in candidates]
 
 
 class FrugalSearch(PlainSearch):
@@ -101,23 +101,26 @@ def main() -> None:
 
     @tf.function(input_signature=[_TOKENS] * 4)
     def search(ids, kinds, positions, seen):
-        return identified(model, tree, *model.encode(ids, kinds, positions), seen, BEAM)[0]
+        return identified(model, tree, *model.encode(ids, kinds, positions), seen, BEAM)
 
     def one_by_one(plain: PlainSearch):
-        return [plain([part[user : user + 1] for part in rows], set(histories[user])) for user in range(USERS)]
+        lists = (plain([part[user : user + 1] for part in rows], set(histories[user])) for user in range(USERS))
+        return map(np.array, zip(*lists, strict=True))
 
     def in_the_graph():
         begins = range(0, USERS, 64)
-        return np.concatenate([search(*(p[b : b + 64] for p in rows), histories[b : b + 64]) for b in begins]).tolist()
+        lists = (search(*(part[b : b + 64] for part in rows), histories[b : b + 64]) for b in begins)
+        return map(np.concatenate, zip(*lists, strict=True))
 
     ways = {
         "in Python, user by user, the decoder over whole prefixes": partial(one_by_one, PlainSearch(model, codes)),
         "in Python, user by user, a position at a time": partial(one_by_one, FrugalSearch(model, codes)),
         "in the graph, 64 users at a time": in_the_graph,
     }
-    plain, frugal, batched = (way() for way in ways.values())  # and everything is traced
-    if not plain == frugal == batched:
-        raise SystemExit("the searches do not give the same lists")
+    (items, scores), *others = [tuple(way()) for way in ways.values()]  # and everything is traced
+    for other_items, other_scores in others:  # what scores the same but for rounding may change places
+        if not np.allclose(scores, other_scores, atol=1e-4) or (items == other_items).mean() < 0.999:
+            raise SystemExit("the searches do not give the same lists")
     seconds: dict[str, list[float]] = {name: [] for name in ways}
     for _ in range(ROUNDS):
         for name, way in ways.items():
