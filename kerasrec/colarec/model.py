@@ -114,8 +114,10 @@ class ColaRecModel(MultiLossModel):
                 self.heads.append(head)
 
     def spread_fresh_tables(self, spread: float) -> None:
-        """Draw out the tables that no T5 brings, all but the text's, to this standard deviation."""
-        tables = [self.item_table, self.user_table, self.task_table, self.position_table, self.start, *self.code_tables]
+        """Draw out the tables that no T5 brings to this standard deviation, but for those that scores are made with."""
+        tables = [self.item_table, self.user_table, self.task_table, self.position_table, self.start]
+        if self.heads:
+            tables += self.code_tables
         for table in tables:
             if table is not None:
                 table.assign(table * (spread * self.config.d_model**0.5))

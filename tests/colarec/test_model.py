@@ -125,6 +125,19 @@ def test_a_loss_without_weight_is_not_trained(maker):
     assert not {"index", "negative_index"} & set(some_model(losses=Losses(index_weight=0)).terms)
 
 
+@pytest.mark.parametrize("formulation", ["code", "paper"])
+def test_fresh_tables_beside_those_of_a_pretrained_t5(formulation):
+    """They are as wide as T5's own; not so the text's, which it brings, and those that scores are made with."""
+    model = ColaRecModel(CONFIG, SIZES, formulation=formulation)
+    tables = {name: getattr(model, f"{name}_table") for name in ("text", "item", "user", "task", "position")}
+    tables |= {"start": model.start} | {f"code {place}": table for place, table in enumerate(model.code_tables)}
+    before = {name: table.numpy() for name, table in tables.items()}
+    model.spread_fresh_tables(1.0)
+    for name, table in tables.items():
+        kept = name == "text" or (formulation == "paper" and name.startswith("code"))
+        assert table.numpy() == pytest.approx(before[name] * (1 if kept else 16**0.5)), name
+
+
 def test_what_the_encoder_reads(maker):
     model = some_model()
     ids, kinds, positions = maker.of_items(np.array([3], np.int32), np.array([[4]], np.int32))
