@@ -1,9 +1,9 @@
 """ColaRec's beam search in the graph against a plain one in Python, user by user, over the same model.
 
-Both search 10,000 identifiers of 3 codes out of 32 with a beam of 50, for users of 5 items of 22 tokens, and give the
+All search 10,000 identifiers of 3 codes out of 32 with a beam of 50, for users of 5 items of 22 tokens, and give the
 same lists, or the benchmark fails. The plain ones keep candidates in lists and look into a dictionary for the codes
-that may follow: one runs the decoder over each whole prefix; the other spares what the search in the graph spares, too,
-so that only the loop is left to tell them apart.
+that may follow: one runs the decoder over each whole prefix; the other makes a user's keys once and goes a position at
+a time, as the search in the graph does, so that the loops and the single users are left to tell them apart.
 
     python benchmarks/beam_search.py
 """

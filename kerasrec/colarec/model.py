@@ -76,8 +76,8 @@ class ColaRecModel(MultiLossModel):
         self.config, self.sizes, self.formulation = config, sizes, formulation
         self._follow = None if tree is None else tree.follow  # the tree itself is no part of what is saved
         self.encoder = t5_encoder(config, seed)
-        # A pretrained T5 has a gain of 0.1 to 0.2 here. At 1 all products of states are near H, which drowns what tells
-        # them apart, and the ranking loss drowns the others.
+        # A pretrained T5 brings a gain of its own. At 1, with random weights, all products of states are near H, which
+        # drowns what tells them apart, and the ranking loss drowns the others.
         self.encoder.get_layer("Encoder-Output-Norm").gamma.assign(tf.fill([config.d_model], config.d_model**-0.25))
         self.decoder = t5_decoder(config, seed + 2)
         # AdamW moves a weight by its rate, however large it is, and T5's own optimizer by a share of its size: tables

@@ -1,6 +1,6 @@
 """What the tables of items and users start from: LightGCN's embeddings, which know who is near to whom."""
 
-import numpy as np
+from scipy.stats import ortho_group
 
 from kerasrec.colarec import graph
 from kerasrec.colarec.model import ColaRecModel
@@ -17,7 +17,8 @@ def start_from_graph(model: ColaRecModel, prepared: Prepared, seed: int) -> None
         KerasrecError: there are no embeddings of these files.
     """
     users, items = graph.vectors(prepared, graph.GRAPH)
-    turn = _turn(users.shape[1], model.config.d_model, seed)
+    size, width = users.shape[1], model.config.d_model
+    turn = ortho_group.rvs(max(size, width), random_state=seed)[:size, :width]
     for table, vectors, known in (
         (model.item_table, items, prepared.interactions.counts > 0),
         (model.user_table, users, prepared.interactions.sizes > 0),
@@ -26,10 +27,3 @@ def start_from_graph(model: ColaRecModel, prepared: Prepared, seed: int) -> None
         values = table.numpy()
         values[: len(vectors)][known] = turned * (values.std() / turned.std())
         table.assign(values)
-
-
-def _turn(size: int, width: int, seed: int) -> np.ndarray:
-    """A random map [size, width] whose shorter side is orthonormal."""
-    normal = np.random.default_rng(seed).normal(size=[max(size, width), min(size, width)])
-    columns, _ = np.linalg.qr(normal)
-    return columns.T if size < width else columns

@@ -151,7 +151,7 @@ class BertConfig:
 
 @dataclass(frozen=True)
 class T5Config:
-    """The shape of a T5, by the names that its `config.json` gives it.
+    """The shape of a T5, by the names that its `config.json` gives it; `decoder_d_ff` is this package's own.
 
     Raises:
         KerasrecError: a value lies outside its range.

@@ -159,7 +159,7 @@ def test_the_state_at_the_end():
     assert at_end(states, np.array([[True, True, False], [True, True, True]])).numpy().tolist() == [[2, 3], [10, 11]]
 
 
-@pytest.mark.parametrize("losses", [Losses(), Losses(index_weight=0, contrastive_weight=0)])
+@pytest.mark.parametrize("losses", [Losses(), Losses(index_weight=0), Losses(ranking_weight=0, contrastive_weight=0)])
 def test_every_loss_trains_and_is_shown(maker, losses):
     batch = some_batch(maker, contrast=losses.contrastive_weight > 0)
     model = ColaRecModel(CONFIG, SIZES._replace(item_tokens=0), losses)
