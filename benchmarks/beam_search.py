@@ -49,7 +49,7 @@ class PlainSearch:
     def _shares(model, place, read, prefixes, parents):
         shown = [model.embed_codes(number, prefixes[:, number]) for number in range(place + 1)]
         states, real = (tf.repeat(part, tf.shape(prefixes)[0], axis=0) for part in read)
-        return model.log_shares(place, model.decoder([states, tf.stack(shown, axis=1), real])[:, -1], None), read
+        return model.log_shares(place, model.decoder([states, tf.stack(shown, axis=1), real])[:, -1]), read
 
     def __call__(self, row: list[np.ndarray], seen: set[int]) -> tuple[list[int], list[float]]:
         read = self.read(*row)
@@ -83,7 +83,7 @@ class FrugalSearch(PlainSearch):
         states, memory = model.steps().step(
             model.embed_codes(place, prefixes[tf.newaxis, :, -1]), context, memory, LENGTH
         )
-        return model.log_shares(place, states, None)[0], (context, memory)
+        return model.log_shares(place, states)[0], (context, memory)
 
 
 def main() -> None:

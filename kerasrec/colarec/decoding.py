@@ -27,8 +27,7 @@ def beam_search(
     Args:
         decoder: The decoder.
         embed: Embeddings [..., H] of a position's number and codes int32 [...].
-        log_shares: For each position, log-probabilities float32 [..., K + 1] from states [..., H] and which codes some
-            identifier has there, bool [..., K + 1].
+        log_shares: For each position, log-probabilities float32 [..., K + 1] from states [..., H].
         tree: The identifiers.
         states: The encoder's, [B, L, H].
         real: Which of them are, bool [B, L].
@@ -48,11 +47,11 @@ def beam_search(
     for place in range(tree.length):
         last = place == tree.length - 1
         output, memory = decoder.step(embed(place, codes), context, memory, tree.length)  # [B, n, H]
-        children, allowed = tree.follow(place, nodes)  # [B, n, K + 1]
-        continued = scores[:, :, tf.newaxis] + log_shares[place](output, allowed)
+        children = tree.children(nodes)  # [B, n, K + 1]
+        allowed = children > DEAD
         if last:
-            allowed = tf.gather(unseen, tf.where(allowed, children, tree.items), batch_dims=1)
-        continued = tf.where(allowed, continued, NOTHING)
+            allowed = tf.gather(unseen, tf.where(children < 0, tree.items, children), batch_dims=1)
+        continued = tf.where(allowed, scores[:, :, tf.newaxis] + log_shares[place](output), NOTHING)
         width = tree.codes + 1
         most = min(beam, tree.items) if last else beam
         continued = tf.reshape(continued, [rows, -1])

@@ -3,7 +3,6 @@
 from typing import NamedTuple
 
 from kerasrec.backend import keras, tf
-from kerasrec.colarec.prefix_tree import ROOT, PrefixTree
 from kerasrec.colarec.rows import FIRST_POSITION, ITEM, TASK, TEXT, USER
 from kerasrec.colarec.settings import Losses
 from kerasrec.nn.losses.codes import code_cross_entropy
@@ -11,7 +10,7 @@ from kerasrec.nn.losses.items import bpr
 from kerasrec.nn.multi_loss import MultiLossModel
 from kerasrec.nn.settings import T5Config
 from kerasrec.nn.t5 import DecoderSteps, t5_decoder, t5_encoder
-from kerasrec.nn.transformer import MASKED, FreshTruncatedNormal
+from kerasrec.nn.transformer import FreshTruncatedNormal
 
 
 class Sizes(NamedTuple):
@@ -51,19 +50,11 @@ class ColaRecModel(MultiLossModel):
         formulation: "code": each position has a head of its own, and an identifier's loss is the mean over its codes;
             "paper": scores are the products of the state with the embeddings of the position's codes, and an
             identifier's loss is the sum.
-        tree: The identifiers, where probabilities are to be among the codes that some identifier has behind the codes
-            before; without it they are among all codes of a position.
         seed: Seed of the initial weights.
     """
 
     def __init__(
-        self,
-        config: T5Config,
-        sizes: Sizes,
-        losses: Losses = Losses(),
-        formulation: str = "code",
-        tree: PrefixTree | None = None,
-        seed: int = 0,
+        self, config: T5Config, sizes: Sizes, losses: Losses = Losses(), formulation: str = "code", seed: int = 0
     ):
         weights = {
             "recommendation": losses.recommendation_weight,
@@ -74,7 +65,6 @@ class ColaRecModel(MultiLossModel):
         }
         super().__init__(weights, name="colarec")
         self.config, self.sizes, self.formulation = config, sizes, formulation
-        self._follow = None if tree is None else tree.follow  # the tree itself is no part of what is saved
         self.encoder = t5_encoder(config, seed)
         # A pretrained T5 brings a gain of its own. At 1, with random weights, all products of states are near H, which
         # drowns what tells them apart, and the ranking loss drowns the others.
@@ -143,22 +133,12 @@ class ColaRecModel(MultiLossModel):
         """What the decoder reads at a position: embeddings [..., H] of the codes before it, int32 [...]."""
         return tf.gather(self.start if place == 0 else self.code_tables[place - 1], codes)
 
-    def log_shares(self, place: int, states, allowed):
-        """Log-probabilities of a position's codes, float32 [..., K + 1].
-
-        Args:
-            place: The position.
-            states: The decoder's, [..., H].
-            allowed: Codes that some identifier has there, bool [..., K + 1]; read where the model has a tree.
-        """
+    def log_shares(self, place: int, states):
+        """Log-probabilities of a position's codes, float32 [..., K + 1], from the decoder's states [..., H]."""
         states = tf.cast(states, tf.float32)
         if self.heads:
-            scores = self.heads[place](states)
-        else:
-            scores = tf.matmul(states, self.code_tables[place], transpose_b=True)
-        if self._follow is not None:
-            scores = tf.where(allowed, scores, MASKED)
-        return tf.nn.log_softmax(scores)
+            return tf.nn.log_softmax(self.heads[place](states))
+        return tf.nn.log_softmax(tf.matmul(states, self.code_tables[place], transpose_b=True))
 
     def identifier_losses(self, states, real, codes, training=False):
         """Cross-entropies, float32 [B], of identifiers int32 [B, l] under the encoder's states [B, L, H]."""
@@ -166,12 +146,7 @@ class ColaRecModel(MultiLossModel):
         places = range(self.sizes.length)
         embeddings = tf.stack([self.embed_codes(place, before[:, place]) for place in places], axis=1)
         output = self.decoder([states, embeddings, real], training=training)  # [B, l, H]
-        nodes, allowed, shares = tf.fill(tf.shape(codes)[:1], ROOT), None, []
-        for place in places:
-            if self._follow is not None:
-                children, allowed = self._follow(place, nodes)
-                nodes = tf.gather(children, codes[:, place], batch_dims=1)
-            shares.append(self.log_shares(place, output[:, place], allowed))
+        shares = [self.log_shares(place, output[:, place]) for place in places]
         return code_cross_entropy(shares, codes, "sum" if self.formulation == "paper" else "mean")
 
     def loss_terms(self, batch, training=False):

@@ -20,10 +20,8 @@ class PrefixTree(tf.Module):
 
     Example:
         >>> tree = PrefixTree(np.array([[1, 2], [1, 1], [2, 2]]))
-        >>> nodes, allowed = tree.follow(0, tf.constant([ROOT]))
-        >>> allowed.numpy()
-        array([[False,  True,  True]])
-        >>> tree.follow(1, nodes[0, 1:2])[0].numpy()  # to items 1 and 0: the leaves are numbered as the items
+        >>> nodes = tree.children(tf.constant([ROOT]))
+        >>> tree.children(nodes[0, 1:2]).numpy()  # of items 1 and 0: the leaves are numbered as the items
         array([[-1,  1,  0]], dtype=int32)
     """
 
@@ -44,10 +42,9 @@ class PrefixTree(tf.Module):
             nodes, first = behind + which.ravel(), behind
         self._children = tf.Variable(np.concatenate(children), trainable=False, name="children")
 
-    def follow(self, place: int, nodes):
-        """Where each code leads from nodes of a position, int32 [..., K + 1], and which some identifier has there.
+    def children(self, nodes):
+        """What each code leads to from these nodes, int32 [..., K + 1].
 
-        They lead to nodes of the next position, and from the last one to items; to `DEAD` or -1 where to none.
+        Inner nodes; behind the last but one code items, -1 where there is none.
         """
-        children = tf.gather(self._children, nodes)
-        return children, children > (-1 if place == self.length - 1 else DEAD)
+        return tf.gather(self._children, nodes)

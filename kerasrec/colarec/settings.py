@@ -236,9 +236,6 @@ class Train:
     formulation: Literal["code", "paper"] = "code"
     """Where the authors' code and their paper differ: heads of their own and a mean over the codes, or the code
     embeddings as heads and a sum."""
-    constrained: bool = False
-    """Whether a code's probability is among those that some identifier has behind the codes before, in training and in
-    the search; by default it is among all codes of its position."""
     rows: RowSettings = RowSettings()
     losses: Losses = Losses()
     tables: Literal["fresh", "graph"] = "fresh"

@@ -26,7 +26,7 @@ from kerasrec.training.devices import one_for_each_replica, use_devices
 from kerasrec.training.loop import Leg, TrainingRun, read_progress
 from kerasrec.training.ranking import Protocol
 
-FIXED = ("model", "pretrained", "formulation", "constrained", "tables", "rows", "losses", "augmentation", "seed")
+FIXED = ("model", "pretrained", "formulation", "tables", "rows", "losses", "augmentation", "seed")
 
 
 def train(command: Train) -> None:
@@ -84,16 +84,7 @@ def _run(command: Train, prepared: Prepared) -> TrainingRun:
         pretrained = open_t5(command.pretrained)
         _require_same_tokenizer(command.pretrained, prepared, pretrained.vocab_size)
         config, text_tokens = pretrained.config, pretrained.vocab_size
-    model = new_model(
-        prepared,
-        config,
-        command.rows,
-        command.losses,
-        command.formulation,
-        command.constrained,
-        text_tokens,
-        command.seed,
-    )
+    model = new_model(prepared, config, command.rows, command.losses, command.formulation, text_tokens, command.seed)
     run = TrainingRun.of(model, output, command.optimizer, command.loop, command.batch_size, SHOWN, rowwise=True)
     if not is_new:
         run.restore()

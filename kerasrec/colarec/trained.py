@@ -1,7 +1,6 @@
 """A run's model: made, and found again; and what it recommends."""
 
 import math
-from functools import partial
 
 import numpy as np
 
@@ -27,7 +26,6 @@ def new_model(
     rows: RowSettings,
     losses: Losses,
     formulation: str,
-    constrained: bool,
     text_tokens: int,
     seed: int,
 ) -> ColaRecModel:
@@ -41,7 +39,7 @@ def new_model(
         codes=int(codes.max()),
         item_tokens=rows.lengths.item_tokens if rows.item_positions else 0,
     )
-    return ColaRecModel(config, sizes, losses, formulation, PrefixTree(codes) if constrained else None, seed)
+    return ColaRecModel(config, sizes, losses, formulation, seed)
 
 
 class Trained:
@@ -71,7 +69,6 @@ class Trained:
             self.rows,
             Losses(**config["losses"]),
             config["formulation"],
-            config["constrained"],
             config["text_tokens"],
             seed=0,
         )
@@ -133,7 +130,7 @@ def recommender(
 
 def identified(model: ColaRecModel, tree: PrefixTree, states, real, seen, beam: int):
     """The items that the states of an encoder lead to, as `beam_search` gives them."""
-    shares = [partial(model.log_shares, place) for place in range(tree.length)]
+    shares = [lambda output, place=place: model.log_shares(place, output) for place in range(tree.length)]
     return beam_search(model.steps(), model.embed_codes, shares, tree, states, real, seen, beam)
 
 

@@ -1,7 +1,6 @@
 import shutil
 import subprocess
 import sys
-from functools import partial
 
 import numpy as np
 import pytest
@@ -21,7 +20,7 @@ ITEMS, USERS, CODES = 20, 6, 4
 CONFIG = T5Config(d_model=16, d_kv=6, d_ff=24, num_layers=2, num_decoder_layers=2, num_heads=2, dropout_rate=0.0)
 LENGTHS = Lengths(items=4, tokens=30, item_tokens=4, sampled_items=3)
 SIZES = Sizes(texts=30, items=ITEMS, users=USERS, length=3, codes=CODES, item_tokens=4)
-FORMULATIONS = ["code", "paper", "constrained"]  # the last is that of the code among the identifiers there are
+FORMULATIONS = ["code", "paper"]
 
 
 def some_codes():
@@ -30,8 +29,7 @@ def some_codes():
 
 
 def some_model(formulation="code", losses=Losses(), seed=1):
-    tree = PrefixTree(some_codes()) if formulation == "constrained" else None
-    model = ColaRecModel(CONFIG, SIZES, losses, "paper" if formulation == "paper" else "code", tree, seed)
+    model = ColaRecModel(CONFIG, SIZES, losses, formulation, seed)
     rng = np.random.default_rng(0)
     for variable in model.variables:  # far from even, so that orders are clear
         variable.assign(variable.numpy() + rng.normal(0, 0.3, variable.shape))
@@ -68,9 +66,9 @@ def row_of(batch, side, row):
     return [batch[f"{side}_{name}"][row : row + 1] for name in ("ids", "kinds", "positions")]
 
 
-def identifier_loss(model, states, real, codes, constrained=False):
+def identifier_loss(model, states, real, codes):
     """Code by code, each time from the beginning: what the definition says."""
-    losses, sequences = [], some_codes().tolist()
+    losses = []
     for place, code in enumerate(codes):
         before = [model.embed_codes(0, tf.constant([0]))]
         before += [model.embed_codes(earlier + 1, tf.constant([codes[earlier]])) for earlier in range(place)]
@@ -79,10 +77,7 @@ def identifier_loss(model, states, real, codes, constrained=False):
             scores = model.code_tables[place].numpy() @ output
         else:
             scores = output @ model.heads[place].kernel.numpy() + model.heads[place].bias.numpy()
-        told_from = range(CODES + 1)
-        if constrained:
-            told_from = sorted({row[place] for row in sequences if row[:place] == list(codes[:place])})
-        losses.append(np.log(np.exp(scores[told_from]).sum()) - scores[code])
+        losses.append(np.log(np.exp(scores).sum()) - scores[code])
     return sum(losses) if model.formulation == "paper" else sum(losses) / len(losses)
 
 
@@ -94,10 +89,9 @@ def test_the_four_losses_row_by_row(batch, formulation):
         user = model.encode(*row_of(batch, "user", row))
         taken, negative, like = (model.encode(*row_of(batch, "item", row + part * 8)) for part in range(3))
         codes, other = batch["codes"][row].numpy(), batch["negative_codes"][row].numpy()
-        constrained = formulation == "constrained"
-        expected["recommendation"].append(identifier_loss(model, *user, codes, constrained))
-        expected["index"].append(identifier_loss(model, *taken, codes, constrained))
-        expected["negative_index"].append(identifier_loss(model, *negative, other, constrained))
+        expected["recommendation"].append(identifier_loss(model, *user, codes))
+        expected["index"].append(identifier_loss(model, *taken, codes))
+        expected["negative_index"].append(identifier_loss(model, *negative, other))
         s_u, s_i, s_j, s_k = (
             states[0, int(np.count_nonzero(real)) - 1].numpy().astype(np.float64)
             for states, real in (user, taken, negative, like)
@@ -251,7 +245,7 @@ def test_low_precision_lists_what_may_be_listed(maker, precision):
 
 def search(model, rows, seen, beam, codes):
     states, real = model.encode(*rows)
-    shares = [partial(model.log_shares, place) for place in range(3)]
+    shares = [lambda output, place=place: model.log_shares(place, output) for place in range(3)]
     tree = PrefixTree(codes)
     items, scores = beam_search(
         model.steps(), model.embed_codes, shares, tree, states, real, tf.constant(seen, tf.int32), beam
@@ -267,10 +261,9 @@ def test_a_beam_as_wide_as_the_catalogue_scores_every_item(maker, formulation):
     items, scores, states, real = search(model, rows, seen, ITEMS, codes)
     for row, out in enumerate(seen):
         factor = 1 if formulation == "paper" else 3
-        encoded, constrained = (states[row : row + 1], real[row : row + 1]), formulation == "constrained"
-        all_scores = np.array([-factor * identifier_loss(model, *encoded, code, constrained) for code in codes])
-        if constrained:  # of which nothing is lost to sequences that there are not
-            assert np.exp(all_scores).sum() == pytest.approx(1, abs=1e-4)
+        all_scores = np.array(
+            [-factor * identifier_loss(model, states[row : row + 1], real[row : row + 1], code) for code in codes]
+        )
         left = [item for item in np.argsort(-all_scores) if item not in out]
         assert items[row][: len(left)].tolist() == left
         assert scores[row][: len(left)] == pytest.approx(all_scores[left], abs=1e-3)
@@ -293,7 +286,7 @@ def test_a_narrow_beam_keeps_the_best_of_each_position(maker, beam):
                 shown = [model.embed_codes(0, tf.constant([0]))]
                 shown += [model.embed_codes(number + 1, tf.constant([code])) for number, code in enumerate(prefix)]
                 output = model.decoder([states[row : row + 1], tf.stack(shown, axis=1), real[row : row + 1]])
-                shares = model.log_shares(place, output[:, -1], None)[0].numpy()
+                shares = model.log_shares(place, output[:, -1])[0].numpy()
                 for code in range(1, CODES + 1):
                     found = (*prefix, code)
                     possible = any(sequence[: place + 1] == found for sequence in sequences)

@@ -117,7 +117,7 @@ def test_it_learns_who_likes_what(ready_desk):
 @pytest.mark.parametrize(
     "options",
     [
-        ("--formulation", "paper", "--constrained", "--no-content", "--sampled-users", 3),
+        ("--formulation", "paper", "--no-content", "--sampled-users", 3),
         (
             *("--preset", "long", "--feed-forward-proj", "gated-gelu", "--item-positions"),
             *("--index-weight", 0, "--ranking-weight", 0, "--contrastive-weight", 0),
