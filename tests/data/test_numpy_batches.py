@@ -1,3 +1,5 @@
+import threading
+
 import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
@@ -25,3 +27,18 @@ def test_batches_come_in_order_from_any_step():
     found = list(made_ahead(batch, specs, first_step=2, end=5).as_numpy_iterator())
     assert [len(made["rows"]) for made in found] == [3, 4, 5] and [made["weight"] for made in found] == [1.0, 1.5, 2.0]
     assert made_ahead(batch, specs, 0, 1).element_spec["rows"].shape.as_list() == [None, 2]
+
+
+def test_two_batches_are_made_at_once_and_nobody_has_to_ask_for_them():
+    together, ahead = threading.Barrier(2, timeout=60), threading.Event()
+
+    def batch(step):
+        together.wait()  # fails where no second batch is being made meanwhile
+        if step >= 3:
+            ahead.set()
+        return {"step": np.int32(step)}
+
+    batches = made_ahead(batch, {"step": tf.TensorSpec([], tf.int32)}, first_step=0, end=6).as_numpy_iterator()
+    assert next(batches)["step"] == 0
+    assert ahead.wait(60)  # the fourth is made though only one was asked for
+    assert [made["step"] for made in batches] == [1, 2, 3, 4, 5]
