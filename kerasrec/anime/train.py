@@ -189,7 +189,7 @@ def _finish(command: Train, output: Output, lists: Lists, run: TrainingRun) -> N
     if run.progress.best == -math.inf:
         raise KerasrecError("the valid loss was never a number, so there is no best model: give a lower --lr")
     export_item_model(run.model, lists.vocab, output.model_path("final"), command.max_seq_len)
-    run.restore("best")
+    run.restore_chosen()
     version, _ = export_item_model(run.model, lists.vocab, output.model_path("best"), command.max_seq_len)
     offsets, ids = lists.train.offsets, lists.train.ids
     scorers = {

@@ -1,7 +1,5 @@
 """The step `lightgcn`: train on the graph, keep the embeddings, rank."""
 
-import math
-
 import numpy as np
 
 from kerasrec.backend import set_seed
@@ -90,6 +88,6 @@ def _train(command: LightGcn, prepared: Prepared, name: str) -> None:
         return rank(_recommender(prepared, users, items), valid, interactions, "valid")
 
     run.fit(legs, batches, figures, planned=legs)
-    run.restore("best" if run.progress.best > -math.inf else "latest")
+    run.restore_chosen()
     prepared.write_array(name, np.concatenate([part.numpy() for part in model.embeddings()]))
     report.draw(output, SHOWN, str(Protocol("valid", users=command.valid_users)))

@@ -1,7 +1,6 @@
 """The step `item-recall`: masked-item recall on a run's interactions, to stand beside ColaRec in one table."""
 
 import dataclasses
-import math
 from collections import Counter
 from pathlib import Path
 
@@ -84,14 +83,13 @@ class Histories:
 def trained(prepared: Prepared) -> dict[str, Recommender]:
     """The recommender of the best model, by its name; none where none was trained."""
     output = _folder(prepared)
-    progress = read_progress(output)
-    if progress is None:
+    if read_progress(output) is None:
         return {}
     config = read_config(output, TRAINS)
     prepared.require_same_files(config, output)
     histories, rules = Histories(prepared), _rules(config["max_seq_length"], MaskingRules(**config["masking"]))
     model = ItemModel(ItemModelSettings(**config["model"]), histories.vocab_size, rules.max_seq_length)
-    TrainingRun.of(model, output).restore("best" if progress.best > -math.inf else "latest")
+    TrainingRun.of(model, output).restore_chosen()
     return {"item recall": recommender(prepared, histories, model, rules)}
 
 

@@ -1,7 +1,5 @@
 """A run's model: made, and found again; and what it recommends."""
 
-import math
-
 import numpy as np
 
 from kerasrec.backend import tf
@@ -58,8 +56,7 @@ class Trained:
     def __init__(self, prepared: Prepared, which: str = "best"):
         folder = prepared.output
         config = read_config(folder, TRAINS)
-        progress = read_progress(folder)
-        if progress is None:
+        if read_progress(folder) is None:
             raise KerasrecError(f"there is no checkpoint in {folder}: run {TRAINS} {prepared.name} first")
         require_same_run(prepared, config)
         self.rows = RowSettings(**config["rows"])
@@ -73,7 +70,7 @@ class Trained:
             seed=0,
         )
         run = TrainingRun.of(self.model, folder)
-        run.restore("best" if which == "best" and progress.best > -math.inf else "latest")
+        run.restore_chosen(which)
         self.make = RowMaker(prepared.tokens, self.rows.lengths, self.rows.content)
         self.tree = PrefixTree(prepared.codes)
 

@@ -1,7 +1,6 @@
 """A task's model: made, and found again."""
 
 import dataclasses
-import math
 from pathlib import Path
 
 from kerasrec.data.settings import ExampleSettings
@@ -73,5 +72,5 @@ def trained_model(prepared: Prepared, which: str) -> TrainingRun:
             f"the vocabulary has grown since the model in {folder} was trained: train again, so that it grows, too"
         )
     run = TrainingRun.of(ItemModel(ItemModelSettings(**config["model"]), size, config["max_seq_length"]), folder)
-    run.restore("best" if which == "best" and progress.best > -math.inf else "latest")
+    run.restore_chosen(which)
     return run

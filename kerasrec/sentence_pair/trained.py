@@ -1,7 +1,6 @@
 """A model in an output folder: made, and found again."""
 
 import dataclasses
-import math
 from pathlib import Path
 
 from kerasrec.data.tokenizer import WordPieceTokenizer
@@ -37,8 +36,7 @@ class Trained:
 
     def __init__(self, folder: Path, untrained: bool = False):
         settings = read_config(folder, TRAINS)
-        progress = read_progress(folder)
-        if progress is None:
+        if read_progress(folder) is None:
             raise KerasrecError(f"there is no checkpoint in {folder}: run {TRAINS} first")
         bert, lower_case = BertConfig(**settings["bert"]), settings["train"]["do_lower_case"]
         self.tokenizer = WordPieceTokenizer.load(folder / "vocab.txt", lower_case, bert.vocab_size)
@@ -46,7 +44,7 @@ class Trained:
         if untrained:
             run.restore_start()
         else:
-            run.restore("best" if progress.best > -math.inf else "latest")
+            run.restore_chosen()
         self.model: SentencePairModel = run.model
         self.max_length: int = settings["train"]["max_seq_length"]
         self.top_n: int | None = settings["train"]["top_n"]

@@ -1,7 +1,6 @@
 """A run's model: made, and found again."""
 
 import dataclasses
-import math
 from pathlib import Path
 
 from kerasrec.data.tokenizer import WordPieceTokenizer
@@ -37,8 +36,7 @@ class Trained:
 
     def __init__(self, folder: Path, untrained: bool = False):
         self.settings = read_config(folder, TRAINS)
-        progress = read_progress(folder)
-        if progress is None:
+        if read_progress(folder) is None:
             raise KerasrecError(f"there is no checkpoint in {folder}: run {TRAINS} first")
         bert = BertConfig(**self.settings["bert"])
         self.tokenizer = WordPieceTokenizer.load(folder / "vocab.txt", self.settings["lower_case"], bert.vocab_size)
@@ -46,7 +44,7 @@ class Trained:
         if untrained:
             run.restore_start()
         else:
-            run.restore("best" if progress.best > -math.inf else "latest")
+            run.restore_chosen()
         self.model: SiameseModel = run.model
         self.max_length: int = self.settings["train"]["max_length"]
         self.encoder = SentenceEncoder(lean(self.model), self.tokenizer, self.max_length)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from kerasrec.backend import keras, tf
 from kerasrec.data.files import disk_full
-from kerasrec.errors import KerasrecError
+from kerasrec.errors import KerasrecError, require
 from kerasrec.training.callbacks import CheckpointEvery, MetricsLog
 from kerasrec.training.optimizers import WarmupSchedule, adamw, warmup_schedule
 from kerasrec.training.settings import LoopSettings, OptimizerSettings
@@ -225,6 +225,22 @@ class TrainingRun:
                 "folder, or remove this one"
             ) from cause
         return False
+
+    def restore_chosen(self, which: str = "best") -> None:
+        """Go to the state a trained model is used in: the best; the latest where none was chosen, or it is asked for.
+
+        Raises:
+            KerasrecError: `which` is neither; the checkpoint is missing, damaged or of another model.
+        """
+        require(which in ("best", "latest"), "checkpoint", which, "best or latest")
+        progress = read_progress(self.folder)
+        if progress is not None and progress.best == -math.inf:
+            which = "latest"
+        if not self.restore(which):
+            folder = {"latest": self._latest, "best": self._best}[which].directory
+            raise KerasrecError(
+                f"there is no checkpoint in {folder}: put it back, or remove {self.folder} and train again"
+            )
 
     def keep_start(self) -> None:
         """Keep the weights as they are before the first step, to compare later ones with."""
