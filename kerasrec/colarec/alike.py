@@ -5,9 +5,9 @@ from typing import NamedTuple
 
 import numpy as np
 
+from kerasrec.colarec.files import read_object
 from kerasrec.colarec.item_sets import ItemSets
 from kerasrec.colarec.prepared import Prepared
-from kerasrec.data.files import read_json
 from kerasrec.errors import KerasrecError
 
 
@@ -46,16 +46,19 @@ def read_alike(path: Path, prepared: Prepared) -> Alike:
     Raises:
         KerasrecError: it is of another form, or names an item that there is not.
     """
-    content = read_json(path, missing=f"{path} does not exist: give the file, or leave --augmentation out")
+    form = "{item_id: {'sec': [item_id, ...]}}"
+    content = read_object(path, form)
     numbers = {item: number for number, item in enumerate(prepared.item_ids)}
     sets: list[list[int]] = [[] for _ in numbers]
     try:
         for item, entry in content.items():
-            sets[numbers[item]] = sorted({numbers[str(other)] for other in entry["sec"]})
+            others = entry["sec"]
+            if not isinstance(others, list):
+                raise TypeError(f"{others!r} is no list")
+            sets[numbers[item]] = sorted({numbers[str(other)] for other in others})
     except (AttributeError, KeyError, TypeError) as error:
         raise KerasrecError(
-            f"{path} is of another form, or names what there is not ({error}): give "
-            "{item_id: {'sec': [item_id, ...]}} with items of the corpus"
+            f"{path} is of another form, or names what there is not ({error}): give {form} with items of the corpus"
         ) from None
     sets = [[item for item in alike if not prepared.cold[item]] for alike in sets]
     offsets = np.concatenate([[0], np.cumsum([len(alike) for alike in sets])])

@@ -63,13 +63,7 @@ def read_corpus(path: Path) -> Corpus:
         >>> corpus.item_ids, corpus.contents, corpus.codes
         (['7', '0'], ['red case', ''], [[1, 2], [1, 1]])
     """
-    text = read_text(path)
-    if not is_unicode(text):
-        raise KerasrecError(f"{path} is not UTF-8: make it so, say with `iconv -f LATIN1 -t UTF-8`")
-    try:
-        content = json.loads(text, object_pairs_hook=_without_repeats)
-    except (ValueError, RecursionError) as error:
-        raise KerasrecError(f"{path} cannot be read as JSON ({error}): give {{item_id: {{'content': text}}}}") from None
+    content = read_object(path, "{item_id: {'content': text}}")
     if not isinstance(content, dict) or not content:
         raise KerasrecError(f"{path} holds no items: give {{item_id: {{'content': text}}}}")
     for item, entry in content.items():
@@ -91,6 +85,21 @@ def read_corpus(path: Path) -> Corpus:
             )
         codes = [_codes(item, entry["cid"], path) for item, entry in content.items()]
     return Corpus(list(content), [entry["content"].strip() for entry in content.values()], codes)
+
+
+def read_object(path: Path, form: str) -> object:
+    """What a JSON file of a person's own holds; `form` is what it should.
+
+    Raises:
+        KerasrecError: it cannot be read, is not UTF-8 or no JSON, or names something twice.
+    """
+    text = read_text(path)
+    if not is_unicode(text):
+        raise KerasrecError(f"{path} is not UTF-8: make it so, say with `iconv -f LATIN1 -t UTF-8`")
+    try:
+        return json.loads(text, object_pairs_hook=_without_repeats)
+    except (ValueError, RecursionError) as error:
+        raise KerasrecError(f"{path} cannot be read as JSON ({error}): give {form}") from None
 
 
 def _without_repeats(pairs: list[tuple[str, object]]) -> dict:

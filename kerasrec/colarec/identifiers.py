@@ -6,7 +6,6 @@ same sequence.
 
 import itertools
 import re
-from collections.abc import Iterator
 
 import numpy as np
 from k_means_constrained import KMeansConstrained
@@ -18,7 +17,6 @@ from kerasrec.errors import KerasrecError
 
 WORD = r"\w+"
 HIGHEST_CODE = 65_535  # heads and the tree are as wide as it
-NEAREST = 64  # neighbours that are sorted before all of them are
 
 
 def clustered_codes(vectors: np.ndarray, length: int, codes: int, seed: int = 0) -> np.ndarray:
@@ -68,23 +66,21 @@ def _clusters(vectors: np.ndarray, count: int, most: int, seed: int) -> np.ndarr
     return means.fit_predict(vectors.astype(np.float64))
 
 
-def enough_codes(items: int, length: int, clustered: int | None = None) -> int:
+def enough_codes(items: int, length: int) -> int:
     """Codes a level, K, that leave room: about three times as many sequences of `length` codes as there are items.
 
-    Fewer where the last code would say nothing, K^(l-1) >= clustered items, as long as there is a sequence for each.
+    Fewer where the last code would say nothing, K^(l-1) >= items, as long as there is a sequence for each.
 
     Args:
         items: Items that need a sequence.
         length: Codes an item, l.
-        clustered: How many of them are told apart by clusters and not placed beside others; by default all.
 
     Example:
-        >>> enough_codes(10_429, length=3), enough_codes(20, length=3), enough_codes(20, length=3, clustered=16)
+        >>> enough_codes(10_429, length=3), enough_codes(20, length=3), enough_codes(16, length=3)
         (32, 4, 3)
     """
-    clustered = items if clustered is None else clustered
     codes = int(np.ceil((3 * items) ** (1 / length) - 1e-9))
-    while codes ** (length - 1) >= clustered and (codes - 1) ** length >= items:
+    while codes ** (length - 1) >= items and (codes - 1) ** length >= items:
         codes -= 1
     return max(2, codes)
 
@@ -161,64 +157,46 @@ def content_vectors(contents: list[str], known: np.ndarray | None = None, size: 
     return normalize(TruncatedSVD(size, random_state=seed).fit(words.transform(learnt_from)).transform(weights))
 
 
-def placed_codes(codes: np.ndarray, known: np.ndarray, vectors: np.ndarray, most: int) -> np.ndarray:
-    """Codes for items that have none: those of their nearest neighbours, up to the last code.
-
-    An item goes to the cluster of the known item with the most similar text that has room, under the next number.
+def require_fit(items: int, length: int, codes: int) -> None:
+    """Refuse sequences that are too few for the items, or so many that the last code would say nothing.
 
     Args:
-        codes: int32 [n, l]; rows of items that are not known are not read.
-        known: Which items have codes, bool [n].
-        vectors: float [n, D], of length 1.
-        most: Codes a level, K.
-
-    Returns:
-        int32 [n, l].
+        items: Items that need a sequence.
+        length: Codes an item, l.
+        codes: Codes a level, K.
 
     Raises:
-        KerasrecError: no cluster has room.
+        KerasrecError: items > K^l or items <= K^(l-1); it names a length and a number of codes that fit.
 
     Example:
-        >>> vectors = np.array([[1.0, 0], [0, 1], [0.1, 0.9]])
-        >>> placed_codes(np.array([[1, 1], [2, 1], [0, 0]]), np.array([True, True, False]), vectors, most=4)[2]
-        array([2, 2], dtype=int32)
+        >>> require_fit(100, length=3, codes=10)
+        Traceback (most recent call last):
+        kerasrec.errors.KerasrecError: 100 items are too few for sequences of 3 codes of 10 each, whose last one would \
+say nothing: 2 tell 100 apart; give --length 3 --codes 7
     """
-    placed = np.array(codes, np.int32)
-    known_codes, known_vectors = placed[known], vectors[known]
-    prefixes, clusters = np.unique(known_codes[:, :-1], axis=0, return_inverse=True)
-    clusters = clusters.ravel()
-    last = np.zeros(len(prefixes), np.int32)
-    np.maximum.at(last, clusters, known_codes[:, -1])
-    for item in np.flatnonzero(~known):
-        for neighbour in _nearest_first(known_vectors @ vectors[item]):
-            cluster = clusters[neighbour]
-            if last[cluster] < most:
-                last[cluster] += 1
-                placed[item] = [*prefixes[cluster], last[cluster]]
-                break
-        else:
-            raise KerasrecError(f"no cluster has room for another item: give more --codes than {most}")
-    return placed
-
-
-def _nearest_first(similarities: np.ndarray) -> Iterator[int]:
-    """Places from the highest similarity down; all of them are sorted only where the first ones do not do."""
-    if len(similarities) > NEAREST:
-        some = np.sort(np.argpartition(-similarities, NEAREST)[:NEAREST])
-        yield from some[np.argsort(-similarities[some], kind="stable")]
-    yield from np.argsort(-similarities, kind="stable")
+    _require_room(items, length, codes)
+    if not _says_something(items, length, codes):
+        raise KerasrecError(
+            f"{items:,} items are too few for sequences of {length} codes of {codes} each, whose last one would say "
+            f"nothing: {length - 1} tell {codes ** (length - 1):,} apart; give {_fitting(items, length)}"
+        )
 
 
 def _require_room(items: int, length: int, codes: int) -> None:
     if items > codes**length:
         raise KerasrecError(
-            f"{items:,} items need more than the {codes**length:,} sequences of {length} codes of {codes} each: allow "
-            f"more codes (--codes {int(np.ceil(items ** (1 / length)))}) or longer sequences (--length {length + 1})"
+            f"{items:,} items need more than the {codes**length:,} sequences of {length} codes of {codes} each: give "
+            f"{_fitting(items, length)}, or longer sequences"
         )
-    fewest = codes ** (length - 1)
-    if items <= fewest and (length, codes) != (2, 2):
-        ways = [f"--length {length - 1}"] * (length > 2) + [f"fewer --codes than {codes}"] * (codes > 2)
-        raise KerasrecError(
-            f"{items:,} items are too few for sequences of {length} codes of {codes} each, whose last one would say "
-            f"nothing: {length - 1} tell {fewest:,} apart; give {' or '.join(ways)}"
-        )
+
+
+def _says_something(items: int, length: int, codes: int) -> bool:
+    """Whether the last code does; shorter sequences than 2 of 2 there are not."""
+    return items > codes ** (length - 1) or (length, codes) == (2, 2)
+
+
+def _fitting(items: int, length: int) -> str:
+    """Options that `require_fit` takes, of the longest sequences up to this length."""
+    while not _says_something(items, length, codes := enough_codes(items, length)):
+        length -= 1
+    return f"--length {length} --codes {codes}"

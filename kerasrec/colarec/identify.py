@@ -7,10 +7,11 @@ from kerasrec.colarec.identifiers import (
     clustered_codes,
     content_vectors,
     enough_codes,
-    placed_codes,
     random_codes,
     ready_codes,
+    require_fit,
 )
+from kerasrec.colarec.placement import placed_codes
 from kerasrec.colarec.prepared import Prepared
 from kerasrec.colarec.settings import Identifiers
 from kerasrec.data.files import exclusive
@@ -22,7 +23,7 @@ def identifiers(command: Identifiers) -> None:
     prepared = Prepared(command.name, command.places)
     with exclusive(prepared.data):
         codes = _codes(command, prepared)
-        prepared.write_codes(codes, {"source": command.identifiers.source, "seed": command.seed})
+        prepared.write_array("codes", codes)
     for level in range(1, codes.shape[1] + 1):
         _, sizes = np.unique(codes[:, :level], axis=0, return_counts=True)
         print(f"first {level} codes: {len(sizes):,} different, of 1 to {sizes.max():,} items")
@@ -34,21 +35,19 @@ def _codes(command: Identifiers, prepared: Prepared) -> np.ndarray:
         if prepared.ready_codes is None:
             raise KerasrecError("the corpus has no ready codes ('cid'): give it some, or take another --source")
         return ready_codes(prepared.ready_codes, prepared.item_ids)
-    known = np.full(count, True)
-    if settings.source == "graph":
-        known = prepared.interactions.counts > 0  # the graph says nothing of the others, cold or never taken
-    codes = settings.codes or enough_codes(count, settings.length, int(known.sum()))
+    codes = settings.codes or enough_codes(count, settings.length)
+    require_fit(count, settings.length, codes)
     form = {"length": settings.length, "codes": codes, "seed": command.seed}
     if settings.source == "random":
         return random_codes(count, **form)
-    if settings.source == "content":
-        return clustered_codes(_texts(prepared, command.seed), **form)
-    _, items = graph.vectors(prepared, graph.GRAPH)
+    by_content = settings.source == "content"
+    # the graph says nothing of items that were never taken
+    known = ~prepared.cold if by_content else prepared.interactions.counts > 0
+    texts = _texts(prepared, command.seed) if by_content or not known.all() else None
+    vectors = texts if by_content else graph.vectors(prepared, graph.GRAPH)[1]
     found = np.zeros([count, settings.length], np.int32)
-    found[known] = clustered_codes(items[known], **form)
-    if known.all():
-        return found
-    return placed_codes(found, known, _texts(prepared, command.seed), codes)
+    found[known] = clustered_codes(vectors[known], **form)
+    return found if texts is None else placed_codes(found, known, texts, codes)
 
 
 def _texts(prepared: Prepared, seed: int) -> np.ndarray:

@@ -127,7 +127,10 @@ class Prepared:
         """
         chosen = self._read("targets").filter(pc.field("split") == split)
         if not len(chosen):
-            raise KerasrecError(f"{self.name} has no targets in the split {split!r}: prepare it with some")
+            raise KerasrecError(
+                f"{self.name} has no targets in the split {split!r}: prepare it with files of targets (--valid, "
+                "--test), with users of three events or more, or, for the split 'cold', with a --cold-share"
+            )
         return Targets(chosen["user"].to_numpy(), chosen["item"].to_numpy())
 
     @cached_property
@@ -146,11 +149,6 @@ class Prepared:
             raise KerasrecError(f"{self.name} has no identifiers yet: run kerasrec colarec identifiers {self.name}")
         return self.array("codes")
 
-    def write_codes(self, codes: np.ndarray, settings: dict) -> None:
-        """Keep the identifiers and how they were made."""
-        self.write_array("codes", codes)
-        self.manifest.replace(identifiers=settings)
-
     @cached_property
     def codes_digest(self) -> str:
         """Content digest of the identifiers."""
@@ -167,11 +165,16 @@ class Prepared:
             KerasrecError: it is missing, of other files, or damaged.
         """
         if not self.has(name):
-            raise KerasrecError(f"there is no {name} of these files in {self.data}: run the step that makes it first")
+            raise KerasrecError(f"there is no {name} of these files in {self.data}: run {self._makes(name)} first")
         try:
             return np.load(self.data / f"{name}.npy", allow_pickle=False)
         except (OSError, ValueError):
-            raise KerasrecError(f"{self.data / name}.npy is damaged: run the step that makes it again") from None
+            raise KerasrecError(f"{self.data / name}.npy is damaged: run {self._makes(name)} again") from None
+
+    def _makes(self, name: str) -> str:
+        """The command that leaves an array."""
+        step = {"codes": "identifiers", "lightgcn": "lightgcn", "bpr-mf": "lightgcn"}[name]
+        return f"kerasrec colarec {step} {self.name}" + " --propagations 0" * (name == "bpr-mf")
 
     def write_array(self, name: str, values: np.ndarray) -> None:
         """Keep an array for a later step."""

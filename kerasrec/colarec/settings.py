@@ -46,7 +46,7 @@ class Prepare:
     """A JSON file {item_id: {"content": text, "cid": [code, ...] if there are ready ones}}."""
     valid: Path | None = None
     """A CSV file with the columns user_id and item_id: what is to be found while training. Without it and without
-    `test`, each user's last two events become a valid and a test target."""
+    `test`, the last two events of users with three or more become a valid and a test target."""
     test: Path | None = None
     """The same for what is to be found at the end."""
     tokenizer: Path | None = None
@@ -67,7 +67,7 @@ class Prepare:
         require(self.text_tokens >= 16, "text_tokens", self.text_tokens, "at least 16")
         require(0 <= self.cold_share < 1, "cold_share", self.cold_share, "from 0 to below 1")
         require(0 <= self.max_reject_share <= 1, "max_reject_share", self.max_reject_share, "between 0 and 1")
-        require(self.seed >= 0, "seed", self.seed, "0 or more")
+        require(0 <= self.seed < 2**31, "seed", self.seed, "from 0 to 2147483647")
 
 
 @dataclass(frozen=True)
@@ -118,6 +118,7 @@ class LightGcn:
     def __post_init__(self):
         require(self.valid_users >= 1, "valid_users", self.valid_users, "at least 1")
         require(self.split in ("valid", "test"), "split", self.split, "valid or test")
+        require(0 <= self.seed < 2**31, "seed", self.seed, "from 0 to 2147483647")
 
 
 @dataclass(frozen=True)
@@ -150,6 +151,9 @@ class Identifiers:
     """Of the clusters."""
     places: Places = Places()
 
+    def __post_init__(self):
+        require(0 <= self.seed < 2**31, "seed", self.seed, "from 0 to 2147483647")
+
 
 @dataclass(frozen=True)
 class ItemRecall:
@@ -172,6 +176,7 @@ class ItemRecall:
 
     def __post_init__(self):
         require(self.epochs >= 0, "epochs", self.epochs, "0 or more")
+        require(0 <= self.seed < 2**31, "seed", self.seed, "from 0 to 2147483647")
 
 
 @dataclass(frozen=True)
@@ -259,6 +264,7 @@ class Train:
     places: Places = Places()
 
     def __post_init__(self):
+        require(self.formulation in ("code", "paper"), "formulation", self.formulation, "code or paper")
         require(self.tables in ("fresh", "graph"), "tables", self.tables, "fresh or graph")
         require(self.epochs >= 0, "epochs", self.epochs, "0 or more")
         require(self.batch_size >= 1, "batch_size", self.batch_size, "at least 1")

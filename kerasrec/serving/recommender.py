@@ -28,7 +28,7 @@ class Recommender:
         """The k best items for each history, best first.
 
         Args:
-            histories: Raw item ids, oldest first; an empty history gets popular items.
+            histories: Raw item ids, oldest first; an empty one gets what the model gives without any.
             k: Length of the lists, at most the catalogue's size, and with ColaRec the beam's.
             exclude: Raw item ids that no list may hold.
             filter_seen: Whether a history's own items are left out.

@@ -36,9 +36,19 @@ def test_a_file_says_it(desk):
 
 
 @pytest.mark.parametrize(
-    "content", [{"1": {"fst": []}}, {"1": 5}, ["1"], {"nothing": {"sec": []}}, {"1": {"sec": ["x"]}}]
+    "content",
+    [{"1": {"fst": []}}, {"1": 5}, ["1"], {"nothing": {"sec": []}}, {"1": {"sec": ["x"]}}, {"1": {"sec": "23"}}],
 )
 def test_a_file_of_another_form(desk, content):
     desk.prepare()
     with pytest.raises(KerasrecError, match="of another form"):
         read_alike(desk.write("bad.json", json.dumps(content)), desk.prepared)
+
+
+def test_a_file_that_cannot_be_read(desk):
+    desk.prepare()
+    latin = desk.folder / "latin.json"
+    latin.write_bytes('{"1": {"sec": ["é"]}}'.encode("latin-1"))
+    for path, problem in ((latin, "is not UTF-8"), (desk.folder, "cannot be read"), (desk.folder / "no", "cannot be")):
+        with pytest.raises(KerasrecError, match=problem):
+            read_alike(path, desk.prepared)

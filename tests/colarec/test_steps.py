@@ -1,6 +1,7 @@
 import ast
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -12,8 +13,9 @@ import pytest
 from kerasrec.backend import tf
 from kerasrec.colarec.evaluate import figures
 from kerasrec.colarec.explain import explain, user_history
-from kerasrec.colarec.settings import Evaluate
+from kerasrec.colarec.settings import Evaluate, Train
 from kerasrec.colarec.trained import Trained, recommender
+from kerasrec.errors import KerasrecError
 from kerasrec.serving.recommender import Recommender
 from kerasrec.training.callbacks import read_metrics
 
@@ -68,6 +70,12 @@ def test_all_steps(desk):
     assert "item 'nothing' is not in the corpus" in desk.error("recommend", "shop", "--items", "nothing")
     assert "user 'nobody'" in desk.error("recommend", "shop", "--user", "nobody")
     assert "either --items" in desk.error("recommend", "shop")
+    with pytest.raises(KerasrecError, match="checkpoint is 'bets'; it must be best or latest"):
+        Trained(desk.prepared, "bets")
+    assert "ColaRec" in desk.ok("evaluate", "shop", "--checkpoint", "latest")
+    best = desk.output / "checkpoints" / "best"
+    shutil.rmtree(best)  # random weights are not to pass for trained ones
+    assert f"there is no checkpoint in {best}: put it back" in desk.error("evaluate", "shop")
 
 
 def test_the_export_answers_as_the_evaluation_does(exported_desk):
@@ -147,6 +155,32 @@ def test_other_identifiers(desk, source):
     assert set(found[0].item_ids) <= same - {"7"} and found[0].count == len(same)
 
 
+def test_the_texts_of_cold_items_move_no_other(desk):
+    def warm_codes():
+        desk.prepare("--cold-share", 0.2)
+        desk.ok("identifiers", "shop", "--source", "content", "--length", 2, "--codes", 9)
+        codes = desk.prepared.codes
+        assert len(np.unique(codes, axis=0)) == 60
+        return codes[desk.prepared.warm]
+
+    before, corpus = warm_codes(), desk.some_corpus()
+    for item in np.flatnonzero(desk.prepared.cold):
+        corpus[desk.prepared.item_ids[item]]["content"] = "lamp of another shop " * 3
+    desk.corpus = desk.write("other.json", json.dumps(corpus))
+    assert np.array_equal(before, warm_codes())
+
+
+def test_items_that_few_have_taken_get_codes_by_default(desk):
+    """58 of 3,000: more than the clusters of those few have room for."""
+    corpus = {item: {"content": entry["content"]} for item, entry in desk.some_corpus().items()}
+    corpus |= {f"new {item}": {"content": f"case number {item} of {item % 7}"} for item in range(2940)}
+    desk.corpus = desk.write("many.json", json.dumps(corpus))
+    desk.prepare()
+    desk.ok("lightgcn", "shop", "--epochs", 1, "--size", 8, "--batch-size", 64)
+    desk.ok("identifiers", "shop")
+    assert len(np.unique(desk.prepared.codes, axis=0)) == 3000
+
+
 def test_cold_items_are_recommended(desk):
     desk.prepare("--cold-share", 0.1)
     desk.ok("lightgcn", "shop", "--epochs", 5, "--size", 8, "--batch-size", 64)
@@ -167,7 +201,7 @@ def test_cold_items_are_recommended(desk):
 def test_steps_that_are_missing_or_do_not_fit(desk):
     desk.prepare()
     assert "no identifiers yet" in desk.error("train", "shop")
-    assert "there is no lightgcn of these files" in desk.error("identifiers", "shop")
+    assert "run kerasrec colarec lightgcn shop first" in desk.error("identifiers", "shop")
     desk.identify()
     assert "no trained model" in desk.error("evaluate", "shop")
     desk.train("--epochs", 1)
@@ -250,3 +284,14 @@ def test_killed_it_goes_on_and_ends_bit_equal(ready_desk):
     assert whole.keys() == again.keys()
     for name, value in whole.items():
         assert np.array_equal(value, again[name]), name
+
+
+@pytest.mark.parametrize("seed", [-1, 5_000_000_000])
+@pytest.mark.parametrize("step", ["lightgcn", "identifiers", "item-recall", "train"])
+def test_a_seed_that_is_none(desk, step, seed):
+    assert f"seed is {seed}; it must be from 0 to 2147483647" in desk.error(step, "shop", "--seed", seed)
+
+
+def test_a_formulation_that_there_is_not():
+    with pytest.raises(KerasrecError, match="formulation is 'Paper'; it must be code or paper"):
+        Train("shop", formulation="Paper")
