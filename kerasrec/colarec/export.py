@@ -31,6 +31,12 @@ def recommend(command: Recommend) -> list[tuple[str, float]]:
     for item in command.items:
         item_number(prepared, item)
     recommender = Recommender(prepared.export, "kerasrec colarec export")
+    made_of = tuple(digest.decode() for digest in recommender.module.made_of.numpy())
+    if made_of != (prepared.digest, prepared.codes_digest):
+        raise KerasrecError(
+            f"{recommender.path} was exported with other files or identifiers than those in {prepared.data}: train "
+            f"with these, run kerasrec colarec export {prepared.name}, and ask again"
+        )
     longest = int(recommender.module.longest)
     if command.k > longest:
         raise KerasrecError(
@@ -38,8 +44,6 @@ def recommend(command: Recommend) -> list[tuple[str, float]]:
             f"--beam {command.k}"
         )
     [best] = recommender.recommend([history], command.k)
-    for item, _ in best:
-        item_number(prepared, item)  # the export may be of files that were prepared before
     contents = dict(zip(prepared.item_ids, prepared.contents, strict=True))
     print("history: " + "; ".join(contents[item] for item in history[-5:]))
     sheet = Table()

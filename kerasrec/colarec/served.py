@@ -24,9 +24,10 @@ class ServedColaRec(tf.Module):
         trained: The model.
         items_file: A file with the raw item ids, one a line, by item number.
         beam: Candidates of the search, and length of the lists in the signatures.
+        made_of: Digests of the files and the identifiers.
     """
 
-    def __init__(self, trained: Trained, items_file: Path, beam: int):
+    def __init__(self, trained: Trained, items_file: Path, beam: int, made_of: tuple[str, str]):
         super().__init__()
         self._weights = trained.model.variables
         self._encode = trained.model.encode
@@ -36,7 +37,8 @@ class ServedColaRec(tf.Module):
         self._offsets = tf.Variable(trained.make.offsets, trainable=False)
         self._tokens = tf.Variable(tf.stack(trained.make.tokens, axis=1), trainable=False)  # [N, 3]
         self._beam = min(beam, trained.tree.items)
-        self.longest = tf.Variable(self._beam, trainable=False)  # whoever loads the export can ask for it
+        self.longest = tf.Variable(self._beam, trainable=False)  # whoever loads the export can ask for these two
+        self.made_of = tf.Variable(made_of, trainable=False)
         line = tf.int64, tf.lookup.TextFileIndex.LINE_NUMBER
         text = tf.string, tf.lookup.TextFileIndex.WHOLE_LINE
         asset = tf.saved_model.Asset(str(items_file))
@@ -98,7 +100,7 @@ def export_colarec(trained: Trained, prepared: Prepared, beam: int) -> tuple[Pat
     with exclusive(prepared.export), tempfile.TemporaryDirectory() as assets:
         items_file = Path(assets, "items.txt")
         items_file.write_text("".join(f"{item}\n" for item in prepared.item_ids), encoding="utf-8")
-        served = ServedColaRec(trained, items_file, beam)
+        served = ServedColaRec(trained, items_file, beam, (prepared.digest, prepared.codes_digest))
         recommend = served.recommend_padded
         signatures = {"serving_default": recommend, "recommend": recommend}
         request = {"items": [popular], "exclude": [[""]], "filter_seen": [True]}

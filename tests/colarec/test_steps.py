@@ -73,6 +73,9 @@ def test_all_steps(desk):
     with pytest.raises(KerasrecError, match="checkpoint is 'bets'; it must be best or latest"):
         Trained(desk.prepared, "bets")
     assert "ColaRec" in desk.ok("evaluate", "shop", "--checkpoint", "latest")
+    desk.ok("identifiers", "shop", "--source", "random", "--length", 2, "--codes", 8)  # not those of the export
+    assert "exported with other files or identifiers" in desk.error("recommend", "shop", "--user", "u3")
+    desk.ok("identifiers", "shop", "--length", 2, "--codes", 8)
     best = desk.output / "checkpoints" / "best"
     shutil.rmtree(best)  # random weights are not to pass for trained ones
     assert f"there is no checkpoint in {best}: put it back" in desk.error("evaluate", "shop")
