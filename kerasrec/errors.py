@@ -1,4 +1,4 @@
-"""The one exception that is meant for a person, and the check that most often raises it."""
+"""The one exception that is meant for a person, and the checks that most often raise it."""
 
 
 class KerasrecError(Exception):
@@ -22,3 +22,12 @@ def require(holds: object, name: str, given: object, allowed: str) -> None:
     """
     if not holds:
         raise KerasrecError(f"{name} is {given!r}; it must be {allowed}")
+
+
+def require_seed(seed: int) -> None:
+    """Refuse a seed that TensorFlow, NumPy and scikit-learn do not all take.
+
+    Raises:
+        KerasrecError: it is below 0 or above 2147483647.
+    """
+    require(0 <= seed < 2**31, "seed", seed, "from 0 to 2147483647")

@@ -8,7 +8,7 @@ from typing import Literal
 from tyro.conf import UseAppendAction
 
 from kerasrec.data.settings import ExampleSettings
-from kerasrec.errors import require
+from kerasrec.errors import require, require_seed
 from kerasrec.nn.settings import ItemModelSettings
 
 ANILIST_URL = "https://graphql.anilist.co"
@@ -167,7 +167,7 @@ class Train:
         require(0 < self.mask_prob < 1, "mask_prob", self.mask_prob, "between 0 and 1")
         require(2 <= self.max_seq_len < 2**16, "max_seq_len", self.max_seq_len, "between 2 and 65535")
         require(self.min_anime >= 2, "min_anime", self.min_anime, "at least 2: one title to see and one to find")
-        require(0 <= self.seed < 2**31, "seed", self.seed, "from 0 to 2147483647")
+        require_seed(self.seed)
         _ = self.model  # its own checks: what is wrong with the shape is said before any work starts
 
     @property

@@ -8,7 +8,7 @@ from tyro.conf import Positional, UseAppendAction
 
 from kerasrec.data.settings import BatchSettings, MaskingRules
 from kerasrec.data.tasks import Places
-from kerasrec.errors import require
+from kerasrec.errors import require, require_seed
 from kerasrec.nn.settings import ItemModelSettings, T5Config
 from kerasrec.training.settings import DeviceSettings, LoopSettings, OptimizerSettings
 
@@ -67,7 +67,7 @@ class Prepare:
         require(self.text_tokens >= 16, "text_tokens", self.text_tokens, "at least 16")
         require(0 <= self.cold_share < 1, "cold_share", self.cold_share, "from 0 to below 1")
         require(0 <= self.max_reject_share <= 1, "max_reject_share", self.max_reject_share, "between 0 and 1")
-        require(0 <= self.seed < 2**31, "seed", self.seed, "from 0 to 2147483647")
+        require_seed(self.seed)
 
 
 @dataclass(frozen=True)
@@ -118,7 +118,7 @@ class LightGcn:
     def __post_init__(self):
         require(self.valid_users >= 1, "valid_users", self.valid_users, "at least 1")
         require(self.split in ("valid", "test"), "split", self.split, "valid or test")
-        require(0 <= self.seed < 2**31, "seed", self.seed, "from 0 to 2147483647")
+        require_seed(self.seed)
 
 
 @dataclass(frozen=True)
@@ -152,7 +152,7 @@ class Identifiers:
     places: Places = Places()
 
     def __post_init__(self):
-        require(0 <= self.seed < 2**31, "seed", self.seed, "from 0 to 2147483647")
+        require_seed(self.seed)
 
 
 @dataclass(frozen=True)
@@ -176,7 +176,7 @@ class ItemRecall:
 
     def __post_init__(self):
         require(self.epochs >= 0, "epochs", self.epochs, "0 or more")
-        require(0 <= self.seed < 2**31, "seed", self.seed, "from 0 to 2147483647")
+        require_seed(self.seed)
 
 
 @dataclass(frozen=True)
@@ -270,7 +270,7 @@ class Train:
         require(self.batch_size >= 1, "batch_size", self.batch_size, "at least 1")
         require(self.beam >= 20, "beam", self.beam, "at least 20, the longest list that is looked at")
         require(self.valid_users >= 0, "valid_users", self.valid_users, "0 or more")
-        require(0 <= self.seed < 2**31, "seed", self.seed, "from 0 to 2147483647")
+        require_seed(self.seed)
 
 
 @dataclass(frozen=True)

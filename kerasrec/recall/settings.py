@@ -12,7 +12,7 @@ from tyro.conf import Positional, UseAppendAction
 from kerasrec.data.settings import BatchSettings, ExampleSettings
 from kerasrec.data.split_settings import SplitSettings
 from kerasrec.data.tasks import Places
-from kerasrec.errors import require
+from kerasrec.errors import require, require_seed
 from kerasrec.nn.settings import ItemModelSettings
 from kerasrec.training.settings import DeviceSettings, LoopSettings, OptimizerSettings
 
@@ -96,7 +96,7 @@ class Train:
         require(self.item_start in starts, "item_start", self.item_start, f"one of {', '.join(starts)}")
         require(self.valid_users >= 0, "valid_users", self.valid_users, "0 or more")
         require(self.test_users >= 1, "test_users", self.test_users, "at least 1")
-        require(0 <= self.seed < 2**31, "seed", self.seed, "from 0 to 2147483647")
+        require_seed(self.seed)
 
 
 @dataclass(frozen=True)

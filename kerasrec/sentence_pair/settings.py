@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from kerasrec.errors import KerasrecError, require
+from kerasrec.errors import KerasrecError, require, require_seed
 
 
 @dataclass(frozen=True)
@@ -101,7 +101,7 @@ class Train:
         require(self.num_train_epochs >= 0, "num_train_epochs", self.num_train_epochs, "0 or more")
         require(0 <= self.warmup_proportion <= 1, "warmup_proportion", self.warmup_proportion, "between 0 and 1")
         require(0 <= self.max_reject_share <= 1, "max_reject_share", self.max_reject_share, "between 0 and 1")
-        require(0 <= self.seed < 2**31, "seed", self.seed, "from 0 to 2147483647")
+        require_seed(self.seed)
         for name, file in (("do_train", "train_file"), ("do_predict", "predict_file")):
             if getattr(self, name) and getattr(self, file) is None:
                 raise KerasrecError(f"--{name} needs --{file}")

@@ -6,7 +6,7 @@ from pathlib import Path
 from tyro.conf import Positional, UseAppendAction
 
 from kerasrec.data.tasks import Places
-from kerasrec.errors import require
+from kerasrec.errors import require, require_seed
 from kerasrec.training.settings import DeviceSettings, LoopSettings, OptimizerSettings
 
 
@@ -86,7 +86,7 @@ class Train:
         require(self.batch_size >= 1, "batch_size", self.batch_size, "at least 1")
         require(self.max_length >= 5, "max_length", self.max_length, "at least 5: [CLS] a [SEP] b [SEP]")
         require(-1 <= self.threshold <= 1, "threshold", self.threshold, "between -1 and 1")
-        require(0 <= self.seed < 2**31, "seed", self.seed, "from 0 to 2147483647")
+        require_seed(self.seed)
 
 
 @dataclass(frozen=True)

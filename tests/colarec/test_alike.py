@@ -49,6 +49,7 @@ def test_a_file_that_cannot_be_read(desk):
     desk.prepare()
     latin = desk.folder / "latin.json"
     latin.write_bytes('{"1": {"sec": ["é"]}}'.encode("latin-1"))
-    for path, problem in ((latin, "is not UTF-8"), (desk.folder, "cannot be read"), (desk.folder / "no", "cannot be")):
+    unread = "cannot be read"
+    for path, problem in ((latin, "is not UTF-8"), (desk.folder, unread), (desk.folder / "no", unread)):
         with pytest.raises(KerasrecError, match=problem):
             read_alike(path, desk.prepared)

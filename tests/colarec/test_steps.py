@@ -152,6 +152,10 @@ def test_other_identifiers(desk, source):
     assert len(np.unique(codes, axis=0)) == 60 and "first 2 codes: 60" in first
     desk.ok("identifiers", "shop", "--source", source, "--length", 2, "--codes", 8)
     assert np.array_equal(codes, desk.prepared.codes)
+    many = desk.error("identifiers", "shop", "--source", source, "--length", 2, "--codes", 7)
+    assert "60 items need more than the 49 sequences" in many
+    few = desk.error("identifiers", "shop", "--source", source, "--length", 3, "--codes", 8)
+    assert "60 items are too few" in few and "give --length 3 --codes 6" in few
     found = explain(desk.prepared, "7")
     assert len(found) == 1 and found[0].prefix == (codes[7, 0],)
     same = {str(item) for item in np.flatnonzero(codes[:, 0] == codes[7, 0])}
