@@ -4,11 +4,11 @@ import json
 
 from kerasrec.colarec import graph, item_recall
 from kerasrec.colarec.prepared import Prepared
-from kerasrec.colarec.ranking import popularity, rank
+from kerasrec.colarec.ranking import popularity, protocol, rank
 from kerasrec.colarec.settings import Evaluate
 from kerasrec.colarec.trained import Trained, recommender
 from kerasrec.data.files import replacing
-from kerasrec.training.ranking import Protocol, print_table
+from kerasrec.training.ranking import print_table
 
 SEED = 12345  # of what is shown of a user with --history random
 
@@ -16,8 +16,8 @@ SEED = 12345  # of what is shown of a user with --history random
 def evaluate(command: Evaluate) -> None:
     """Print one table, ColaRec and whatever of the baselines was trained, and what lies between them; keep it."""
     table = figures(command)
-    protocol = Protocol(command.split)
-    print_table(table, protocol)
+    how = protocol(command.split)
+    print_table(table, how)
     own, *others = table
     for other in others:
         gap = table[own]["NDCG@10"] - table[other]["NDCG@10"]
@@ -25,7 +25,7 @@ def evaluate(command: Evaluate) -> None:
     path = command.places.task(command.name).output / f"evaluation-{command.split}.json"
     with replacing(path) as unfinished:
         asked = {"beam": command.beam, "history": command.history, "checkpoint": command.checkpoint}
-        content = {"protocol": str(protocol), **asked, "figures": table}
+        content = {"protocol": str(how), **asked, "figures": table}
         unfinished.write_text(json.dumps(content, indent=1), encoding="utf-8")
 
 

@@ -5,13 +5,13 @@ import numpy as np
 from kerasrec.backend import set_seed
 from kerasrec.colarec.lightgcn import LightGCN, training_batches
 from kerasrec.colarec.prepared import Prepared
-from kerasrec.colarec.ranking import SHOWN, Recommender, by_scores, popularity, rank, some_users
+from kerasrec.colarec.ranking import SHOWN, Recommender, by_scores, popularity, protocol, rank, some_users
 from kerasrec.colarec.settings import LightGcn
 from kerasrec.data.files import exclusive
 from kerasrec.training import report
 from kerasrec.training.config import read_config, require_unchanged, write_config
 from kerasrec.training.loop import Leg, TrainingRun, read_progress
-from kerasrec.training.ranking import Protocol, print_table
+from kerasrec.training.ranking import print_table
 from kerasrec.training.settings import LoopSettings, OptimizerSettings
 
 TRAINS = "kerasrec colarec lightgcn"
@@ -29,7 +29,7 @@ def lightgcn(command: LightGcn) -> None:
     targets = prepared.targets(command.split)
     recommenders = {"popularity": popularity(prepared.interactions)} | trained(prepared)
     table = {name: rank(recommend, targets, prepared.interactions, name) for name, recommend in recommenders.items()}
-    print_table(table, Protocol(command.split))
+    print_table(table, protocol(command.split))
 
 
 def trained(prepared: Prepared) -> dict[str, Recommender]:
@@ -90,4 +90,4 @@ def _train(command: LightGcn, prepared: Prepared, name: str) -> None:
     run.fit(legs, batches, figures, planned=legs)
     run.restore_chosen()
     prepared.write_array(name, np.concatenate([part.numpy() for part in model.embeddings()]))
-    report.draw(output, SHOWN, str(Protocol("valid", users=command.valid_users)))
+    report.draw(output, SHOWN, str(protocol("valid", users=command.valid_users)))

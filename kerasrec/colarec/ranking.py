@@ -10,6 +10,7 @@ from kerasrec.colarec.item_sets import ItemSets
 from kerasrec.colarec.prepared import Targets
 from kerasrec.data.vocab import FIRST_ITEM
 from kerasrec.nn import metrics
+from kerasrec.training.ranking import Protocol
 
 LISTED = 20
 AT = (5, 10, 20)
@@ -18,6 +19,11 @@ SHOWN = ("NDCG@10", "recall@10", "recall@20")
 
 # The best unseen items of users, int32 [B, LISTED], best first, -1 where none is left; from user numbers, int64 [B].
 Recommender = Callable[[np.ndarray], np.ndarray]
+
+
+def protocol(split: str, users: int | None = None) -> Protocol:
+    """How `rank` makes the figures of a split, of all users or of a sample of about so many."""
+    return Protocol(split, users=users, equal_scores="the lower number first among equal scores")
 
 
 def by_scores(scores: Callable[[np.ndarray], "tf.Tensor"], interactions: ItemSets) -> Recommender:

@@ -10,7 +10,7 @@ from kerasrec.colarec.alike import alike_by_codes, read_alike
 from kerasrec.colarec.model import ColaRecModel
 from kerasrec.colarec.prefix_tree import PrefixTree
 from kerasrec.colarec.prepared import Prepared
-from kerasrec.colarec.ranking import SHOWN, rank, some_users
+from kerasrec.colarec.ranking import SHOWN, protocol, rank, some_users
 from kerasrec.colarec.rows import RowMaker
 from kerasrec.colarec.samples import Samples
 from kerasrec.colarec.settings import Train
@@ -24,7 +24,6 @@ from kerasrec.training import report
 from kerasrec.training.config import read_config, require_unchanged, write_config
 from kerasrec.training.devices import one_for_each_replica, use_devices
 from kerasrec.training.loop import Leg, TrainingRun, read_progress
-from kerasrec.training.ranking import Protocol
 
 FIXED = ("model", "pretrained", "formulation", "tables", "rows", "losses", "augmentation", "seed")
 
@@ -63,7 +62,7 @@ def train(command: Train) -> None:
             return one_for_each_replica(strategy, samples.batches(share, leg.epoch, first_step * replicas))
 
         run.fit(legs, batches, _valid_figures(command, prepared, run.model, make), planned=legs)
-        report.draw(prepared.output, SHOWN, str(Protocol("valid", users=command.valid_users)))
+        report.draw(prepared.output, SHOWN, str(protocol("valid", users=command.valid_users)))
     print(f"{prepared.output}: the model at step {run.step}, metrics.jsonl, plots/, tensorboard/")
 
 

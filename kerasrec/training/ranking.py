@@ -50,13 +50,20 @@ class Protocol:
     """Whose items are to be found, and which, where the split does not say it."""
     valid_share: float = 1.0
     """Share of the users whose valid targets were not trained on."""
+    equal_scores: str | None = None
+    """Which of equal scores stands first; None is for a target behind all others of its score."""
 
     def __str__(self) -> str:
-        seen = "seen items filtered" if self.filter_seen else "seen items kept"
-        users = "" if self.users is None else f", a sample of about {self.users:,} users"
         learnt = 1 - self.valid_share
-        trained = f", after training on the valid targets of {100 * learnt:.4g}% of the users" if learnt else ""
-        return f"{self.targets or f'{self.split} split'}, full ranking over the catalogue, {seen}{users}{trained}"
+        parts = [
+            self.targets or f"{self.split} split",
+            "full ranking over the catalogue",
+            "seen items filtered" if self.filter_seen else "seen items kept",
+            self.equal_scores,
+            None if self.users is None else f"a sample of about {self.users:,} users",
+            f"after training on the valid targets of {100 * learnt:.4g}% of the users" if learnt else None,
+        ]
+        return ", ".join(part for part in parts if part)
 
 
 def rank_catalogue(

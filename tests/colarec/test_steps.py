@@ -55,6 +55,7 @@ def test_all_steps(desk):
     assert table["item recall"]["NDCG@10"] > 0.8 * table["popularity"]["NDCG@10"]  # a trained one, if for a moment
     assert "NDCG@10 of ColaRec less that of item recall" in desk.ok("evaluate", "shop", "--split", "valid")
     kept = json.loads((desk.output / "evaluation-valid.json").read_text(encoding="utf-8"))
+    assert kept["protocol"].endswith("seen items filtered, the lower number first among equal scores")
     assert "valid split, full ranking" in kept["protocol"] and list(kept["figures"]) == list(table)
     assert (kept["beam"], kept["history"], kept["checkpoint"]) == (50, "latest", "best")
 

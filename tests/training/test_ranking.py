@@ -112,6 +112,7 @@ def test_size_and_order_of_batches_change_nothing():
 def test_protocol_reads_as_a_sentence():
     assert str(Protocol("test")) == "test split, full ranking over the catalogue, seen items filtered"
     assert "seen items kept" in str(Protocol("valid", filter_seen=False))
+    assert "seen items filtered, in any order, a sample" in str(Protocol("valid", users=9, equal_scores="in any order"))
     for share, learnt in ((0.05, "95%"), (0.0015, "99.85%"), (0.0, "100%")):
         expected = f"after training on the valid targets of {learnt} of the users"
         assert str(Protocol("test", valid_share=share)).endswith(expected)
