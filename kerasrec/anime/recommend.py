@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from rich.console import Console
 from rich.table import Table
 
 from kerasrec.anime.anilist.client import AniListClient
@@ -18,6 +17,7 @@ from kerasrec.anime.settings import Recommend
 from kerasrec.anime.titles import find_title, unseen_before
 from kerasrec.anime.trained import CONFIG, TRAINS, Output, read_mappings
 from kerasrec.backend import tf
+from kerasrec.console import show
 from kerasrec.data.vocab import ItemVocab
 from kerasrec.errors import KerasrecError
 from kerasrec.serving.recommender import Recommender
@@ -163,4 +163,4 @@ def _print(found: list[Recommendation]) -> None:
         shown = [str(value) if value is not None else "" for value in (title.year, title.score)]
         because = one.because.name if one.because else ""
         sheet.add_row(str(rank), title.name, *shown, f"{one.score:.2f}", ", ".join(title.genres), because)
-    Console().print(sheet)
+    show(sheet)

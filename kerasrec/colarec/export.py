@@ -2,7 +2,6 @@
 
 from pathlib import Path
 
-from rich.console import Console
 from rich.table import Table
 
 from kerasrec.colarec.explain import explain, item_number, user_history
@@ -10,6 +9,7 @@ from kerasrec.colarec.prepared import Prepared
 from kerasrec.colarec.served import export_colarec
 from kerasrec.colarec.settings import Export, Recommend
 from kerasrec.colarec.trained import Trained
+from kerasrec.console import show
 from kerasrec.errors import KerasrecError
 from kerasrec.serving.recommender import Recommender
 
@@ -54,5 +54,5 @@ def recommend(command: Recommend) -> list[tuple[str, float]]:
         *_, nearest = explain(prepared, item)
         others = "; ".join(contents[other][:40] for other in nearest.item_ids)
         sheet.add_row(item, contents[item][:80], " ".join(map(str, codes[item])), others, f"{score:.2f}")
-    Console().print(sheet)
+    show(sheet)
     return best

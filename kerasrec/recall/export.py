@@ -6,10 +6,10 @@ from pathlib import Path
 import numpy as np
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
-from rich.console import Console
 from rich.table import Table
 
 from kerasrec.backend import tf
+from kerasrec.console import show
 from kerasrec.data.parts import read_part
 from kerasrec.data.tasks import Task, find_parts, find_task
 from kerasrec.data.tfrecord import parse_example
@@ -99,4 +99,4 @@ def print_recommendations(history: list[str], best: list[tuple[str, float]], tit
     for rank, (item, score) in enumerate(best, start=1):
         title = [titles.get(item, "")] if titles else []
         sheet.add_row(str(rank), item, *title, f"{score:.3f}")
-    Console().print(sheet)
+    show(sheet)

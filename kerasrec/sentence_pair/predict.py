@@ -5,10 +5,10 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from rich.console import Console
 from rich.table import Table
 
 from kerasrec.baselines import character_vectors
+from kerasrec.console import show
 from kerasrec.data.files import replacing
 from kerasrec.nn.losses.text import cosine
 from kerasrec.sentence_pair.pairs import Judge, TokenPairs, figures_of, read_token_pairs
@@ -57,7 +57,7 @@ def evaluate(command: Evaluate) -> None:
         sheet.add_column(column, justify="left" if column == "figure" else "right")
     for name in dict.fromkeys([*table["model"], *table["characters"]]):
         sheet.add_row(name, *(f"{figures[name]:.4f}" if name in figures else "" for figures in table.values()))
-    Console().print(sheet)
+    show(sheet)
     with replacing(command.output_dir / "evaluation.json") as unfinished:
         unfinished.write_text(json.dumps(table, indent=1), encoding="utf-8")
 

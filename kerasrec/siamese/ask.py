@@ -1,9 +1,9 @@
 """Ask a trained model: vectors, similar texts, paraphrases."""
 
 import numpy as np
-from rich.console import Console
 from rich.table import Table
 
+from kerasrec.console import show
 from kerasrec.data.text_rows import TextTokens, single_rows
 from kerasrec.serving.nearest import nearest, read_texts, read_vectors, write_vectors
 from kerasrec.siamese.generate import ranked, sample
@@ -56,4 +56,4 @@ def _print(text: str, best: list[tuple[str, float]]) -> None:
     sheet.add_column("text")
     for other, cosine in best:
         sheet.add_row(f"{cosine:.3f}", other)
-    Console().print(sheet)
+    show(sheet)

@@ -2,10 +2,10 @@
 
 import json
 
-from rich.console import Console
 from rich.table import Table
 
 from kerasrec.baselines import character_vectors
+from kerasrec.console import show
 from kerasrec.data.files import replacing
 from kerasrec.errors import KerasrecError
 from kerasrec.siamese.prepared import Prepared
@@ -35,6 +35,6 @@ def evaluate(command: Evaluate) -> None:
         sheet.add_column(column, justify="left" if column == "figure" else "right")
     for name in table["model"]:
         sheet.add_row(name, *(f"{figures[name]:.4f}" for figures in table.values()))
-    Console().print(sheet)
+    show(sheet)
     with replacing(prepared.output / "evaluation.json") as unfinished:
         unfinished.write_text(json.dumps(table, indent=1), encoding="utf-8")

@@ -5,10 +5,10 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 import numpy as np
-from rich.console import Console
 from rich.table import Table
 
 from kerasrec.backend import tf
+from kerasrec.console import show
 from kerasrec.data.examples import TokenHistories
 from kerasrec.errors import KerasrecError
 from kerasrec.nn import metrics
@@ -160,4 +160,4 @@ def print_table(table: dict[str, dict[str, float]], protocol: Protocol) -> None:
         sheet.add_row(
             figure, *(form.format(figures[figure]) if figure in figures else "" for figures in table.values())
         )
-    Console().print(sheet)
+    show(sheet)

@@ -289,11 +289,27 @@ def test_a_narrow_beam_keeps_the_best_of_each_position(maker, beam):
                 shares = model.log_shares(place, output[:, -1])[0].numpy()
                 for code in range(1, CODES + 1):
                     found = (*prefix, code)
-                    possible = any(sequence[: place + 1] == found for sequence in sequences)
-                    if possible and not (place == 2 and sequences[found] in seen[row]):
+                    left = (sequence for sequence, item in sequences.items() if item not in seen[row])
+                    if any(sequence[: place + 1] == found for sequence in left):
                         longer.append((found, score + shares[code]))
             candidates = sorted(longer, key=lambda pair: -pair[1])[:beam]
         expected = [sequences[sequence] for sequence, _ in candidates]
         assert items[row][: len(expected)].tolist() == expected
         assert scores[row][: len(expected)] == pytest.approx([score for _, score in candidates], abs=1e-4)
         assert (items[row][len(expected) :] == -1).all()
+
+
+@pytest.mark.parametrize("beam", [1, 3, 8, 15])
+def test_what_was_seen_takes_no_place_in_the_beam(maker, beam):
+    """A model that is surest of what a user has seen, and identifiers of which the first two codes say all."""
+    numbers = np.arange(CODES**2)
+    codes = np.stack([1 + numbers // CODES, 1 + numbers % CODES, np.ones_like(numbers)], axis=1).astype(np.int32)
+    model, rows = some_model(), maker.of_users(np.array([[1, 2, 3, -1], [4, 5, 9, 13]]))
+    seen = [[0, 1, 2, 3, 4, 5, 6, 7], [4, 5, 9, 13, 4, 5, -1, -1]]
+    for head, favoured in zip(model.heads, ([1, 2], [1, 2], []), strict=False):
+        head.bias.assign(20.0 * np.isin(np.arange(CODES + 1), favoured))
+    items, *_ = search(model, rows, seen, beam, codes)
+    for row, out in enumerate(seen):
+        left = set(numbers.tolist()) - set(out)
+        listed = [item for item in items[row].tolist() if item >= 0]
+        assert len(set(listed)) == len(listed) == min(beam, len(left)) and set(listed) <= left

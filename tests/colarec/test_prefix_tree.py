@@ -26,12 +26,27 @@ def test_it_holds_all_sequences_and_no_other(codes):
             assert len(children) == codes.max() + 1
             for code, child in enumerate(children):
                 begins = [item for row, item in known.items() if row[: level + 1] == (*prefix, code)]
-                if last:
-                    assert child == (begins[0] if begins else -1)
-                else:
-                    assert (child > DEAD) == bool(begins)
-                    if begins:
-                        behind.append(((*prefix, code), child))
+                assert (child > DEAD) == bool(begins)
+                assert tree.items_at(child) == (begins[0] if begins and last else -1)
+                if begins:
+                    behind.append(((*prefix, code), child))
         places = behind
     if tree.length > 1:
         assert set(tree.children(tf.constant(DEAD)).numpy()) == {DEAD}
+
+
+@given(identifiers(), st.data())
+def test_nodes_with_unseen_items(codes, data):
+    tree = PrefixTree(codes)
+    some = st.lists(st.integers(-1, len(codes) - 1), max_size=2 * len(codes))  # repeats, and nothing at all
+    rows = data.draw(st.lists(some, min_size=1, max_size=3))
+    widest = max(map(len, rows))
+    found = tree.with_unseen(tf.constant([row + [-1] * (widest - len(row)) for row in rows], tf.int32)).numpy()
+    for row, seen in zip(found, rows, strict=True):
+        nodes = {(): ROOT}
+        assert not row[DEAD]
+        for length in range(1, tree.length + 1):
+            for prefix in {tuple(code[:length]) for code in codes.tolist()}:
+                nodes[prefix] = int(tree.children(tf.constant(nodes[prefix[:-1]]))[prefix[-1]])
+                behind = {item for item, code in enumerate(codes.tolist()) if tuple(code[:length]) == prefix}
+                assert row[nodes[prefix]] == bool(behind - set(seen)), prefix
