@@ -48,6 +48,10 @@ class Events:
     read: int
     rejects: list[Reject]
 
+    def __len__(self) -> int:
+        """Good rows."""
+        return len(self.users)
+
 
 def read_corpus(path: Path) -> Corpus:
     """Read `{item_id: {"content": text, "cid": [code, ...]}}`; whatever else an item has is not read.
@@ -67,9 +71,10 @@ def read_corpus(path: Path) -> Corpus:
     if not isinstance(content, dict) or not content:
         raise KerasrecError(f"{path} holds no items: give {{item_id: {{'content': text}}}}")
     for item, entry in content.items():
-        if item.splitlines() != [item] or not is_unicode(item):
+        if item.splitlines() != [item] or item != item.strip() or not is_unicode(item):
             raise KerasrecError(
-                f"{path} has an item called {item!r}: ids are not empty and hold no line break and no half character"
+                f"{path} has an item called {item!r}: ids are not empty, begin and end with no space, and hold no line "
+                "break and no half character"
             )
         if not isinstance(entry, dict) or not isinstance(entry.get("content"), str):
             raise KerasrecError(f"item {item!r} in {path} has no 'content' that is a text; an empty one will do")
@@ -128,24 +133,29 @@ def read_events(path: Path, item_ids: Collection[str], timed: bool) -> Events:
         timed: Whether each row has a time.
 
     Raises:
-        KerasrecError: it cannot be read, a column is missing, or there is no good row.
+        KerasrecError: it cannot be read, or a column is missing.
+
+    Example:
+        >>> import tempfile
+        >>> path = Path(tempfile.mkdtemp()) / "interactions.csv"
+        >>> _ = path.write_text("\\n".join(["user_id,item_id,time", "ann,7,20", "bob,7,noon"]))
+        >>> events = read_events(path, ["7"], timed=True)
+        >>> events.users, events.times, events.rejects[0].reason
+        (['ann'], [20.0], 'time is not a number')
     """
     lines = read_text(path).splitlines()
     wanted = ("user_id", "item_id", "time") if timed else ("user_id", "item_id")
-    header = [name.strip() for name in next(csv.reader(lines[:1]), [])]
+    header = [name.strip() for name in _fields(lines[0] if lines else "")]
     if missing := [name for name in wanted if name not in header]:
         raise KerasrecError(
-            f"{path} has the columns {', '.join(header) or 'none'}, and {', '.join(missing)} is needed: name them in "
-            "its first line"
+            f"{path} has the columns {_beginning(', '.join(header)) or 'none'}, and {', '.join(missing)} is needed: "
+            "give a CSV file with them in its first line"
         )
     places = [header.index(name) for name in wanted]
     item_ids = set(item_ids)
     events = Events(path, [], [], [], [], len(lines) - 1, [])
     for number, line in enumerate(lines[1:], 2):
-        try:
-            fields = next(csv.reader([line]), [])
-        except csv.Error:  # a field beyond the reader's limit
-            fields = []
+        fields = _fields(line)
         values = [fields[place].strip() for place in places] if len(fields) == len(header) else []
         reason = _problem(line, values, item_ids)
         if reason:
@@ -156,9 +166,18 @@ def read_events(path: Path, item_ids: Collection[str], timed: bool) -> Events:
         events.items.append(values[1])
         if timed:
             events.times.append(float(values[2]))
-    if not events.users:
-        raise KerasrecError(f"{path} has no row that can be used, of {events.read:,}: give rows of {', '.join(wanted)}")
     return events
+
+
+def _fields(line: str) -> list[str]:
+    try:
+        return next(csv.reader([line]), [])
+    except csv.Error:  # a field beyond the reader's limit
+        return []
+
+
+def _beginning(text: str) -> str:
+    return text if len(text) <= 200 else f"{text[:200]}..."
 
 
 def _problem(line: str, values: Sequence[str], item_ids: set[str]) -> str | None:

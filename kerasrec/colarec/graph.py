@@ -56,7 +56,7 @@ def _train(command: LightGcn, prepared: Prepared, name: str) -> None:
     if read_progress(output) is not None:
         prepared.require_same_files(read_config(output, TRAINS), output)
         fixed = {key: value for key, value in config["graph"].items() if key not in FREE}
-        require_unchanged(output, TRAINS, config | {"graph": fixed}, ("graph", "seed"))
+        require_unchanged(output, TRAINS, config | {"graph": fixed}, ("graph", "valid_users", "seed"))
     model = LightGCN(interactions, settings.size, settings.propagations, settings.regularization, command.seed)
     run = TrainingRun.of(
         model,
@@ -90,4 +90,4 @@ def _train(command: LightGcn, prepared: Prepared, name: str) -> None:
     run.fit(legs, batches, figures, planned=legs)
     run.restore_chosen()
     prepared.write_array(name, np.concatenate([part.numpy() for part in model.embeddings()]))
-    report.draw(output, SHOWN, str(protocol("valid", users=command.valid_users)))
+    report.draw(output, SHOWN, str(protocol("valid", prepared.targets("valid"), command.valid_users)))

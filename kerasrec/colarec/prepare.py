@@ -2,6 +2,8 @@
 
 import hashlib
 import itertools
+from collections.abc import Iterable
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -11,8 +13,9 @@ from kerasrec.colarec.files import Corpus, Events, read_corpus, read_events
 from kerasrec.colarec.prepared import write_table
 from kerasrec.colarec.settings import Prepare
 from kerasrec.data.files import Manifest, content_digest, exclusive
-from kerasrec.data.rejects import Reject, count_reasons, require_few, write_rejects
+from kerasrec.data.rejects import Reject, count_reasons, in_words, require_few, write_rejects
 from kerasrec.data.subwords import SubwordTokenizer
+from kerasrec.data.tasks import Task
 from kerasrec.errors import KerasrecError
 
 
@@ -23,47 +26,33 @@ def prepare(command: Prepare) -> None:
     events = read_events(command.interactions, corpus.item_ids, timed=True)
     files = {"valid": command.valid, "test": command.test}
     given = {split: read_events(path, corpus.item_ids, timed=False) for split, path in files.items() if path}
-    rejects = [reject for read in (events, *given.values()) for reject in read.rejects]
 
     numbers = {item: number for number, item in enumerate(corpus.item_ids)}
     interactions, repeated = _interactions(events, numbers)
+    once = int((interactions.groupby("user_id").size() == 1).sum())
     user_ids = interactions["user_id"].unique()
     users = {user: number for number, user in enumerate(user_ids)}
     interactions["user"] = interactions.pop("user_id").map(users).astype(np.int32)
     if given:
-        targets = pd.concat([_targets(split, read, users, numbers, rejects) for split, read in given.items()])
+        targets = pd.concat([_targets(split, read, users, numbers) for split, read in given.items()])
     else:
         interactions, targets = _leave_two_out(interactions)
-    targets, known = _without_known(targets, interactions)
-    cold = _cold_items(len(numbers), command.cold_share, command.seed)
-    interactions, targets = _hold_out(interactions, targets, cold)
-    if interactions.empty:
-        raise KerasrecError("no interaction is left to train on: give more, or a smaller --cold-share")
-    tokenizer = _tokenizer(command, list(itertools.compress(corpus.contents, ~cold)))
-
     with exclusive(task.data):
-        write_rejects(task.rejects_path, rejects)
-        rows = sum(read.read for read in (events, *given.values()))
-        require_few(count_reasons(rejects), rows, command.max_reject_share, task.rejects_path)
-        manifest = Manifest(task.manifest_path)
-        manifest.replace(prepare={})  # whoever looks in between must not take an old entry for new files
-        tokenizer.save(task.data / "spiece.model")
-        _write_items(task.data / "items.parquet", corpus, tokenizer, cold)
-        write_table(task.data / "users.parquet", pa.table({"id": list(user_ids)}))
-        for name, frame in (("interactions", interactions), ("targets", targets)):
-            write_table(task.data / f"{name}.parquet", pa.Table.from_pandas(frame, preserve_index=False))
-        digests = [
-            content_digest(task.data / f"{name}.parquet") for name in ("items", "users", "interactions", "targets")
-        ]
-        digest = hashlib.sha256("".join(digests).encode()).hexdigest()[:16]
-        manifest.replace(prepare={"digest": digest, "ready_codes": corpus.codes is not None})
+        Manifest(task.manifest_path).claim("colarec")
+        rejects = _keep_rejects([events, *given.values()], task.rejects_path, command.max_reject_share)
+        targets, known = _without_known(targets, interactions)
+        cold = _cold_items(len(numbers), command.cold_share, command.seed)
+        interactions, targets = _hold_out(interactions, targets, cold)
+        if interactions.empty:
+            raise KerasrecError("no interaction is left to train on: give more, or a smaller --cold-share")
+        tokenizer = _tokenizer(command, list(itertools.compress(corpus.contents, ~cold)))
+        _write(task, corpus, tokenizer, cold, user_ids, interactions, targets)
 
     never_taken = len(numbers) - interactions["item"].nunique() - int(cold.sum())
-    once = int((interactions.groupby("user").size() == 1).sum())
     print(
         f"{task.data}: {len(user_ids):,} users, {len(numbers):,} items, {len(interactions):,} interactions; "
-        f"{never_taken:,} items were never taken, {sum(not text for text in corpus.contents):,} have no content; "
-        f"{once:,} users took one item only; {repeated:,} repeated interactions count once"
+        f"{never_taken:,} items were never taken in training, {sum(not text for text in corpus.contents):,} have no "
+        f"content; {once:,} users took one item only; {repeated:,} repeated interactions count once"
     )
     for split, count in targets["split"].value_counts(sort=False).items():
         print(f"{split}: {count:,} targets of {targets.loc[targets['split'] == split, 'user'].nunique():,} users")
@@ -71,6 +60,18 @@ def prepare(command: Prepare) -> None:
         print(f"{known:,} targets are left out: the user took the item before, or it is named twice")
     for reason, count in count_reasons(rejects).items():
         print(f"rejected: {count:,} {reason}")
+
+
+def _keep_rejects(reads: list[Events], path: Path, max_reject_share: float) -> list[Reject]:
+    """Write what was rejected, and refuse to go on with too little; returns it."""
+    rejects = [reject for read in reads for reject in read.rejects]
+    write_rejects(path, rejects)
+    for read in reads:
+        if not len(read):
+            why = f" ({in_words(read.rejects)}); they are kept in {path}" if read.rejects else ""
+            raise KerasrecError(f"{read.path} has no row that can be used, of {read.read:,}{why}")
+    require_few(count_reasons(rejects), sum(read.read for read in reads), max_reject_share, path)
+    return rejects
 
 
 def _interactions(events: Events, numbers: dict[str, int]) -> tuple[pd.DataFrame, int]:
@@ -83,14 +84,12 @@ def _interactions(events: Events, numbers: dict[str, int]) -> tuple[pd.DataFrame
     return once, len(frame) - len(once)
 
 
-def _targets(
-    split: str, events: Events, users: dict[str, int], numbers: dict[str, int], rejects: list[Reject]
-) -> pd.DataFrame:
-    """Columns split, user, item; users that took nothing in training are rejected."""
+def _targets(split: str, events: Events, users: dict[str, int], numbers: dict[str, int]) -> pd.DataFrame:
+    """Columns split, user, item; users that took nothing in training go to the rejects."""
     frame = pd.DataFrame({"split": split, "user": events.users, "item": events.items, "line": events.lines})
     unknown = ~frame["user"].isin(users)
     for _, user, item, line in frame[unknown].itertuples(index=False):
-        rejects.append(Reject(str(events.path), line, "user has no interactions", f"{user},{item}"))
+        events.rejects.append(Reject(str(events.path), line, "user has no interactions", f"{user},{item}"))
     frame = frame[~unknown].drop(columns="line")
     frame["user"] = frame["user"].map(users).astype(np.int32)
     frame["item"] = frame["item"].map(numbers).astype(np.int32)
@@ -136,18 +135,41 @@ def _tokenizer(command: Prepare, contents: list[str]) -> SubwordTokenizer:
     return SubwordTokenizer.train(contents, command.text_tokens)
 
 
-def _write_items(path, corpus: Corpus, tokenizer: SubwordTokenizer, cold: np.ndarray) -> None:
+def _write(
+    task: Task,
+    corpus: Corpus,
+    tokenizer: SubwordTokenizer,
+    cold: np.ndarray,
+    user_ids: Iterable[str],
+    interactions: pd.DataFrame,
+    targets: pd.DataFrame,
+) -> None:
+    """Put the files in the place of earlier ones, and say so in the manifest."""
+    manifest = Manifest(task.manifest_path)
+    manifest.replace(prepare={})  # whoever looks in between must not take an old entry for new files
+    tokenizer.save(task.data / "spiece.model")
+    tables = {
+        "items": _items_table(corpus, tokenizer, cold),
+        "users": pa.table({"id": list(user_ids)}),
+        "interactions": pa.Table.from_pandas(interactions, preserve_index=False),
+        "targets": pa.Table.from_pandas(targets, preserve_index=False),
+    }
+    digests = []
+    for name, table in tables.items():
+        write_table(task.data / f"{name}.parquet", table)
+        digests.append(content_digest(task.data / f"{name}.parquet"))
+    digest = hashlib.sha256("".join(digests).encode()).hexdigest()[:16]
+    manifest.replace(prepare={"digest": digest, "ready_codes": corpus.codes is not None})
+
+
+def _items_table(corpus: Corpus, tokenizer: SubwordTokenizer, cold: np.ndarray) -> pa.Table:
     offsets, ids = tokenizer.encode(corpus.contents)
-    codes = corpus.codes or [None] * len(corpus.item_ids)
-    write_table(
-        path,
-        pa.table(
-            {
-                "id": corpus.item_ids,
-                "content": corpus.contents,
-                "tokens": pa.LargeListArray.from_arrays(offsets, ids),
-                "codes": pa.array(codes, pa.list_(pa.int64())),
-                "cold": cold,
-            }
-        ),
+    return pa.table(
+        {
+            "id": corpus.item_ids,
+            "content": corpus.contents,
+            "tokens": pa.LargeListArray.from_arrays(offsets, ids),
+            "codes": pa.array(corpus.codes or [None] * len(corpus.item_ids), pa.list_(pa.int64())),
+            "cold": cold,
+        }
     )

@@ -37,7 +37,7 @@ class Prepared:
         data, output, export: The run's folders.
 
     Raises:
-        KerasrecError: nothing was prepared under this name, or a file of it is missing.
+        KerasrecError: nothing was prepared under this name, or by another system, or a file of it is missing.
     """
 
     def __init__(self, name: str, places: Places):
@@ -45,6 +45,7 @@ class Prepared:
         self.name = name
         self.data, self.output, self.export = task.data, task.output, task.export
         self.manifest = Manifest(task.manifest_path)
+        self.manifest.require("colarec")
         self.entry = self.manifest.section("prepare")
         if not self.entry:
             raise KerasrecError(f"nothing is prepared in {self.data}: run kerasrec colarec prepare {name} first")

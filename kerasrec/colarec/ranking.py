@@ -21,9 +21,11 @@ SHOWN = ("NDCG@10", "recall@10", "recall@20")
 Recommender = Callable[[np.ndarray], np.ndarray]
 
 
-def protocol(split: str, users: int | None = None) -> Protocol:
-    """How `rank` makes the figures of a split, of all users or of a sample of about so many."""
-    return Protocol(split, users=users, equal_scores="the lower number first among equal scores")
+def protocol(split: str, targets: Targets | None = None, most: int | None = None) -> Protocol:
+    """How `rank` makes the figures of a split, or those of `some_users(targets, most)`."""
+    sampled = targets is not None and 0 < most < len(np.unique(targets.users))
+    equal = "the lower number first among a baseline's equal scores"
+    return Protocol(split, users=most if sampled else None, equal_scores=equal)
 
 
 def by_scores(scores: Callable[[np.ndarray], "tf.Tensor"], interactions: ItemSets) -> Recommender:
@@ -71,7 +73,8 @@ def rank(
 ) -> dict[str, float]:
     """Recall and NDCG at 5, 10 and 20, of all users with targets and of the long tail of them.
 
-    A target's rank is its place in the list; among items with equal scores the one with the lower number stands first.
+    A target's rank is its place in the list. Among items with equal scores, which a beam search hardly has, `by_scores`
+    lists the one with the lower number first.
     The long tail is the half of the users with the fewest interactions, those with a lower number first among equals;
     its figures are named `tail/...`. Users with several targets count once, as `kerasrec.nn.metrics.ranking_metrics`
     has it.
@@ -87,6 +90,7 @@ def rank(
         Figures by name, with `users` and `targets`.
     """
     users = np.unique(targets.users)
+    similar = np.argsort(interactions.sizes[users], kind="stable")  # so that batches are padded by little
     if batch_size is None:
         batch_size = max(1, min(256, SCORES_AT_A_TIME // interactions.item_count))
     with Progress(
@@ -95,9 +99,9 @@ def rank(
         bar = progress.add_task(name, total=len(users))
         lists = []
         for begin in range(0, len(users), batch_size):
-            lists.append(recommend(users[begin : begin + batch_size]))
+            lists.append(recommend(users[similar[begin : begin + batch_size]]))
             progress.advance(bar, len(lists[-1]))
-    lists = np.concatenate(lists)
+    lists = np.concatenate(lists)[np.argsort(similar)]
     rows = np.searchsorted(users, targets.users)
     hits = lists[rows] == targets.items[:, np.newaxis]  # [T, LISTED]
     ranks = np.where(hits.any(axis=1), 1 + hits.argmax(axis=1), metrics.NEVER_LISTED)

@@ -52,7 +52,8 @@ class ServedColaRec(tf.Module):
         """The k best items for each history.
 
         Args:
-            items: Histories of raw ids, oldest first, ragged string [B, (n)]; ids that are not known are passed over.
+            items: Histories of raw ids, oldest first, ragged string [B, (n)]; ids that are not known, and repeats, are
+                passed over.
             exclude: Raw ids that a row's list may not hold, ragged string [B, (n)].
             filter_seen: Whether a row's own history is left out, bool [B].
             k: Length of the lists, at most the beam's.
@@ -64,7 +65,7 @@ class ServedColaRec(tf.Module):
         history = self._numbers(items)
         seen = tf.ragged.boolean_mask(history, history.with_values(tf.gather(filter_seen, history.value_rowids())))
         seen = tf.concat([seen, self._numbers(exclude)], axis=1).to_tensor(-1)
-        states, real = self._encode(*self._rows(history))
+        states, real = self._encode(*self._rows(self._without_repeats(history)))
         best, scores = self._identified(states, real, seen, self._beam)
         best, scores = best[:, :k], scores[:, :k]
         return self._item_at.lookup(tf.cast(best, tf.int64)), tf.where(best < 0, NOTHING, scores)
@@ -79,6 +80,12 @@ class ServedColaRec(tf.Module):
         """Item numbers of raw ids, int32, without those that are not known."""
         numbers = tf.cast(self._line_of.lookup(items), tf.int32)
         return tf.ragged.boolean_mask(numbers, numbers >= 0)
+
+    def _without_repeats(self, history):
+        """Each item of a row once, where it first stands, as in the histories that were trained on."""
+        places, count = history.value_rowids(), tf.cast(self._tree.items, tf.int64)
+        first, _ = tf.unique(places * count + tf.cast(history.values, tf.int64))
+        return tf.RaggedTensor.from_value_rowids(tf.cast(first % count, tf.int32), first // count, history.nrows())
 
     def _rows(self, history):
         """Ids, kinds and positions, int32 [B, L] each, of users with these items; what `RowMaker.of_users` makes."""

@@ -9,7 +9,7 @@ from kerasrec.backend import distribution
 from kerasrec.colarec.alike import alike_by_codes, read_alike
 from kerasrec.colarec.model import ColaRecModel
 from kerasrec.colarec.prefix_tree import PrefixTree
-from kerasrec.colarec.prepared import Prepared
+from kerasrec.colarec.prepared import Prepared, Targets
 from kerasrec.colarec.ranking import SHOWN, protocol, rank, some_users
 from kerasrec.colarec.rows import RowMaker
 from kerasrec.colarec.samples import Samples
@@ -25,7 +25,10 @@ from kerasrec.training.config import read_config, require_unchanged, write_confi
 from kerasrec.training.devices import one_for_each_replica, use_devices
 from kerasrec.training.loop import Leg, TrainingRun, read_progress
 
-FIXED = ("model", "pretrained", "formulation", "tables", "rows", "losses", "augmentation", "seed")
+FIXED = (
+    *("model", "pretrained", "formulation", "tables", "rows", "losses", "augmentation", "seed"),
+    *("valid_users", "beam"),  # or the best of one ranking would stand against those of another
+)
 
 
 def train(command: Train) -> None:
@@ -61,8 +64,10 @@ def train(command: Train) -> None:
         def batches(leg: Leg, first_step: int):
             return one_for_each_replica(strategy, samples.batches(share, leg.epoch, first_step * replicas))
 
-        run.fit(legs, batches, _valid_figures(command, prepared, run.model, make), planned=legs)
-        report.draw(prepared.output, SHOWN, str(protocol("valid", users=command.valid_users)))
+        valid = prepared.targets("valid") if command.valid_users else None
+        figures = None if valid is None else _figures_of(valid, command, prepared, run.model, make)
+        run.fit(legs, batches, figures, planned=legs)
+        report.draw(prepared.output, SHOWN, str(protocol("valid", valid, command.valid_users)))
     print(f"{prepared.output}: the model at step {run.step}, metrics.jsonl, plots/, tensorboard/")
 
 
@@ -108,12 +113,10 @@ def _require_same_tokenizer(folder: Path, prepared: Prepared, vocab_size: int) -
         )
 
 
-def _valid_figures(
-    command: Train, prepared: Prepared, model: ColaRecModel, make: RowMaker
-) -> Callable[[], dict[str, float]] | None:
+def _figures_of(
+    targets: Targets, command: Train, prepared: Prepared, model: ColaRecModel, make: RowMaker
+) -> Callable[[], dict[str, float]]:
     """Figures on the same valid users every time, evenly over all."""
-    if command.valid_users == 0:
-        return None
-    targets = some_users(prepared.targets("valid"), command.valid_users)
+    some = some_users(targets, command.valid_users)
     recommend = recommender(prepared, model, make, PrefixTree(prepared.codes), command.beam)
-    return lambda: rank(recommend, targets, prepared.interactions, "valid")
+    return lambda: rank(recommend, some, prepared.interactions, "valid")

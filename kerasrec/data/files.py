@@ -129,6 +129,31 @@ class Manifest:
         with self._changing() as content:
             content.update(sections)
 
+    def claim(self, system: str) -> None:
+        """Keep the folder for the files of one system: those of another would replace some of them.
+
+        Raises:
+            KerasrecError: it holds those of another.
+        """
+        with self._changing() as content:
+            self._require(system, content)
+            content["system"] = system
+
+    def require(self, system: str) -> None:
+        """Refuse a folder that another system has claimed.
+
+        Raises:
+            KerasrecError: it has.
+        """
+        self._require(system, self.read())
+
+    def _require(self, system: str, content: dict) -> None:
+        owner = content.get("system", system)  # folders of earlier versions do not say
+        if owner != system:
+            raise KerasrecError(
+                f"{self.path.parent} holds files of kerasrec {owner}, not of kerasrec {system}: give another name"
+            )
+
     @contextlib.contextmanager
     def _changing(self) -> Iterator[dict]:
         self.path.parent.mkdir(parents=True, exist_ok=True)

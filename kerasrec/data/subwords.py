@@ -73,6 +73,7 @@ class SubwordTokenizer:
                 model_writer=model,
                 vocab_size=most,
                 hard_vocab_limit=False,
+                max_sentence_length=max(len(text.encode()) for text in texts),  # longer ones would be passed over
                 model_type="unigram",
                 pad_id=0,
                 eos_id=1,

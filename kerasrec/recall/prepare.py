@@ -22,7 +22,10 @@ from kerasrec.recall.settings import Examples, Split, Vocab
 
 def split(command: Split) -> None:
     """Step 1: the log into parts, and a report."""
+    manifest = Manifest(command.task.manifest_path)
+    manifest.require("recall")
     print(interactions.split(command))
+    manifest.claim("recall")
 
 
 def vocab(command: Vocab) -> ItemVocab:

@@ -25,13 +25,15 @@ class Prepared:
         data, output, export: The run's folders.
 
     Raises:
-        KerasrecError: nothing was prepared under this name, or a file of it is missing.
+        KerasrecError: nothing was prepared under this name, or by another system, or a file of it is missing.
     """
 
     def __init__(self, name: str, places: Places):
         task = places.task(name)
         self.data, self.output, self.export = task.data, task.output, task.export
-        self.entry = Manifest(task.manifest_path).section("prepare")
+        manifest = Manifest(task.manifest_path)
+        manifest.require("siamese")
+        self.entry = manifest.section("prepare")
         if not self.entry:
             raise KerasrecError(f"nothing is prepared in {self.data}: run kerasrec siamese prepare {name} first")
 

@@ -7,6 +7,7 @@ import pytest
 
 from kerasrec.colarec.item_sets import ItemSets
 from kerasrec.colarec.prepared import Prepared
+from kerasrec.data.files import Manifest
 from kerasrec.data.subwords import SubwordTokenizer
 from kerasrec.errors import KerasrecError
 
@@ -88,6 +89,34 @@ def test_bad_rows_are_counted_and_kept(desk):
     assert "rejected: 2 time is not a number" in out
 
 
+@pytest.mark.parametrize("which", ["--interactions", "--valid"])
+def test_a_file_of_bad_rows_alone(desk, which):
+    good = desk.write_rows("good.csv", [("u0", "59")], "user_id,item_id")
+    bad = desk.write_rows("bad.csv", [("u0", "60", "noon"), ("u1", "1", "")], "user_id,item_id,time")
+    options = ("--max-reject-share", 1, "--valid", good, "--test", good, which, bad)
+    reasons = "empty field: 1, time is not a number: 1" if which == "--interactions" else "item is not in the corpus: 1"
+    if which == "--valid":
+        bad.write_text("user_id,item_id\nu0,60\n", encoding="utf-8")
+    message = desk.error("prepare", *desk.files(*options))
+    kept = desk.folder / "data" / "shop" / "rejects.parquet"
+    assert f"{bad} has no row that can be used" in message and f"({reasons}); they are kept in {kept}" in message
+    files = pq.read_table(kept)["file"].to_pylist()
+    assert files.count(str(bad)) == len(bad.read_text(encoding="utf-8").splitlines()) - 1
+    assert "nothing is prepared" in desk.error("lightgcn", "shop")
+
+
+def test_a_folder_of_another_system(desk):
+    desk.prepare()
+    manifest = Manifest(desk.folder / "data" / "shop" / "manifest.json")
+    assert manifest.read()["system"] == "colarec"
+    desk.prepare()
+    manifest.replace(system="siamese")
+    before = (desk.folder / "data" / "shop" / "rejects.parquet").stat().st_mtime_ns
+    for command in (("prepare", *desk.files()), ("lightgcn", "shop")):
+        assert "holds files of kerasrec siamese, not of kerasrec colarec: give another name" in desk.error(*command)
+    assert (desk.folder / "data" / "shop" / "rejects.parquet").stat().st_mtime_ns == before
+
+
 def test_targets_of_users_without_interactions_are_rejected(desk):
     valid = desk.write_rows("valid.csv", [("u0", "59"), ("nobody", "3")], "user_id,item_id")
     out = desk.prepare("--valid", valid, "--test", valid, "--max-reject-share", 0.1)
@@ -108,11 +137,12 @@ def test_items_that_nobody_took_and_empty_content(desk):
 
 
 def test_users_with_one_interaction(desk):
-    rows = [("0", "0", 1), *desk.some_interactions(users=6)]
+    three = [("three", item, time) for time, item in enumerate("345")]  # of which one is left to train on
+    rows = [("0", "0", 1), *three, *desk.some_interactions(users=6)]
     desk.interactions = desk.write_rows("one.csv", rows, "user_id,item_id,time")
-    assert "users took one item only" in desk.prepare()
+    assert "; 1 users took one item only" in desk.prepare()
     assert desk.prepared.user_ids[0] == "0" and histories(desk.prepared)["0"] == ["0"]
-    assert 0 not in desk.prepared.targets("test").users
+    assert 0 not in desk.prepared.targets("test").users and 1 in desk.prepared.targets("test").users
 
 
 def test_cold_items_are_held_out_of_all_training(desk):
@@ -170,15 +200,20 @@ def test_a_given_tokenizer(desk):
         ('{"a\\nb": {"content": "x"}}', "utf-8", "line break"),
         ('{"a\\n": {"content": "x"}}', "utf-8", "line break"),
         ('{"": {"content": "x"}}', "utf-8", "not empty"),
+        ('{" 7": {"content": "x"}}', "utf-8", "begin and end with no space"),
         ('{"\\ud83d": {"content": "x"}}', "utf-8", "half character"),
         ('{"1": {"content": "x"}, "1": {"content": "y"}}', "utf-8", "'1' stands in it twice"),
         ('{"1": {"content": "x", "cid": [99999999999]}}', "utf-8", "below 2^31"),
-        ('{"1": {"content": " "}}', "utf-8", "no text to train a tokenizer"),
     ],
 )
 def test_a_corpus_that_cannot_be_used(desk, text, encoding, message):
     desk.corpus = desk.write("bad.json", text, encoding)
     assert message in desk.error("prepare", *desk.files())
+
+
+def test_texts_that_are_all_empty(desk):
+    desk.corpus = desk.write("empty.json", json.dumps({item: {"content": " "} for item in desk.some_corpus()}))
+    assert "no text to train a tokenizer" in desk.error("prepare", *desk.files())
 
 
 def test_files_that_cannot_be_used(desk):
@@ -188,6 +223,10 @@ def test_files_that_cannot_be_used(desk):
     assert "no row that can be used" in desk.error(
         "prepare", *desk.files("--interactions", desk.write("bad.csv", "user_id,item_id,time\n"))
     )
+    message = desk.error("prepare", *desk.files("--interactions", desk.corpus))
+    assert "needed: give a CSV file" in message and len(message) < 500
+    quoted = desk.write("quoted.csv", '"' + 200_000 * "x")
+    assert "has the columns none" in desk.error("prepare", *desk.files("--interactions", quoted))
     assert "both files, or neither" in desk.error("prepare", *desk.files("--test", desk.interactions))
     assert "nothing is prepared" in desk.error("lightgcn", "other")
     with pytest.raises(KerasrecError, match="is missing"):

@@ -46,16 +46,19 @@ def test_all_steps(desk):
     again = desk.train("--epochs", 4, "--learning-rate", 3e-3, "--tables", "graph")
     assert "epoch 4, step" not in again  # nothing is trained twice
     assert "tables is 'fresh'" in desk.error("train", "shop", *desk.SMALL)
-    assert "dropout is 0.5" not in desk.ok("item-recall", "shop", "--epochs", 3, "--dropout", 0.1)
+    assert "valid_users is 10" in desk.error("train", "shop", *desk.SMALL, "--tables", "graph", "--valid-users", 10)
+    assert "epoch 3, step" in desk.ok("item-recall", "shop", "--epochs", 3, "--dropout", 0.1)
     assert "dropout is 0.5" in desk.error("item-recall", "shop", "--epochs", 3, "--dropout", 0.5)
     assert "the model at step" in desk.ok("item-recall", "shop", "--epochs", 4, "--dropout", 0.1)
     table = figures(Evaluate("shop", places=desk.places))
     assert list(table) == ["ColaRec", "popularity", "BPR-MF", "LightGCN", "item recall"]
     assert {column["targets"] for column in table.values()} == {40}
     assert table["item recall"]["NDCG@10"] > 0.8 * table["popularity"]["NDCG@10"]  # a trained one, if for a moment
-    assert "NDCG@10 of ColaRec less that of item recall" in desk.ok("evaluate", "shop", "--split", "valid")
+    out = desk.ok("evaluate", "shop", "--split", "valid")
+    assert "NDCG@10 of ColaRec less that of item recall" in out
+    assert "ColaRec: the best checkpoint, a beam of 50, latest history" in out
     kept = json.loads((desk.output / "evaluation-valid.json").read_text(encoding="utf-8"))
-    assert kept["protocol"].endswith("seen items filtered, the lower number first among equal scores")
+    assert kept["protocol"].endswith("seen items filtered, the lower number first among a baseline's equal scores")
     assert "valid split, full ranking" in kept["protocol"] and list(kept["figures"]) == list(table)
     assert (kept["beam"], kept["history"], kept["checkpoint"]) == (50, "latest", "best")
 
@@ -92,7 +95,7 @@ def test_the_export_answers_as_the_evaluation_does(exported_desk):
     histories = [user_history(prepared, user) for user in prepared.user_ids]
     for items, best in zip(lists, served.recommend(histories, k=20), strict=True):
         assert [prepared.item_ids[item] for item in items if item >= 0] == [item for item, _ in best]
-    with_unknown = [["no such item", *histories[0]]]
+    with_unknown = [["no such item", *histories[0], *histories[0][:2]]]  # and repeats
     assert served.recommend(with_unknown, k=5) == served.recommend(histories[:1], k=5)
     [best] = served.recommend([[]], k=3, exclude=["1", "2"])
     assert len(best) == 3 and not {"1", "2"} & {item for item, _ in best}
@@ -268,27 +271,37 @@ def test_a_file_of_what_is_alike(ready_desk):
     assert "the digest" in desk.error("train", "shop", *desk.SMALL, "--augmentation", other)
 
 
-def test_killed_it_goes_on_and_ends_bit_equal(ready_desk):
-    """kill -9 after the first checkpoint, which stands in the middle of a pass; dropout 0."""
+SLOWLY = {  # passes that take long enough to be killed in
+    "lightgcn": ("--epochs", 60, "--size", 8, "--batch-size", 32, "--evaluate-every", 20),
+    "item-recall": ("--epochs", 6, "--dropout", 0, "--batch-size", 8, "--checkpoint-steps", 3),
+    "train": ("--epochs", 3, "--batch-size", 16, "--checkpoint-steps", 3, "--valid-users", 0, "--dropout-rate", 0),
+}
+
+
+@pytest.mark.parametrize("step", SLOWLY)
+def test_killed_it_goes_on_and_ends_bit_equal(ready_desk, step):
+    """kill -9 after the first checkpoint, which stands in the middle of a pass but for the graph's; dropout 0."""
     desk = ready_desk
-    options = ("--batch-size", 16, "--checkpoint-steps", 3, "--epochs", 3, "--valid-users", 0, "--dropout-rate", 0)
-    desk.ok("train", "shop", *desk.SMALL, *options)
-    whole = weights(desk.output)
+    words = (step, "shop", *SLOWLY[step], *(desk.SMALL if step == "train" else ()))
+    output = desk.output if step == "train" else desk.output / step
+    desk.ok(*words)
+    whole = weights(output)
     desk.output.rename(desk.folder / "whole")
-    words = ["colarec", "train", "shop", *map(str, (*desk.SMALL, *options))]
-    words += [f"--{kind}-path={desk.folder / kind}" for kind in ("data", "output")]
+    folders = [f"--{kind}-path={desk.folder / kind}" for kind in ("data", "output")]
     process = subprocess.Popen(
-        [sys.executable, "-m", "kerasrec.cli", *words], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        [sys.executable, "-m", "kerasrec.cli", "colarec", *map(str, words), *folders],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
     )
-    state = desk.output / "checkpoints" / "checkpoint"
+    state = output / "checkpoints" / "checkpoint"
     deadline = time.monotonic() + 120
     while not state.exists() and process.poll() is None and time.monotonic() < deadline:
         time.sleep(0.05)
     os.kill(process.pid, signal.SIGKILL)
     process.wait()
-    assert state.exists()
-    desk.ok("train", "shop", *desk.SMALL, *options)
-    again = weights(desk.output)
+    assert state.exists() and process.returncode == -signal.SIGKILL
+    desk.ok(*words)
+    again = weights(output)
     assert whole.keys() == again.keys()
     for name, value in whole.items():
         assert np.array_equal(value, again[name]), name

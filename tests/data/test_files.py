@@ -67,3 +67,17 @@ def test_many_processes_update_one_manifest(tmp_path):
     assert manifest.section("vocab") == {"size": 7} and manifest.section("nothing") == {}
     manifest.replace(parts={})
     assert manifest.read() == {"vocab": {"size": 7}, "parts": {}}
+
+
+def test_a_folder_is_one_system_s(tmp_path):
+    manifest = Manifest(tmp_path / "manifest.json")
+    manifest.require("siamese")
+    assert manifest.read() == {}
+    manifest.replace(vocab={"size": 7})  # by an earlier version
+    manifest.claim("recall")
+    manifest.claim("recall")
+    manifest.require("recall")
+    for refused in (manifest.claim, manifest.require):
+        with pytest.raises(KerasrecError, match="files of kerasrec recall, not of kerasrec siamese: give another name"):
+            refused("siamese")
+    assert manifest.read() == {"vocab": {"size": 7}, "system": "recall"}

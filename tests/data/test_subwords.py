@@ -38,6 +38,12 @@ def test_training_is_repeatable_and_survives_the_disk(tokenizer, tmp_path):
     assert np.array_equal(loaded.encode(TEXTS)[1], tokenizer.encode(TEXTS)[1])
 
 
+def test_long_texts_teach_it_too():
+    long = " ".join(f"длинный чехол номер {number}" for number in range(300))  # some 10,000 bytes
+    tokenizer = SubwordTokenizer.train([*TEXTS, long], most=120)
+    assert 2 not in tokenizer.encode(["длинный чехол"])[1]
+
+
 def test_what_cannot_be(tmp_path):
     with pytest.raises(KerasrecError, match="no text"):
         SubwordTokenizer.train(["", " "], most=20)

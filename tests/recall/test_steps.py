@@ -7,6 +7,7 @@ import pytest
 
 from kerasrec.baselines import CoOccurrence
 from kerasrec.cli import main
+from kerasrec.data.files import Manifest
 from kerasrec.data.synthetic import SyntheticLog
 from kerasrec.data.tasks import Places, find_parts
 from kerasrec.recall.evaluate import baselines
@@ -51,6 +52,15 @@ def test_the_export_ranks_as_the_evaluation_does(prepared_desk, objective):
     lists = Recommender(desk.folder / "export" / desk.task.name).recommend(histories, k=10)
     hits = [items[-1] in {item for item, _ in best} for items, best in zip(events.values(), lists, strict=True)]
     assert figures["recall@10"] == pytest.approx(np.mean(hits), abs=1 / 150 + 1e-9)
+
+
+def test_a_folder_of_another_system(desk):
+    words = ("split", "--data_path", desk.write_log(), "--save_path", desk.folder / "data", "--parts", 3)
+    desk.ok(*words)
+    manifest = Manifest(desk.task / "manifest.json")
+    assert manifest.read()["system"] == "recall"
+    manifest.replace(system="colarec")
+    assert "holds files of kerasrec colarec, not of kerasrec recall: give another name" in desk.error(*words)
 
 
 def test_global_time_split(desk):

@@ -6,6 +6,7 @@ import sys
 import numpy as np
 import pytest
 
+from kerasrec.data.files import Manifest
 from kerasrec.data.tasks import Places
 from kerasrec.siamese.prepared import Prepared
 from kerasrec.siamese.trained import Trained
@@ -95,6 +96,10 @@ def test_prepared_groups(desk):
     first = tokens.ids[tokens.offsets[0] : tokens.offsets[1]]
     assert prepared.tokenizer.decode(first) == "where can i buy tea"
     assert "[unused1]" in prepared.tokenizer.tokens
+    Manifest(desk.folder / "data" / "shop" / "manifest.json").replace(system="colarec")
+    files = ("--train-file", desk.train_file, "--vocab-file", desk.vocab)
+    for words in (("prepare", "shop", *files), ("evaluate", "shop")):
+        assert "holds files of kerasrec colarec" in desk.error(*words)
 
 
 def test_without_pairs_it_trains_and_cannot_be_judged(desk, command_line):
