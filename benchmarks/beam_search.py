@@ -39,17 +39,19 @@ class PlainSearch:
             for place in range(LENGTH):
                 self.following.setdefault(sequence[:place], set()).add(sequence[place])
         self.read = tf.function(partial(self._read, model), input_signature=[_TOKENS] * 3)
-        self.shares = [tf.function(partial(self._shares, model, place), reduce_retracing=True) for place in PLACES]
+        self.log_probs = [
+            tf.function(partial(self._log_probs, model, place), reduce_retracing=True) for place in PLACES
+        ]
 
     @staticmethod
-    def _read(model, ids, kinds, positions):
-        return model.encode(ids, kinds, positions)
+    def _read(model, ids, token_types, positions):
+        return model.encode(ids, token_types, positions)
 
     @staticmethod
-    def _shares(model, place, read, prefixes, parents):
+    def _log_probs(model, place, read, prefixes, parents):
         shown = [model.embed_codes(number, prefixes[:, number]) for number in range(place + 1)]
         states, real = (tf.repeat(part, tf.shape(prefixes)[0], axis=0) for part in read)
-        return model.log_shares(place, model.decoder([states, tf.stack(shown, axis=1), real])[:, -1]), read
+        return model.log_probs(place, model.decoder([states, tf.stack(shown, axis=1), real])[:, -1]), read
 
     def __call__(self, row: list[np.ndarray], seen: set[int]) -> tuple[list[int], list[float]]:
         read = self.read(*row)
@@ -57,13 +59,13 @@ class PlainSearch:
         for place in PLACES:
             prefixes = np.array([[0, *prefix] for prefix, _, _ in candidates], np.int32)
             parents = np.array([parent for _, _, parent in candidates], np.int32)
-            shares, read = self.shares[place](read, prefixes, parents)
-            shares, longer = shares.numpy(), []
+            log_probs, read = self.log_probs[place](read, prefixes, parents)
+            log_probs, longer = log_probs.numpy(), []
             for number, (prefix, score, _) in enumerate(candidates):
                 for code in self.following[prefix]:
                     sequence = (*prefix, code)
                     if place < LENGTH - 1 or self.items[sequence] not in seen:
-                        longer.append((sequence, score + shares[number, code], number))
+                        longer.append((sequence, score + log_probs[number, code], number))
             candidates = sorted(longer, key=lambda candidate: -candidate[1])[:BEAM]
         return [self.items[sequence] for sequence, _, _ in candidates], [score for _, score, _ in candidates]
 
@@ -72,18 +74,18 @@ class FrugalSearch(PlainSearch):
     """The same, but the decoder goes a position at a time, and keys of the user's states are made once."""
 
     @staticmethod
-    def _read(model, ids, kinds, positions):
-        return model.steps().context(*model.encode(ids, kinds, positions)), model.steps().nothing()
+    def _read(model, ids, token_types, positions):
+        return model.steps().context(*model.encode(ids, token_types, positions)), model.steps().empty_cache()
 
     @staticmethod
-    def _shares(model, place, read, prefixes, parents):
-        context, memory = read
+    def _log_probs(model, place, read, prefixes, parents):
+        context, cache = read
         if place:
-            memory = model.steps().of_candidates(memory, 1, parents[tf.newaxis])
-        states, memory = model.steps().step(
-            model.embed_codes(place, prefixes[tf.newaxis, :, -1]), context, memory, LENGTH
+            cache = model.steps().cache_of(cache, 1, parents[tf.newaxis])
+        states, cache = model.steps().step(
+            model.embed_codes(place, prefixes[tf.newaxis, :, -1]), context, cache, LENGTH
         )
-        return model.log_shares(place, states)[0], (context, memory)
+        return model.log_probs(place, states)[0], (context, cache)
 
 
 def main() -> None:
@@ -100,8 +102,8 @@ def main() -> None:
     tree = PrefixTree(codes)
 
     @tf.function(input_signature=[_TOKENS] * 4)
-    def search(ids, kinds, positions, seen):
-        return identified(model, tree, *model.encode(ids, kinds, positions), seen, BEAM)
+    def search(ids, token_types, positions, seen):
+        return identified(model, tree, *model.encode(ids, token_types, positions), seen, BEAM)
 
     def one_by_one(plain: PlainSearch):
         lists = (plain([part[user : user + 1] for part in rows], set(histories[user])) for user in range(USERS))

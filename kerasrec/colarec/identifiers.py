@@ -104,7 +104,8 @@ def ready_codes(given: list[list[int]], item_ids: list[str]) -> np.ndarray:
     """Codes that somebody else has made, checked, int32 [n, l].
 
     Raises:
-        KerasrecError: they differ in length, hold a number below 1, or two items have the same.
+        KerasrecError: they differ in length or are of one code only, hold a number that is not from 1 to 65,535, or
+            two items have the same.
 
     Example:
         >>> ready_codes([[1, 2], [1, 2]], ["a", "b"])

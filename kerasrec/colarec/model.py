@@ -39,9 +39,9 @@ class ColaRecModel(MultiLossModel):
         L_bpr    -log σ(s_u · s_i - s_u · s_j), j the negative one                 (ranking)
         L_c      -log σ(s_i · s_k - s_i · s_j), k an item that is like i           (contrastive)
 
-    A batch is a dictionary of `user_ids`, `user_kinds` and `user_positions`, int32 [B, L] as `Rows` has them;
-    `item_ids`, `item_kinds` and `item_positions`, int32 [3B, M], first all i, then all j, then all k, [2B, M] where
-    the contrastive loss has no weight; `codes` and `negative_codes`, int32 [B, l].
+    A batch is a dictionary of `user_ids`, `user_token_types` and `user_positions`, int32 [B, L] as `Rows` has them;
+    `item_ids`, `item_token_types` and `item_positions`, int32 [3B, M], first all i, then all j, then all k, [2B, M]
+    where the contrastive loss has no weight; `codes` and `negative_codes`, int32 [B, l].
 
     Args:
         config: Shape of the T5.
@@ -112,12 +112,12 @@ class ColaRecModel(MultiLossModel):
             if table is not None:
                 table.assign(table * (spread * self.config.d_model**0.5))
 
-    def encode(self, ids, kinds, positions, training=False):
+    def encode(self, ids, token_types, positions, training=False):
         """The encoder's states [B, L, H] of rows, and which of them are real, bool [B, L]."""
         tables = {TEXT: self.text_table, ITEM: self.item_table, USER: self.user_table, TASK: self.task_table}
 
         def by_kind(values):  # each token is looked up in its own table alone
-            return tf.dynamic_partition(tf.reshape(values, [-1]), tf.reshape(kinds, [-1]), 1 + len(tables))
+            return tf.dynamic_partition(tf.reshape(values, [-1]), tf.reshape(token_types, [-1]), 1 + len(tables))
 
         ids_of, places_of = by_kind(ids), by_kind(tf.range(tf.size(ids)))
         padding = tf.zeros([tf.size(ids_of[0]), self.config.d_model])
@@ -126,14 +126,14 @@ class ColaRecModel(MultiLossModel):
         embeddings = tf.reshape(embeddings, [*tf.unstack(tf.shape(ids)), self.config.d_model])
         if self.position_table is not None:
             embeddings += tf.gather(self.position_table, positions)
-        real = kinds > 0
+        real = token_types > 0
         return self.encoder([embeddings, real], training=training), real
 
     def embed_codes(self, place: int, codes):
         """What the decoder reads at a position: embeddings [..., H] of the codes before it, int32 [...]."""
         return tf.gather(self.start if place == 0 else self.code_tables[place - 1], codes)
 
-    def log_shares(self, place: int, states):
+    def log_probs(self, place: int, states):
         """Log-probabilities of a position's codes, float32 [..., K + 1], from the decoder's states [..., H]."""
         states = tf.cast(states, tf.float32)
         if self.heads:
@@ -146,8 +146,8 @@ class ColaRecModel(MultiLossModel):
         places = range(self.sizes.length)
         embeddings = tf.stack([self.embed_codes(place, before[:, place]) for place in places], axis=1)
         output = self.decoder([states, embeddings, real], training=training)  # [B, l, H]
-        shares = [self.log_shares(place, output[:, place]) for place in places]
-        return code_cross_entropy(shares, codes, "sum" if self.formulation == "paper" else "mean")
+        log_probs = [self.log_probs(place, output[:, place]) for place in places]
+        return code_cross_entropy(log_probs, codes, "sum" if self.formulation == "paper" else "mean")
 
     def loss_terms(self, batch, training=False):
         user_states, user_real = self.encode(*_rows(batch, "user"), training)
@@ -181,7 +181,7 @@ def at_end(states, real):
 
 
 def _rows(batch, side):
-    return batch[f"{side}_ids"], batch[f"{side}_kinds"], batch[f"{side}_positions"]
+    return batch[f"{side}_ids"], batch[f"{side}_token_types"], batch[f"{side}_positions"]
 
 
 def _products(left, right):

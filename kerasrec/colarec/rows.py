@@ -25,7 +25,7 @@ class Rows(NamedTuple):
 
     ids: np.ndarray
     """Numbers of tokens, int32 [B, L]."""
-    kinds: np.ndarray
+    token_types: np.ndarray
     """What each is of, int32 [B, L]; 0 for padding, which stands on the right."""
     positions: np.ndarray
     """Places within an item, int32 [B, L]."""
@@ -102,14 +102,14 @@ class RowMaker:
         longest = bucket_lengths(self.lengths.tokens + users.shape[1])
         width = next(length for length in longest if length > last.max(initial=0))
 
-        ids, kinds, positions = (np.zeros([len(users), width], np.int32) for _ in range(3))
-        ids[:, 0], kinds[:, 0], positions[:, 0] = task, TASK, TASK_POSITION
-        for row, tokens in zip((ids, kinds, positions), self.tokens, strict=True):
+        ids, token_types, positions = (np.zeros([len(users), width], np.int32) for _ in range(3))
+        ids[:, 0], token_types[:, 0], positions[:, 0] = task, TASK, TASK_POSITION
+        for row, tokens in zip((ids, token_types, positions), self.tokens, strict=True):
             row[token_rows, columns] = tokens[sources]
         every = np.arange(len(users))
         for number in range(users.shape[1]):
             ids[every, ends + number] = users[:, number]
-            kinds[every, ends + number] = USER
+            token_types[every, ends + number] = USER
             positions[every, ends + number] = USER_POSITION
-        ids[every, last], kinds[every, last] = END, TEXT
-        return Rows(ids, kinds, positions)
+        ids[every, last], token_types[every, last] = END, TEXT
+        return Rows(ids, token_types, positions)

@@ -13,9 +13,9 @@ class Samples:
     """One sample an interaction of a user u with an item i, all draws following from the seed and the epoch.
 
     It holds u without i, so that what is to be found does not stand in what it is found from: as many of u's other
-    items as the lengths say, drawn anew in every epoch; i itself; an item that u did not take and that is not like i;
-    and, to contrast, one that is like i, or i again where none is. Each item comes with users who took it; u may be
-    among them, as in the authors' code. Cold items are never drawn.
+    items as the lengths say, drawn anew in every epoch; i itself; an item that u did not take and that is not like i,
+    unless 20 draws find none; and, to contrast, one that is like i, or i again where none is. Each item comes with
+    users who took it; u may be among them, as in the authors' code. Cold items are never drawn.
 
     Args:
         interactions: What each user took.

@@ -1,7 +1,6 @@
 """What a model server gets: histories of raw item ids in, raw item ids and scores out, the beam search inside."""
 
 import functools
-import tempfile
 from pathlib import Path
 
 from kerasrec.backend import tf
@@ -10,9 +9,8 @@ from kerasrec.colarec.rows import END, OF_USER, TASK, TASK_POSITION, TEXT
 from kerasrec.colarec.trained import Trained, identified
 from kerasrec.data.files import exclusive
 from kerasrec.serving.export import export, signature
-from kerasrec.serving.items import NOTHING, unpadded
-
-_RAGGED_STRINGS = tf.RaggedTensorSpec([None, None], tf.string, ragged_rank=1)
+from kerasrec.serving.items import NOTHING
+from kerasrec.serving.raw_ids import RAGGED_STRINGS, RawIds, ids_file, unpadded
 
 
 class ServedColaRec(tf.Module):
@@ -39,14 +37,10 @@ class ServedColaRec(tf.Module):
         self._beam = min(beam, trained.tree.items)
         self.longest = tf.Variable(self._beam, trainable=False)  # whoever loads the export can ask for these two
         self.made_of = tf.Variable(made_of, trainable=False)
-        line = tf.int64, tf.lookup.TextFileIndex.LINE_NUMBER
-        text = tf.string, tf.lookup.TextFileIndex.WHOLE_LINE
-        asset = tf.saved_model.Asset(str(items_file))
-        self._line_of = tf.lookup.StaticHashTable(tf.lookup.TextFileInitializer(asset, *text, *line), -1)
-        self._item_at = tf.lookup.StaticHashTable(tf.lookup.TextFileInitializer(asset, *line, *text), "")
+        self._raw_ids = RawIds(items_file)
 
     @tf.function(
-        input_signature=[_RAGGED_STRINGS, _RAGGED_STRINGS, tf.TensorSpec([None], tf.bool), tf.TensorSpec([], tf.int32)]
+        input_signature=[RAGGED_STRINGS, RAGGED_STRINGS, tf.TensorSpec([None], tf.bool), tf.TensorSpec([], tf.int32)]
     )
     def recommend(self, items, exclude, filter_seen, k):
         """The k best items for each history.
@@ -68,7 +62,7 @@ class ServedColaRec(tf.Module):
         states, real = self._encode(*self._rows(self._without_repeats(history)))
         best, scores = self._identified(states, real, seen, self._beam)
         best, scores = best[:, :k], scores[:, :k]
-        return self._item_at.lookup(tf.cast(best, tf.int64)), tf.where(best < 0, NOTHING, scores)
+        return self._raw_ids.at(best), tf.where(best < 0, NOTHING, scores)
 
     @signature(items=([None, None], tf.string), exclude=([None, None], tf.string), filter_seen=([None], tf.bool))
     def recommend_padded(self, items, exclude, filter_seen):
@@ -78,7 +72,7 @@ class ServedColaRec(tf.Module):
 
     def _numbers(self, items):
         """Item numbers of raw ids, int32, without those that are not known."""
-        numbers = tf.cast(self._line_of.lookup(items), tf.int32)
+        numbers = self._raw_ids.numbers(items)
         return tf.ragged.boolean_mask(numbers, numbers >= 0)
 
     def _without_repeats(self, history):
@@ -88,7 +82,7 @@ class ServedColaRec(tf.Module):
         return tf.RaggedTensor.from_value_rowids(tf.cast(first % count, tf.int32), first // count, history.nrows())
 
     def _rows(self, history):
-        """Ids, kinds and positions, int32 [B, L] each, of users with these items; what `RowMaker.of_users` makes."""
+        """Ids, token types and positions, int32 [B, L] each, of users with these items as `RowMaker.of_users` makes."""
         most_items, most_tokens = self._lengths
         latest = tf.reverse_sequence(
             history.to_tensor(), tf.cast(history.row_lengths(), tf.int64), seq_axis=1
@@ -104,9 +98,7 @@ class ServedColaRec(tf.Module):
 def export_colarec(trained: Trained, prepared: Prepared, beam: int) -> tuple[Path, list[str]]:
     """Write the next version of a run's served model; returns its folder and the names of its signatures."""
     popular = [prepared.item_ids[item] for item in (-prepared.interactions.counts).argsort()[:3]]
-    with exclusive(prepared.export), tempfile.TemporaryDirectory() as assets:
-        items_file = Path(assets, "items.txt")
-        items_file.write_text("".join(f"{item}\n" for item in prepared.item_ids), encoding="utf-8")
+    with exclusive(prepared.export), ids_file(prepared.item_ids) as items_file:
         served = ServedColaRec(trained, items_file, beam, (prepared.digest, prepared.codes_digest))
         recommend = served.recommend_padded
         signatures = {"serving_default": recommend, "recommend": recommend}

@@ -131,7 +131,7 @@ class CodeSettings:
     length: int = 3
     """Codes an item, l."""
     codes: int | None = None
-    """Codes a level, K: 1 to K; by default as many as make three times as many sequences as there are items."""
+    """Codes a level, K: 1 to K; by default about as many as make three times as many sequences as there are items."""
 
     def __post_init__(self):
         require(self.length >= 2, "length", self.length, "at least 2")

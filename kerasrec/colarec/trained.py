@@ -112,8 +112,8 @@ def recommender(
     tokens = tf.TensorSpec([None, None], tf.int32)
 
     @tf.function(input_signature=[tokens] * 4)
-    def search(ids, kinds, positions, seen):
-        states, real = model.encode(ids, kinds, positions)
+    def search(ids, token_types, positions, seen):
+        states, real = model.encode(ids, token_types, positions)
         items, _ = identified(model, tree, states, real, seen, beam)
         return items[:, :LISTED]
 
@@ -127,8 +127,8 @@ def recommender(
 
 def identified(model: ColaRecModel, tree: PrefixTree, states, real, seen, beam: int):
     """The items that the states of an encoder lead to, as `beam_search` gives them."""
-    shares = [lambda output, place=place: model.log_shares(place, output) for place in range(tree.length)]
-    return beam_search(model.steps(), model.embed_codes, shares, tree, states, real, seen, beam)
+    log_probs = [lambda output, place=place: model.log_probs(place, output) for place in range(tree.length)]
+    return beam_search(model.steps(), model.embed_codes, log_probs, tree, states, real, seen, beam)
 
 
 def _latest(items: np.ndarray, make: RowMaker) -> np.ndarray:

@@ -255,7 +255,7 @@ class DecoderSteps:
         >>> config = T5Config(d_model=16, d_kv=8, num_heads=2, d_ff=32)
         >>> steps = DecoderSteps(t5_decoder(config), config)
         >>> context = steps.context(tf.ones([1, 3, 16]), tf.constant([[True, True, False]]))
-        >>> states, memory = steps.step(tf.ones([1, 4, 16]), context, steps.nothing(), length=2)
+        >>> states, cache = steps.step(tf.ones([1, 4, 16]), context, steps.empty_cache(), length=2)
         >>> states.shape
         TensorShape([1, 4, 16])
     """
@@ -269,35 +269,35 @@ class DecoderSteps:
         """What is looked at of the encoder's states, [B, L, H], that are real, bool [B, L]."""
         return real[:, tf.newaxis], [self._attention(block, "Cross").keys_values(states) for block in self._blocks]
 
-    def nothing(self):
-        """The memory before the first position."""
+    def empty_cache(self):
+        """The cache before the first position, which holds nothing."""
         return [()] * len(self._blocks)
 
-    def step(self, embeddings, context, memory, length: int):
+    def step(self, embeddings, context, cache, length: int):
         """The states of the next position.
 
         Args:
             embeddings: What stands there, [B, n, H]: n candidates a row.
             context: From `context`.
-            memory: Keys and values of the candidates' earlier positions.
+            cache: Keys and values of the candidates' earlier positions.
             length: Positions there are in all, at most.
 
         Returns:
-            States [B, n, H] and the memory with this position.
+            States [B, n, H] and the cache with this position.
         """
         real, looked_at = context
         size = tf.shape(embeddings)
         everything = tf.ones([1, 1, 1], tf.bool)
-        place = memory[0][0].shape[2] if memory[0] else 0
+        place = cache[0][0].shape[2] if cache[0] else 0
         bias = self._distances(length)[place : place + 1, : place + 1]
         states, kept = tf.cast(embeddings, self._attention(0, "Self").compute_dtype), []
         for block in self._blocks:
             attention = self._attention(block, "Self")
             asking = tf.reshape(self._norm(block, "MultiHeadSelfAttention")(states), [-1, 1, size[2]])  # [B n, 1, H]
             keys_values = attention.keys_values(asking)
-            if memory[block]:
+            if cache[block]:
                 keys_values = [
-                    tf.concat([earlier, new], axis=2) for earlier, new in zip(memory[block], keys_values, strict=True)
+                    tf.concat([earlier, new], axis=2) for earlier, new in zip(cache[block], keys_values, strict=True)
                 ]
             kept.append(tuple(keys_values))
             states += tf.reshape(attention.attend(asking, *keys_values, everything, bias), size)
@@ -307,14 +307,14 @@ class DecoderSteps:
             states += forward(self._norm(block, "FeedForward")(states))
         return self._layer("Decoder-Output-Norm")(states), kept
 
-    def of_candidates(self, memory, rows: int, chosen):
-        """The memory of the candidates `chosen`, int32 [B, m], out of those that each of the rows had."""
+    def cache_of(self, cache, rows: int, chosen):
+        """The cache of the candidates `chosen`, int32 [B, m], out of those that each of the rows had."""
 
         def choose(values):
             by_row = tf.reshape(values, [rows, -1, *values.shape[1:3], values.shape[3]])
             return tf.reshape(tf.gather(by_row, chosen, batch_dims=1), [-1, *values.shape[1:]])
 
-        return [tuple(map(choose, keys_values)) for keys_values in memory]
+        return [tuple(map(choose, keys_values)) for keys_values in cache]
 
     def _attention(self, block, kind):
         return self._layer(f"Decoder-Transformer-{block}-MultiHead{kind}Attention")

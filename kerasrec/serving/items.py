@@ -1,6 +1,5 @@
 """What a model server gets: raw item ids in, raw item ids and scores out."""
 
-import tempfile
 from pathlib import Path
 
 import numpy as np
@@ -10,18 +9,17 @@ from kerasrec.data.files import exclusive
 from kerasrec.data.vocab import FIRST_ITEM, MASK, UNK, ItemVocab
 from kerasrec.nn.item_model import ItemModel
 from kerasrec.serving.export import export, signature
+from kerasrec.serving.raw_ids import RAGGED_STRINGS, RawIds, ids_file, unpadded
 
 # The score of an empty place in a list; JSON has no infinity.
 NOTHING = float(np.finfo(np.float32).min)
 
-_RAGGED_STRINGS = tf.RaggedTensorSpec([None, None], tf.string, ragged_rank=1)
 _STRINGS, _IDS = ([None, None], tf.string), ([None, None], tf.int32)
 
 
 class ServedItemModel(tf.Module):
     """An item model with its vocabulary, as functions over raw ids.
 
-    The tables of ids are read from one asset file with an id a line; as constants they would end at a graph's 2 GB.
     Only the model's variables are saved with the module, and nothing of Keras, so that the export loads without it.
 
     Args:
@@ -42,12 +40,7 @@ class ServedItemModel(tf.Module):
         self._unique_items = model.settings.unique_items
         self._max_seq_length = max_seq_length
         self._max_k = min(max_k, len(item_counts))
-        line = tf.int64, tf.lookup.TextFileIndex.LINE_NUMBER
-        text = tf.string, tf.lookup.TextFileIndex.WHOLE_LINE
-        asset = tf.saved_model.Asset(str(items_file))
-        # A line number plus FIRST_ITEM is a token id, also that of an id without a line.
-        self._line_of = tf.lookup.StaticHashTable(tf.lookup.TextFileInitializer(asset, *text, *line), UNK - FIRST_ITEM)
-        self._item_at = tf.lookup.StaticHashTable(tf.lookup.TextFileInitializer(asset, *line, *text), "")
+        self._raw_ids = RawIds(items_file)
         shares = (item_counts + 1) / (item_counts + 1).sum()
         popularity = np.concatenate([np.full(FIRST_ITEM, NOTHING), np.log(shares)])
         self._popularity = tf.Variable(popularity, dtype=tf.float32, trainable=False)
@@ -65,8 +58,8 @@ class ServedItemModel(tf.Module):
 
     @tf.function(
         input_signature=[
-            _RAGGED_STRINGS,
-            _RAGGED_STRINGS,
+            RAGGED_STRINGS,
+            RAGGED_STRINGS,
             tf.TensorSpec([None], tf.bool),
             tf.TensorSpec([], tf.int32),
         ]
@@ -156,22 +149,18 @@ class ServedItemModel(tf.Module):
 
     def _ids(self, items):
         """Token ids, int32, of raw ids; unknown ones are `[UNK]`."""
-        return tf.cast(self._line_of.lookup(items) + FIRST_ITEM, tf.int32)
+        numbers = self._raw_ids.numbers(items)
+        return tf.where(numbers < 0, UNK, numbers + FIRST_ITEM)
 
     def _items(self, ids):
         """Raw ids of token ids; `""` for special tokens."""
-        return self._item_at.lookup(tf.cast(ids, tf.int64) - FIRST_ITEM)
+        return self._raw_ids.at(ids - FIRST_ITEM)
 
     def _queries(self, ids):
         """Queries [B, H] of ragged histories: their recent items and `[MASK]`, which stands for the next one."""
         recent = ids[:, -(self._max_seq_length - 1) :]
         masked = tf.concat([recent, tf.fill([ids.nrows(tf.int32), 1], MASK)], axis=1)
         return self._queries_at(masked.to_tensor(), tf.cast(recent.row_lengths(), tf.int32)[:, None])[:, 0]
-
-
-def unpadded(strings):
-    """Rows, ragged string [B, (n)], of strings [B, N] that are padded with `""`."""
-    return tf.ragged.boolean_mask(strings, strings != "")
 
 
 def _without_specials(scores):
@@ -220,9 +209,7 @@ def export_item_model(
     }
     if examples is not None:
         warmup["prediction"] = examples
-    with exclusive(folder), tempfile.TemporaryDirectory() as assets:
-        items_file = Path(assets, "items.txt")
-        items_file.write_text("".join(f"{item}\n" for item in vocab.items.to_pylist()), encoding="utf-8")
+    with exclusive(folder), ids_file(vocab.items.to_pylist()) as items_file:
         served = ServedItemModel(model, items_file, vocab.counts, max_seq_length, max_k)
         signatures = served.signatures()
         return export(served, folder, signatures, warmup), list(signatures)

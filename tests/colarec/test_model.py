@@ -7,7 +7,7 @@ import pytest
 
 from kerasrec.backend import keras, set_precision, tf
 from kerasrec.colarec.alike import alike_by_codes
-from kerasrec.colarec.decoding import NOTHING, beam_search
+from kerasrec.colarec.decoding import IMPOSSIBLE, beam_search
 from kerasrec.colarec.item_sets import ItemSets
 from kerasrec.colarec.model import ColaRecModel, Sizes, at_end
 from kerasrec.colarec.prefix_tree import PrefixTree
@@ -63,7 +63,7 @@ def batch(maker):
 
 
 def row_of(batch, side, row):
-    return [batch[f"{side}_{name}"][row : row + 1] for name in ("ids", "kinds", "positions")]
+    return [batch[f"{side}_{name}"][row : row + 1] for name in ("ids", "token_types", "positions")]
 
 
 def identifier_loss(model, states, real, codes):
@@ -134,18 +134,20 @@ def test_fresh_tables_beside_those_of_a_pretrained_t5(formulation):
 
 def test_what_the_encoder_reads(maker):
     model = some_model()
-    ids, kinds, positions = maker.of_items(np.array([3], np.int32), np.array([[4]], np.int32))
+    ids, token_types, positions = maker.of_items(np.array([3], np.int32), np.array([[4]], np.int32))
     seen = []
     model.encoder = lambda inputs, training: seen.append(inputs) or inputs[0]
-    model.encode(ids, kinds, positions)
+    model.encode(ids, token_types, positions)
     [[embeddings, real]] = seen
     tables = {1: model.text_table, 2: model.item_table, 3: model.user_table, 4: model.task_table}
     for place in range(ids.shape[1]):
-        if not kinds[0, place]:
+        if not token_types[0, place]:
             continue
-        expected = tables[kinds[0, place]].numpy()[ids[0, place]] + model.position_table.numpy()[positions[0, place]]
+        expected = (
+            tables[token_types[0, place]].numpy()[ids[0, place]] + model.position_table.numpy()[positions[0, place]]
+        )
         assert embeddings[0, place].numpy() == pytest.approx(expected, abs=1e-6)
-    assert np.array_equal(real, kinds > 0)
+    assert np.array_equal(real, token_types > 0)
 
 
 def test_the_state_at_the_end():
@@ -245,10 +247,10 @@ def test_low_precision_lists_what_may_be_listed(maker, precision):
 
 def search(model, rows, seen, beam, codes):
     states, real = model.encode(*rows)
-    shares = [lambda output, place=place: model.log_shares(place, output) for place in range(3)]
+    log_probs = [lambda output, place=place: model.log_probs(place, output) for place in range(3)]
     tree = PrefixTree(codes)
     items, scores = beam_search(
-        model.steps(), model.embed_codes, shares, tree, states, real, tf.constant(seen, tf.int32), beam
+        model.steps(), model.embed_codes, log_probs, tree, states, real, tf.constant(seen, tf.int32), beam
     )
     return items.numpy(), scores.numpy(), states, real
 
@@ -267,7 +269,7 @@ def test_a_beam_as_wide_as_the_catalogue_scores_every_item(maker, formulation):
         left = [item for item in np.argsort(-all_scores) if item not in out]
         assert items[row][: len(left)].tolist() == left
         assert scores[row][: len(left)] == pytest.approx(all_scores[left], abs=1e-3)
-        assert (items[row][len(left) :] == -1).all() and (scores[row][len(left) :] <= NOTHING / 2).all()
+        assert (items[row][len(left) :] == -1).all() and (scores[row][len(left) :] <= IMPOSSIBLE / 2).all()
 
 
 @pytest.mark.parametrize("beam", [1, 2, 3, 7])
@@ -286,12 +288,12 @@ def test_a_narrow_beam_keeps_the_best_of_each_position(maker, beam):
                 shown = [model.embed_codes(0, tf.constant([0]))]
                 shown += [model.embed_codes(number + 1, tf.constant([code])) for number, code in enumerate(prefix)]
                 output = model.decoder([states[row : row + 1], tf.stack(shown, axis=1), real[row : row + 1]])
-                shares = model.log_shares(place, output[:, -1])[0].numpy()
+                log_probs = model.log_probs(place, output[:, -1])[0].numpy()
                 for code in range(1, CODES + 1):
                     found = (*prefix, code)
                     left = (sequence for sequence, item in sequences.items() if item not in seen[row])
                     if any(sequence[: place + 1] == found for sequence in left):
-                        longer.append((found, score + shares[code]))
+                        longer.append((found, score + log_probs[code]))
             candidates = sorted(longer, key=lambda pair: -pair[1])[:beam]
         expected = [sequences[sequence] for sequence, _ in candidates]
         assert items[row][: len(expected)].tolist() == expected

@@ -14,7 +14,7 @@ def read(rows):
     """Rows as lists of (kind, id, position), without padding."""
     return [
         [token for token in zip(*row, strict=True) if token[0]]
-        for row in zip(rows.kinds.tolist(), rows.ids.tolist(), rows.positions.tolist(), strict=True)
+        for row in zip(rows.token_types.tolist(), rows.ids.tolist(), rows.positions.tolist(), strict=True)
     ]
 
 
@@ -45,7 +45,7 @@ def test_rows_of_users(items, lengths, with_content):
     rows = RowMaker(TOKENS, lengths, with_content).of_users(padded)
     assert read(rows) == [user_row(history, lengths, with_content) for history in items]
     assert rows.ids.shape[1] <= lengths.tokens and rows.ids.dtype == np.int32
-    for row in rows.kinds:
+    for row in rows.token_types:
         assert (row[: np.count_nonzero(row)] > 0).all()  # padding stands on the right
 
 

@@ -30,7 +30,7 @@ def made():
 
 
 def of(batch, side, row, kind):
-    return batch[f"{side}_ids"][row][batch[f"{side}_kinds"][row] == kind].tolist()
+    return batch[f"{side}_ids"][row][batch[f"{side}_token_types"][row] == kind].tolist()
 
 
 def test_what_a_sample_holds(made):
@@ -59,8 +59,8 @@ def test_what_a_sample_holds(made):
                 assert len(users) == 2 and (set(users) <= set(takers) if takers else set(users) == {USERS})
                 assert len(set(users)) == min(2, max(1, len(takers)))
                 row_ids = batch["item_ids"][row + part * len(numbers)]
-                kinds = batch["item_kinds"][row + part * len(numbers)]
-                assert (kinds[kinds > 0][-1], row_ids[kinds > 0][-1]) == (TEXT, END)
+                token_types = batch["item_token_types"][row + part * len(numbers)]
+                assert (token_types[token_types > 0][-1], row_ids[token_types > 0][-1]) == (TEXT, END)
     long = [row for row, user in enumerate(interactions.owners) if interactions.sizes[user] > 5]
     assert all(len({items for number, items in shown if number == row}) > 3 for row in long)
 
@@ -82,7 +82,7 @@ def test_users_of_a_batch_have_similar_numbers_of_items(made):
     *_, samples = made
     spread = []
     for batch in samples.batches(7, epoch=0).as_numpy_iterator():
-        shown = (batch["user_kinds"] == ITEM).sum(axis=1)
+        shown = (batch["user_token_types"] == ITEM).sum(axis=1)
         spread.append(shown.max() - shown.min())
     assert sorted(spread)[len(spread) // 2] == 0 and max(spread) <= 3
 

@@ -168,16 +168,16 @@ def test_step_by_step_it_is_the_decoder():
     context, real = some_rows()
     candidates = np.random.default_rng(3).normal(size=[2, 5, 4, CONFIG.d_model]).astype(np.float32)  # 5 a row
     expected = np.stack([decoder([context, candidates[:, number], real]) for number in range(5)], axis=1)
-    looked_at, memory = steps.context(tf.constant(context), tf.constant(real)), steps.nothing()
+    looked_at, cache = steps.context(tf.constant(context), tf.constant(real)), steps.empty_cache()
     order = np.tile(np.arange(5), [2, 1])
     for place in range(4):
         chosen = np.take_along_axis(candidates[:, :, place], order[..., None], axis=1)
-        states, memory = steps.step(tf.constant(chosen), looked_at, memory, length=4)
+        states, cache = steps.step(tf.constant(chosen), looked_at, cache, length=4)
         assert states.numpy() == pytest.approx(
             np.take_along_axis(expected[:, :, place], order[..., None], axis=1), abs=1e-4
         )
         picked = np.random.default_rng(place).integers(5, size=[2, 5])  # some go on twice, some not at all
-        memory = steps.of_candidates(memory, 2, tf.constant(picked, tf.int32))
+        cache = steps.cache_of(cache, 2, tf.constant(picked, tf.int32))
         order = np.take_along_axis(order, picked, axis=1)
 
 

@@ -1,0 +1,84 @@
+"""Whether ColaRec's training waits for its samples: the pipeline alone, steps on batches in memory, and both together.
+
+A made-up shop of 10,000 items of 21 text tokens and 8,000 users of 2 to 21 items, few of them with many; the default
+model, preset `short`, all four losses, 128 samples a step. Also how much of the rows of users is padding, in batches of
+similar length and in batches as they come.
+
+    python benchmarks/colarec_training_speed.py
+"""
+
+import time
+
+import numpy as np
+from rich.console import Console
+from rich.table import Table
+
+from kerasrec.colarec.alike import alike_by_codes
+from kerasrec.colarec.identifiers import random_codes
+from kerasrec.colarec.item_sets import ItemSets
+from kerasrec.colarec.model import ColaRecModel, Sizes
+from kerasrec.colarec.rows import RowMaker
+from kerasrec.colarec.samples import Samples
+from kerasrec.colarec.settings import LENGTHS
+from kerasrec.nn.settings import T5Config
+from kerasrec.training.optimizers import adamw, warmup_schedule
+from kerasrec.training.settings import OptimizerSettings
+
+ITEMS, USERS, LENGTH, CODES, BATCH_SIZE, STEPS, ROUNDS = 10_000, 8_000, 3, 32, 128, 20, 3
+
+
+def shop(rng: np.random.Generator) -> tuple[Samples, int]:
+    """The samples of a training, and how many there are."""
+    sizes = np.minimum(1 + rng.geometric(0.25, USERS), 21)
+    items = np.concatenate([rng.choice(ITEMS, size, replace=False) for size in sizes]).astype(np.int32)
+    interactions = ItemSets(np.cumsum([0, *sizes]), items, ITEMS)
+    codes, warm = random_codes(ITEMS, LENGTH, CODES), np.arange(ITEMS, dtype=np.int32)
+    texts = np.arange(0, 21 * ITEMS + 1, 21), rng.integers(3, 8000, 21 * ITEMS, dtype=np.int32)
+    make = RowMaker(texts, LENGTHS["short"])
+    samples = Samples(interactions, warm, alike_by_codes(codes, warm), codes, make, 10, contrast=True, seed=0)
+    return samples, len(items)
+
+
+def padding(batches) -> float:
+    """The share of the rows of users that is padding."""
+    token_types = [np.asarray(batch["user_token_types"]) for batch in batches]
+    return sum((rows == 0).sum() for rows in token_types) / sum(rows.size for rows in token_types)
+
+
+def main() -> None:
+    """Print one table."""
+    rng = np.random.default_rng(0)
+    samples, count = shop(rng)
+    model = ColaRecModel(T5Config(), Sizes(8000, ITEMS, USERS, LENGTH, CODES, item_tokens=0))
+    settings = OptimizerSettings()
+    model.compile(optimizer=adamw(settings, warmup_schedule(settings), rowwise=True))
+
+    def made():
+        return samples.batches(BATCH_SIZE, 0).take(STEPS)
+
+    in_memory = made().cache()
+    ways = {
+        "the pipeline alone": lambda: sum(1 for _ in made()),
+        "steps on batches in memory": lambda: model.fit(in_memory, verbose=0),
+        "training": lambda: model.fit(made(), verbose=0),
+    }
+    ways["steps on batches in memory"]()  # and everything is traced
+    seconds: dict[str, list[float]] = {name: [] for name in ways}
+    for _ in range(ROUNDS):
+        for name, way in ways.items():
+            began = time.perf_counter()
+            way()
+            seconds[name].append(time.perf_counter() - began)
+    medians = {name: sorted(taken)[ROUNDS // 2] for name, taken in seconds.items()}
+    mixed = padding(samples.batch(rng.integers(0, count, BATCH_SIZE), rng) for _ in range(STEPS))
+    title = f"{BATCH_SIZE} samples a step; padding: {padding(in_memory):.1%}, in batches as they come {mixed:.1%}"
+    table = Table(title=title)
+    for column in ("what", "samples/s", "ratio to training"):
+        table.add_column(column, justify="left" if column == "what" else "right")
+    for name, median in medians.items():
+        table.add_row(name, f"{STEPS * BATCH_SIZE / median:,.0f}", f"{medians['training'] / median:.2f}")
+    Console().print(table)
+
+
+if __name__ == "__main__":
+    main()

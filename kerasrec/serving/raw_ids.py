@@ -1,0 +1,59 @@
+"""Raw item ids inside an export: strings in and out, numbers between."""
+
+import contextlib
+import tempfile
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from kerasrec.backend import tf
+
+RAGGED_STRINGS = tf.RaggedTensorSpec([None, None], tf.string, ragged_rank=1)
+
+
+class RawIds(tf.Module):
+    """Raw ids and their numbers, in an asset file with an id a line; as constants they would end at a graph's 2 GB.
+
+    Args:
+        file: The ids, numbered by their line from 0 on.
+
+    Example:
+        >>> with ids_file(["b", "a"]) as file:
+        ...     ids = RawIds(file)
+        >>> ids.numbers(tf.constant(["a", "c"])).numpy().tolist(), ids.at(tf.constant([0, -1])).numpy().tolist()
+        ([1, -1], [b'b', b''])
+    """
+
+    def __init__(self, file: Path):
+        super().__init__()
+        line = tf.int64, tf.lookup.TextFileIndex.LINE_NUMBER
+        text = tf.string, tf.lookup.TextFileIndex.WHOLE_LINE
+        asset = tf.saved_model.Asset(str(file))
+        self._number_of = tf.lookup.StaticHashTable(tf.lookup.TextFileInitializer(asset, *text, *line), -1)
+        self._id_at = tf.lookup.StaticHashTable(tf.lookup.TextFileInitializer(asset, *line, *text), "")
+
+    def numbers(self, ids):
+        """Numbers, int32, of raw ids, string of the same shape, dense or ragged; -1 for one without a line."""
+        return tf.cast(self._number_of.lookup(ids), tf.int32)
+
+    def at(self, numbers):
+        """Raw ids, string, of numbers, int32 of the same shape; `""` for one without a line."""
+        return self._id_at.lookup(tf.cast(numbers, tf.int64))
+
+
+@contextlib.contextmanager
+def ids_file(ids: Iterable[str]) -> Iterator[Path]:
+    """A file for `RawIds`, which is there until the export is written."""
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder, "items.txt")
+        file.write_text("".join(f"{item}\n" for item in ids), encoding="utf-8")
+        yield file
+
+
+def unpadded(strings):
+    """Rows, ragged string [B, (n)], of strings [B, N] that are padded with `""`.
+
+    Example:
+        >>> unpadded(tf.constant([["b", ""], ["a", "b"]])).to_list()
+        [[b'b'], [b'a', b'b']]
+    """
+    return tf.ragged.boolean_mask(strings, strings != "")
