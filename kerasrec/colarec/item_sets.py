@@ -93,6 +93,11 @@ def negatives(sets: ItemSets, owners: np.ndarray, warm: np.ndarray, rng: np.rand
         owners: Numbers of the sets, int [n].
         warm: The items that are drawn from, int32 [W].
         rng: Where the draws come from.
+
+    Example:
+        >>> sets = ItemSets(np.array([0, 2, 3]), np.array([0, 1, 2], np.int32), 3)
+        >>> negatives(sets, np.array([0, 0]), np.arange(3), np.random.default_rng(0)).tolist()
+        [2, 2]
     """
     drawn = rng.choice(warm, len(owners)).astype(np.int32)
     for _ in range(20):

@@ -121,6 +121,15 @@ def training_batches(
         seed: Fixes, with `epoch`, the order and the negatives.
         epoch: Number of the pass.
         first_step: Batches to leave out at the beginning.
+
+    Returns:
+        Batches of `users`, `items` and `negatives`, int32 [B] each.
+
+    Example:
+        >>> interactions = ItemSets(np.array([0, 2, 3]), np.array([0, 1, 2], np.int32), 4)
+        >>> batches = training_batches(interactions, np.arange(4), 2, seed=0, epoch=0)
+        >>> sorted(user for batch in batches for user in batch["users"].numpy().tolist())
+        [0, 0, 1]
     """
     rng = np.random.default_rng([seed, epoch])
     order = rng.permutation(len(interactions.items))

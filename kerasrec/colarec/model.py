@@ -175,7 +175,12 @@ class ColaRecModel(MultiLossModel):
 
 
 def at_end(states, real):
-    """The state of each row's last real position, float32 [B, H]."""
+    """The state of each row's last real position, float32 [B, H], from states [B, L, H] and bool [B, L].
+
+    Example:
+        >>> at_end(tf.constant([[[1.0], [2.0], [3.0]]]), tf.constant([[True, True, False]])).numpy()
+        array([[2.]], dtype=float32)
+    """
     last = tf.math.count_nonzero(real, axis=1, dtype=tf.int32) - 1
     return tf.cast(tf.gather(states, last, batch_dims=1), tf.float32)
 

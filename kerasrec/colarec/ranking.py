@@ -29,7 +29,13 @@ def protocol(split: str, targets: Targets | None = None, most: int | None = None
 
 
 def by_scores(scores: Callable[[np.ndarray], "tf.Tensor"], interactions: ItemSets) -> Recommender:
-    """A recommender from scores float32 [B, I] of all items for users int64 [B]."""
+    """A recommender from scores float32 [B, I] of all items for users int64 [B].
+
+    Example:
+        >>> sets = ItemSets(np.array([0, 1]), np.array([2], np.int32), 4)
+        >>> by_scores(lambda users: np.array([[0.1, 0.3, 0.9, 0.3]], np.float32), sets)(np.array([0]))[0, :4].tolist()
+        [1, 3, 0, -1]
+    """
 
     def recommend(users: np.ndarray) -> np.ndarray:
         seen = interactions.padded(users, padding=-FIRST_ITEM)
@@ -51,7 +57,13 @@ def filled_up(lists: np.ndarray) -> np.ndarray:
 
 
 def popularity(interactions: ItemSets) -> Recommender:
-    """What most users took, the same for everyone but for what they have seen."""
+    """What most users took, the same for everyone but for what they have seen.
+
+    Example:
+        >>> sets = ItemSets(np.array([0, 2, 3]), np.array([0, 2, 2], np.int32), 3)
+        >>> popularity(sets)(np.array([0, 1]))[:, :3].tolist()
+        [[1, -1, -1], [0, 1, -1]]
+    """
     counts = interactions.counts.astype(np.float32)
     return by_scores(lambda users: np.broadcast_to(counts, [len(users), len(counts)]), interactions)
 

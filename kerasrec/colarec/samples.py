@@ -26,6 +26,18 @@ class Samples:
         sampled_users: Users an item's row.
         contrast: Whether there are rows of items that are like others.
         seed: Where the draws come from.
+
+    Example:
+        >>> from kerasrec.colarec.alike import alike_by_codes
+        >>> from kerasrec.colarec.settings import LENGTHS
+        >>> interactions = ItemSets(np.array([0, 3]), np.array([0, 1, 2], np.int32), 4)
+        >>> codes = np.array([[1, 1], [1, 2], [2, 1], [2, 2]])
+        >>> texts = np.array([0, 1, 2, 3, 4]), np.array([5, 6, 7, 8], np.int32)
+        >>> make, warm = RowMaker(texts, LENGTHS["short"]), np.arange(4)
+        >>> samples = Samples(interactions, warm, alike_by_codes(codes, warm), codes, make, 1, False, seed=0)
+        >>> batch = samples.batch(np.array([0]), np.random.default_rng(0))  # user 0 and item 0
+        >>> int((batch["user_ids"] > 0).sum()), batch["codes"].tolist(), batch["negative_codes"].tolist()
+        (6, [[1, 1]], [[2, 2]])
     """
 
     def __init__(
