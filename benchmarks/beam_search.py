@@ -33,11 +33,14 @@ class PlainSearch:
     """A beam search over lists, for one user at a time; the decoder reads each candidate's whole prefix."""
 
     def __init__(self, model: ColaRecModel, codes: np.ndarray):
-        self.items = {tuple(row): item for item, row in enumerate(codes.tolist())}
+        self.sequences = [tuple(row) for row in codes.tolist()]
+        self.items = {sequence: item for item, sequence in enumerate(self.sequences)}
         self.following: dict[tuple, set] = {}
-        for sequence in self.items:
-            for place in range(LENGTH):
+        self.behind: dict[tuple, set] = {}
+        for sequence, item in self.items.items():
+            for place in PLACES:
                 self.following.setdefault(sequence[:place], set()).add(sequence[place])
+                self.behind.setdefault(sequence[: place + 1], set()).add(item)
         self.read = tf.function(partial(self._read, model), input_signature=[_TOKENS] * 3)
         self.log_probs = [
             tf.function(partial(self._log_probs, model, place), reduce_retracing=True) for place in PLACES
@@ -54,6 +57,8 @@ class PlainSearch:
         return model.log_probs(place, model.decoder([states, tf.stack(shown, axis=1), real])[:, -1]), read
 
     def __call__(self, row: list[np.ndarray], seen: set[int]) -> tuple[list[int], list[float]]:
+        beginnings = (self.sequences[item][: place + 1] for item in seen for place in PLACES)
+        used_up = {beginning for beginning in beginnings if self.behind[beginning] <= seen}
         read = self.read(*row)
         candidates: list[tuple[tuple, float, int]] = [((), 0.0, 0)]
         for place in PLACES:
@@ -64,7 +69,7 @@ class PlainSearch:
             for number, (prefix, score, _) in enumerate(candidates):
                 for code in self.following[prefix]:
                     sequence = (*prefix, code)
-                    if place < LENGTH - 1 or self.items[sequence] not in seen:
+                    if sequence not in used_up:
                         longer.append((sequence, score + log_probs[number, code], number))
             candidates = sorted(longer, key=lambda candidate: -candidate[1])[:BEAM]
         return [self.items[sequence] for sequence, _, _ in candidates], [score for _, score, _ in candidates]

@@ -19,7 +19,7 @@ from kerasrec.colarec.item_sets import ItemSets
 from kerasrec.colarec.model import ColaRecModel, Sizes
 from kerasrec.colarec.rows import RowMaker
 from kerasrec.colarec.samples import Samples
-from kerasrec.colarec.settings import LENGTHS
+from kerasrec.colarec.settings import LENGTHS, RowSettings
 from kerasrec.nn.settings import T5Config
 from kerasrec.training.optimizers import adamw, warmup_schedule
 from kerasrec.training.settings import OptimizerSettings
@@ -35,7 +35,8 @@ def shop(rng: np.random.Generator) -> tuple[Samples, int]:
     codes, warm = random_codes(ITEMS, LENGTH, CODES), np.arange(ITEMS, dtype=np.int32)
     texts = np.arange(0, 21 * ITEMS + 1, 21), rng.integers(3, 8000, 21 * ITEMS, dtype=np.int32)
     make = RowMaker(texts, LENGTHS["short"])
-    samples = Samples(interactions, warm, alike_by_codes(codes, warm), codes, make, 10, contrast=True, seed=0)
+    alike, sampled_users = alike_by_codes(codes, warm), RowSettings().sampled_users
+    samples = Samples(interactions, warm, alike, codes, make, sampled_users, contrast=True, seed=0)
     return samples, len(items)
 
 

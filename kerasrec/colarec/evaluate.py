@@ -18,7 +18,7 @@ def evaluate(command: Evaluate) -> None:
     table = figures(command)
     how = protocol(command.split)
     print_table(table, how)
-    print(f"ColaRec: the {command.checkpoint} checkpoint, a beam of {command.beam}, {command.history} history")
+    print(f"ColaRec: --checkpoint {command.checkpoint} --beam {command.beam} --history {command.history}")
     own, *others = table
     for other in others:
         gap = table[own]["NDCG@10"] - table[other]["NDCG@10"]

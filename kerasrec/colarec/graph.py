@@ -5,7 +5,7 @@ import numpy as np
 from kerasrec.backend import set_seed
 from kerasrec.colarec.lightgcn import LightGCN, training_batches
 from kerasrec.colarec.prepared import Prepared
-from kerasrec.colarec.ranking import SHOWN, Recommender, by_scores, popularity, protocol, rank, some_users
+from kerasrec.colarec.ranking import SHOWN, Recommender, by_scores, curve_title, popularity, protocol, rank, some_users
 from kerasrec.colarec.settings import LightGcn
 from kerasrec.data.files import exclusive
 from kerasrec.training import report
@@ -90,4 +90,4 @@ def _train(command: LightGcn, prepared: Prepared, name: str) -> None:
     run.fit(legs, batches, figures, planned=legs)
     run.restore_chosen()
     prepared.write_array(name, np.concatenate([part.numpy() for part in model.embeddings()]))
-    report.draw(output, SHOWN, str(protocol("valid", prepared.targets("valid"), command.valid_users)))
+    report.draw(output, SHOWN, curve_title(prepared.targets("valid"), valid))

@@ -8,7 +8,7 @@ import numpy as np
 
 from kerasrec.backend import set_seed, tf
 from kerasrec.colarec.prepared import Prepared
-from kerasrec.colarec.ranking import SHOWN, Recommender, by_scores, protocol, rank
+from kerasrec.colarec.ranking import SHOWN, Recommender, by_scores, rank
 from kerasrec.colarec.settings import ItemRecall
 from kerasrec.data.batches import Terms, masked_batches, steps_per_epoch
 from kerasrec.data.examples import TokenHistories
@@ -23,6 +23,7 @@ from kerasrec.nn.settings import ItemModelSettings
 from kerasrec.training import report
 from kerasrec.training.config import read_config, require_unchanged, write_config
 from kerasrec.training.loop import Leg, TrainingRun, read_progress
+from kerasrec.training.ranking import Protocol
 
 TRAINS = "kerasrec colarec item-recall"
 
@@ -56,7 +57,7 @@ def item_recall(command: ItemRecall) -> None:
 
         valid, recommend = prepared.targets("valid"), recommender(prepared, histories, run.model, rules)
         run.fit(legs, rows, lambda: rank(recommend, valid, prepared.interactions, "valid"), planned=legs)
-        report.draw(output, SHOWN, str(protocol("valid")))
+        report.draw(output, SHOWN, str(Protocol("valid")))
     print(f"{output}: the model at step {run.step}")
 
 

@@ -22,6 +22,7 @@ from kerasrec.errors import KerasrecError
 def prepare(command: Prepare) -> None:
     """Read, check, number and tokenise; print a report."""
     task = command.places.task(command.name)
+    tokenizer = None if command.tokenizer is None else SubwordTokenizer.load(command.tokenizer)
     corpus = read_corpus(command.corpus)
     events = read_events(command.interactions, corpus.item_ids, timed=True)
     files = {"valid": command.valid, "test": command.test}
@@ -38,14 +39,15 @@ def prepare(command: Prepare) -> None:
     else:
         interactions, targets = _leave_two_out(interactions)
     with exclusive(task.data):
-        Manifest(task.manifest_path).claim("colarec")
+        Manifest(task.manifest_path).require("colarec")
         rejects = _keep_rejects([events, *given.values()], task.rejects_path, command.max_reject_share)
         targets, known = _without_known(targets, interactions)
         cold = _cold_items(len(numbers), command.cold_share, command.seed)
         interactions, targets = _hold_out(interactions, targets, cold)
         if interactions.empty:
             raise KerasrecError("no interaction is left to train on: give more, or a smaller --cold-share")
-        tokenizer = _tokenizer(command, list(itertools.compress(corpus.contents, ~cold)))
+        if tokenizer is None:
+            tokenizer = SubwordTokenizer.train(itertools.compress(corpus.contents, ~cold), command.text_tokens)
         _write(task, corpus, tokenizer, cold, user_ids, interactions, targets)
 
     never_taken = len(numbers) - interactions["item"].nunique() - int(cold.sum())
@@ -128,13 +130,6 @@ def _hold_out(interactions: pd.DataFrame, targets: pd.DataFrame, cold: np.ndarra
     return interactions[~is_cold], targets.astype({"user": np.int32, "item": np.int32})
 
 
-def _tokenizer(command: Prepare, contents: list[str]) -> SubwordTokenizer:
-    """The given tokenizer, or one that these texts teach."""
-    if command.tokenizer is not None:
-        return SubwordTokenizer.load(command.tokenizer)
-    return SubwordTokenizer.train(contents, command.text_tokens)
-
-
 def _write(
     task: Task,
     corpus: Corpus,
@@ -146,6 +141,7 @@ def _write(
 ) -> None:
     """Put the files in the place of earlier ones, and say so in the manifest."""
     manifest = Manifest(task.manifest_path)
+    manifest.claim("colarec")
     manifest.replace(prepare={})  # whoever looks in between must not take an old entry for new files
     tokenizer.save(task.data / "spiece.model")
     tables = {

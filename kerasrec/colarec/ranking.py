@@ -21,11 +21,9 @@ SHOWN = ("NDCG@10", "recall@10", "recall@20")
 Recommender = Callable[[np.ndarray], np.ndarray]
 
 
-def protocol(split: str, targets: Targets | None = None, most: int | None = None) -> Protocol:
-    """How `rank` makes the figures of a split, or those of `some_users(targets, most)`."""
-    sampled = targets is not None and 0 < most < len(np.unique(targets.users))
-    equal = "the lower number first among a baseline's equal scores"
-    return Protocol(split, users=most if sampled else None, equal_scores=equal)
+def protocol(split: str) -> Protocol:
+    """How `rank` makes the figures of a split."""
+    return Protocol(split, equal_scores="a baseline's equal scores in the order of the corpus")
 
 
 def by_scores(scores: Callable[[np.ndarray], "tf.Tensor"], interactions: ItemSets) -> Recommender:
@@ -78,6 +76,18 @@ def some_users(targets: Targets, most: int) -> Targets:
     users = np.unique(targets.users)
     kept = np.isin(targets.users, users[:: max(1, round(len(users) / most))])
     return Targets(targets.users[kept], targets.items[kept])
+
+
+def curve_title(targets: Targets, some: Targets) -> str:
+    """What the figures of `some_users` of the valid targets are figures of.
+
+    Example:
+        >>> everyone = Targets(np.array([0, 0, 1, 2, 3]), np.arange(5))
+        >>> curve_title(everyone, some_users(everyone, 2))
+        'valid split, full ranking over the catalogue, seen items filtered, a sample of about 2 users'
+    """
+    users, shown = (len(np.unique(them.users)) for them in (targets, some))
+    return str(Protocol("valid", users=shown if shown < users else None))
 
 
 def rank(

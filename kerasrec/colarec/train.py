@@ -9,8 +9,8 @@ from kerasrec.backend import distribution
 from kerasrec.colarec.alike import alike_by_codes, read_alike
 from kerasrec.colarec.model import ColaRecModel
 from kerasrec.colarec.prefix_tree import PrefixTree
-from kerasrec.colarec.prepared import Prepared, Targets
-from kerasrec.colarec.ranking import SHOWN, protocol, rank, some_users
+from kerasrec.colarec.prepared import Prepared
+from kerasrec.colarec.ranking import SHOWN, curve_title, rank, some_users
 from kerasrec.colarec.rows import RowMaker
 from kerasrec.colarec.samples import Samples
 from kerasrec.colarec.settings import Train
@@ -64,10 +64,9 @@ def train(command: Train) -> None:
         def batches(leg: Leg, first_step: int):
             return one_for_each_replica(strategy, samples.batches(share, leg.epoch, first_step * replicas))
 
-        valid = prepared.targets("valid") if command.valid_users else None
-        figures = None if valid is None else _figures_of(valid, command, prepared, run.model, make)
+        figures, title = _valid_figures(command, prepared, run.model, make)
         run.fit(legs, batches, figures, planned=legs)
-        report.draw(prepared.output, SHOWN, str(protocol("valid", valid, command.valid_users)))
+        report.draw(prepared.output, SHOWN, title)
     print(f"{prepared.output}: the model at step {run.step}, metrics.jsonl, plots/, tensorboard/")
 
 
@@ -113,10 +112,13 @@ def _require_same_tokenizer(folder: Path, prepared: Prepared, vocab_size: int) -
         )
 
 
-def _figures_of(
-    targets: Targets, command: Train, prepared: Prepared, model: ColaRecModel, make: RowMaker
-) -> Callable[[], dict[str, float]]:
-    """Figures on the same valid users every time, evenly over all."""
-    some = some_users(targets, command.valid_users)
+def _valid_figures(
+    command: Train, prepared: Prepared, model: ColaRecModel, make: RowMaker
+) -> tuple[Callable[[], dict[str, float]] | None, str]:
+    """Figures on the same valid users every time, evenly over all, and what they are figures of."""
+    if command.valid_users == 0:
+        return None, "no valid users"
+    valid = prepared.targets("valid")
+    some = some_users(valid, command.valid_users)
     recommend = recommender(prepared, model, make, PrefixTree(prepared.codes), command.beam)
-    return lambda: rank(recommend, some, prepared.interactions, "valid")
+    return lambda: rank(recommend, some, prepared.interactions, "valid"), curve_title(valid, some)

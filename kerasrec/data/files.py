@@ -130,7 +130,7 @@ class Manifest:
             content.update(sections)
 
     def claim(self, system: str) -> None:
-        """Keep the folder for the files of one system: those of another would replace some of them.
+        """Keep the folder for the files of one system, because those of another would replace some of them.
 
         Raises:
             KerasrecError: it holds those of another.
@@ -151,7 +151,8 @@ class Manifest:
         owner = content.get("system", system)  # folders of earlier versions do not say
         if owner != system:
             raise KerasrecError(
-                f"{self.path.parent} holds files of kerasrec {owner}, not of kerasrec {system}: give another name"
+                f"{self.path.parent} holds files of kerasrec {owner}, not of kerasrec {system}: give another name, "
+                "or remove that folder"
             )
 
     @contextlib.contextmanager

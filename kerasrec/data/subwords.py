@@ -73,7 +73,8 @@ class SubwordTokenizer:
                 model_writer=model,
                 vocab_size=most,
                 hard_vocab_limit=False,
-                max_sentence_length=max(len(text.encode()) for text in texts),  # longer ones would be passed over
+                # Longer ones would be passed over; 4,192 is the default.
+                max_sentence_length=max(4192, *(len(text.encode()) for text in texts)),
                 model_type="unigram",
                 pad_id=0,
                 eos_id=1,

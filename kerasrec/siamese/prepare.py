@@ -26,10 +26,11 @@ def prepare(command: Prepare) -> None:
     rejects = [*groups.rejects, *(reject for read in pairs.values() for reject in read.rejects)]
     with exclusive(task.data):
         manifest = Manifest(task.manifest_path)
-        manifest.claim("siamese")
+        manifest.require("siamese")
         write_rejects(task.rejects_path, rejects)
         rows = groups.read + sum(len(read) + len(read.rejects) for read in pairs.values())
         require_few(count_reasons(rejects), rows, command.max_reject_share, task.rejects_path)
+        manifest.claim("siamese")
         manifest.replace(prepare={})  # whoever looks in between must not take an old entry for new files
         tokenizer.save(task.data / "vocab.txt")
         _write_groups(task.data / "groups.parquet", groups, tokenizer)

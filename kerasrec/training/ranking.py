@@ -51,7 +51,7 @@ class Protocol:
     valid_share: float = 1.0
     """Share of the users whose valid targets were not trained on."""
     equal_scores: str | None = None
-    """Which of equal scores stands first; None is for a target behind all others of its score."""
+    """Which of equal scores stands first; None: the target stands behind all others of its score."""
 
     def __str__(self) -> str:
         learnt = 1 - self.valid_share

@@ -1,6 +1,7 @@
 """`metrics.jsonl` into curves and a summary."""
 
 import json
+import textwrap
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -29,7 +30,7 @@ def draw(folder: Path, shown: Sequence[str], protocol: str) -> None:
     losses.set(title="Training loss", xlabel="step", ylabel="loss")
     for name in shown:
         figures.plot([line["step"] for line in valid], [line[name] for line in valid], marker=".", label=name)
-    figures.set(title=protocol, xlabel="step")
+    figures.set(title=textwrap.fill(protocol, 60), xlabel="step")
     summary = {}
     if valid:
         summary["best"] = best = max(valid, key=lambda line: line[shown[0]])

@@ -44,6 +44,10 @@ def test_long_texts_teach_it_too():
     assert 2 not in tokenizer.encode(["длинный чехол"])[1]
 
 
+def test_short_texts_will_do():
+    assert len(SubwordTokenizer.train(["red", "чай", "blue"], most=100)) > 3
+
+
 def test_what_cannot_be(tmp_path):
     with pytest.raises(KerasrecError, match="no text"):
         SubwordTokenizer.train(["", " "], most=20)
