@@ -8,10 +8,10 @@ a time, as the search in the graph does, so that the loops and the single users 
     python benchmarks/beam_search.py
 """
 
-import time
 from functools import partial
 
 import numpy as np
+from in_turn import median_seconds
 from rich.console import Console
 from rich.table import Table
 
@@ -128,13 +128,7 @@ def main() -> None:
     for other_items, other_scores in others:  # what scores the same but for rounding may change places
         if not np.allclose(scores, other_scores, atol=1e-4) or (items == other_items).mean() < 0.999:
             raise SystemExit("the searches do not give the same lists")
-    seconds: dict[str, list[float]] = {name: [] for name in ways}
-    for _ in range(ROUNDS):
-        for name, way in ways.items():
-            began = time.perf_counter()
-            way()
-            seconds[name].append(time.perf_counter() - began)
-    medians = {name: sorted(taken)[ROUNDS // 2] for name, taken in seconds.items()}
+    medians = median_seconds(ways, ROUNDS)
     table = Table(title=f"beam of {BEAM} over {ITEMS:,} items, {USERS} users, the same lists")
     for column in ("search", "users/s", "ratio"):
         table.add_column(column, justify="left" if column == "search" else "right")

@@ -7,9 +7,8 @@ similar length and in batches as they come.
     python benchmarks/colarec_training_speed.py
 """
 
-import time
-
 import numpy as np
+from in_turn import median_seconds
 from rich.console import Console
 from rich.table import Table
 
@@ -64,13 +63,7 @@ def main() -> None:
         "training": lambda: model.fit(made(), verbose=0),
     }
     ways["steps on batches in memory"]()  # and everything is traced
-    seconds: dict[str, list[float]] = {name: [] for name in ways}
-    for _ in range(ROUNDS):
-        for name, way in ways.items():
-            began = time.perf_counter()
-            way()
-            seconds[name].append(time.perf_counter() - began)
-    medians = {name: sorted(taken)[ROUNDS // 2] for name, taken in seconds.items()}
+    medians = median_seconds(ways, ROUNDS)
     mixed = padding(samples.batch(rng.integers(0, count, BATCH_SIZE), rng) for _ in range(STEPS))
     title = f"{BATCH_SIZE} samples a step; padding: {padding(in_memory):.1%}, in batches as they come {mixed:.1%}"
     table = Table(title=title)
