@@ -10,6 +10,7 @@ import tyro
 
 from kerasrec.anime import settings as anime
 from kerasrec.colarec import settings as colarec
+from kerasrec.console import logged_to_stdout
 from kerasrec.errors import KerasrecError
 from kerasrec.pretrained import settings as pretrained
 from kerasrec.recall import settings as recall
@@ -104,7 +105,8 @@ def main(args: Sequence[str] | None = None) -> int:
             config=(tyro.conf.OmitSubcommandPrefixes, tyro.conf.OmitArgPrefixes, tyro.conf.FlagCreatePairsOff),
         )
         module, function = next(path for kind, path in steps.values() if type(settings) is kind).rsplit(".", 1)
-        getattr(importlib.import_module(module), function)(settings)
+        with logged_to_stdout():
+            getattr(importlib.import_module(module), function)(settings)
     except KerasrecError as error:
         print(f"kerasrec: {error}", file=sys.stderr)
         return 2

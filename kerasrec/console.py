@@ -1,11 +1,34 @@
-"""What commands show."""
+"""What a person sees: tables, lines of text, and the log of a command."""
+
+import contextlib
+import logging
+import re
+import sys
+import time
+from collections.abc import Iterator
 
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
+
+_HARMFUL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
+
+
+def plain(text: str) -> str:
+    """A text without what would control a terminal: control characters but tab and line feed, marks that turn the
+    direction of writing, and surrogates, each replaced by U+FFFD.
+
+    Example:
+        >>> plain("\\x1b[2Jcase\\ta\\n")
+        '\ufffd[2Jcase\\ta\\n'
+    """
+    return _HARMFUL.sub("\ufffd", text)
 
 
 def show(table: Table) -> None:
     """Print a table whose texts come from data, and stand there as they are: `[b]` is no markup, `:cat:` no picture.
+
+    Control characters are replaced (`plain`).
 
     Example:
         >>> table = Table("title", box=None)
@@ -14,4 +37,70 @@ def show(table: Table) -> None:
         title
         a [red] case :cat:
     """
+    for column in table.columns:
+        column._cells = [plain(cell) if isinstance(cell, str) else cell for cell in column._cells]
+        column.header = plain(column.header) if isinstance(column.header, str) else column.header
+    if isinstance(table.title, str):
+        table.title = Text(plain(table.title))
     Console(markup=False, emoji=False).print(table)
+
+
+def say(text: str) -> None:
+    """Print a line of a command's answer; control characters are replaced (`plain`)."""
+    print(plain(text))
+
+
+class _StdoutHandler(logging.StreamHandler):
+    """Writes to what `sys.stdout` is when a line is written, which a notebook or a test may replace."""
+
+    def __init__(self):
+        logging.Handler.__init__(self)
+
+    @property
+    def stream(self):
+        return sys.stdout
+
+    def format(self, record: logging.LogRecord) -> str:
+        text = plain(record.getMessage())
+        if self.stream.isatty():
+            return text
+        return f"{time.strftime('%Y-%m-%d %H:%M:%S', time.localtime(record.created))}  {text}"
+
+
+def log_to_stdout() -> logging.Handler:
+    """Show what kerasrec logs on the standard output; what is not a terminal gets the time in front of each line.
+
+    The library itself only logs, to the loggers below `kerasrec`. The command line calls this; a notebook or a script
+    may, and a service routes the loggers as it likes. A second call changes nothing.
+
+    Returns:
+        The handler, for `logging.getLogger("kerasrec").removeHandler`.
+
+    Example:
+        >>> handler = log_to_stdout()
+        >>> logging.getLogger("kerasrec.example").info("3 rows")  # doctest: +ELLIPSIS
+        20...  3 rows
+        >>> logging.getLogger("kerasrec").removeHandler(handler)
+    """
+    logger = logging.getLogger("kerasrec")
+    for handler in logger.handlers:
+        if isinstance(handler, _StdoutHandler):
+            return handler
+    handler = _StdoutHandler()
+    logger.addHandler(handler)
+    if logger.level == logging.NOTSET:
+        logger.setLevel(logging.INFO)
+    return handler
+
+
+@contextlib.contextmanager
+def logged_to_stdout() -> Iterator[None]:
+    """`log_to_stdout` for a block."""
+    logger = logging.getLogger("kerasrec")
+    before = logger.handlers[:], logger.level
+    log_to_stdout()
+    try:
+        yield
+    finally:
+        logger.handlers[:], level = before
+        logger.setLevel(level)

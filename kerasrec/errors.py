@@ -9,6 +9,17 @@ class KerasrecError(Exception):
     """
 
 
+def quoted(data: object, most: int = 200) -> str:
+    """Somebody's data for a message: as Python writes it, without control characters, and at most `most` characters.
+
+    Example:
+        >>> quoted("\\x1b[2J"), quoted("a" * 500, most=5)
+        ("'\\\\x1b[2J'", "'aaaa...")
+    """
+    text = repr(data[: most + 1] if isinstance(data, (str, bytes)) else data)
+    return text if len(text) <= most else f"{text[:most]}..."
+
+
 def require(holds: object, name: str, given: object, allowed: str) -> None:
     """Refuse a setting that lies outside what is allowed.
 
@@ -21,7 +32,7 @@ def require(holds: object, name: str, given: object, allowed: str) -> None:
         kerasrec.errors.KerasrecError: share is 3; it must be between 0 and 1
     """
     if not holds:
-        raise KerasrecError(f"{name} is {given!r}; it must be {allowed}")
+        raise KerasrecError(f"{name} is {quoted(given)}; it must be {allowed}")
 
 
 def require_seed(seed: int) -> None:

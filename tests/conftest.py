@@ -1,7 +1,9 @@
 import contextlib
 import io
 import json
+import logging
 import os
+import re
 from pathlib import Path
 
 import numpy as np
@@ -32,6 +34,17 @@ def kerasrec_data() -> Path:
     return Path(folder).resolve()
 
 
+@pytest.fixture
+def logged(caplog):
+    """What kerasrec has logged so far in a test, as `logged()`."""
+    caplog.set_level(logging.INFO, "kerasrec")
+    return lambda: "".join(f"{message}\n" for message in caplog.messages)
+
+
+TIME = re.compile(r"^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d  ", re.MULTILINE)
+"""The time in front of a line of the log that does not go to a terminal."""
+
+
 class CommandLine:
     """Types the steps of one system, and looks at what they print."""
 
@@ -48,7 +61,7 @@ class CommandLine:
         out, err = io.StringIO(), io.StringIO()
         with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
             code = main(self.words(*words))
-        return code, out.getvalue(), err.getvalue()
+        return code, TIME.sub("", out.getvalue()), err.getvalue()
 
     def ok(self, *words):
         """Standard output of a command line that has to end well."""

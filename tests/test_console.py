@@ -1,7 +1,12 @@
+import io
+import logging
+import re
+import sys
+
 import pytest
 from rich.table import Table
 
-from kerasrec.console import show
+from kerasrec.console import log_to_stdout, logged_to_stdout, plain, say, show
 
 
 @pytest.mark.parametrize("text", ["wallet [illuzion] [Mandarine Black]", "a [/b] case", "[red]case", ":cat: case"])
@@ -10,3 +15,35 @@ def test_texts_stand_in_a_table_as_they_are(capsys, text):
     table.add_row(text)
     show(table)
     assert capsys.readouterr().out.count(text) == 2
+
+
+HOSTILE = ["\x1b[2J", "\x9b2J", "a\rb", "\x07", "\u202eabc", "\ud800", "\x7f"]
+
+
+@pytest.mark.parametrize("text", HOSTILE, ids=ascii)
+def test_what_controls_a_terminal_does_not_reach_it(capsys, text):
+    table = Table(text, title=text)
+    table.add_row(text)
+    show(table)
+    say(text)
+    with logged_to_stdout():
+        logging.getLogger("kerasrec.test").info(text)
+    printed = capsys.readouterr().out
+    assert not set(printed) & set(text) - set("abc[2J") and printed.count("\N{REPLACEMENT CHARACTER}") == 5
+    assert plain("tab\there\nand 猫 é") == "tab\there\nand 猫 é"
+
+
+class Terminal(io.StringIO):
+    def isatty(self):
+        return True
+
+
+def test_lines_have_the_time_where_there_is_no_terminal(monkeypatch):
+    logger = logging.getLogger("kerasrec.test")
+    for stream, expected in ((io.StringIO(), r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d  3 rows\n"), (Terminal(), "3 rows\n")):
+        monkeypatch.setattr(sys, "stdout", stream)
+        with logged_to_stdout():
+            assert log_to_stdout() is log_to_stdout()
+            logger.info("3 rows")
+        logger.info("not shown: the block has ended")
+        assert re.fullmatch(expected, stream.getvalue())

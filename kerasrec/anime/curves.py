@@ -1,6 +1,7 @@
 """The figures of each epoch, and four pictures of them."""
 
 import json
+import logging
 from collections.abc import Callable
 from pathlib import Path
 
@@ -15,6 +16,8 @@ from kerasrec.data.files import read_json, replacing
 from kerasrec.errors import KerasrecError
 from kerasrec.training.callbacks import read_metrics
 from kerasrec.training.cloze import TOP
+
+logger = logging.getLogger(__name__)
 
 SMOOTHING = 0.8
 """Weight of the mean so far against the next epoch, in the smoothed curve."""
@@ -38,7 +41,7 @@ def plot(command: Plot) -> None:
             f"{output.metrics_path} lacks figures: it must hold {', '.join(_FIGURES)} of each epoch; run {TRAINS}"
         )
     for path in draw(output, metrics):
-        print(path)
+        logger.info(path)
 
 
 def collect_metrics(output: Output, epochs: int) -> dict:

@@ -1,6 +1,7 @@
 """AniList's titles and lists into the database, going on wherever an earlier run ended."""
 
 import contextlib
+import logging
 import math
 import re
 import time
@@ -9,23 +10,15 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import filelock
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    Progress,
-    ProgressColumn,
-    Task,
-    TextColumn,
-    TimeElapsedColumn,
-    TimeRemainingColumn,
-)
-from rich.text import Text
 
 from kerasrec.anime.anilist.client import AniListClient, UserUnavailable
 from kerasrec.anime.anilist.queries import PER_PAGE
 from kerasrec.anime.database import Database, User
 from kerasrec.anime.settings import Fetching, FetchTitles, FetchUsers
 from kerasrec.errors import KerasrecError
+from kerasrec.progress_bar import tracked
+
+logger = logging.getLogger(__name__)
 
 _NAME = re.compile(r"[^\s\N{REPLACEMENT CHARACTER}]{1,50}")  # AniList's own rule is narrower, and not written down
 
@@ -39,21 +32,21 @@ def fetch_titles(command: FetchTitles) -> None:
     Raises:
         KerasrecError: the API refuses or cannot be reached, or the database cannot be used. What was fetched is kept.
     """
-    with _fetching(command.fetching) as (database, client, progress):
+    with _fetching(command.fetching) as (database, client):
         fresh = database.title_pages(command.sort, time.time() - command.fetching.max_age_seconds)
         pages = math.ceil(command.count / PER_PAGE)
         end = min((number for number, has_next in fresh.items() if not has_next), default=pages)
         wanted = range(1, min(pages, end) + 1)
         waiting = [number for number in wanted if number not in fresh]
         fetched = 0
-        for number in progress.track(waiting, description="pages of titles"):
+        for number in tracked(waiting, "titles", unit="pages"):
             page = client.title_page(command.sort, number)
             database.store_title_page(command.sort, number, page.titles, page.has_next, int(time.time()))
             fetched += 1
             if not page.has_next:
                 break
         requests, stored = client.requests, len(database.titles())
-    print(
+    logger.info(
         f"{command.fetching.database}: {fetched:,} pages fetched in {requests:,} requests, "
         f"{len(wanted) - len(waiting):,} were still fresh; {stored:,} titles"
     )
@@ -69,12 +62,10 @@ def fetch_users(command: FetchUsers) -> None:
             cannot be used. What was fetched is kept.
     """
     names, problems = _read_names(command.file)
-    with _fetching(command.fetching) as (database, client, progress):
+    with _fetching(command.fetching) as (database, client):
         since = time.time() - command.fetching.max_age_seconds
         waiting = [name for name in names if not _is_fresh(database.user(name), since)]
-        fetched = Counter(
-            fetch_user(database, client, name, since) for name in progress.track(waiting, description="users")
-        )
+        fetched = Counter(fetch_user(database, client, name, since) for name in tracked(waiting, "lists", unit="users"))
         users = {name: database.user(name) for name in names}
         counts, requests = database.watched_counts(), client.requests
     # An account that was found under a newer name is not there any more under the older one.
@@ -82,7 +73,7 @@ def fetch_users(command: FetchUsers) -> None:
     found = Counter(statuses.values())
     watched = {name.casefold(): count for name, count in counts.items()}
     short = sum(status == "ok" and watched[name.casefold()] < command.min_anime for name, status in statuses.items())
-    print(
+    logger.info(
         f"{command.file}: {len(names):,} users: {fetched['ok']:,} fetched in {requests:,} requests, "
         f"{len(names) - len(waiting):,} were still fresh; skipped {found['private']:,} private and "
         f"{found['missing']:,} missing; {short:,} have watched fewer than {command.min_anime} titles and stay out of "
@@ -150,31 +141,20 @@ def _read_names(path: Path) -> tuple[list[str], list[str]]:
     return names, problems
 
 
-class _Rate(ProgressColumn):
-    """How many a minute."""
-
-    def render(self, task: Task) -> Text:
-        """The rate of a task, or a dash while nothing is known of it."""
-        speed = task.finished_speed or task.speed
-        return Text(f"{60 * speed:,.0f}/min" if speed else "-/min")
-
-
 @contextlib.contextmanager
-def _fetching(settings: Fetching) -> Iterator[tuple[Database, AniListClient, Progress]]:
-    """The database, for AniList and for one fetching run at a time, a client that says what it waits for, and a bar.
+def _fetching(settings: Fetching) -> Iterator[tuple[Database, AniListClient]]:
+    """The database, for AniList and for one fetching run at a time, and a client that says what it waits for.
 
     AniList's limit holds for all runs together, and two runs over the same names would fetch everything twice.
     """
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), _Rate())
-    progress = Progress(*columns, TimeElapsedColumn(), TimeRemainingColumn())
 
     def say(reason: str, seconds: float) -> None:
-        progress.console.print(f"waiting {seconds:,.1f} s: {reason}", markup=False, highlight=False, soft_wrap=True)
+        logger.info(f"waiting {seconds:,.1f} s: {reason}")
 
     with Database(settings.database, create=True) as database:
         database.claim("AniList")
-        with _alone(settings.database), progress, AniListClient(settings.url, on_wait=say) as client:
-            yield database, client, progress
+        with _alone(settings.database), AniListClient(settings.url, on_wait=say) as client:
+            yield database, client
 
 
 @contextlib.contextmanager
@@ -184,7 +164,7 @@ def _alone(database: Path) -> Iterator[None]:
     try:
         lock.acquire(timeout=0)
     except filelock.Timeout:
-        print(f"another run is fetching into {database}; waiting until it has ended", flush=True)
+        logger.info(f"another run is fetching into {database}; waiting until it has ended")
         lock.acquire()
     try:
         yield

@@ -2,19 +2,21 @@
 
 import csv
 import itertools
+import logging
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import BinaryIO
 
-from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
-
 from kerasrec.anime.database import Database
 from kerasrec.anime.mal_files import BadRow, read_entries, read_titles
 from kerasrec.anime.settings import Import
 from kerasrec.data.files import replacing
 from kerasrec.errors import KerasrecError
+from kerasrec.progress_bar import progress_bar
+
+logger = logging.getLogger(__name__)
 
 _BATCH = 10_000
 
@@ -51,9 +53,7 @@ def import_files(command: Import) -> None:
     with Database(command.database, create=True) as database:
         with replacing(rejects_path) as unfinished, unfinished.open("w", encoding="utf-8", newline="") as file:
             rejects = _Rejects(file)
-            columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn())
-            with Progress(*columns, TimeElapsedColumn(), TimeRemainingColumn()) as progress:
-                rows = {path: _import(database, kind, path, rejects, progress) for kind, path in files}
+            rows = {path: _import(database, kind, path, rejects) for kind, path in files}
         bad = rejects.reasons.total()
         if not bad:
             rejects_path.unlink()
@@ -65,17 +65,19 @@ def import_files(command: Import) -> None:
         titles, lists = len(database.titles()), database.watched_counts()
     read = ", ".join(f"{path}: {count:,} rows" for path, count in rows.items())
     kept = f"; {bad:,} bad rows ({_reasons(rejects)}) are kept in {rejects_path}" if bad else ""
-    print(f"{read}{kept}\n{command.database}: {titles:,} titles, {len(lists):,} users, {sum(lists.values()):,} watched")
+    logger.info(
+        f"{read}{kept}\n{command.database}: {titles:,} titles, {len(lists):,} users, {sum(lists.values()):,} watched"
+    )
 
 
 def _reasons(rejects: _Rejects) -> str:
     return ", ".join(f"{reason}: {count:,}" for reason, count in rejects.reasons.most_common())
 
 
-def _import(database: Database, kind: str, path: Path, rejects: _Rejects, progress: Progress) -> int:
+def _import(database: Database, kind: str, path: Path, rejects: _Rejects) -> int:
     """Read one file; return the number of its good rows."""
-    bar = progress.add_task(path.name, total=path.stat().st_size)
-    with path.open("rb") as raw, progress.wrap_file(raw, task_id=bar) as file:
+    size = path.stat().st_size / 1e6
+    with path.open("rb") as file, progress_bar(path.name, total=size, unit="MB") as bar:
         source, rows = _READERS[kind](path, file)
         database.claim(source)
         good = 0
@@ -85,6 +87,7 @@ def _import(database: Database, kind: str, path: Path, rejects: _Rejects, progre
             else:
                 database.add_entries(batch)
             good += len(batch)
+            bar.move_to(size if file.closed else file.tell() / 1e6)
     return good
 
 

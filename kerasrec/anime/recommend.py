@@ -1,5 +1,6 @@
 """Ask the trained model: for a user's list, or for titles that somebody likes."""
 
+import logging
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +23,8 @@ from kerasrec.data.vocab import ItemVocab
 from kerasrec.errors import KerasrecError
 from kerasrec.serving.recommender import Recommender
 from kerasrec.training.config import read_config
+
+logger = logging.getLogger(__name__)
 
 HISTORIES_AT_A_TIME = 64
 
@@ -58,7 +61,7 @@ def recommend(command: Recommend) -> list[Recommendation]:
     if not command.keep_sequels:
         left_out |= unseen_before(titles, set(taste.seen))
         if not any(title.relations for title in titles):
-            print(f"{command.fetching.database} knows no sequels, so that none are left out")
+            logger.info(f"{command.fetching.database} knows no sequels, so that none are left out")
     if not command.keep_adult:
         left_out |= {title.id for title in titles if title.is_adult}
     [best] = recommender.recommend([history], command.k, [str(title) for title in left_out], filter_seen=False)
@@ -76,7 +79,7 @@ def recommend(command: Recommend) -> list[Recommendation]:
     _print(found)
     if command.html:
         write_page(command.html, f"For {command.user or ', '.join(command.likes)}", found)
-        print(command.html)
+        logger.info(command.html)
     return found
 
 
@@ -89,9 +92,9 @@ def _history(taste: Taste, vocab: ItemVocab, config: dict) -> list[str]:
     items = set(vocab.items.to_pylist())
     history = [str(title) for title in watched if str(title) in items]
     if not history:
-        print("none of the titles is known to the model: the list is of what is popular")
+        logger.info("none of the titles is known to the model: the list is of what is popular")
     elif len(history) < len(watched):
-        print(f"{len(watched) - len(history):,} of {len(watched):,} titles are unknown to the model")
+        logger.info(f"{len(watched) - len(history):,} of {len(watched):,} titles are unknown to the model")
     return history[-(settings["max_seq_len"] - 1) :]
 
 
@@ -121,14 +124,14 @@ def _taste_in(database: Database, name: str) -> Taste:
     scored = zip(history.titles, history.scores, strict=True)
     liked = (title for title, score in scored if score is None or score >= mean)
     seen = (entry.title for entry in database.entries(name) if entry.status != "PLANNING")
-    print(f"{history.user}: {len(history.titles):,} titles watched")
+    logger.info(f"{history.user}: {len(history.titles):,} titles watched")
     return Taste(history.titles, frozenset(liked), frozenset(seen))
 
 
 def _taste_of_likes(command: Recommend, titles: list[Title]) -> Taste:
     found = [find_title(text, titles) for text in command.likes]
     for text, title in zip(command.likes, found, strict=True):
-        print(f"{text!r} is taken for {title.name}" + (f" ({title.year})" if title.year else ""))
+        logger.info(f"{text!r} is taken for {title.name}" + (f" ({title.year})" if title.year else ""))
     ids = tuple(dict.fromkeys(title.id for title in found))
     return Taste(ids, frozenset(ids), frozenset(ids))
 

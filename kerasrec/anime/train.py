@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import logging
 import math
 from collections.abc import Iterator
 
@@ -27,6 +28,8 @@ from kerasrec.training.log import recording
 from kerasrec.training.loop import Leg, Monitor, TrainingRun, read_progress
 from kerasrec.training.ranking import Protocol, baseline_scorer, model_scorer, print_table, rank_catalogue
 from kerasrec.training.settings import DeviceSettings, LoopSettings, OptimizerSettings
+
+logger = logging.getLogger(__name__)
 
 SHOWN = ("loss", *(f"top{k}" for k in TOP))
 
@@ -80,17 +83,19 @@ def train(command: Train) -> None:
 
 
 def _describe(lists: Lists, command: Train) -> None:
-    print(
+    logger.info(
         f"{command.database}: {len(lists.train.users):,} users to train on, {len(lists.valid.users):,} to check with; "
         f"{len(lists.vocab.items):,} titles, {len(lists.train.ids):,} watched"
     )
     unknown = sum(np.count_nonzero(side.ids == UNK) for side in (lists.train, lists.valid))
     if unknown:
-        print(f"{unknown:,} entries are of titles that the model does not know; a training of its own would learn them")
+        logger.info(
+            f"{unknown:,} entries are of titles that the model does not know; a training of its own would learn them"
+        )
     if lists.ordered:
-        print(f"{lists.dated:.0%} of the entries have a date: lists are read in the order of their dates")
+        logger.info(f"{lists.dated:.0%} of the entries have a date: lists are read in the order of their dates")
     else:
-        print(
+        logger.info(
             f"{lists.dated:.0%} of the entries have a date: the order of a list says nothing, and the model has no "
             "position embedding"
         )
@@ -146,7 +151,7 @@ def _legs(command: Train, output: Output, lists: Lists, run: TrainingRun) -> Ite
             continue
         yield leg
         if not run.progress.has_finished(leg):
-            print(f"ended early: {command.patience} epochs without a gain in valid loss")
+            logger.info(f"ended early: {command.patience} epochs without a gain in valid loss")
             return
         _draw(output, lists, run)
         if run.progress.legs % command.checkpoint_every == 0:
@@ -183,7 +188,7 @@ def _finish(command: Train, output: Output, lists: Lists, run: TrainingRun) -> N
     if output.evaluation_path.exists():
         earlier = read_json(output.evaluation_path, missing="")
         if earlier.items() >= evaluation.items():
-            print(f"nothing left to train at step {run.step}")
+            logger.info(f"nothing left to train at step {run.step}")
             print_table(earlier["figures"], protocol)
             return
     if run.progress.best == -math.inf:
@@ -204,4 +209,4 @@ def _finish(command: Train, output: Output, lists: Lists, run: TrainingRun) -> N
     print_table(evaluation["figures"], protocol)
     with replacing(output.evaluation_path) as unfinished:
         unfinished.write_text(json.dumps(evaluation, indent=1), encoding="utf-8")
-    print(f"{version}: the best model, of step {run.step}; {output.metrics_path.parent}: its curves")
+    logger.info(f"{version}: the best model, of step {run.step}; {output.metrics_path.parent}: its curves")

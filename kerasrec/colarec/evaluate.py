@@ -7,6 +7,7 @@ from kerasrec.colarec.prepared import Prepared
 from kerasrec.colarec.ranking import popularity, protocol, rank
 from kerasrec.colarec.settings import Evaluate
 from kerasrec.colarec.trained import Trained, recommender
+from kerasrec.console import say
 from kerasrec.data.files import replacing
 from kerasrec.training.ranking import print_table
 
@@ -18,11 +19,11 @@ def evaluate(command: Evaluate) -> None:
     table = figures(command)
     how = protocol(command.split)
     print_table(table, how)
-    print(f"ColaRec: --checkpoint {command.checkpoint} --beam {command.beam} --history {command.history}")
+    say(f"ColaRec: --checkpoint {command.checkpoint} --beam {command.beam} --history {command.history}")
     own, *others = table
     for other in others:
         gap = table[own]["NDCG@10"] - table[other]["NDCG@10"]
-        print(f"NDCG@10 of {own} less that of {other}: {gap:+.4f}")
+        say(f"NDCG@10 of {own} less that of {other}: {gap:+.4f}")
     path = command.places.task(command.name).output / f"evaluation-{command.split}.json"
     with replacing(path) as unfinished:
         asked = {"beam": command.beam, "history": command.history, "checkpoint": command.checkpoint}

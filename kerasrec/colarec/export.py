@@ -1,5 +1,6 @@
 """The best model as a SavedModel, and asking it."""
 
+import logging
 from pathlib import Path
 
 from rich.table import Table
@@ -9,16 +10,18 @@ from kerasrec.colarec.prepared import Prepared
 from kerasrec.colarec.served import export_colarec
 from kerasrec.colarec.settings import Export, Recommend
 from kerasrec.colarec.trained import Trained
-from kerasrec.console import show
+from kerasrec.console import say, show
 from kerasrec.errors import KerasrecError
 from kerasrec.serving.recommender import Recommender
+
+logger = logging.getLogger(__name__)
 
 
 def export(command: Export) -> Path:
     """Write the next version of a run's served model; returns its folder."""
     prepared = Prepared(command.name, command.places)
     version, signatures = export_colarec(Trained(prepared, command.checkpoint), prepared, command.beam)
-    print(f"{version}: a SavedModel with the signatures {', '.join(signatures)}")
+    logger.info(f"{version}: a SavedModel with the signatures {', '.join(signatures)}")
     return version
 
 
@@ -45,7 +48,7 @@ def recommend(command: Recommend) -> list[tuple[str, float]]:
         )
     [best] = recommender.recommend([history], command.k)
     contents = dict(zip(prepared.item_ids, prepared.contents, strict=True))
-    print("history: " + "; ".join(contents[item] for item in history[-5:]))
+    say("history: " + "; ".join(contents[item] for item in history[-5:]))
     sheet = Table()
     for name in ("item", "content", "codes", "others whose codes begin so", "log-probability"):
         sheet.add_column(name)

@@ -1,5 +1,7 @@
 """The step `identifiers`: a sequence of codes of its own for every item."""
 
+import logging
+
 import numpy as np
 
 from kerasrec.colarec import graph
@@ -17,6 +19,8 @@ from kerasrec.colarec.settings import Identifiers
 from kerasrec.data.files import exclusive
 from kerasrec.errors import KerasrecError
 
+logger = logging.getLogger(__name__)
+
 
 def identifiers(command: Identifiers) -> None:
     """Make the identifiers and keep them; show how full the levels are."""
@@ -26,7 +30,7 @@ def identifiers(command: Identifiers) -> None:
         prepared.write_array("codes", codes)
     for level in range(1, codes.shape[1] + 1):
         _, sizes = np.unique(codes[:, :level], axis=0, return_counts=True)
-        print(f"first {level} codes: {len(sizes):,} different, of 1 to {sizes.max():,} items")
+        logger.info(f"first {level} codes: {len(sizes):,} different, of 1 to {sizes.max():,} items")
 
 
 def _codes(command: Identifiers, prepared: Prepared) -> np.ndarray:

@@ -1,6 +1,7 @@
 """The step `item-recall`: masked-item recall on a run's interactions, to stand beside ColaRec in one table."""
 
 import dataclasses
+import logging
 from collections import Counter
 from pathlib import Path
 
@@ -24,6 +25,8 @@ from kerasrec.training import report
 from kerasrec.training.config import read_config, require_unchanged, write_config
 from kerasrec.training.loop import Leg, TrainingRun, read_progress
 from kerasrec.training.ranking import Protocol
+
+logger = logging.getLogger(__name__)
 
 TRAINS = "kerasrec colarec item-recall"
 
@@ -58,7 +61,7 @@ def item_recall(command: ItemRecall) -> None:
         valid, recommend = prepared.targets("valid"), recommender(prepared, histories, run.model, rules)
         run.fit(legs, rows, lambda: rank(recommend, valid, prepared.interactions, "valid"), planned=legs)
         report.draw(output, SHOWN, str(Protocol("valid")))
-    print(f"{output}: the model at step {run.step}")
+    logger.info(f"{output}: the model at step {run.step}")
 
 
 class Histories:

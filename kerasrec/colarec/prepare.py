@@ -2,6 +2,7 @@
 
 import hashlib
 import itertools
+import logging
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -17,6 +18,8 @@ from kerasrec.data.rejects import Reject, count_reasons, in_words, require_few, 
 from kerasrec.data.subwords import SubwordTokenizer
 from kerasrec.data.tasks import Task
 from kerasrec.errors import KerasrecError
+
+logger = logging.getLogger(__name__)
 
 
 def prepare(command: Prepare) -> None:
@@ -51,17 +54,17 @@ def prepare(command: Prepare) -> None:
         _write(task, corpus, tokenizer, cold, user_ids, interactions, targets)
 
     never_taken = len(numbers) - interactions["item"].nunique() - int(cold.sum())
-    print(
+    logger.info(
         f"{task.data}: {len(user_ids):,} users, {len(numbers):,} items, {len(interactions):,} interactions; "
         f"{never_taken:,} items were never taken in training, {sum(not text for text in corpus.contents):,} have no "
         f"content; {once:,} users took one item only; {repeated:,} repeated interactions count once"
     )
     for split, count in targets["split"].value_counts(sort=False).items():
-        print(f"{split}: {count:,} targets of {targets.loc[targets['split'] == split, 'user'].nunique():,} users")
+        logger.info(f"{split}: {count:,} targets of {targets.loc[targets['split'] == split, 'user'].nunique():,} users")
     if known:
-        print(f"{known:,} targets are left out: the user took the item before, or it is named twice")
+        logger.info(f"{known:,} targets are left out: the user took the item before, or it is named twice")
     for reason, count in count_reasons(rejects).items():
-        print(f"rejected: {count:,} {reason}")
+        logger.info(f"rejected: {count:,} {reason}")
 
 
 def _keep_rejects(reads: list[Events], path: Path, max_reject_share: float) -> list[Reject]:

@@ -3,13 +3,13 @@
 from collections.abc import Callable
 
 import numpy as np
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from kerasrec.backend import tf
 from kerasrec.colarec.item_sets import ItemSets
 from kerasrec.colarec.prepared import Targets
 from kerasrec.data.vocab import FIRST_ITEM
 from kerasrec.nn import metrics
+from kerasrec.progress_bar import progress_bar
 from kerasrec.training.ranking import Protocol
 
 LISTED = 20
@@ -115,14 +115,11 @@ def rank(
     similar = np.argsort(interactions.sizes[users], kind="stable")  # so that batches are padded by little
     if batch_size is None:
         batch_size = max(1, min(256, SCORES_AT_A_TIME // interactions.item_count))
-    with Progress(
-        TextColumn(name), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(), transient=True
-    ) as progress:
-        bar = progress.add_task(name, total=len(users))
+    with progress_bar(name, total=len(users), unit="users") as bar:
         lists = []
         for begin in range(0, len(users), batch_size):
             lists.append(recommend(users[similar[begin : begin + batch_size]]))
-            progress.advance(bar, len(lists[-1]))
+            bar.advance(len(lists[-1]))
     lists = np.concatenate(lists)[np.argsort(similar)]
     rows = np.searchsorted(users, targets.users)
     hits = lists[rows] == targets.items[:, np.newaxis]  # [T, LISTED]

@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import logging
 from collections.abc import Callable
 from pathlib import Path
 
@@ -24,6 +25,8 @@ from kerasrec.training import report
 from kerasrec.training.config import read_config, require_unchanged, write_config
 from kerasrec.training.devices import one_for_each_replica, use_devices
 from kerasrec.training.loop import Leg, TrainingRun, read_progress
+
+logger = logging.getLogger(__name__)
 
 FIXED = (
     *("model", "pretrained", "formulation", "tables", "rows", "losses", "augmentation", "seed"),
@@ -67,7 +70,7 @@ def train(command: Train) -> None:
         figures, title = _valid_figures(command, prepared, run.model, make)
         run.fit(legs, batches, figures, planned=legs)
         report.draw(prepared.output, SHOWN, title)
-    print(f"{prepared.output}: the model at step {run.step}, metrics.jsonl, plots/, tensorboard/")
+    logger.info(f"{prepared.output}: the model at step {run.step}, metrics.jsonl, plots/, tensorboard/")
 
 
 def _run(command: Train, prepared: Prepared) -> TrainingRun:

@@ -21,10 +21,6 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
-from rich.console import Console
-from rich.progress import BarColumn, Progress, ProgressColumn, TaskID, TextColumn, TimeRemainingColumn
-from rich.progress import Task as Bar
-from rich.text import Text
 
 from kerasrec.data import interactions_sql as sql
 from kerasrec.data.files import Manifest, content_digest, disk_full, exclusive, replacing
@@ -35,6 +31,7 @@ from kerasrec.data.split_report import SplitReport, length_histogram, truncation
 from kerasrec.data.split_settings import SplitSettings
 from kerasrec.data.tasks import Task
 from kerasrec.errors import KerasrecError
+from kerasrec.progress_bar import Bar, progress_bar
 
 __all__ = ["Histories", "SplitReport", "SplitSettings", "item_counts", "read_part", "split"]
 
@@ -76,13 +73,13 @@ def split(settings: SplitSettings) -> SplitReport:
     """
     names = ColumnNames(settings.major_name, settings.candidate_name, settings.time_name, settings.rating_name)
     logs = _readable_logs(settings, names)
-    with exclusive(settings.task.data), _workspace(settings.task) as work, _progress() as progress:
+    with exclusive(settings.task.data), _workspace(settings.task) as work:
         with _database(work, settings) as db:
-            rows_read = _stage(db, logs, names, settings, progress)
+            rows_read = _stage(db, logs, names, settings)
             rejects = _keep_rejects(db, work)
             _stop_if_too_bad(rejects, rows_read, work, settings)
-            buckets = _deal_out(db, work, settings, progress)
-            parts, numbers = _write_parts(db, work, buckets, settings, progress)
+            buckets = _deal_out(db, work, settings)
+            parts, numbers = _write_parts(db, work, buckets, settings)
         report = SplitReport(task=str(settings.task.data), rows_read=rows_read, rejects=rejects, **numbers)
         _publish(work, settings.task, parts, report)
     return report
@@ -148,33 +145,19 @@ def _database(work: Path, settings: SplitSettings) -> Iterator[duckdb.DuckDBPyCo
         db.close()
 
 
-class _Rate(ProgressColumn):
-    """How many units of a bar's own are done in a second, on average since it began."""
-
-    def render(self, task: Bar) -> Text:
-        seconds = task.finished_time or task.elapsed
-        rate = task.completed / seconds if seconds else 0
-        return Text(f"{rate:,.{1 if rate < 10 else 0}f} {task.fields['unit']}/s", "progress.data.speed")
-
-
-def _progress() -> Progress:
-    columns = (TextColumn("{task.description:<20}"), BarColumn(), _Rate(), TimeRemainingColumn())
-    return Progress(*columns, console=Console(stderr=True))
-
-
-def _run(db: duckdb.DuckDBPyConnection, statement: str, progress: Progress, bar: TaskID, share: float) -> None:
+def _run(db: duckdb.DuckDBPyConnection, statement: str, bar: Bar, share: float) -> None:
     """Execute a statement while the bar moves on by `share`."""
-    done = progress.tasks[bar].completed
+    done = bar.completed
     with ThreadPoolExecutor(1) as background:
         running = background.submit(db.execute, statement)
         try:
             while not wait_for([running], timeout=0.2).done:
-                progress.update(bar, completed=done + share * max(db.query_progress(), 0) / 100)
+                bar.move_to(done + share * max(db.query_progress(), 0) / 100)
         except KeyboardInterrupt:
             db.interrupt()
             raise
         running.result()
-    progress.update(bar, completed=done + share)
+    bar.move_to(done + share)
 
 
 def _number(db: duckdb.DuckDBPyConnection, query: str) -> int:
@@ -185,23 +168,23 @@ def _first_line(error: Exception) -> str:
     return str(error).strip().split("\n")[0]
 
 
-def _stage(
-    db: duckdb.DuckDBPyConnection, logs: list[LogFile], names: ColumnNames, settings: SplitSettings, progress: Progress
-) -> int:
+def _stage(db: duckdb.DuckDBPyConnection, logs: list[LogFile], names: ColumnNames, settings: SplitSettings) -> int:
     """Read all logs into `staged` in their order, and bad rows into `rejected` as well; return the number of rows."""
     db.execute(sql.CREATE_TABLES)
     megabytes = [log.path.stat().st_size / 1e6 for log in logs]
-    bar = progress.add_task("reading the log", total=sum(megabytes), unit="MB")
-    for log, size in zip(logs, megabytes, strict=True):
-        if log.gzipped:
-            check_gzip(log.path)
-        types = _parquet_types(db, log, names) if log.kind == "parquet" else {}
-        first = _number(db, "SELECT count(*) FROM staged")
-        try:
-            _run(db, sql.stage(log, names, settings.min_rating is not None, types), progress, bar, size)
-        except (duckdb.InvalidInputException, duckdb.SerializationException) as error:
-            raise KerasrecError(f"{log.path} cannot be read ({_first_line(error)}); is the file damaged?") from error
-        db.execute(sql.keep_rejects(log, first))
+    with progress_bar("reading the log", total=sum(megabytes), unit="MB") as bar:
+        for log, size in zip(logs, megabytes, strict=True):
+            if log.gzipped:
+                check_gzip(log.path)
+            types = _parquet_types(db, log, names) if log.kind == "parquet" else {}
+            first = _number(db, "SELECT count(*) FROM staged")
+            try:
+                _run(db, sql.stage(log, names, settings.min_rating is not None, types), bar, size)
+            except (duckdb.InvalidInputException, duckdb.SerializationException) as error:
+                raise KerasrecError(
+                    f"{log.path} cannot be read ({_first_line(error)}); is the file damaged?"
+                ) from error
+            db.execute(sql.keep_rejects(log, first))
     good = _number(db, "SELECT count(*) FROM staged WHERE problem IS NULL")
     return good + _number(db, "SELECT count(*) FROM rejected")
 
@@ -248,7 +231,7 @@ class _Buckets:
         return sql.parquet(*files) if files else sql.EMPTY_BUCKET
 
 
-def _deal_out(db: duckdb.DuckDBPyConnection, work: Path, settings: SplitSettings, progress: Progress) -> _Buckets:
+def _deal_out(db: duckdb.DuckDBPyConnection, work: Path, settings: SplitSettings) -> _Buckets:
     """Deal the events out into one bucket a part."""
     good = _number(db, "SELECT count(*) FROM staged WHERE problem IS NULL")
     events = _number(db, f"SELECT count(*) FROM staged WHERE {sql.is_event(settings.min_rating)}")
@@ -257,40 +240,40 @@ def _deal_out(db: duckdb.DuckDBPyConnection, work: Path, settings: SplitSettings
     rows_a_group = min(max(_BUFFERED_ROWS // (parts * threads), 2048), 1 << 17)
     # Each event carries its place in the log, so the engine need not keep the order here.
     db.execute(f"SET preserve_insertion_order = false; SET partitioned_write_flush_threshold = {rows_a_group}")
-    bar = progress.add_task("dealing out to parts", total=events, unit="events")
-    _run(db, sql.deal_out(parts, settings.min_rating, work / "buckets", rows_a_group), progress, bar, events)
+    with progress_bar("dealing out to parts", total=events, unit="events") as bar:
+        _run(db, sql.deal_out(parts, settings.min_rating, work / "buckets", rows_a_group), bar, events)
     db.execute("DROP TABLE staged; SET preserve_insertion_order = true")
     return _Buckets(work / "buckets", parts, events, good - events)
 
 
-def _keep_frequent_items(
-    db: duckdb.DuckDBPyConnection, buckets: _Buckets, settings: SplitSettings, progress: Progress
-) -> tuple[int, int]:
+def _keep_frequent_items(db: duckdb.DuckDBPyConnection, buckets: _Buckets, settings: SplitSettings) -> tuple[int, int]:
     """Make the table `kept_items`; return how many items are not in it, and how many events they have."""
     parts = range(buckets.parts) if settings.drop_repeats else ["*"]  # repeats are told apart in one part at a time
-    bar = progress.add_task("counting the items", total=buckets.events, unit="events")
     db.execute("CREATE TEMP TABLE counted_items (item VARCHAR, count BIGINT)")
-    for part in parts:
-        source = sql.met_items(buckets.source(part)) if settings.drop_repeats else buckets.source(part)
-        _run(db, f"INSERT INTO counted_items {sql.item_counts(source)}", progress, bar, buckets.events / len(parts))
+    with progress_bar("counting the items", total=buckets.events, unit="events") as bar:
+        for part in parts:
+            source = sql.met_items(buckets.source(part)) if settings.drop_repeats else buckets.source(part)
+            _run(db, f"INSERT INTO counted_items {sql.item_counts(source)}", bar, buckets.events / len(parts))
     db.execute(sql.keep_frequent_items("counted_items", settings.min_item_events))
     rare = f"SELECT count(*), coalesce(sum(count), 0)::BIGINT FROM totals WHERE count < {settings.min_item_events}"
     return db.sql(rare).fetchall()[0]
 
 
 def _write_parts(
-    db: duckdb.DuckDBPyConnection, work: Path, buckets: _Buckets, settings: SplitSettings, progress: Progress
+    db: duckdb.DuckDBPyConnection, work: Path, buckets: _Buckets, settings: SplitSettings
 ) -> tuple[dict, dict]:
     """Sort every bucket into its part file and write `users.parquet`; return the parts and the report's numbers."""
     filtered = settings.min_item_events > 1
-    rare_items, rare_item_events = _keep_frequent_items(db, buckets, settings, progress) if filtered else (0, 0)
+    rare_items, rare_item_events = _keep_frequent_items(db, buckets, settings) if filtered else (0, 0)
     fewest = settings.seq_min_len if settings.refine == 0 else 1
     width = max(3, len(str(buckets.parts - 1)))
     parts: dict[str, dict] = {}
     counts, lengths = Counter(users=0), Counter()
     times: list[int] = []
-    bar = progress.add_task("sorting the parts", total=buckets.events, unit="events")
-    with pq.ParquetWriter(work / "users.parquet", USERS_SCHEMA, compression="zstd") as users_file:
+    with (
+        progress_bar("sorting the parts", total=buckets.events, unit="events") as bar,
+        pq.ParquetWriter(work / "users.parquet", USERS_SCHEMA, compression="zstd") as users_file,
+    ):
         for part in range(buckets.parts):
             db.execute(sql.load_part(buckets.source(part), settings.drop_repeats, filtered, fewest))
             rows = db.sql(sql.histories(part, buckets.parts, settings.seq_min_len, settings.refine == 1))
@@ -303,8 +286,8 @@ def _write_parts(
             counts.update(db.sql(sql.PART_COUNTS).to_arrow_table().to_pylist()[0])
             counts.update(users=len(users), events=events)
             lengths.update(users["events"].to_pylist())
-            progress.update(bar, completed=counts["cleaned"])
-    progress.update(bar, completed=buckets.events)  # those that were left out as well
+            bar.move_to(counts["cleaned"])
+        bar.move_to(buckets.events)  # those that were left out as well
     if not lengths:
         raise KerasrecError(
             f"no user has seq_min_len {settings.seq_min_len} events left; pass a smaller --seq_min_len, or --refine 1"

@@ -1,6 +1,7 @@
 """Hugging Face's weights into a checkpoint of Google's."""
 
 import json
+import logging
 import shutil
 from dataclasses import asdict
 from pathlib import Path
@@ -11,6 +12,8 @@ from kerasrec.data.tokenizer import WordPieceTokenizer
 from kerasrec.errors import KerasrecError
 from kerasrec.pretrained.bert import PretrainedBert, open_bert
 from kerasrec.pretrained.settings import Convert
+
+logger = logging.getLogger(__name__)
 
 PARTS = ("encoder", "pooler", "head", "next_sentence")
 
@@ -42,7 +45,7 @@ def convert(command: Convert) -> Path:
             raise disk_full(target) from error
         finally:
             shutil.rmtree(unfinished, ignore_errors=True)
-    print(f"{target}: a checkpoint with {', '.join(parts)} and {len(bert.tokens)} tokens")
+    logger.info(f"{target}: a checkpoint with {', '.join(parts)} and {len(bert.tokens)} tokens")
     return target
 
 

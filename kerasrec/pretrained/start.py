@@ -1,6 +1,7 @@
 """Where the training of a text model starts: pretrained weights, or a shape and random ones."""
 
 import dataclasses
+import logging
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -9,6 +10,8 @@ from kerasrec.errors import KerasrecError
 from kerasrec.nn.settings import BertConfig
 from kerasrec.pretrained.bert import PretrainedBert
 from kerasrec.pretrained.config import read_config
+
+logger = logging.getLogger(__name__)
 
 if TYPE_CHECKING:
     from kerasrec.backend import keras
@@ -49,10 +52,10 @@ class Start:
     ) -> None:
         """Load what is pretrained; say what is not."""
         if self._bert is None:
-            print("the model starts from random weights")
+            logger.info("the model starts from random weights")
             return
         fresh = self._bert.load_into(encoder, keep_tokens=self._keep_tokens, head=head, pooler=pooler)
-        print(
+        logger.info(
             f"the model starts from {self._bert.path}" + "".join(f"; it has no {part}, a fresh one" for part in fresh)
         )
 

@@ -1,6 +1,7 @@
 """The best model as a SavedModel, and asking it."""
 
 import csv
+import logging
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +10,7 @@ import pyarrow.parquet as pq
 from rich.table import Table
 
 from kerasrec.backend import tf
-from kerasrec.console import show
+from kerasrec.console import say, show
 from kerasrec.data.parts import read_part
 from kerasrec.data.tasks import Task, find_parts, find_task
 from kerasrec.data.tfrecord import parse_example
@@ -20,6 +21,8 @@ from kerasrec.recall.settings import Export, Recommend
 from kerasrec.serving.items import export_item_model
 from kerasrec.serving.recommender import Recommender
 
+logger = logging.getLogger(__name__)
+
 
 def export(command: Export) -> Path:
     """Step 6: write the next version of a task's served model; returns its folder."""
@@ -29,7 +32,7 @@ def export(command: Export) -> Path:
     version, signatures = export_item_model(
         model, prepared.vocab, task.export, prepared.settings.max_seq_length, command.max_k, _examples(prepared)
     )
-    print(f"{version}: a SavedModel with the signatures {', '.join(signatures)}")
+    logger.info(f"{version}: a SavedModel with the signatures {', '.join(signatures)}")
     return version
 
 
@@ -91,8 +94,8 @@ def read_titles(path: Path) -> dict[str, str]:
 def print_recommendations(history: list[str], best: list[tuple[str, float]], titles: dict[str, str]) -> None:
     """A table of the list, below the end of the history."""
     shown = history[-5:]
-    print("history" + (f", the last {len(shown)} of {len(history)}: " if len(history) > 5 else ": "), end="")
-    print(", ".join(titles.get(item, item) for item in shown) or "empty")
+    end = f", the last {len(shown)} of {len(history)}" if len(history) > 5 else ""
+    say(f"history{end}: {', '.join(titles.get(item, item) for item in shown) or 'empty'}")
     sheet = Table()
     for name in ("rank", "item", "title", "score") if titles else ("rank", "item", "score"):
         sheet.add_column(name, justify="left" if name == "title" else "right")

@@ -1,6 +1,7 @@
 """Raw logs into training files: split, vocabulary, examples."""
 
 import functools
+import logging
 import multiprocessing
 import os
 from collections import Counter
@@ -8,7 +9,6 @@ from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 
 import numpy as np
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from kerasrec.data import interactions
 from kerasrec.data.files import Manifest, content_digest, exclusive
@@ -17,14 +17,17 @@ from kerasrec.data.settings import ExampleSettings
 from kerasrec.data.tasks import Task, find_parts
 from kerasrec.data.vocab import ItemVocab
 from kerasrec.errors import KerasrecError
+from kerasrec.progress_bar import progress_bar
 from kerasrec.recall.settings import Examples, Split, Vocab
+
+logger = logging.getLogger(__name__)
 
 
 def split(command: Split) -> None:
     """Step 1: the log into parts, and a report."""
     manifest = Manifest(command.task.manifest_path)
     manifest.require("recall")
-    print(interactions.split(command))
+    logger.info(interactions.split(command))
     manifest.claim("recall")
 
 
@@ -37,7 +40,7 @@ def vocab(command: Vocab) -> ItemVocab:
         old = ItemVocab.load(ancestor)
         _require_grown(old, command)
         built = old.grow(counts, command.min_count)
-        print(f"{ancestor} grew from {len(old):,} to {len(built):,} tokens; no token id moved")
+        logger.info(f"{ancestor} grew from {len(old):,} to {len(built):,} tokens; no token id moved")
     else:
         built = ItemVocab.build(counts, command.min_count)
     built.save(task.vocab_path)
@@ -45,7 +48,7 @@ def vocab(command: Vocab) -> ItemVocab:
     Manifest(task.manifest_path).update(
         "vocab", {"digest": built.digest(), "size": len(built), "unknown_share": unknown}
     )
-    print(f"{task.vocab_path}: {len(built.items):,} items; {unknown:.2%} of the events become [UNK]")
+    logger.info(f"{task.vocab_path}: {len(built.items):,} items; {unknown:.2%} of the events become [UNK]")
     return built
 
 
@@ -68,32 +71,23 @@ def examples(command: Examples) -> None:
     written = manifest.section("examples")
     waiting = [part for part in parts if not _is_written(written.get(part), task, part, vocabulary, command.examples)]
     if finished := len(parts) - len(waiting):
-        print(f"{finished} of {len(parts)} parts are written already, from the same events, vocabulary and settings")
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TextColumn("parts"),
-        TimeElapsedColumn(),
-        TimeRemainingColumn(),
-    )
+        logger.info(f"{finished} of {len(parts)} parts are written already from the same input and settings")
     rows = {"train": 0, "valid": 0, "test": 0}
-    with Progress(*columns) as progress:
-        bar = progress.add_task("examples", total=len(waiting))
+    with progress_bar("examples", total=len(waiting), unit="parts") as bar:
         for part, entry in _write(task, waiting, command):
             manifest.update("examples", {part: entry})
-            progress.advance(bar)
+            bar.advance()
             rows = {split: total + entry["files"][split]["rows"] for split, total in rows.items()}
     counts = Counter()
     for entry in map(manifest.section("examples").get, parts):
         counts.update(entry["counts"])
-    print(", ".join(f"{number:,} {reason.replace('_', ' ')}" for reason, number in counts.items() if number))
+    logger.info(", ".join(f"{number:,} {reason.replace('_', ' ')}" for reason, number in counts.items() if number))
     if command.examples.split == "global-time":
         items, seen_before = _shared(task, command.examples, content_digest(task.vocab_path))
         unseen = len(items.items) - np.count_nonzero(seen_before)
-        print(f"{unseen:,} of {len(items.items):,} items were not seen before {command.examples.split_day}")
+        logger.info(f"{unseen:,} of {len(items.items):,} items were not seen before {command.examples.split_day}")
     if waiting:
-        print(f"{task.tfrecord_folder}: " + ", ".join(f"{total:,} {split} rows" for split, total in rows.items()))
+        logger.info(f"{task.tfrecord_folder}: " + ", ".join(f"{total:,} {split} rows" for split, total in rows.items()))
 
 
 def _is_written(entry: dict | None, task: Task, part: str, vocabulary: str, settings: ExampleSettings) -> bool:

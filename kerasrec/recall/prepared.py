@@ -1,6 +1,7 @@
 """What the first three steps left on disk, checked and opened for training and evaluation."""
 
 import dataclasses
+import logging
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
@@ -19,6 +20,8 @@ from kerasrec.data.tfrecord import naming_broken_files, require_whole
 from kerasrec.data.vocab import FIRST_ITEM, ItemVocab
 from kerasrec.errors import KerasrecError
 from kerasrec.training.ranking import Protocol
+
+logger = logging.getLogger(__name__)
 
 AGAIN = ": write this part's examples again"
 PARTS_AT_A_TIME = 16  # in one pipeline: a pipeline of its own for each small part would take most of the time
@@ -56,7 +59,7 @@ class Prepared:
             raise KerasrecError(problem)
         self.entries = {part: entry for part, entry in written.items() if problems[part] is None}
         if left_out := [problem for problem in problems.values() if problem]:
-            print(f"left out: {'; '.join(left_out)}")
+            logger.info(f"left out: {'; '.join(left_out)}")
 
     def protocol(self, split: str, **options) -> Protocol:
         """How figures on a split are made, with what the examples say of it."""
@@ -156,7 +159,7 @@ class Prepared:
         some = []
         for part in self.entries:
             if sum(len(histories.ids) for histories in some) >= most_events:
-                print(f"{what} on the users of {len(some)} of {len(self.entries)} parts")
+                logger.info(f"{what} on the users of {len(some)} of {len(self.entries)} parts")
                 break
             some.append(self.histories(part, "valid"))
         return TokenHistories.joined(some)

@@ -1,5 +1,7 @@
 """All of item recall on a log from a stated process, beside the best score that any model could reach on it."""
 
+import logging
+
 import pyarrow.parquet as pq
 
 from kerasrec.data.parts import read_part
@@ -16,6 +18,8 @@ from kerasrec.recall.train import train
 from kerasrec.training.ranking import Protocol, print_table
 from kerasrec.training.settings import LoopSettings, OptimizerSettings
 
+logger = logging.getLogger(__name__)
+
 DATE, DATASET, ALL = "20210419", "quickstart", "quickstart-refine-0-all"
 
 
@@ -24,7 +28,7 @@ def quickstart(command: Quickstart) -> None:
     places = Places(*(command.folder / name for name in ("data", "output", "export")))
     log = SyntheticLog(seed=command.seed)
     logs = log.write(command.folder / "raw")
-    print(f"{logs}: {log.users:,} users, {log.items:,} items, from a process whose best ranking is known")
+    logger.info(f"{logs}: {log.users:,} users, {log.items:,} items, from a process whose best ranking is known")
     split(Split(data_path=str(logs), save_path=str(places.data_path), date=DATE, dataset_name=DATASET, parts=2))
     vocab(Vocab(ALL, places))
     examples(Examples(ALL, places=places, examples=ExampleSettings(masking="dynamic")))

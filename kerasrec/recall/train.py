@@ -3,6 +3,7 @@
 import dataclasses
 import itertools
 import json
+import logging
 import math
 from collections.abc import Iterator
 from pathlib import Path
@@ -26,6 +27,8 @@ from kerasrec.training.config import read_config, write_config
 from kerasrec.training.devices import use_devices
 from kerasrec.training.loop import Leg, TrainingRun, carry_over, read_progress
 from kerasrec.training.ranking import model_scorer, print_table, rank_catalogue
+
+logger = logging.getLogger(__name__)
 
 START_EVENTS = 10_000_000  # bounds the memory of the pairs that stand near each other
 
@@ -63,7 +66,7 @@ def train(command: Train) -> None:
         until = math.inf if command.train_multi is None else command.train_multi * command.steps_per_multi
         with prepared.reading():
             if command.eval_mode == 1 and is_new:
-                print("there is no checkpoint to evaluate yet: training starts from random weights")
+                logger.info("there is no checkpoint to evaluate yet: training starts from random weights")
             elif command.eval_mode == 1:
                 _evaluate_parts(run, prepared, command.test_users, "before training")
             if prepared.rows("train"):
@@ -71,11 +74,11 @@ def train(command: Train) -> None:
                 legs = _legs(command, prepared, run, parts)
                 run.fit(legs, batches, _valid_figures(command, run, prepared), until, everything)
             else:
-                print(f"{', '.join(parts)}: no training rows, nothing to learn")
+                logger.info(f"{', '.join(parts)}: no training rows, nothing to learn")
             if command.eval_mode == 0:
                 _evaluate_parts(run, prepared, command.test_users, "after training")
         report.draw(task.output, run.shown, str(prepared.protocol("valid")))
-    print(f"{task.output}: the model at step {run.step}, metrics.jsonl, plots/, tensorboard/")
+    logger.info(f"{task.output}: the model at step {run.step}, metrics.jsonl, plots/, tensorboard/")
 
 
 def _terms(command: Train) -> Terms:
@@ -118,7 +121,7 @@ def _run(command: Train, prepared: Prepared) -> tuple[TrainingRun, bool]:
     else:
         run.progress.first_step = int(run.model.optimizer.iterations.numpy())
     run.save()  # at once: whatever ends this process now, the next one goes on from here
-    print(f"started from {source}: {progress.vocab[0]:,} of {vocab[0]:,} tokens known")
+    logger.info(f"started from {source}: {progress.vocab[0]:,} of {vocab[0]:,} tokens known")
     return run, False
 
 
@@ -191,7 +194,7 @@ def _valid_figures(command: Train, run: TrainingRun, prepared: Prepared):
 
 def _evaluate_parts(run: TrainingRun, prepared: Prepared, most_users: int, when: str) -> None:
     if prepared.rows("test") == 0:
-        print(f"{', '.join(prepared.parts)}: no test targets, nothing to evaluate")
+        logger.info(f"{', '.join(prepared.parts)}: no test targets, nothing to evaluate")
         return
     users = most_users if prepared.rows("test") > most_users else None
     protocol = prepared.protocol("test", users=users)

@@ -1,5 +1,6 @@
 """The best model as a SavedModel that takes raw strings."""
 
+import logging
 from pathlib import Path
 
 from kerasrec.data.files import exclusive
@@ -8,6 +9,8 @@ from kerasrec.sentence_pair.settings import Export
 from kerasrec.sentence_pair.trained import Trained
 from kerasrec.serving.export import export as write_version
 
+logger = logging.getLogger(__name__)
+
 
 def export(command: Export) -> Path:
     """Write the next version of a served model; returns its folder."""
@@ -15,5 +18,7 @@ def export(command: Export) -> Path:
     served = ServedPairModel(trained.model, trained.tokenizer, trained.max_length)
     with exclusive(command.export_path):
         version = write_version(served, command.export_path, served.signatures(), served.warmup())
-    print(f"{version}: a SavedModel with the signatures {', '.join(served.signatures())}; it needs tensorflow-text")
+    logger.info(
+        f"{version}: a SavedModel with the signatures {', '.join(served.signatures())}; it needs tensorflow-text"
+    )
     return version

@@ -1,6 +1,7 @@
 """Labelled pairs as a model takes them, and how good its outputs are."""
 
 import hashlib
+import logging
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -16,6 +17,8 @@ from kerasrec.data.tokenizer import WordPieceTokenizer
 from kerasrec.nn.similarity_metrics import best_threshold, classification_metrics, similarity_metrics, spearman
 from kerasrec.sentence_pair.model import SentencePairModel
 from kerasrec.sentence_pair.settings import Objective
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -64,7 +67,9 @@ def read_token_pairs(
         reasons = count_reasons(sides.rejects)
         write_rejects(rejects, sides.rejects)
         require_few(reasons, len(sides) + len(sides.rejects), max_reject_share, rejects)
-        print(f"{path}: rejected {', '.join(f'{n:,} {reason}' for reason, n in reasons.items())}; kept in {rejects}")
+        logger.info(
+            f"{path}: rejected {', '.join(f'{n:,} {reason}' for reason, n in reasons.items())}; kept in {rejects}"
+        )
     return TokenPairs(sides, TextTokens.encode(tokenizer, sides.sentences))
 
 

@@ -1,6 +1,7 @@
 """Use a trained model: classes and scores of pairs, figures, vectors."""
 
 import json
+import logging
 from pathlib import Path
 
 import numpy as np
@@ -8,13 +9,15 @@ import pandas as pd
 from rich.table import Table
 
 from kerasrec.baselines import character_vectors
-from kerasrec.console import show
+from kerasrec.console import say, show
 from kerasrec.data.files import replacing
 from kerasrec.nn.losses.text import cosine
 from kerasrec.sentence_pair.pairs import Judge, TokenPairs, figures_of, read_token_pairs
 from kerasrec.sentence_pair.settings import Encode, Evaluate, Objective, Predict
 from kerasrec.sentence_pair.trained import Trained
 from kerasrec.serving.nearest import read_texts, write_vectors
+
+logger = logging.getLogger(__name__)
 
 
 def predict(command: Predict) -> None:
@@ -32,10 +35,10 @@ def predict(command: Predict) -> None:
         columns["cosine"] = outputs
     with replacing(command.result_file) as unfinished:
         pd.DataFrame(columns).to_csv(unfinished, index=False)
-    print(f"{command.result_file}: {len(outputs):,} pairs")
+    logger.info(f"{command.result_file}: {len(outputs):,} pairs")
     if pairs.labelled.any():
         figures = figures_of(outputs[pairs.labelled], pairs.sides.labels[pairs.labelled], trained.model.objective)
-        print(", ".join(f"{name} {value:.4f}" for name, value in figures.items()))
+        say(", ".join(f"{name} {value:.4f}" for name, value in figures.items()))
 
 
 def evaluate(command: Evaluate) -> None:
@@ -66,7 +69,7 @@ def encode(command: Encode) -> None:
     """Write the vectors of a file's sentences."""
     vectors = Trained(command.output_dir).encoder.encode(read_texts(command.texts))
     write_vectors(command.vectors, vectors)
-    print(f"{command.vectors}: {len(vectors):,} vectors of {vectors.shape[1]} numbers")
+    logger.info(f"{command.vectors}: {len(vectors):,} vectors of {vectors.shape[1]} numbers")
 
 
 def _read(trained: Trained, path: Path, *, labelled: bool, rejects: Path) -> TokenPairs:

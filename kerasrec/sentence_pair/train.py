@@ -1,6 +1,7 @@
 """Train the two-sentence model, looking at labelled pairs on the way, and predict."""
 
 import json
+import logging
 from pathlib import Path
 
 from kerasrec.backend import distribution, set_precision
@@ -21,6 +22,8 @@ from kerasrec.training.config import read_config, write_config
 from kerasrec.training.devices import one_for_each_replica, use_devices
 from kerasrec.training.loop import Leg, TrainingRun, read_progress
 from kerasrec.training.settings import DeviceSettings, LoopSettings, OptimizerSettings
+
+logger = logging.getLogger(__name__)
 
 
 def train(command: Train) -> None:
@@ -73,7 +76,7 @@ def _train(command: Train) -> None:
 
         run.fit(legs, batches, figures, planned=legs)
         report.draw(output, run.shown, "valid split")
-    print(f"{output}: the model at step {run.step}, metrics.jsonl, plots/, tensorboard/")
+    logger.info(f"{output}: the model at step {run.step}, metrics.jsonl, plots/, tensorboard/")
 
 
 def _pretrained(command: Train) -> PretrainedBert | None:

@@ -3,14 +3,13 @@
 from collections.abc import Iterator, Sequence
 
 import numpy as np
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from kerasrec.backend import tf
 from kerasrec.data.text_rows import TextTokens, single_rows
 from kerasrec.data.tokenizer import WordPieceTokenizer
 from kerasrec.errors import require
 from kerasrec.nn.lean_encoder import LeanEncoder
+from kerasrec.progress_bar import progress_bar
 
 # What a batch works on then stays in the processor's caches, and the cost of starting operations does not show.
 TOKENS_AT_ONCE = 1024
@@ -69,12 +68,12 @@ class SentenceEncoder:
         rows = np.fromiter(first.values(), np.int64, len(first))
         vectors = np.empty((len(texts), self.model.hidden_size), np.float32)
         batches = list(self._batches(tokens))
-        with _progress(disable=len(batches) <= BATCHES_WITHOUT_A_BAR) as progress:
-            bar = progress.add_task("encoding", total=len(first))
+        is_long = len(batches) > BATCHES_WITHOUT_A_BAR
+        with progress_bar("encoding", len(first), "texts", shown=is_long) as bar:
             for batch in batches:
                 ids = single_rows(tokens, batch, self.max_length)
                 vectors[rows[batch]] = self.model.without_padding(tf.constant(ids)).numpy()
-                progress.advance(bar, len(batch))
+                bar.advance(len(batch))
         repeated = np.flatnonzero(sources != np.arange(len(texts)))
         vectors[repeated] = vectors[sources[repeated]]
         return vectors
@@ -87,8 +86,3 @@ class SentenceEncoder:
             if len(texts):
                 batches = -(-len(texts) * lengths[texts[0]] // TOKENS_AT_ONCE)
                 yield from np.array_split(texts, min(len(texts), batches))
-
-
-def _progress(disable: bool) -> Progress:
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn("texts"))
-    return Progress(*columns, TimeRemainingColumn(), console=Console(stderr=True, force_jupyter=False), disable=disable)

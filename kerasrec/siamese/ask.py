@@ -1,5 +1,7 @@
 """Ask a trained model: vectors, similar texts, paraphrases."""
 
+import logging
+
 import numpy as np
 from rich.table import Table
 
@@ -10,13 +12,15 @@ from kerasrec.siamese.generate import ranked, sample
 from kerasrec.siamese.settings import Encode, Generate, Similar
 from kerasrec.siamese.trained import Trained
 
+logger = logging.getLogger(__name__)
+
 
 def encode(command: Encode) -> None:
     """Write the vectors of a file's texts."""
     trained = Trained(command.places.task(command.name).output)
     vectors = trained.encoder.encode(read_texts(command.texts))
     write_vectors(command.vectors, vectors)
-    print(f"{command.vectors}: {len(vectors):,} vectors of {vectors.shape[1]} numbers")
+    logger.info(f"{command.vectors}: {len(vectors):,} vectors of {vectors.shape[1]} numbers")
 
 
 def similar(command: Similar) -> list[list[tuple[str, float]]]:

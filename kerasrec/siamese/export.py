@@ -1,5 +1,6 @@
 """The best model as a SavedModel that takes raw strings."""
 
+import logging
 from pathlib import Path
 
 from kerasrec.data.files import exclusive
@@ -7,6 +8,8 @@ from kerasrec.serving.export import export as write_version
 from kerasrec.serving.texts import ServedEncoder
 from kerasrec.siamese.settings import Export
 from kerasrec.siamese.trained import Trained
+
+logger = logging.getLogger(__name__)
 
 
 def export(command: Export) -> Path:
@@ -16,5 +19,7 @@ def export(command: Export) -> Path:
     served = ServedEncoder(trained.encoder.model, trained.tokenizer, trained.max_length)
     with exclusive(task.export):
         version = write_version(served, task.export, served.signatures(), served.warmup())
-    print(f"{version}: a SavedModel with the signatures {', '.join(served.signatures())}; it needs tensorflow-text")
+    logger.info(
+        f"{version}: a SavedModel with the signatures {', '.join(served.signatures())}; it needs tensorflow-text"
+    )
     return version

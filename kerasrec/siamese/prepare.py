@@ -1,5 +1,6 @@
 """Texts that mean the same, and labelled pairs, into token ids."""
 
+import logging
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,8 @@ from kerasrec.data.sentence_groups import Groups, read_groups
 from kerasrec.data.sentence_pairs import read_pairs
 from kerasrec.data.tokenizer import WordPieceTokenizer
 from kerasrec.siamese.settings import Prepare
+
+logger = logging.getLogger(__name__)
 
 
 def prepare(command: Prepare) -> None:
@@ -59,12 +62,12 @@ def _write(path: Path, columns: dict) -> None:
 
 
 def _report(groups: Groups, pairs: dict, rejects: list[Reject], tokenizer: WordPieceTokenizer, folder: Path) -> None:
-    print(
+    logger.info(
         f"{folder}: {len(groups):,} groups of {len(groups.texts):,} texts from {groups.read:,} that were read; "
         f"{groups.merged:,} went into another group with the same text, {groups.too_small:,} had fewer than two texts, "
         f"{groups.duplicates:,} texts stood in their group already; {len(tokenizer):,} tokens"
     )
     for split, read in pairs.items():
-        print(f"{split}: {len(read):,} pairs, {np.mean(read.labels):.1%} of which mean the same")
+        logger.info(f"{split}: {len(read):,} pairs, {np.mean(read.labels):.1%} of which mean the same")
     for reason, count in count_reasons(rejects).items():
-        print(f"rejected: {count:,} {reason}")
+        logger.info(f"rejected: {count:,} {reason}")

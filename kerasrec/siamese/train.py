@@ -1,6 +1,7 @@
 """Train the siamese BERT, looking at its cosines on the way."""
 
 import json
+import logging
 from collections.abc import Callable
 
 from kerasrec.backend import distribution
@@ -20,6 +21,8 @@ from kerasrec.training.config import read_config, write_config
 from kerasrec.training.devices import one_for_each_replica, use_devices
 from kerasrec.training.evaluators import CosineThresholdEvaluator, LabelledPairs
 from kerasrec.training.loop import Leg, TrainingRun, read_progress
+
+logger = logging.getLogger(__name__)
 
 SHOWN = (CosineThresholdEvaluator.MONITOR, "accuracy@best", "Spearman")
 
@@ -55,7 +58,7 @@ def train(command: Train) -> None:
         figures = None if valid is None else _evaluation(command, prepared, run, valid)
         run.fit(legs, batches, figures, planned=legs)
         report.draw(prepared.output, run.shown, "valid split, cosines of the pairs")
-    print(f"{prepared.output}: the model at step {run.step}, metrics.jsonl, plots/, tensorboard/")
+    logger.info(f"{prepared.output}: the model at step {run.step}, metrics.jsonl, plots/, tensorboard/")
 
 
 def _run(command: Train, prepared: Prepared) -> TrainingRun:

@@ -1,5 +1,6 @@
 """What is looked at between two epochs of a model of sentences."""
 
+import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +11,8 @@ from kerasrec.backend import keras
 from kerasrec.errors import KerasrecError
 from kerasrec.nn.losses.text import cosine
 from kerasrec.nn.similarity_metrics import best_threshold, similarity_metrics
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -140,7 +143,7 @@ class CosineThresholdEvaluator(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch, logs=None):
         figures = self.figures()
-        print(f"epoch {epoch + 1}: " + ", ".join(f"{name} {value:.4f}" for name, value in figures.items()))
+        logger.info(f"epoch {epoch + 1}: " + ", ".join(f"{name} {value:.4f}" for name, value in figures.items()))
         if logs is not None:
             logs.update(figures)
         if figures[self.MONITOR] > self.highest:

@@ -1,6 +1,7 @@
 """Fit part after part, and go on after any end: checkpoints, what is finished, early stopping."""
 
 import json
+import logging
 import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -13,6 +14,8 @@ from kerasrec.errors import KerasrecError, require
 from kerasrec.training.callbacks import CheckpointEvery, MetricsLog
 from kerasrec.training.optimizers import WarmupSchedule, adamw, warmup_schedule
 from kerasrec.training.settings import LoopSettings, OptimizerSettings
+
+logger = logging.getLogger(__name__)
 
 RANKING = ("NDCG@10", "recall@10", "MRR")
 
@@ -218,7 +221,7 @@ class TrainingRun:
                 return True
             except (AssertionError, IndexError, ValueError, tf.errors.OpError) as error:
                 reason, cause = str(error).strip().splitlines()[0], error
-                print(f"the checkpoint {path} cannot be used")
+                logger.info(f"the checkpoint {path} cannot be used")
         if paths:
             raise KerasrecError(
                 f"the checkpoint {path} does not fit this model, or is damaged ({reason}): train into another output "
@@ -310,7 +313,7 @@ class TrainingRun:
                 continue
             done = self.progress.within.get(leg.key, 0)
             steps = int(min(leg.steps - done, until_step - self.step))
-            print(f"{leg}, step {self.step} to {self.step + steps}")
+            logger.info(f"{leg}, step {self.step} to {self.step + steps}")
             if steps:
                 save = CheckpointEvery(
                     lambda more, leg=leg, done=done: self._save_within(leg, done + more), self.settings
@@ -344,7 +347,7 @@ class TrainingRun:
         if evaluate and progress.legs % self.settings.evaluate_every == 0:
             figures = evaluate()
             self.log_figures("valid", figures)
-            print("valid: " + ", ".join(f"{name} {figures[name]:.4f}" for name in self.shown))
+            logger.info("valid: " + ", ".join(f"{name} {figures[name]:.4f}" for name in self.shown))
             monitored = -figures[self.shown[0]] if self.monitor.falls else figures[self.shown[0]]
             gains = monitored > progress.reference + self.monitor.min_delta
             is_best = monitored > progress.best
@@ -363,7 +366,7 @@ class TrainingRun:
         if halve_after and self.progress.evaluations_without_gain % halve_after == 0:
             self.progress.halvings += 1
             self.schedule.scale.assign(0.5**self.progress.halvings)
-            print(f"{halve_after} evaluations without a gain: the learning rate is halved")
+            logger.info(f"{halve_after} evaluations without a gain: the learning rate is halved")
 
     def _out_of_patience(self, leg: Leg) -> bool:
         """Whether the evaluations of these parts have gone without a gain for too long; other parts start anew."""

@@ -24,12 +24,12 @@ def ids(found):
     return [one.title.id for one in found]
 
 
-def test_for_a_user(ask, trained_desk, made_up_lists, capsys):
+def test_for_a_user(ask, trained_desk, made_up_lists, logged):
     with Database(trained_desk.database) as database:
         seen = {entry.title for entry in database.entries("fan6")}
     found = ask(user="FAN6", k=5)
     assert not seen & set(ids(found)) and len(found) == 5
-    assert "fan6: 11 titles watched" in capsys.readouterr().out
+    assert "fan6: 11 titles watched" in logged()
     unseen = {title for title in range(1, 49) if made_up_lists.kind(title) == 2 and title not in seen}
     assert set(ids(ask(user="fan6", k=len(unseen), keep_sequels=True))) == unseen, "the rest of the user's own kind"
     scores = [one.score for one in found]
@@ -43,9 +43,9 @@ def test_because_you_liked(ask, made_up_lists):
     assert reasons and {made_up_lists.kind(title.id) for title in reasons} == {3}
 
 
-def test_for_titles_that_somebody_likes(ask, made_up_lists, capsys):
+def test_for_titles_that_somebody_likes(ask, made_up_lists, logged):
     found = ask(likes=("kind 1 numbr 2", "Kind 1 number 6", "Kind 1 number 6"), k=4)
-    printed = capsys.readouterr().out
+    printed = logged()
     assert "'kind 1 numbr 2' is taken for Kind 1 number 2 (2002)" in printed
     assert not {2, 6} & set(ids(found))
     assert sum(made_up_lists.kind(title) == 1 for title in ids(found)) >= 3
@@ -61,9 +61,9 @@ def test_adult_titles_and_sequels_are_left_out(ask):
     assert 41 in ids(ask(likes=("Kind 0 number 37",), k=48)), "its first season was seen"
 
 
-def test_somebody_from_anilist(ask, trained_desk, listening, capsys):
+def test_somebody_from_anilist(ask, trained_desk, listening, logged):
     found = ask(user="curator", k=3, url=listening.url)
-    assert "curator: 29 titles watched" in capsys.readouterr().out
+    assert "curator: 29 titles watched" in logged()
     assert len(found) == 3 and min(ids(found)) > 29
     with Database(trained_desk.database) as database:
         assert database.user("curator") is None, "whoever only asks is not trained on"

@@ -15,9 +15,9 @@ from kerasrec.pretrained.settings import Convert
 
 
 @pytest.mark.parametrize("kind", ["safetensors", "torch"])
-def test_the_checkpoint_holds_the_same_numbers(checkpoint, tmp_path, google_names, kind, capsys):
+def test_the_checkpoint_holds_the_same_numbers(checkpoint, tmp_path, google_names, kind, logged):
     target = convert(Convert(checkpoint.write(kind), tmp_path / "deep" / "google"))
-    assert capsys.readouterr().out.endswith("a checkpoint with encoder, pooler, head, next_sentence and 30 tokens\n")
+    assert logged().endswith("a checkpoint with encoder, pooler, head, next_sentence and 30 tokens\n")
     names = ["bert_config.json", "bert_model.ckpt.data-00000-of-00001", "bert_model.ckpt.index", "vocab.txt"]
     assert sorted(path.name for path in target.iterdir()) == names
     assert [path.name for path in target.parent.iterdir()] == ["google"]

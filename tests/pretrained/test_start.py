@@ -7,7 +7,7 @@ from kerasrec.pretrained import open_bert
 from kerasrec.pretrained.start import Start
 
 
-def test_a_smaller_vocabulary_in_another_order_takes_its_own_rows(checkpoint, capsys):
+def test_a_smaller_vocabulary_in_another_order_takes_its_own_rows(checkpoint, logged):
     bert = open_bert(checkpoint.write())
     tokens = [bert.tokens[row] for row in (0, 1, 2, 3, 4, 20, 9)]
     start = Start(tokens, bert, None)
@@ -17,7 +17,7 @@ def test_a_smaller_vocabulary_in_another_order_takes_its_own_rows(checkpoint, ca
     table = checkpoint.tensors["embeddings.word_embeddings.weight"]
     embeddings = encoder.get_layer("Embedding-Token").embeddings.numpy()
     np.testing.assert_array_equal(embeddings, table[[0, 1, 2, 3, 4, 20, 9]])
-    assert "the model starts from" in capsys.readouterr().out
+    assert "the model starts from" in logged()
 
 
 def test_a_token_that_the_checkpoint_does_not_know(checkpoint):
@@ -25,7 +25,7 @@ def test_a_token_that_the_checkpoint_does_not_know(checkpoint):
         Start(["[PAD]", "dog", "cat"], open_bert(checkpoint.write()), None)
 
 
-def test_random_weights(checkpoint, tmp_path, capsys):
+def test_random_weights(checkpoint, tmp_path, logged):
     folder = checkpoint.write()
     start = Start(["[PAD]", "dog"], None, folder / "config.json")
     assert start.config.vocab_size == 2
@@ -34,7 +34,7 @@ def test_random_weights(checkpoint, tmp_path, capsys):
     start.load_into(encoder)
     for old, new in zip(before, encoder.get_weights(), strict=True):
         np.testing.assert_array_equal(old, new)
-    assert "random weights" in capsys.readouterr().out
+    assert "random weights" in logged()
 
 
 def test_nothing_to_start_from():

@@ -203,7 +203,7 @@ def test_usage_errors_end_with_2(capsys):
     capsys.readouterr()
 
 
-def test_on_huge_data_figures_come_from_stated_samples(prepared_desk, capsys):
+def test_on_huge_data_figures_come_from_stated_samples(prepared_desk, logged):
     desk = prepared_desk
     out = desk.train("all", "--test-users", 30)
     assert "test split, full ranking over the catalogue, seen items filtered, a sample of about 30 users" in " ".join(
@@ -215,7 +215,7 @@ def test_on_huge_data_figures_come_from_stated_samples(prepared_desk, capsys):
     task, parts = find_parts("all", Places(desk.folder / "data", desk.folder / "output"))
     prepared = Prepared(task, parts)
     scorer = baselines(prepared, most_events=1)["co-occurrence"]
-    assert "the users of 1 of 3 parts" in capsys.readouterr().out
+    assert "the users of 1 of 3 parts" in logged()
     _, offsets, ids = prepared.histories("part-000", "valid")
     alone = CoOccurrence().fit(offsets, ids, len(prepared.vocab))
     np.testing.assert_array_equal(

@@ -3,6 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from kerasrec import progress_bar
 from kerasrec.data.text_rows import TextTokens
 from kerasrec.data.tokenizer import SPECIALS, WordPieceTokenizer
 from kerasrec.errors import KerasrecError
@@ -124,13 +125,10 @@ def test_more_tokens_than_the_model_has_positions(lean, max_length):
         SentenceEncoder(lean, TOKENIZER, max_length)
 
 
-def test_a_bar_on_stderr_when_there_is_much_to_do(encoder, monkeypatch, capsys):
+def test_lines_in_the_log_when_there_is_much_to_do(encoder, monkeypatch, logged):
+    monkeypatch.setattr(progress_bar, "LINE_EVERY", 0)
     encoder.encode(UGLY)
-    assert capsys.readouterr() == ("", "")
-    monkeypatch.setattr(encoding, "BATCHES_WITHOUT_A_BAR", 1)
-    encoder.encode(UGLY)
-    out, err = capsys.readouterr()
-    assert out == "" and "11/11 texts" in err  # one of the twelve stands twice
+    assert "encoding: 11 of 11 texts" in logged()  # one of the twelve stands twice
 
 
 def test_tokens_are_those_of_the_tokenizer(encoder, rows_given):

@@ -151,10 +151,10 @@ def run_epochs(tables, best):
 
 
 class TestAsACallback:
-    def test_logs_and_prints_the_figures(self, capsys):
+    def test_logs_and_prints_the_figures(self, logged):
         _, history = run_epochs([A_IS_C, A_IS_B], best=None)
         assert history["AUC"] == [0.0, 1.0] and history["accuracy@0.8"][1] == 1
-        lines = capsys.readouterr().out.splitlines()
+        lines = logged().splitlines()
         assert lines[0].startswith("epoch 1: ") and "AUC 0.0000" in lines[0] and "majority 0.6667" in lines[0]
         assert lines[1].startswith("epoch 2: ") and "AUC 1.0000" in lines[1]
 

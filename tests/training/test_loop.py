@@ -255,14 +255,14 @@ def test_a_checkpoint_of_another_model(tmp_path):
         new_run(tmp_path, rows=7).restore()
 
 
-def test_a_damaged_checkpoint(tmp_path, capsys):
+def test_a_damaged_checkpoint(tmp_path, logged):
     run = new_run(tmp_path)
     run.fit(legs(epochs=1, parts=(A,)), batches)
     newest, earlier = run._latest.checkpoints[::-1]
     damage(newest)
     again = new_run(tmp_path)
     assert again.restore() and again.step == 6
-    assert f"{newest} cannot be used" in capsys.readouterr().out
+    assert f"{newest} cannot be used" in logged()
     damage(earlier)
     with pytest.raises(KerasrecError, match="damaged"):
         new_run(tmp_path).restore()

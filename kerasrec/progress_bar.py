@@ -1,0 +1,133 @@
+"""How far long work is: a bar with rate and time left on a terminal, and one plain line now and then elsewhere."""
+
+import contextlib
+import logging
+import sys
+import time
+from collections.abc import Iterable, Iterator
+from typing import TypeVar
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, ProgressColumn, Task, TextColumn, TimeRemainingColumn
+from rich.text import Text
+
+logger = logging.getLogger(__name__)
+
+LINE_EVERY = 30.0
+"""Seconds between two lines where there is no terminal."""
+
+T = TypeVar("T")
+
+
+class Bar:
+    """One piece of long work.
+
+    Args:
+        description: What is done.
+        total: How many units there are; None where nobody knows.
+        unit: What they are, in the plural.
+    """
+
+    def __init__(self, description: str, total: float | None, unit: str):
+        self.description, self.total, self.unit = description, total, unit
+        self.completed = 0.0
+        self.note = ""
+        """Shown behind the rate, say a loss."""
+        self._began = self._logged = time.monotonic()
+
+    def advance(self, units: float = 1) -> None:
+        """Count units that were done since the last call."""
+        self.move_to(self.completed + units)
+
+    def move_to(self, completed: float) -> None:
+        """Say how many units are done in all."""
+        self.completed = completed
+        now = time.monotonic()
+        if now - self._logged >= LINE_EVERY:
+            self._logged = now
+            self._show(now - self._began)
+
+    def _show(self, seconds: float) -> None:
+        rate = self.completed / seconds
+        of = f" of {self.total:,.0f}" if self.total is not None else ""
+        left = f", {duration((self.total - self.completed) / rate)} left" if self.total is not None and rate else ""
+        note = f", {self.note}" if self.note else ""
+        logger.info(
+            f"{self.description}: {self.completed:,.0f}{of} {self.unit}, {_rate(rate)} {self.unit}/s{left}{note}"
+        )
+
+
+class _TerminalBar(Bar):
+    def __init__(self, description: str, total: float | None, unit: str, progress: Progress):
+        super().__init__(description, total, unit)
+        self._progress = progress
+        self._task = progress.add_task(description, total=total, unit=unit, note="")
+
+    def move_to(self, completed: float) -> None:
+        self.completed = completed
+        self._progress.update(self._task, completed=completed, note=self.note)
+
+
+class _RateColumn(ProgressColumn):
+    """How many units are done in a second, on average since the bar began."""
+
+    def render(self, task: Task) -> Text:
+        seconds = task.finished_time or task.elapsed
+        done = f"{task.completed:,.0f}" + (f"/{task.total:,.0f}" if task.total is not None else "")
+        rate = _rate(task.completed / seconds if seconds else 0)
+        note = f"  {task.fields['note']}" if task.fields["note"] else ""
+        return Text(f"{done} {task.fields['unit']}, {rate}/s{note}", "progress.data.speed")
+
+
+@contextlib.contextmanager
+def progress_bar(description: str, total: float | None = None, unit: str = "", shown: bool = True) -> Iterator[Bar]:
+    """Show a piece of long work while the block runs: on standard error if that is a terminal, else in the log.
+
+    Args:
+        description: What is done.
+        total: How many units there are; None where nobody knows.
+        unit: What they are, in the plural.
+        shown: False for work that is known to be short, for which a bar on a terminal would be noise.
+
+    Example:
+        >>> with progress_bar("examples", total=2, unit="parts") as bar:
+        ...     bar.advance()
+        ...     bar.advance()
+        >>> bar.completed
+        2.0
+    """
+    if not shown or not sys.stderr.isatty():
+        yield Bar(description, total, unit)
+        return
+    columns = (TextColumn("{task.description}", markup=False), BarColumn(), _RateColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=Console(stderr=True)) as progress:
+        yield _TerminalBar(description, total, unit, progress)
+
+
+def tracked(items: Iterable[T], description: str, total: float | None = None, unit: str = "") -> Iterator[T]:
+    """Go through items and show how many are done."""
+    if total is None and hasattr(items, "__len__"):
+        total = len(items)
+    with progress_bar(description, total, unit) as bar:
+        for item in items:
+            yield item
+            bar.advance()
+
+
+def _rate(rate: float) -> str:
+    return f"{rate:,.{1 if rate < 10 else 0}f}"
+
+
+def duration(seconds: float) -> str:
+    """A span of time in words.
+
+    Example:
+        >>> duration(45), duration(200), duration(7500)
+        ('45 s', '3 min 20 s', '2 h 05 min')
+    """
+    seconds = round(seconds)
+    if seconds < 60:
+        return f"{seconds} s"
+    if seconds < 3600:
+        return f"{seconds // 60} min {seconds % 60:02} s"
+    return f"{seconds // 3600} h {seconds % 3600 // 60:02} min"

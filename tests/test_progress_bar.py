@@ -1,0 +1,55 @@
+import io
+import sys
+
+import pytest
+
+from kerasrec import progress_bar
+
+
+class Terminal(io.StringIO):
+    def isatty(self):
+        return True
+
+
+@pytest.fixture
+def clock(monkeypatch):
+    """A clock that stands still until it is told to go on."""
+
+    class Clock:
+        now = 100.0
+
+    monkeypatch.setattr(progress_bar.time, "monotonic", lambda: Clock.now)
+    return Clock
+
+
+def test_one_line_at_most_every_30_seconds_without_a_terminal(clock, logged):
+    with progress_bar.progress_bar("reading", total=1000, unit="rows") as bar:
+        for _ in range(700):
+            clock.now += 0.1
+            bar.note = "loss 0.5"
+            bar.advance()
+    assert logged().splitlines() == [
+        "reading: 300 of 1,000 rows, 10 rows/s, 1 min 10 s left, loss 0.5",
+        "reading: 600 of 1,000 rows, 10 rows/s, 40 s left, loss 0.5",
+    ]
+
+
+def test_nothing_is_known_of_the_end(clock, logged):
+    with progress_bar.progress_bar("fetching", unit="pages") as bar:
+        clock.now += 40
+        bar.move_to(0)
+    assert logged() == "fetching: 0 pages, 0.0 pages/s\n"
+
+
+def test_a_bar_on_a_terminal(monkeypatch, logged):
+    monkeypatch.setattr(sys, "stderr", Terminal())
+    assert list(progress_bar.tracked("abc", "[b]reading[/b]", unit="rows")) == ["a", "b", "c"]
+    shown = sys.stderr.getvalue()
+    assert "[b]reading[/b]" in shown and "3/3 rows" in shown and not logged()
+
+
+def test_no_bar_for_short_work(monkeypatch):
+    monkeypatch.setattr(sys, "stderr", Terminal())
+    with progress_bar.progress_bar("reading", 3, "rows", shown=False) as bar:
+        bar.advance(3)
+    assert sys.stderr.getvalue() == ""
