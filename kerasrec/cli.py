@@ -2,12 +2,14 @@
 
 import argparse
 import importlib
+import signal
 import sys
 from collections.abc import Sequence
 from typing import Annotated, Union
 
 import tyro
 
+from kerasrec import signals
 from kerasrec.anime import settings as anime
 from kerasrec.colarec import settings as colarec
 from kerasrec.console import logged_to_stdout
@@ -86,7 +88,8 @@ def main(args: Sequence[str] | None = None) -> int:
         args: Its words after `kerasrec`; by default those of this process.
 
     Returns:
-        The exit code: 0, or 2 after an error that the user can mend, which is printed as one line.
+        The exit code: 0; 2 after an error that the user can mend, which is printed as one line; 130, 143 or 129 after
+        SIGINT, SIGTERM or SIGHUP.
     """
     parser = argparse.ArgumentParser(
         prog="kerasrec", description="From raw behaviour logs and raw text to served BERT models."
@@ -105,7 +108,7 @@ def main(args: Sequence[str] | None = None) -> int:
             config=(tyro.conf.OmitSubcommandPrefixes, tyro.conf.OmitArgPrefixes, tyro.conf.FlagCreatePairsOff),
         )
         module, function = next(path for kind, path in steps.values() if type(settings) is kind).rsplit(".", 1)
-        with logged_to_stdout():
+        with logged_to_stdout(), signals.stoppable():
             getattr(importlib.import_module(module), function)(settings)
     except KerasrecError as error:
         print(f"kerasrec: {error}", file=sys.stderr)
@@ -113,9 +116,10 @@ def main(args: Sequence[str] | None = None) -> int:
     except OSError as error:
         print(f"kerasrec: {f'{error.filename}: ' if error.filename else ''}{error.strerror or error}", file=sys.stderr)
         return 2
-    except KeyboardInterrupt:
-        print("kerasrec: interrupted; the same command goes on from the last checkpoint", file=sys.stderr)
-        return 130
+    except KeyboardInterrupt as error:
+        stopped = error if isinstance(error, signals.Stopped) else signals.Stopped(signal.SIGINT)
+        print(f"kerasrec: {stopped}; the same command goes on from what is saved", file=sys.stderr)
+        return 128 + stopped.signal
     return 0
 
 

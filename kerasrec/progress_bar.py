@@ -11,6 +11,8 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, ProgressColumn, Task, TextColumn, TimeRemainingColumn
 from rich.text import Text
 
+from kerasrec import signals
+
 logger = logging.getLogger(__name__)
 
 LINE_EVERY = 30.0
@@ -40,7 +42,12 @@ class Bar:
         self.move_to(self.completed + units)
 
     def move_to(self, completed: float) -> None:
-        """Say how many units are done in all."""
+        """Say how many units are done in all.
+
+        Raises:
+            Stopped: a signal has come while signals are deferred (`kerasrec.signals`).
+        """
+        signals.check()
         self.completed = completed
         now = time.monotonic()
         if now - self._logged >= LINE_EVERY:
@@ -64,6 +71,7 @@ class _TerminalBar(Bar):
         self._task = progress.add_task(description, total=total, unit=unit, note="")
 
     def move_to(self, completed: float) -> None:
+        signals.check()
         self.completed = completed
         self._progress.update(self._task, completed=completed, note=self.note)
 

@@ -8,7 +8,7 @@ from typing import Literal
 from tyro.conf import UseAppendAction
 
 from kerasrec.data.settings import ExampleSettings
-from kerasrec.errors import require, require_seed
+from kerasrec.errors import KerasrecError, require, require_seed
 from kerasrec.nn.settings import ItemModelSettings
 
 ANILIST_URL = "https://graphql.anilist.co"
@@ -100,8 +100,8 @@ class Import:
     """The SQLite file; it is made when it is not there."""
 
     def __post_init__(self):
-        files = (self.titles, self.history, self.ratings)
-        require(any(files), "what to import", "nothing", "at least one of --titles, --history and --ratings")
+        if not any((self.titles, self.history, self.ratings)):
+            raise KerasrecError("no file to import is given: give --titles, --history or --ratings, or several of them")
 
 
 @dataclass(frozen=True)

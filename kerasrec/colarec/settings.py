@@ -2,13 +2,14 @@
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import Annotated, Literal, NamedTuple
 
+import tyro
 from tyro.conf import Positional, UseAppendAction
 
 from kerasrec.data.settings import BatchSettings, MaskingRules
 from kerasrec.data.tasks import Places
-from kerasrec.errors import require, require_seed
+from kerasrec.errors import KerasrecError, require, require_seed
 from kerasrec.nn.settings import ItemModelSettings, T5Config
 from kerasrec.training.settings import DeviceSettings, LoopSettings, OptimizerSettings
 
@@ -62,8 +63,9 @@ class Prepare:
     places: Places = Places()
 
     def __post_init__(self):
-        given = "valid and test" if self.test is None else "test alone"
-        require((self.valid is None) == (self.test is None), "the targets", given, "both files, or neither")
+        if (self.valid is None) != (self.test is None):
+            given, missing = ("--test", "--valid") if self.valid is None else ("--valid", "--test")
+            raise KerasrecError(f"{given} is given and {missing} is not: give both files of targets, or neither")
         require(self.text_tokens >= 16, "text_tokens", self.text_tokens, "at least 16")
         require(0 <= self.cold_share < 1, "cold_share", self.cold_share, "from 0 to below 1")
         require(0 <= self.max_reject_share <= 1, "max_reject_share", self.max_reject_share, "between 0 and 1")
@@ -213,7 +215,9 @@ class RowSettings:
     and 30; mlshort 40, 256, 30 and 20; micshort 20, 256, 35 and 15; short 20, 256, 30 and 10."""
     sampled_users: int = 1
     """Users in the row of an item."""
-    content: bool = True
+    content: Annotated[
+        bool, tyro.conf.arg(help="Do not read texts: an item is its atomic id.", help_behavior_hint="")
+    ] = True
     """Whether texts are read; without them an item is its atomic id."""
     item_positions: bool = False
     """Whether places within an item have embeddings of their own, beside T5's relative positions."""

@@ -4,7 +4,7 @@ import numbers
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
-from kerasrec.errors import require
+from kerasrec.errors import KerasrecError, require
 
 
 @dataclass(frozen=True)
@@ -60,7 +60,8 @@ class ItemModelSettings:
         for name in ("masked_item_weight", "seq2seq_weight", "similarity_weight"):
             require(getattr(self, name) >= 0, name, getattr(self, name), "0 or more")
         weights = (self.masked_item_weight, self.seq2seq_weight, self.similarity_weight)
-        require(any(weights), "the weights of the losses", weights, "above 0 for at least one")
+        if not any(weights):
+            raise KerasrecError("all losses have the weight 0: give a weight above 0 to one at least")
         require(self.negatives >= 1, "negatives", self.negatives, "at least 1")
         require(0 <= self.gbce_calibration <= 1, "gbce_calibration", self.gbce_calibration, "from 0 to 1")
         for name, allowed in (

@@ -5,8 +5,9 @@ The command line is generated from them; so that it answers at once, this module
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
+import tyro
 from tyro.conf import Positional, UseAppendAction
 
 from kerasrec.data.settings import BatchSettings, ExampleSettings
@@ -115,8 +116,10 @@ class Evaluate:
     """Let the items of a user's history compete, too."""
     sampled: bool = False
     """Also rank among 100 sampled items, uniform and by popularity, as some papers do."""
-    baselines: bool = True
-    """Show popularity and item co-occurrence beside the model."""
+    baselines: Annotated[
+        bool, tyro.conf.arg(help="Leave popularity and item co-occurrence out of the table.", help_behavior_hint="")
+    ] = True
+    """Whether popularity and item co-occurrence stand beside the model."""
     users: int | None = None
     """Rank for about so many users, evenly over all of them; by default for everyone."""
     seed: int = 12345

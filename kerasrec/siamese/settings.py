@@ -2,11 +2,13 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated
 
+import tyro
 from tyro.conf import Positional, UseAppendAction
 
 from kerasrec.data.tasks import Places
-from kerasrec.errors import require, require_seed
+from kerasrec.errors import KerasrecError, require, require_seed
 from kerasrec.training.settings import DeviceSettings, LoopSettings, OptimizerSettings
 
 
@@ -24,10 +26,12 @@ class Prepare:
     """Pairs, `text1 TAB text2 TAB label`, that choose the best model and the best threshold."""
     test_file: Path | None = None
     """Pairs that are only looked at."""
-    lower_case: bool = True
+    lower_case: Annotated[bool, tyro.conf.arg(help="The vocabulary is a cased one.", help_behavior_hint="")] = True
     """Whether the vocabulary is an uncased one."""
-    simplified: bool = True
-    """Leave out tokens that no text can give."""
+    simplified: Annotated[
+        bool, tyro.conf.arg(help="Keep tokens that no text can give, too.", help_behavior_hint="")
+    ] = True
+    """Whether tokens that no text can give are left out."""
     max_reject_share: float = 0.01
     """The step stops when a larger share of a file's rows is bad."""
     places: Places = Places()
@@ -51,7 +55,8 @@ class Losses:
         for name in ("seq2seq_weight", "similarity_weight"):
             require(getattr(self, name) >= 0, name, getattr(self, name), "0 or more")
         weights = (self.seq2seq_weight, self.similarity_weight)
-        require(any(weights), "the weights of the losses", weights, "above 0 for at least one")
+        if not any(weights):
+            raise KerasrecError("all losses have the weight 0: give a weight above 0 to one at least")
         require(self.scale > 0, "scale", self.scale, "above 0")
 
 

@@ -1,0 +1,81 @@
+import ast
+import re
+from pathlib import Path
+
+import pytest
+
+import kerasrec
+from kerasrec import signals
+from kerasrec.cli import SYSTEMS, main
+
+PACKAGE = Path(kerasrec.__file__).parent
+WORDS = re.compile(r"\bkerasrec ([a-z][a-z-]+)(?: ([a-z][a-z-]+))?")
+STEPS = {step for steps in SYSTEMS.values() for step in steps} - {"convert"}
+
+
+def texts():
+    """Every text of the package's code, docstrings included, with its file."""
+    for path in sorted(PACKAGE.rglob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Constant) and isinstance(node.value, str):
+                yield path.name, node.value
+
+
+def test_commands_that_messages_name_exist():
+    named = [(file, *match.groups()) for file, text in texts() for match in WORDS.finditer(text)]
+    assert len([system for _, system, _ in named if system in SYSTEMS]) > 15
+    for file, system, step in named:
+        assert system not in STEPS, f"{file} names `kerasrec {system}`, which lacks its system"
+        if system in SYSTEMS and system != "convert":
+            assert step is None or step in SYSTEMS[system], f"{file} names `kerasrec {system} {step}`"
+
+
+@pytest.mark.parametrize(
+    ("words", "flag", "said"),
+    [
+        (("recall", "evaluate"), "--no-baselines", "Leave popularity and item co-occurrence out of the table."),
+        (("siamese", "prepare"), "--no-lower-case", "The vocabulary is a cased one."),
+        (("siamese", "prepare"), "--no-simplified", "Keep tokens that no text can give, too."),
+        (("colarec", "train"), "--no-content", "Do not read texts: an item is its atomic id."),
+    ],
+)
+def test_what_a_flag_does_is_what_its_help_says(capsys, words, flag, said):
+    with pytest.raises(SystemExit):
+        main([*words, "--help"])
+    shown = " ".join(re.sub("[│╭╮╰╯─]", " ", capsys.readouterr().out).split())
+    assert f"{flag} {said}" in shown and f"{said} (default" not in shown
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("anime", "import"), "no file to import is given: give --titles, --history or --ratings"),
+        (
+            ("colarec", "prepare", "shop", "--interactions", "a", "--corpus", "b", "--valid", "c"),
+            "--valid is given and --test is not: give both files of targets, or neither",
+        ),
+        (
+            ("siamese", "train", "shop", "--seq2seq-weight", "0", "--similarity-weight", "0"),
+            "all losses have the weight 0: give a weight above 0 to one at least",
+        ),
+    ],
+)
+def test_an_error_is_one_sentence_and_exit_code_2(capsys, words, said):
+    assert main(words) == 2
+    [line] = capsys.readouterr().err.splitlines()
+    assert line.startswith(f"kerasrec: {said}")
+
+
+@pytest.mark.parametrize(("number", "code"), [("SIGINT", 130), ("SIGTERM", 143), ("SIGHUP", 129)])
+def test_a_signal_is_one_line_and_its_exit_code(capsys, monkeypatch, number, code):
+    import os
+    import signal
+
+    def stopped(settings):
+        os.kill(os.getpid(), getattr(signal, number))
+
+    monkeypatch.setattr("kerasrec.recall.prepare.vocab", stopped)
+    assert main(["recall", "vocab", "all"]) == code
+    [line] = capsys.readouterr().err.splitlines()
+    assert line == f"kerasrec: stopped by {number}; the same command goes on from what is saved"
+    assert not signals.is_asked()

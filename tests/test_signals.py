@@ -1,0 +1,77 @@
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+import threading
+
+import pytest
+
+from kerasrec import signals
+from kerasrec.progress_bar import progress_bar
+
+DEFAULT = {number: signal.getsignal(number) for number in signals.SIGNALS}
+
+
+@pytest.mark.parametrize("number", signals.SIGNALS)
+def test_a_signal_ends_the_block_and_nothing_is_left_behind(number):
+    with pytest.raises(signals.Stopped) as stopped, signals.stoppable():
+        os.kill(os.getpid(), number)
+    assert stopped.value.signal == number and str(stopped.value) == f"stopped by {number.name}"
+    assert {number: signal.getsignal(number) for number in signals.SIGNALS} == DEFAULT and not signals.is_asked()
+
+
+def test_a_deferred_signal_waits_for_a_safe_point():
+    reached = []
+    with pytest.raises(signals.Stopped), signals.stoppable(), signals.deferred():
+        os.kill(os.getpid(), signal.SIGTERM)
+        reached.append("after the signal")
+        with progress_bar("work", total=2, unit="steps") as bar:  # every step of long work is one
+            bar.advance()
+            reached.append("never")
+    assert reached == ["after the signal"]
+
+
+def test_an_inner_block_changes_nothing():
+    with signals.stoppable():
+        outer = {number: signal.getsignal(number) for number in signals.SIGNALS}
+        with signals.stoppable():
+            assert {number: signal.getsignal(number) for number in signals.SIGNALS} == outer
+        assert {number: signal.getsignal(number) for number in signals.SIGNALS} == outer
+
+
+def test_in_another_thread_nothing_is_changed():
+    found = []
+
+    def work():
+        with signals.stoppable():
+            found.append({number: signal.getsignal(number) for number in signals.SIGNALS})
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    thread.join()
+    assert found == [DEFAULT]
+
+
+def test_what_is_ignored_stays_ignored():
+    """`nohup` ignores SIGHUP, a shell's background job SIGINT."""
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        with signals.stoppable():
+            os.kill(os.getpid(), signal.SIGHUP)
+    finally:
+        signal.signal(signal.SIGHUP, DEFAULT[signal.SIGHUP])
+
+
+def test_a_second_signal_ends_at_once():
+    program = """
+        import os, signal
+        from kerasrec import signals
+        with signals.stoppable(), signals.deferred():
+            os.kill(os.getpid(), signal.SIGTERM)
+            print("goes on", flush=True)
+            os.kill(os.getpid(), signal.SIGHUP)
+            print("never", flush=True)
+    """
+    done = subprocess.run([sys.executable, "-c", textwrap.dedent(program)], capture_output=True, text=True)
+    assert (done.returncode, done.stdout) == (-signal.SIGHUP, "goes on\n")
