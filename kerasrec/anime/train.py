@@ -12,7 +12,7 @@ from kerasrec.anime.curves import collect_metrics, draw
 from kerasrec.anime.database import Database, History
 from kerasrec.anime.lists import HELD_OUT, Lists
 from kerasrec.anime.settings import Train
-from kerasrec.anime.trained import CONFIG, FIXED, FREE, TRAINS, Output, read_mappings, write_mappings
+from kerasrec.anime.trained import CONFIG, CONTRACT, TRAINS, Output, read_mappings, write_mappings
 from kerasrec.backend import distribution, tf
 from kerasrec.baselines import CoOccurrence, Popularity
 from kerasrec.data.files import exclusive, read_json, replacing
@@ -21,11 +21,14 @@ from kerasrec.data.vocab import UNK
 from kerasrec.errors import KerasrecError
 from kerasrec.nn.item_model import ItemModel
 from kerasrec.serving.items import export_item_model
+from kerasrec.training.checkpoints import read_model, read_progress
 from kerasrec.training.cloze import TOP, cloze_figures
 from kerasrec.training.config import read_config, write_config
 from kerasrec.training.devices import use_devices
+from kerasrec.training.early_stopping import Monitor
 from kerasrec.training.log import recording
-from kerasrec.training.loop import Leg, Monitor, TrainingRun, read_progress
+from kerasrec.training.loop import TrainingRun
+from kerasrec.training.passes import Pass
 from kerasrec.training.ranking import Protocol, baseline_scorer, model_scorer, print_table, rank_catalogue
 from kerasrec.training.settings import DeviceSettings, LoopSettings, OptimizerSettings
 
@@ -56,10 +59,7 @@ def train(command: Train) -> None:
             run = _new_run(command, lists)
         if not is_new:
             run.restore()
-        if run.progress.vocab != _identity(lists):  # a loss over other lists says nothing about these
-            run.progress.best = run.progress.reference = -math.inf
-            run.progress.halvings = 0
-        run.progress.vocab = _identity(lists)
+        run.trained_on(lists=lists.digest)
         write_mappings(output, lists.vocab, titles)
         config = {"settings": dataclasses.asdict(command), "ordered": lists.ordered, "lists": lists.digest}
         write_config(output.models, TRAINS, config, CONFIG)
@@ -68,12 +68,12 @@ def train(command: Train) -> None:
         if not lists.ordered:
             batches = dataclasses.replace(batches, last_item_prob=0.0)  # no title of a set is its last
         run.fit(
-            _legs(command, output, lists, run),
-            lambda leg, first_step: lists.training_batches(
+            _passes(command, output, lists, run),
+            lambda this, first_step: lists.training_batches(
                 command.masking,
                 batches,
                 seed=command.seed,
-                epoch=leg.epoch,
+                epoch=this.epoch,
                 first_step=first_step,
                 replicas=strategy.num_replicas_in_sync,
             ),
@@ -106,11 +106,9 @@ def _lists(command: Train, earlier: Output | None, histories: list[History]) -> 
     if earlier is None:
         return Lists.of(histories, command.val_ratio, command.seed)
     config = read_config(earlier.models, TRAINS, CONFIG)
-    given = json.loads(json.dumps(dataclasses.asdict(command), default=str))
-    changed = [name for name, value in config["settings"].items() if name not in FREE and given[name] != value]
-    differences = [f"{name} was {config['settings'][name]} and is {given[name]}" for name in changed]
-    if fixed := [text for name, text in zip(changed, differences, strict=True) if name in FIXED]:
-        raise KerasrecError(f"{earlier.folder} holds another model: {', '.join(fixed)}; give another --output")
+    given = dataclasses.asdict(command)
+    CONTRACT.require_same(earlier.folder, config["settings"], given)
+    differences = [str(change) for change in CONTRACT.changes("announced", config["settings"], given)]
     vocab, _ = read_mappings(earlier)
     lists = Lists.of(histories, command.val_ratio, command.seed, vocab, config["ordered"])
     if lists.digest != config["lists"]:
@@ -121,10 +119,6 @@ def _lists(command: Train, earlier: Output | None, histories: list[History]) -> 
             "it all the same, or another --output"
         )
     return lists
-
-
-def _identity(lists: Lists) -> list:
-    return [len(lists.vocab), lists.digest]
 
 
 def _new_run(command: Train, lists: Lists) -> TrainingRun:
@@ -142,20 +136,19 @@ def _new_run(command: Train, lists: Lists) -> TrainingRun:
     )
 
 
-def _legs(command: Train, output: Output, lists: Lists, run: TrainingRun) -> Iterator[Leg]:
+def _passes(command: Train, output: Output, lists: Lists, run: TrainingRun) -> Iterator[Pass]:
     """The epochs that are left; after each of them the curves are drawn."""
     steps = lists.steps(command.masking, command.batch_size)
     for epoch in range(command.epochs):
-        leg = Leg((("lists", lists.digest),), epoch, steps, f"{command.seed} {command.batch_size}")
-        if run.progress.has_finished(leg):
+        this = Pass((("lists", lists.digest),), epoch, steps, f"{command.seed} {command.batch_size}")
+        if run.progress.has_finished(this):
             continue
-        yield leg
-        if not run.progress.has_finished(leg):
-            logger.info(f"ended early: {command.patience} epochs without a gain in valid loss")
-            return
+        yield this
+        if not run.progress.has_finished(this):
+            return  # ended early
         _draw(output, lists, run)
-        if run.progress.legs % command.checkpoint_every == 0:
-            run.keep(command.keep_checkpoints)
+        if run.progress.passes % command.checkpoint_every == 0:
+            run.checkpoints.keep(run.step, command.keep_checkpoints)
 
 
 def _draw(output: Output, lists: Lists, run: TrainingRun) -> None:
@@ -170,7 +163,7 @@ def _valid_figures(command: Train, lists: Lists, run: TrainingRun):
 
     def figures() -> dict[str, float]:
         return cloze_figures(masked_scores, batches) | {
-            "epoch": run.progress.legs,
+            "epoch": run.progress.passes + 1,
             "train_loss": float(model.total.result()),
             "learning_rate": float(run.schedule(model.optimizer.iterations)),
         }
@@ -191,10 +184,10 @@ def _finish(command: Train, output: Output, lists: Lists, run: TrainingRun) -> N
             logger.info(f"nothing left to train at step {run.step}")
             print_table(earlier["figures"], protocol)
             return
-    if run.progress.best == -math.inf:
+    if run.progress.comparison.best == -math.inf:
         raise KerasrecError("the valid loss was never a number, so there is no best model: give a lower --lr")
     export_item_model(run.model, lists.vocab, output.model_path("final"), command.max_seq_len)
-    run.restore_chosen()
+    read_model(run.model, output.folder)
     version, _ = export_item_model(run.model, lists.vocab, output.model_path("best"), command.max_seq_len)
     offsets, ids = lists.train.offsets, lists.train.ids
     scorers = {

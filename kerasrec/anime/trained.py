@@ -11,16 +11,21 @@ from kerasrec.anime.records import Title
 from kerasrec.data.files import replacing
 from kerasrec.data.vocab import FIRST_ITEM, ItemVocab
 from kerasrec.errors import KerasrecError
+from kerasrec.training.contract import Contract
 
 TRAINS = "kerasrec anime train"
 CONFIG = "training_config.json"
 _COLUMNS = ("token_id", "id", "title", "users")
 
-FREE = ("output", "database", "resume", "gpu", "checkpoint_every", "keep_checkpoints")
-"""Settings that change nothing in what is learned."""
-
-FIXED = ("hidden_size", "num_layers", "num_heads", "max_seq_len", "fp16", "seed", "val_ratio")
-"""Settings that stay as they are: the shape of the model, its numbers, and who is trained on."""
+# A setting that is `announced` may change with --resume only.
+CONTRACT = Contract(
+    fixed=("hidden_size", "num_layers", "num_heads", "max_seq_len", "fp16", "seed", "val_ratio"),
+    announced=(
+        *("epochs", "batch_size", "lr", "dropout", "mask_prob", "min_anime"),
+        *("patience", "min_delta", "halve_after"),
+    ),
+    free=("output", "database", "resume", "gpu", "checkpoint_every", "keep_checkpoints"),
+)
 
 
 @dataclass(frozen=True)

@@ -1,5 +1,7 @@
 """The step `lightgcn`: train on the graph, keep the embeddings, rank."""
 
+import dataclasses
+
 import numpy as np
 
 from kerasrec.backend import set_seed
@@ -9,13 +11,20 @@ from kerasrec.colarec.ranking import SHOWN, Recommender, by_scores, curve_title,
 from kerasrec.colarec.settings import LightGcn
 from kerasrec.data.files import exclusive
 from kerasrec.training import report
-from kerasrec.training.config import read_config, require_unchanged, write_config
-from kerasrec.training.loop import Leg, TrainingRun, read_progress
+from kerasrec.training.checkpoints import read_model, read_progress
+from kerasrec.training.config import read_config, write_config
+from kerasrec.training.contract import Contract
+from kerasrec.training.loop import TrainingRun
+from kerasrec.training.passes import Pass
 from kerasrec.training.ranking import print_table
 from kerasrec.training.settings import LoopSettings, OptimizerSettings
 
 TRAINS = "kerasrec colarec lightgcn"
-FREE = ("epochs", "evaluate_every", "patience")  # of the settings, what may change while a training goes on
+CONTRACT = Contract(
+    fixed=("graph", "valid_users", "seed"),
+    announced=("graph.epochs", "graph.evaluate_every", "graph.patience"),
+    free=("name", "split", "places"),
+)
 GRAPH, FACTORS = "lightgcn", "bpr-mf"  # of the arrays that are kept, and of the folders below the run's
 
 
@@ -55,8 +64,7 @@ def _train(command: LightGcn, prepared: Prepared, name: str) -> None:
     config = prepared.config(command)
     if read_progress(output) is not None:
         prepared.require_same_files(read_config(output, TRAINS), output)
-        fixed = {key: value for key, value in config["graph"].items() if key not in FREE}
-        require_unchanged(output, TRAINS, config | {"graph": fixed}, ("graph", "valid_users", "seed"))
+        CONTRACT.go_on(output, read_config(output, TRAINS), dataclasses.asdict(command))
     model = LightGCN(interactions, settings.size, settings.propagations, settings.regularization, command.seed)
     run = TrainingRun.of(
         model,
@@ -70,16 +78,17 @@ def _train(command: LightGcn, prepared: Prepared, name: str) -> None:
     write_config(output, TRAINS, config)
     steps = -(-len(interactions.items) // settings.batch_size)
     order = f"{command.seed} {settings.batch_size}"
-    legs = [Leg((("interactions", prepared.digest),), epoch, steps, order) for epoch in range(settings.epochs)]
+    passes = [Pass((("interactions", prepared.digest),), epoch, steps, order) for epoch in range(settings.epochs)]
+    run.trained_on(interactions=prepared.digest)
     valid = some_users(prepared.targets("valid"), command.valid_users)
 
-    def batches(leg: Leg, first_step: int):
+    def batches(this: Pass, first_step: int):
         return training_batches(
             interactions,
             prepared.warm,
             settings.batch_size,
             seed=command.seed,
-            epoch=leg.epoch,
+            epoch=this.epoch,
             first_step=first_step,
         )
 
@@ -87,7 +96,7 @@ def _train(command: LightGcn, prepared: Prepared, name: str) -> None:
         users, items = (part.numpy() for part in model.embeddings())
         return rank(_recommender(prepared, users, items), valid, interactions, "valid")
 
-    run.fit(legs, batches, figures, planned=legs)
-    run.restore_chosen()
+    run.fit(passes, batches, figures, planned=passes)
+    read_model(model, output)
     prepared.write_array(name, np.concatenate([part.numpy() for part in model.embeddings()]))
     report.draw(output, SHOWN, curve_title(prepared.targets("valid"), valid))

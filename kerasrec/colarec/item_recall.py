@@ -1,7 +1,6 @@
 """The step `item-recall`: masked-item recall on a run's interactions, to stand beside ColaRec in one table."""
 
 import dataclasses
-import logging
 from collections import Counter
 from pathlib import Path
 
@@ -22,13 +21,20 @@ from kerasrec.nn.co_occurrence import co_occurrence_vectors
 from kerasrec.nn.item_model import ItemModel
 from kerasrec.nn.settings import ItemModelSettings
 from kerasrec.training import report
-from kerasrec.training.config import read_config, require_unchanged, write_config
-from kerasrec.training.loop import Leg, TrainingRun, read_progress
+from kerasrec.training.checkpoints import read_model, read_progress
+from kerasrec.training.config import read_config, write_config
+from kerasrec.training.contract import Contract
+from kerasrec.training.loop import TrainingRun
+from kerasrec.training.passes import Pass
 from kerasrec.training.ranking import Protocol
 
-logger = logging.getLogger(__name__)
-
 TRAINS = "kerasrec colarec item-recall"
+
+CONTRACT = Contract(
+    fixed=("model", "max_seq_length", "masking", "seed"),
+    announced=("batches", "epochs", "optimizer"),
+    free=("name", "loop", "places"),
+)
 
 
 def item_recall(command: ItemRecall) -> None:
@@ -43,10 +49,11 @@ def item_recall(command: ItemRecall) -> None:
         windows = windows_of(histories.tokens, rules)
         steps = steps_per_epoch(Counter(windows.lengths.tolist()), rules.max_seq_length, batches.batch_size)
         order = f"{command.seed} {batches}"
-        legs = [Leg((("interactions", prepared.digest),), epoch, steps, order) for epoch in range(command.epochs)]
+        passes = [Pass((("interactions", prepared.digest),), epoch, steps, order) for epoch in range(command.epochs)]
+        run.trained_on(interactions=prepared.digest)
 
-        def rows(leg: Leg, first_step: int) -> "tf.data.Dataset":
-            shuffled = windows.take(np.random.default_rng([command.seed, leg.epoch]).permutation(len(windows)))
+        def rows(this: Pass, first_step: int) -> "tf.data.Dataset":
+            shuffled = windows.take(np.random.default_rng([command.seed, this.epoch]).permutation(len(windows)))
             return masked_batches(
                 window_rows(histories.tokens, shuffled),
                 rules,
@@ -54,14 +61,14 @@ def item_recall(command: ItemRecall) -> None:
                 Terms(causal=command.model.objective == "causal"),
                 vocab_size=histories.vocab_size,
                 seed=command.seed,
-                epoch=leg.epoch,
+                epoch=this.epoch,
                 first_step=first_step,
             )
 
         valid, recommend = prepared.targets("valid"), recommender(prepared, histories, run.model, rules)
-        run.fit(legs, rows, lambda: rank(recommend, valid, prepared.interactions, "valid"), planned=legs)
+        run.fit(passes, rows, lambda: rank(recommend, valid, prepared.interactions, "valid"), planned=passes)
         report.draw(output, SHOWN, str(Protocol("valid")))
-    logger.info(f"{output}: the model at step {run.step}")
+    report.log_files(output, run.step)
 
 
 class Histories:
@@ -92,7 +99,7 @@ def trained(prepared: Prepared) -> dict[str, Recommender]:
     prepared.require_same_files(config, output)
     histories, rules = Histories(prepared), _rules(config["max_seq_length"], MaskingRules(**config["masking"]))
     model = ItemModel(ItemModelSettings(**config["model"]), histories.vocab_size, rules.max_seq_length)
-    TrainingRun.of(model, output).restore_chosen()
+    read_model(model, output)
     return {"item recall": recommender(prepared, histories, model, rules)}
 
 
@@ -123,7 +130,7 @@ def _run(command: ItemRecall, prepared: Prepared, histories: Histories, output: 
     config = prepared.config(command)
     if read_progress(output) is not None:
         prepared.require_same_files(read_config(output, TRAINS), output)
-        require_unchanged(output, TRAINS, config, ("model", "max_seq_length", "masking", "seed"))
+        CONTRACT.go_on(output, read_config(output, TRAINS), dataclasses.asdict(command))
     if not run.restore():
         start = co_occurrence_vectors(
             histories.tokens.offsets, histories.tokens.ids, *model.item_table.shape, seed=command.seed

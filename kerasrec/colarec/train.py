@@ -1,8 +1,6 @@
 """Train ColaRec, looking at what it recommends on the way."""
 
 import dataclasses
-import json
-import logging
 from collections.abc import Callable
 from pathlib import Path
 
@@ -22,15 +20,20 @@ from kerasrec.errors import KerasrecError
 from kerasrec.nn.settings import T5Config
 from kerasrec.pretrained.t5 import open_t5
 from kerasrec.training import report
-from kerasrec.training.config import read_config, require_unchanged, write_config
-from kerasrec.training.devices import one_for_each_replica, use_devices
-from kerasrec.training.loop import Leg, TrainingRun, read_progress
+from kerasrec.training.checkpoints import read_progress
+from kerasrec.training.config import read_config, write_config
+from kerasrec.training.contract import Contract
+from kerasrec.training.devices import use_devices
+from kerasrec.training.loop import TrainingRun
+from kerasrec.training.passes import DealtPasses
 
-logger = logging.getLogger(__name__)
-
-FIXED = (
-    *("model", "pretrained", "formulation", "tables", "rows", "losses", "augmentation", "seed"),
-    *("valid_users", "beam"),  # or the best of one ranking would stand against those of another
+CONTRACT = Contract(
+    fixed=(
+        *("model", "pretrained", "formulation", "tables", "rows", "losses", "augmentation", "seed"),
+        *("valid_users", "beam"),  # or the best of one ranking would stand against those of another
+    ),
+    announced=("epochs", "batch_size", "optimizer", "devices.precision"),
+    free=("name", "loop", "devices", "places"),
 )
 
 
@@ -58,19 +61,21 @@ def train(command: Train) -> None:
             contrast=command.losses.contrastive_weight > 0,
             seed=command.seed,
         )
-        replicas = strategy.num_replicas_in_sync
-        share = -(-command.batch_size // replicas)
-        steps = -(-samples.steps(share) // replicas)
-        order = json.dumps([command.seed, share, replicas, dataclasses.asdict(command.rows)])
-        legs = [Leg((("interactions", prepared.digest),), epoch, steps, order) for epoch in range(command.epochs)]
-
-        def batches(leg: Leg, first_step: int):
-            return one_for_each_replica(strategy, samples.batches(share, leg.epoch, first_step * replicas))
-
+        dealt = DealtPasses(
+            strategy,
+            "interactions",
+            prepared.digest,
+            command.batch_size,
+            samples.steps,
+            [command.seed, dataclasses.asdict(command.rows)],
+        )
+        run.trained_on(interactions=prepared.digest, identifiers=prepared.codes_digest)
         figures, title = _valid_figures(command, prepared, run.model, make)
-        run.fit(legs, batches, figures, planned=legs)
+        passes = dealt.first(command.epochs)
+        batches = dealt.batches(lambda epoch, first: samples.batches(dealt.share, epoch, first))
+        run.fit(passes, batches, figures, planned=passes)
         report.draw(prepared.output, SHOWN, title)
-    logger.info(f"{prepared.output}: the model at step {run.step}, metrics.jsonl, plots/, tensorboard/")
+    report.log_files(prepared.output, run.step)
 
 
 def _run(command: Train, prepared: Prepared) -> TrainingRun:
@@ -84,7 +89,7 @@ def _run(command: Train, prepared: Prepared) -> TrainingRun:
     if not is_new:
         earlier = read_config(output, TRAINS)
         require_same_run(prepared, earlier)
-        require_unchanged(output, TRAINS, settings, FIXED)
+        CONTRACT.go_on(output, earlier, dataclasses.asdict(command) | {"augmentation": settings["augmentation"]})
         config, text_tokens = T5Config(**earlier["t5"]), earlier["text_tokens"]
     elif command.pretrained is not None:
         pretrained = open_t5(command.pretrained)

@@ -12,8 +12,8 @@ from kerasrec.colarec.rows import RowMaker
 from kerasrec.colarec.settings import Losses, RowSettings
 from kerasrec.errors import KerasrecError
 from kerasrec.nn.settings import T5Config
+from kerasrec.training.checkpoints import read_model, require_checkpoint
 from kerasrec.training.config import read_config
-from kerasrec.training.loop import TrainingRun, read_progress
 
 TRAINS = "kerasrec colarec train"
 
@@ -56,8 +56,7 @@ class Trained:
     def __init__(self, prepared: Prepared, which: str = "best"):
         folder = prepared.output
         config = read_config(folder, TRAINS)
-        if read_progress(folder) is None:
-            raise KerasrecError(f"there is no checkpoint in {folder}: run {TRAINS} {prepared.name} first")
+        require_checkpoint(folder, f"{TRAINS} {prepared.name}")
         require_same_run(prepared, config)
         self.rows = RowSettings(**config["rows"])
         self.model = new_model(
@@ -69,8 +68,7 @@ class Trained:
             config["text_tokens"],
             seed=0,
         )
-        run = TrainingRun.of(self.model, folder)
-        run.restore_chosen(which)
+        read_model(self.model, folder, which)
         self.make = RowMaker(prepared.tokens, self.rows.lengths, self.rows.content)
         self.tree = PrefixTree(prepared.codes)
 

@@ -5,6 +5,7 @@ import errno
 import hashlib
 import json
 import os
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -34,16 +35,28 @@ def replacing(path: str | os.PathLike) -> Iterator[Path]:
     path.parent.mkdir(parents=True, exist_ok=True)
     unfinished = path.with_name(f".{path.name}.{os.getpid()}.unfinished")
     try:
-        yield unfinished
-        with unfinished.open("rb") as written:
-            os.fsync(written.fileno())  # a rename that survives a power cut must not point at missing bytes
-        unfinished.replace(path)
-    except OSError as error:
-        if error.errno == errno.ENOSPC:
-            raise disk_full(path) from error
-        raise
+        with writing(path):
+            yield unfinished
+            with unfinished.open("rb") as written:
+                os.fsync(written.fileno())  # a rename that survives a power cut must not point at missing bytes
+            unfinished.replace(path)
     finally:
         unfinished.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def writing(path: str | os.PathLike) -> Iterator[None]:
+    """Say in one line that the disk is full, however the library that writes `path` reports it.
+
+    Raises:
+        KerasrecError: the disk is full.
+    """
+    try:
+        yield
+    except Exception as error:
+        if getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT) or "No space left" in str(error):
+            raise disk_full(path) from error
+        raise
 
 
 def disk_full(path: str | os.PathLike) -> KerasrecError:
@@ -67,6 +80,8 @@ def content_digest(path: str | os.PathLike) -> str:
 def exclusive(folder: str | os.PathLike, name: str = ".lock") -> Iterator[None]:
     """Hold `folder`, or what `name` stands for in it, for this process alone; even `kill -9` lets go of it.
 
+    Files that killed runs left unfinished there are removed.
+
     Raises:
         KerasrecError: another process holds the folder.
     """
@@ -80,9 +95,28 @@ def exclusive(folder: str | os.PathLike, name: str = ".lock") -> Iterator[None]:
             f"another run is writing to {folder}; wait until it has ended, or give this run a folder of its own"
         ) from None
     try:
+        _sweep(folder)
         yield
     finally:
         lock.release()
+
+
+def _sweep(folder: Path) -> None:
+    """Remove the unfinished files of processes that are gone, here and in sub-folders."""
+    for path in folder.rglob(".*.unfinished"):
+        process = re.fullmatch(r"\..+\.(\d+)\.unfinished", path.name)
+        if process and not _is_running(int(process[1])):
+            path.unlink(missing_ok=True)
+
+
+def _is_running(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except (ProcessLookupError, OverflowError):
+        return False
+    except PermissionError:
+        pass
+    return True
 
 
 def read_json(path: Path, missing: str) -> dict:

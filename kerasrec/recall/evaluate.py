@@ -41,7 +41,7 @@ def figures(
     prepared: Prepared, protocol: Protocol, checkpoint: str = "best", with_baselines: bool = True
 ) -> dict[str, dict[str, float]]:
     """Figures by name, of the model and the baselines."""
-    scorers = {"model": model_scorer(models.trained_model(prepared, checkpoint).model)}
+    scorers = {"model": model_scorer(models.trained_model(prepared, checkpoint)[0])}
     if with_baselines:
         scorers |= baselines(prepared)
     return {

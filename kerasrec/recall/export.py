@@ -28,7 +28,7 @@ def export(command: Export) -> Path:
     """Step 6: write the next version of a task's served model; returns its folder."""
     task, _ = find_parts(command.name, command.places)
     prepared = Prepared(task, sorted(Prepared.written(task)))
-    model = trained_model(prepared, command.checkpoint).model
+    model, _ = trained_model(prepared, command.checkpoint)
     version, signatures = export_item_model(
         model, prepared.vocab, task.export, prepared.settings.max_seq_length, command.max_k, _examples(prepared)
     )

@@ -9,10 +9,22 @@ from kerasrec.nn.item_model import ItemModel
 from kerasrec.nn.settings import ItemModelSettings
 from kerasrec.recall.prepared import Prepared
 from kerasrec.recall.settings import Train
+from kerasrec.training.checkpoints import read_model, read_progress, require_checkpoint
 from kerasrec.training.config import read_config
-from kerasrec.training.loop import Progress, TrainingRun, read_progress
+from kerasrec.training.contract import Contract
+from kerasrec.training.progress import Progress
 
 TRAINS = "kerasrec recall train"
+
+# What is learned and from which items may change from one night to the next, the shape of the model may not.
+CONTRACT = Contract(
+    fixed=tuple(f"model.{name}" for name in ("hidden_size", "num_layers", "num_heads", "objective", "norm")),
+    announced=("model", "batches", "optimizer", "devices.precision", "seed", "valid_users"),
+    free=(
+        *("name", "task", "init_from", "item_start", "epochs", "sequential", "train_multi", "steps_per_multi"),
+        *("eval_mode", "test_users", "loop", "devices", "places"),
+    ),
+)
 
 
 def config_of(command: Train, prepared: Prepared) -> dict:
@@ -35,7 +47,7 @@ def check_progress(folder: Path, config: dict, prepared: Prepared) -> Progress |
     progress = read_progress(folder)
     if progress is None:
         return None
-    size, digest = progress.vocab
+    size, digest = progress.data["tokens"], progress.data["vocabulary"]
     if size > len(prepared.vocab) or prepared.vocab.digest(size) != digest:
         raise KerasrecError(
             f"the vocabulary {prepared.task.vocab_path} does not belong to the checkpoint in {folder}: it is neither "
@@ -55,22 +67,19 @@ def check_progress(folder: Path, config: dict, prepared: Prepared) -> Progress |
     return progress
 
 
-def trained_model(prepared: Prepared, which: str) -> TrainingRun:
-    """The `best` or the `latest` state of a task's model; the latest where no best one was chosen.
+def trained_model(prepared: Prepared, which: str) -> tuple[ItemModel, int]:
+    """The `best` or the `latest` state of a task's model, and its step; the latest where no best one was chosen.
 
     Raises:
         KerasrecError: nothing was trained, or with another vocabulary.
     """
     folder = prepared.task.output
     config = read_config(folder, TRAINS)
-    progress = check_progress(folder, config, prepared)
-    if progress is None:
-        raise KerasrecError(f"there is no checkpoint in {folder}: run {TRAINS} first")
-    size, _ = progress.vocab
+    require_checkpoint(folder, TRAINS)
+    size = check_progress(folder, config, prepared).data["tokens"]
     if size != len(prepared.vocab):
         raise KerasrecError(
             f"the vocabulary has grown since the model in {folder} was trained: train again, so that it grows, too"
         )
-    run = TrainingRun.of(ItemModel(ItemModelSettings(**config["model"]), size, config["max_seq_length"]), folder)
-    run.restore_chosen(which)
-    return run
+    model = ItemModel(ItemModelSettings(**config["model"]), size, config["max_seq_length"])
+    return model, read_model(model, folder, which)

@@ -2,10 +2,9 @@
 
 import functools
 import logging
-import multiprocessing
 import os
 from collections import Counter
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures import as_completed
 from concurrent.futures.process import BrokenProcessPool
 
 import numpy as np
@@ -19,6 +18,7 @@ from kerasrec.data.vocab import ItemVocab
 from kerasrec.errors import KerasrecError
 from kerasrec.progress_bar import progress_bar
 from kerasrec.recall.settings import Examples, Split, Vocab
+from kerasrec.workers import worker_pool
 
 logger = logging.getLogger(__name__)
 
@@ -112,20 +112,16 @@ def _write(task: Task, parts: list[str], command: Examples):
         for part in parts:
             yield part, _write_part(task, part, command.examples)
         return
-    # TensorFlow does not survive a fork.
-    with ProcessPoolExecutor(jobs, mp_context=multiprocessing.get_context("spawn")) as pool:
-        futures = {pool.submit(_write_part, task, part, command.examples): part for part in parts}
-        try:
+    try:
+        with worker_pool(jobs) as pool:
+            futures = {pool.submit(_write_part, task, part, command.examples): part for part in parts}
             for future in as_completed(futures):
                 yield futures[future], future.result()
-        except BrokenProcessPool:
-            raise KerasrecError(
-                "a process that wrote examples was ended from outside, perhaps for want of memory: run the same "
-                "command again with fewer --jobs; finished parts are kept"
-            ) from None
-        except BaseException:
-            pool.shutdown(cancel_futures=True)
-            raise
+    except BrokenProcessPool:
+        raise KerasrecError(
+            "a process that wrote examples was ended from outside, perhaps for want of memory: run the same "
+            "command again with fewer --jobs; finished parts are kept"
+        ) from None
 
 
 def _write_part(task: Task, part: str, settings: ExampleSettings) -> dict:

@@ -12,7 +12,7 @@ import numpy as np
 
 from kerasrec.backend import distribution, tf
 from kerasrec.data.batches import Terms, training_batches
-from kerasrec.data.files import exclusive
+from kerasrec.data.files import Manifest, exclusive
 from kerasrec.data.tasks import find_parts
 from kerasrec.data.vocab import FIRST_ITEM
 from kerasrec.errors import KerasrecError
@@ -23,9 +23,12 @@ from kerasrec.recall import model as models
 from kerasrec.recall.prepared import Prepared
 from kerasrec.recall.settings import Train
 from kerasrec.training import report
+from kerasrec.training.checkpoints import read_progress
 from kerasrec.training.config import read_config, write_config
 from kerasrec.training.devices import use_devices
-from kerasrec.training.loop import Leg, TrainingRun, carry_over, read_progress
+from kerasrec.training.growth import carry_over
+from kerasrec.training.loop import TrainingRun
+from kerasrec.training.passes import Pass
 from kerasrec.training.ranking import model_scorer, print_table, rank_catalogue
 
 logger = logging.getLogger(__name__)
@@ -50,15 +53,15 @@ def train(command: Train) -> None:
             run, is_new = _run(command, prepared)
         write_config(task.output, models.TRAINS, models.config_of(command, prepared))
 
-        def batches(leg: Leg, first_step: int) -> "tf.data.Dataset":
+        def batches(this: Pass, first_step: int) -> "tf.data.Dataset":
             return training_batches(
-                prepared.training_files([part for part, _ in leg.parts]),
+                prepared.training_files([part for part, _ in this.parts]),
                 prepared.settings,
                 command.batches,
                 terms,
                 vocab_size=len(prepared.vocab),
                 seed=command.seed,
-                epoch=leg.epoch,
+                epoch=this.epoch,
                 first_step=first_step,
                 replicas=strategy.num_replicas_in_sync,
             )
@@ -70,15 +73,31 @@ def train(command: Train) -> None:
             elif command.eval_mode == 1:
                 _evaluate_parts(run, prepared, command.test_users, "before training")
             if prepared.rows("train"):
-                everything = () if command.train_multi else _legs(command, prepared, run, list(prepared.entries))
-                legs = _legs(command, prepared, run, parts)
-                run.fit(legs, batches, _valid_figures(command, run, prepared), until, everything)
+                everything = () if command.train_multi else _passes(command, prepared, run, list(prepared.entries))
+                passes = _passes(command, prepared, run, parts)
+                run.fit(passes, batches, _valid_figures(command, run, prepared), until, everything)
             else:
+                _require_known_to_be_empty(prepared)
                 logger.info(f"{', '.join(parts)}: no training rows, nothing to learn")
             if command.eval_mode == 0:
                 _evaluate_parts(run, prepared, command.test_users, "after training")
         report.draw(task.output, run.shown, str(prepared.protocol("valid")))
-    logger.info(f"{task.output}: the model at step {run.step}, metrics.jsonl, plots/, tensorboard/")
+    report.log_files(task.output, run.step)
+
+
+def _require_known_to_be_empty(prepared: Prepared) -> None:
+    """Refuse to do nothing, unless the split has left no user in these parts.
+
+    Raises:
+        KerasrecError: the parts hold users and no rows to learn from.
+    """
+    split = Manifest(prepared.task.manifest_path).section("parts")
+    users = sum(split[part]["users"] for part in prepared.parts)
+    if users:
+        raise KerasrecError(
+            f"{', '.join(prepared.parts)}: {users:,} users and no training rows, so there is nothing to learn; the "
+            "examples were written with settings that hold out every event (--split-day, or too short histories)"
+        )
 
 
 def _terms(command: Train) -> Terms:
@@ -90,38 +109,40 @@ def _run(command: Train, prepared: Prepared) -> tuple[TrainingRun, bool]:
     """The run as its last checkpoint left it, grown where the vocabulary has, and whether it starts from nothing."""
     output = prepared.task.output
     run = _new_run(command, prepared, len(prepared.vocab), output)
-    run.progress.vocab = [len(prepared.vocab), prepared.vocab.digest()]
+    data = {"tokens": len(prepared.vocab), "vocabulary": prepared.vocab.digest()}
+    run.progress.data = data
     source = output if read_progress(output) else command.init_from
     if source is None:
         if command.item_start == "co-occurrence":
             _start_from_co_occurrence(command, prepared, run.model)
         return run, True
     config = read_config(source, models.TRAINS)
-    _check_same_model(command, prepared, config, source)
+    changed = _check_settings(command, config, source)
     progress = models.check_progress(source, config, prepared)
     if progress is None:
         raise KerasrecError(f"there is no checkpoint in {source} to start from")
-    if source == output and progress.vocab == run.progress.vocab:
+    if source == output and progress.data.items() >= data.items():
         run.restore()
+        if "valid_users" in changed:  # the best of one ranking says nothing about those of another
+            run.stopping.forget()
         return run, False
-    old = _new_run(command, prepared, progress.vocab[0], source)
+    size = progress.data["tokens"]
+    old = _new_run(command, prepared, size, source)
     fresh = run.model.head.bias.numpy()
     old.restore()
     carry_over(old.model, run.model)
     # New items start at the logarithm of their share; the biases of the others may have moved off theirs together.
-    known = slice(FIRST_ITEM, progress.vocab[0])
+    known = slice(FIRST_ITEM, size)
     bias = run.model.head.bias.numpy()
-    bias[progress.vocab[0] :] += np.mean(bias[known] - fresh[known])
+    bias[size:] += np.mean(bias[known] - fresh[known])
     run.model.head.bias.assign(bias)
-    vocab = run.progress.vocab
     if source == output:
-        run.progress.deserialize(progress.serialize())
-        run.progress.vocab, run.progress.evaluations_without_gain = vocab, 0
-        run.progress.best = run.progress.reference = -math.inf
+        run.progress.deserialize(old.progress.serialize())
+        run.trained_on(**data)
     else:
         run.progress.first_step = int(run.model.optimizer.iterations.numpy())
     run.save()  # at once: whatever ends this process now, the next one goes on from here
-    logger.info(f"started from {source}: {progress.vocab[0]:,} of {vocab[0]:,} tokens known")
+    logger.info(f"started from {source}: {size:,} of {data['tokens']:,} tokens known")
     return run, False
 
 
@@ -137,49 +158,45 @@ def _new_run(command: Train, prepared: Prepared, vocab_size: int, folder: Path) 
     return TrainingRun.of(model, folder, command.optimizer, command.loop, command.batches.batch_size, rowwise=True)
 
 
-def _check_same_model(command: Train, prepared: Prepared, config: dict, source: Path) -> None:
-    """Refuse another shape; how much is dropped and what is learned may change from one night to the next."""
-    given = models.config_of(command, prepared)["model"]
-    trained = dataclasses.asdict(ItemModelSettings(**config["model"]))
-    for name in ("hidden_size", "num_layers", "num_heads", "objective", "norm"):
-        if given[name] != trained[name]:
-            raise KerasrecError(
-                f"{name} is {given[name]} and the checkpoint in {source} was trained with {trained[name]}: "
-                "give the same, or train into another output folder"
-            )
-    if (given["seq2seq_weight"] > 0) != (config["model"]["seq2seq_weight"] > 0):
+def _check_settings(command: Train, config: dict, source: Path) -> list[str]:
+    """Refuse a model of another shape than that in `source`; the names of what has changed else."""
+    trained = config["train"] | {"model": dataclasses.asdict(ItemModelSettings(**config["model"]))}
+    changed = models.CONTRACT.go_on(source, trained, dataclasses.asdict(command))
+    given, before = command.model.seq2seq_weight, config["model"]["seq2seq_weight"]
+    if (given > 0) != (before > 0):
         raise KerasrecError(
-            f"seq2seq_weight is {given['seq2seq_weight']} and the checkpoint in {source} was trained with "
-            f"{config['model']['seq2seq_weight']}: only one of them has a segment embedding; train into another folder"
+            f"seq2seq_weight is {given} and the checkpoint in {source} was trained with {before}: only one of them has "
+            "a segment embedding; train into another folder"
         )
+    return changed
 
 
-def _legs(command: Train, prepared: Prepared, run: TrainingRun, parts: list[str]) -> Iterator[Leg]:
+def _passes(command: Train, prepared: Prepared, run: TrainingRun, parts: list[str]) -> Iterator[Pass]:
     """Passes over parts, together or one after the other, without what is finished."""
     together = len(prepared.parts) > 1 and not command.sequential
     groups = [parts] if together else [[part] for part in parts]
     if command.train_multi is None:
-        passes = ((group, epoch) for group in groups for epoch in range(command.epochs))
+        wanted = ((group, epoch) for group in groups for epoch in range(command.epochs))
     else:
-        passes = ((group, epoch) for epoch in itertools.count() for group in groups)
+        wanted = ((group, epoch) for epoch in itertools.count() for group in groups)
     batches = command.batches
     terms = _terms(command)
     order = f"{command.seed} {batches} {terms.seq2seq} {terms.similarity}" + " causal" * terms.causal
 
-    def leg(members: list[tuple[str, str]], epoch: int) -> Leg:
+    def one(members: list[tuple[str, str]], epoch: int) -> Pass:
         steps = prepared.steps([part for part, _ in members], batches.batch_size)
-        return Leg(tuple(members), epoch, steps, order)
+        return Pass(tuple(members), epoch, steps, order)
 
-    for group, epoch in passes:
+    for group, epoch in wanted:
         digests = [(part, prepared.digest(part)) for part in group]
         left = [part for part in digests if (*part, epoch) not in run.progress.finished]
         for key in list(run.progress.within):
             begun = [tuple(part) for part in json.loads(key)[2:]]
-            if set(begun) <= set(left) and run.progress.has_begun(leg(begun, epoch)):
-                yield leg(begun, epoch)
+            if set(begun) <= set(left) and run.progress.has_begun(one(begun, epoch)):
+                yield one(begun, epoch)
                 left = [part for part in left if part not in begun]
         if left:
-            yield leg(left, epoch)
+            yield one(left, epoch)
 
 
 def _valid_figures(command: Train, run: TrainingRun, prepared: Prepared):

@@ -1,7 +1,6 @@
 """Train the two-sentence model, looking at labelled pairs on the way, and predict."""
 
-import json
-import logging
+import dataclasses
 from pathlib import Path
 
 from kerasrec.backend import distribution, set_precision
@@ -16,14 +15,14 @@ from kerasrec.sentence_pair.model import SentencePairModel
 from kerasrec.sentence_pair.pairs import Judge, TokenPairs, read_token_pairs, shown_figures
 from kerasrec.sentence_pair.predict import predict
 from kerasrec.sentence_pair.settings import Predict, Train
-from kerasrec.sentence_pair.trained import TRAINS, config_of
+from kerasrec.sentence_pair.trained import CONTRACT, TRAINS, config_of
 from kerasrec.training import report
+from kerasrec.training.checkpoints import read_progress
 from kerasrec.training.config import read_config, write_config
-from kerasrec.training.devices import one_for_each_replica, use_devices
-from kerasrec.training.loop import Leg, TrainingRun, read_progress
+from kerasrec.training.devices import use_devices
+from kerasrec.training.loop import TrainingRun
+from kerasrec.training.passes import DealtPasses
 from kerasrec.training.settings import DeviceSettings, LoopSettings, OptimizerSettings
-
-logger = logging.getLogger(__name__)
 
 
 def train(command: Train) -> None:
@@ -44,29 +43,30 @@ def _train(command: Train) -> None:
         tokenizer = _tokenizer(command)
         pairs = _read(command, command.train_file, tokenizer)
         strategy = distribution()
-        replicas = strategy.num_replicas_in_sync
-        share = -(-command.train_batch_size // replicas)
-        steps_a_pass = -(-steps(len(pairs.sides), share) // replicas)
+        dealt = DealtPasses(
+            strategy,
+            command.train_file.name,
+            pairs.digest,
+            command.train_batch_size,
+            lambda size: steps(len(pairs.sides), size),
+            [command.seed, command.max_seq_length, command.top_n],
+        )
         with strategy.scope():
-            run = _run(command, tokenizer, steps_a_pass * command.num_train_epochs)
-        order = json.dumps([command.seed, share, replicas, command.max_seq_length, command.top_n])
-        part = (command.train_file.name, pairs.digest)
-        legs = [Leg((part,), epoch, steps_a_pass, order) for epoch in range(command.num_train_epochs)]
+            run = _run(command, tokenizer, dealt.steps * command.num_train_epochs)
 
-        def batches(leg: Leg, first_step: int):
-            rows = sentence_batches(
+        def batches(epoch: int, first_batch: int):
+            return sentence_batches(
                 pairs.tokens,
                 pairs.sides.offsets,
                 pairs.sides.labels,
-                share,
+                dealt.share,
                 command.max_seq_length,
                 seed=command.seed,
-                epoch=leg.epoch,
-                first_step=first_step * replicas,
+                epoch=epoch,
+                first_step=first_batch,
             )
-            return one_for_each_replica(strategy, rows)
 
-        figures = None
+        figures, valid = None, None
         if command.eval_file is not None:
             valid = _read(command, command.eval_file, tokenizer)
             judge = Judge(run.model, command.max_seq_length, command.eval_batch_size)
@@ -74,9 +74,11 @@ def _train(command: Train) -> None:
             def figures() -> dict[str, float]:
                 return judge.figures(valid)
 
-        run.fit(legs, batches, figures, planned=legs)
+        run.trained_on(pairs=pairs.digest, valid="" if valid is None else valid.digest)
+        passes = dealt.first(command.num_train_epochs)
+        run.fit(passes, dealt.batches(batches), figures, planned=passes)
         report.draw(output, run.shown, "valid split")
-    logger.info(f"{output}: the model at step {run.step}, metrics.jsonl, plots/, tensorboard/")
+    report.log_files(output, run.step)
 
 
 def _pretrained(command: Train) -> PretrainedBert | None:
@@ -103,7 +105,12 @@ def _run(command: Train, tokenizer: WordPieceTokenizer, steps_in_all: int) -> Tr
     output = command.output_dir
     begun = read_progress(output) is not None
     start = None if begun else Start(tokenizer.tokens, _pretrained(command), command.bert_config_file)
-    bert = BertConfig(**read_config(output, TRAINS)["bert"]) if start is None else start.config
+    if start is None:
+        earlier = read_config(output, TRAINS)
+        CONTRACT.go_on(output, earlier["train"], dataclasses.asdict(command))
+        bert = BertConfig(**earlier["bert"])
+    else:
+        bert = start.config
     if command.max_seq_length > bert.max_position_embeddings:
         raise KerasrecError(
             f"max_seq_length is {command.max_seq_length} and the model has {bert.max_position_embeddings} positions: "
@@ -125,7 +132,7 @@ def _run(command: Train, tokenizer: WordPieceTokenizer, steps_in_all: int) -> Tr
     else:
         start.load_into(model.encoder)
         tokenizer.save(output / "vocab.txt")
-        run.keep_start()
+        run.checkpoints.keep_start()
     write_config(output, TRAINS, config_of(bert, command))
     return run
 

@@ -4,16 +4,31 @@ import dataclasses
 from pathlib import Path
 
 from kerasrec.data.tokenizer import WordPieceTokenizer
-from kerasrec.errors import KerasrecError
 from kerasrec.nn.lean_encoder import LeanEncoder
 from kerasrec.nn.settings import BertConfig
 from kerasrec.sentence_pair.model import SentencePairModel
 from kerasrec.sentence_pair.settings import Objective, Train
 from kerasrec.serving.encoding import SentenceEncoder
+from kerasrec.training.checkpoints import read_model, read_start, require_checkpoint
 from kerasrec.training.config import read_config
-from kerasrec.training.loop import TrainingRun, read_progress
+from kerasrec.training.contract import Contract
 
 TRAINS = "kerasrec sentence-pair train"
+
+CONTRACT = Contract(
+    fixed=(
+        *("bert_model", "init_checkpoint", "bert_config_file", "vocab_file", "do_lower_case"),
+        *("max_seq_length", "top_n", "seed", "objective"),
+    ),
+    announced=(
+        *("train_batch_size", "learning_rate", "num_train_epochs", "warmup_proportion"),
+        *("gradient_accumulation_steps", "fp16", "bf16"),
+    ),
+    free=(
+        *("output_dir", "train_file", "eval_file", "predict_file", "result_file", "do_train", "do_predict"),
+        *("eval_batch_size", "save_checkpoints_steps", "max_reject_share"),
+    ),
+)
 
 
 class Trained:
@@ -36,16 +51,14 @@ class Trained:
 
     def __init__(self, folder: Path, untrained: bool = False):
         settings = read_config(folder, TRAINS)
-        if read_progress(folder) is None:
-            raise KerasrecError(f"there is no checkpoint in {folder}: run {TRAINS} first")
+        require_checkpoint(folder, TRAINS)
         bert, lower_case = BertConfig(**settings["bert"]), settings["train"]["do_lower_case"]
         self.tokenizer = WordPieceTokenizer.load(folder / "vocab.txt", lower_case, bert.vocab_size)
-        run = TrainingRun.of(SentencePairModel(bert, Objective(**settings["train"]["objective"])), folder)
+        self.model = SentencePairModel(bert, Objective(**settings["train"]["objective"]))
         if untrained:
-            run.restore_start()
+            read_start(self.model, folder)
         else:
-            run.restore_chosen()
-        self.model: SentencePairModel = run.model
+            read_model(self.model, folder)
         self.max_length: int = settings["train"]["max_seq_length"]
         self.top_n: int | None = settings["train"]["top_n"]
         self.encoder = SentenceEncoder(LeanEncoder(self.model.encoder), self.tokenizer, self.max_length)

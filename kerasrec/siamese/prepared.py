@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow.parquet as pq
 
-from kerasrec.data.files import Manifest
+from kerasrec.data.files import Manifest, content_digest
 from kerasrec.data.tasks import Places
 from kerasrec.data.text_rows import TextTokens
 from kerasrec.data.tokenizer import WordPieceTokenizer
@@ -41,6 +41,11 @@ class Prepared:
     def digest(self) -> str:
         """Content digest of the groups."""
         return self.entry["groups"]
+
+    @property
+    def valid_digest(self) -> str:
+        """Content digest of the valid pairs; empty where there are none."""
+        return content_digest(self.data / "valid.parquet") if "valid" in self.entry["pairs"] else ""
 
     @cached_property
     def tokenizer(self) -> WordPieceTokenizer:

@@ -1,7 +1,6 @@
 """Train the siamese BERT, looking at its cosines on the way."""
 
-import json
-import logging
+import dataclasses
 from collections.abc import Callable
 
 from kerasrec.backend import distribution
@@ -15,14 +14,14 @@ from kerasrec.serving.encoding import SentenceEncoder
 from kerasrec.siamese.model import SiameseModel
 from kerasrec.siamese.prepared import Prepared
 from kerasrec.siamese.settings import Train
-from kerasrec.siamese.trained import TRAINS, config_of, lean
+from kerasrec.siamese.trained import CONTRACT, TRAINS, config_of, lean
 from kerasrec.training import report
+from kerasrec.training.checkpoints import read_progress
 from kerasrec.training.config import read_config, write_config
-from kerasrec.training.devices import one_for_each_replica, use_devices
+from kerasrec.training.devices import use_devices
 from kerasrec.training.evaluators import CosineThresholdEvaluator, LabelledPairs
-from kerasrec.training.loop import Leg, TrainingRun, read_progress
-
-logger = logging.getLogger(__name__)
+from kerasrec.training.loop import TrainingRun
+from kerasrec.training.passes import DealtPasses
 
 SHOWN = (CosineThresholdEvaluator.MONITOR, "accuracy@best", "Spearman")
 
@@ -36,29 +35,28 @@ def train(command: Train) -> None:
         with strategy.scope():
             run = _run(command, prepared)
         tokens, groups = prepared.groups
-        replicas = strategy.num_replicas_in_sync
-        share = -(-command.batch_size // replicas)
-        steps_a_pass = -(-steps(len(groups) - 1, share) // replicas)
-        order = json.dumps([command.seed, share, replicas, command.max_length])
-        legs = [Leg((("groups", prepared.digest),), epoch, steps_a_pass, order) for epoch in range(command.epochs)]
+        dealt = DealtPasses(
+            strategy,
+            "groups",
+            prepared.digest,
+            command.batch_size,
+            lambda size: steps(len(groups) - 1, size),
+            [command.seed, command.max_length],
+        )
 
-        def batches(leg: Leg, first_step: int):
-            rows = siamese_batches(
-                tokens,
-                groups,
-                share,
-                command.max_length,
-                seed=command.seed,
-                epoch=leg.epoch,
-                first_step=first_step * replicas,
+        def batches(epoch: int, first_batch: int):
+            size, longest = dealt.share, command.max_length
+            return siamese_batches(
+                tokens, groups, size, longest, seed=command.seed, epoch=epoch, first_step=first_batch
             )
-            return one_for_each_replica(strategy, rows)
 
         valid = prepared.pairs("valid")
+        run.trained_on(groups=prepared.digest, valid=prepared.valid_digest)
         figures = None if valid is None else _evaluation(command, prepared, run, valid)
-        run.fit(legs, batches, figures, planned=legs)
+        passes = dealt.first(command.epochs)
+        run.fit(passes, dealt.batches(batches), figures, planned=passes)
         report.draw(prepared.output, run.shown, "valid split, cosines of the pairs")
-    logger.info(f"{prepared.output}: the model at step {run.step}, metrics.jsonl, plots/, tensorboard/")
+    report.log_files(prepared.output, run.step)
 
 
 def _run(command: Train, prepared: Prepared) -> TrainingRun:
@@ -75,7 +73,7 @@ def _run(command: Train, prepared: Prepared) -> TrainingRun:
     else:
         start.load_into(model.encoder, head=model.head, pooler=model.pooler)
         prepared.tokenizer.save(output / "vocab.txt")
-        run.keep_start()
+        run.checkpoints.keep_start()
     if command.max_length > bert.max_position_embeddings:
         raise KerasrecError(
             f"max_length is {command.max_length} and the model has {bert.max_position_embeddings} positions: give less"
@@ -88,6 +86,7 @@ def _checked_config(command: Train, prepared: Prepared) -> BertConfig:
     """The shape of the model in the output folder, whose vocabulary and losses have to be those of this run."""
     output = prepared.output
     config = read_config(output, TRAINS)
+    CONTRACT.go_on(output, config["train"], dataclasses.asdict(command))
     if (output / "vocab.txt").read_bytes() != (prepared.data / "vocab.txt").read_bytes():
         raise KerasrecError(
             f"the vocabulary in {prepared.data} is not the one that the model in {output} was trained with: prepare "

@@ -4,16 +4,22 @@ import dataclasses
 from pathlib import Path
 
 from kerasrec.data.tokenizer import WordPieceTokenizer
-from kerasrec.errors import KerasrecError
 from kerasrec.nn.lean_encoder import LeanEncoder
 from kerasrec.nn.settings import BertConfig
 from kerasrec.serving.encoding import SentenceEncoder
 from kerasrec.siamese.model import SiameseModel
 from kerasrec.siamese.settings import Losses
+from kerasrec.training.checkpoints import read_model, read_start, require_checkpoint
 from kerasrec.training.config import read_config
-from kerasrec.training.loop import TrainingRun, read_progress
+from kerasrec.training.contract import Contract
 
 TRAINS = "kerasrec siamese train"
+
+CONTRACT = Contract(
+    fixed=("pretrained", "config_file", "max_length", "seed", "losses"),
+    announced=("epochs", "batch_size", "optimizer", "devices.precision"),
+    free=("name", "threshold", "loop", "devices", "places"),
+)
 
 
 class Trained:
@@ -36,16 +42,14 @@ class Trained:
 
     def __init__(self, folder: Path, untrained: bool = False):
         self.settings = read_config(folder, TRAINS)
-        if read_progress(folder) is None:
-            raise KerasrecError(f"there is no checkpoint in {folder}: run {TRAINS} first")
+        require_checkpoint(folder, TRAINS)
         bert = BertConfig(**self.settings["bert"])
         self.tokenizer = WordPieceTokenizer.load(folder / "vocab.txt", self.settings["lower_case"], bert.vocab_size)
-        run = TrainingRun.of(SiameseModel(bert, Losses(**self.settings["train"]["losses"])), folder)
+        self.model = SiameseModel(bert, Losses(**self.settings["train"]["losses"]))
         if untrained:
-            run.restore_start()
+            read_start(self.model, folder)
         else:
-            run.restore_chosen()
-        self.model: SiameseModel = run.model
+            read_model(self.model, folder)
         self.max_length: int = self.settings["train"]["max_length"]
         self.encoder = SentenceEncoder(lean(self.model), self.tokenizer, self.max_length)
 

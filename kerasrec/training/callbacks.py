@@ -1,4 +1,4 @@
-"""What happens beside the steps of a training: figures and checkpoints on disk."""
+"""What happens beside the steps of a training: figures, progress and checkpoints."""
 
 import json
 import time
@@ -7,8 +7,10 @@ from pathlib import Path
 
 import numpy as np
 
+from kerasrec import signals
 from kerasrec.backend import keras, tf
-from kerasrec.data.files import replacing
+from kerasrec.data.files import replacing, writing
+from kerasrec.progress_bar import Bar
 from kerasrec.training.settings import LoopSettings
 
 
@@ -29,7 +31,8 @@ class MetricsLog(keras.callbacks.Callback):
         self.log_steps = log_steps
         self.batch_size = batch_size
         self._forget_after(step())
-        self.board = tf.summary.create_file_writer(str(folder / "tensorboard"))
+        with writing(folder):
+            self.board = tf.summary.create_file_writer(str(folder / "tensorboard"))
 
     def _forget_after(self, step: int) -> None:
         """Drop the lines of steps that a killed run had taken after its last checkpoint: they are taken again."""
@@ -56,14 +59,19 @@ class MetricsLog(keras.callbacks.Callback):
             self.write("train", step, {**means, "sequences_per_second": rate})
 
     def write(self, kind: str, step: int, figures: dict) -> None:
-        """Append one line: what it is about, the step, the time in epoch seconds, and the figures."""
+        """Append one line: what it is about, the step, the time in epoch seconds, and the figures.
+
+        Raises:
+            KerasrecError: the disk is full.
+        """
         figures = {name: round(float(value), 6) for name, value in figures.items()}
-        with self.path.open("a", encoding="utf-8") as file:
-            file.write(json.dumps({"kind": kind, "step": step, "time": round(time.time(), 1), **figures}) + "\n")
-        with self.board.as_default(step=step):
-            for name, value in figures.items():
-                tf.summary.scalar(f"{kind}/{name}", value)
-        self.board.flush()
+        with writing(self.path):
+            with self.path.open("a", encoding="utf-8") as file:
+                file.write(json.dumps({"kind": kind, "step": step, "time": round(time.time(), 1), **figures}) + "\n")
+            with self.board.as_default(step=step):
+                for name, value in figures.items():
+                    tf.summary.scalar(f"{kind}/{name}", value)
+            self.board.flush()
 
 
 def read_metrics(path: Path) -> list[dict]:
@@ -73,11 +81,14 @@ def read_metrics(path: Path) -> list[dict]:
 
 
 class CheckpointEvery(keras.callbacks.Callback):
-    """Saves the run every `checkpoint_steps` within a leg.
+    """Saves the run every `checkpoint_steps` within a pass, and when a signal asks it to end.
 
     Args:
         save: Called with the number of steps that this `fit` has done.
         settings: How often.
+
+    Raises:
+        Stopped: a signal has come; the state is saved.
     """
 
     def __init__(self, save: Callable[[int], None], settings: LoopSettings):
@@ -86,5 +97,23 @@ class CheckpointEvery(keras.callbacks.Callback):
         self.steps = settings.checkpoint_steps
 
     def on_train_batch_end(self, batch, logs=None):
-        if (batch + 1) % self.steps == 0 and batch + 1 < self.params["steps"]:
-            self.save(batch + 1)
+        done = batch + 1
+        if signals.is_asked() or (done % self.steps == 0 and done < self.params["steps"]):
+            self.save(done)
+        signals.check()
+
+
+class ShowProgress(keras.callbacks.Callback):
+    """Moves a bar on by a step, with the loss behind it.
+
+    Args:
+        bar: The bar, in steps.
+    """
+
+    def __init__(self, bar: Bar):
+        super().__init__()
+        self.bar = bar
+
+    def on_train_batch_end(self, batch, logs=None):
+        self.bar.note = ", ".join(f"{name} {value:.4f}" for name, value in (logs or {}).items() if name == "loss")
+        self.bar.advance()

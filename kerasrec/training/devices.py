@@ -17,13 +17,3 @@ def use_devices(settings: DeviceSettings, seed: int) -> None:
             limit_gpu_memory(settings.gpu_memory, settings.gpu or 0)
     set_precision(settings.precision)
     set_seed(seed)
-
-
-def one_for_each_replica(strategy: "tf.distribute.Strategy", batches: "tf.data.Dataset"):
-    """Hand consecutive batches to the replicas of a strategy, one to each a step, as they are.
-
-    Keras would cut each tensor of a batch into equal shares of rows, and rows that belong together apart.
-    """
-    if strategy.num_replicas_in_sync == 1:
-        return batches
-    return strategy.distribute_datasets_from_function(lambda context: batches)

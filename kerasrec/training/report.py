@@ -1,6 +1,7 @@
 """`metrics.jsonl` into curves and a summary."""
 
 import json
+import logging
 import textwrap
 from collections.abc import Sequence
 from pathlib import Path
@@ -9,6 +10,15 @@ from matplotlib.figure import Figure
 
 from kerasrec.data.files import replacing
 from kerasrec.training.callbacks import read_metrics
+
+logger = logging.getLogger(__name__)
+
+
+def log_files(folder: Path, step: int) -> None:
+    """Log where the files of a run are; only those that exist are named."""
+    names = ("metrics.jsonl", "plots", "tensorboard")
+    there = [f"{name}/" if (folder / name).is_dir() else name for name in names if (folder / name).exists()]
+    logger.info(f"{folder}: the model at step {step:,}" + "".join(f", {name}" for name in there))
 
 
 def draw(folder: Path, shown: Sequence[str], protocol: str) -> None:

@@ -184,7 +184,7 @@ import numpy as np
 from kerasrec.backend import keras, tf
 tf.config.set_logical_device_configuration(
     tf.config.list_physical_devices("CPU")[0], [tf.config.LogicalDeviceConfiguration()] * 2)
-from kerasrec.training.devices import one_for_each_replica
+from kerasrec.training.passes import one_for_each_replica
 from tests_colarec_model import CONFIG, SIZES, ColaRecModel, some_batch, some_maker
 
 whole = some_batch(some_maker())

@@ -1,9 +1,10 @@
 import errno
 import multiprocessing
+import os
 
 import pytest
 
-from kerasrec.data.files import Manifest, content_digest, exclusive, replacing
+from kerasrec.data.files import Manifest, content_digest, exclusive, replacing, writing
 from kerasrec.errors import KerasrecError
 
 
@@ -81,3 +82,25 @@ def test_a_folder_is_one_system_s(tmp_path):
         with pytest.raises(KerasrecError, match="files of kerasrec recall, not of kerasrec siamese: give another name"):
             refused("siamese")
     assert manifest.read() == {"vocab": {"size": 7}, "system": "recall"}
+
+
+@pytest.mark.parametrize(
+    "error", [OSError(errno.EDQUOT, "Disk quota exceeded"), RuntimeError("events: No space left on device")]
+)
+def test_a_full_disk_is_told_however_a_library_reports_it(tmp_path, error):
+    with pytest.raises(KerasrecError, match="no space left on the disk while writing"), writing(tmp_path / "file"):
+        raise error
+
+
+def test_files_that_killed_runs_left_unfinished_are_swept(tmp_path):
+    """Of processes that are gone, in sub-folders, too; never those of a process that is still there."""
+    gone = multiprocessing.get_context("fork").Process(target=lambda: None)
+    gone.start()
+    gone.join()
+    (tmp_path / "plots").mkdir()
+    left = [tmp_path / f".parts.{gone.pid}.unfinished", tmp_path / "plots" / f".a b.png.{gone.pid}.unfinished"]
+    kept = [tmp_path / f".vocab.{os.getpid()}.unfinished", tmp_path / ".mine.unfinished", tmp_path / "12.unfinished"]
+    for path in (*left, *kept):
+        path.touch()
+    with exclusive(tmp_path):
+        assert not any(path.exists() for path in left) and all(path.exists() for path in kept)

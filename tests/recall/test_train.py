@@ -107,7 +107,7 @@ def test_three_losses_and_static_examples(desk):
     for whole_windows in (["--similarity-weight", 0.1], ["--objective", "causal"]):
         assert "--masking dynamic" in desk.error("train", "part-000", *desk.SMALL, *whole_windows)
     desk.ok("examples", "all", "--masking", "dynamic", "--jobs", 1, *desk.LENGTHS)
-    assert "objective is causal" in desk.error("train", "all", *desk.SMALL, "--objective", "causal")
+    assert "objective is 'causal'" in desk.error("train", "all", *desk.SMALL, "--objective", "causal")
     three = ("--seq2seq-weight", 0.5, "--similarity-weight", 0.1)
     assert "was trained with" in desk.error("train", "all", *desk.SMALL, *three)
     desk.places[1] = f"--output-path={desk.folder / 'three'}"
@@ -205,7 +205,7 @@ def test_a_damaged_newest_checkpoint_is_passed_over(prepared_desk):
     files[-1].write_bytes(files[-1].read_bytes()[:20])
     out = desk.train("all", "--epochs", 2)
     assert "cannot be used" in out and "epoch 2" in out
-    for file in (desk.output / "checkpoints").glob("ckpt-*.data*"):
+    for file in (desk.output / "checkpoints").rglob("ckpt-*.data*"):
         file.write_bytes(b"")
     assert "are damaged" in desk.error("train", "all", *desk.SMALL)
 

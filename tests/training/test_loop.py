@@ -1,14 +1,22 @@
 import json
+import os
+import signal
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from kerasrec import signals
 from kerasrec.backend import keras, tf
 from kerasrec.errors import KerasrecError
 from kerasrec.training.callbacks import read_metrics
-from kerasrec.training.loop import Leg, Monitor, TrainingRun, carry_over
+from kerasrec.training.checkpoints import found, read_model, read_progress
+from kerasrec.training.early_stopping import Monitor
+from kerasrec.training.growth import carry_over
+from kerasrec.training.loop import TrainingRun
 from kerasrec.training.optimizers import adamw, warmup_schedule
+from kerasrec.training.passes import Pass
+from kerasrec.training.progress import Progress
 from kerasrec.training.settings import LoopSettings, OptimizerSettings
 
 A, B, CHANGED_B = ("part-000", "aa"), ("part-001", "bb"), ("part-001", "cc")
@@ -48,27 +56,27 @@ def new_run(folder, rows=6, monitor=Monitor(), **settings):
     settings = LoopSettings(**{"checkpoint_steps": 3, "log_steps": 2, **settings})
     run = TrainingRun(model, folder, settings, batch_size=4, schedule=schedule, monitor=monitor)
     fit = run.fit
-    run.fit = lambda legs, *rest, **more: fit(legs, *rest, **{"planned": legs, **more})
+    run.fit = lambda passes, *rest, **more: fit(passes, *rest, **{"planned": passes, **more})
     return run
 
 
-def batches(leg, first_step, die_at=None, seen=None):
-    """Batches that follow from the leg and the step; optionally dies before one of them."""
-    offset = sum(map(ord, leg.key))
+def batches(this, first_step, die_at=None, seen=None):
+    """Batches that follow from the this and the step; optionally dies before one of them."""
+    offset = sum(map(ord, this.key))
 
     def generate():
-        for step in range(first_step, leg.steps):
+        for step in range(first_step, this.steps):
             if step == die_at:
                 raise Killed
             if seen is not None:
-                seen.append((str(leg), step))
+                seen.append((str(this), step))
             yield (np.arange(4) * (step + 1) + offset) % 5
 
     return tf.data.Dataset.from_generator(generate, output_signature=tf.TensorSpec([4], tf.int32))
 
 
-def legs(epochs=2, steps=8, parts=(A, B)):
-    return [Leg((part,), epoch, steps) for part in parts for epoch in range(epochs)]
+def passes(epochs=2, steps=8, parts=(A, B)):
+    return [Pass((part,), epoch, steps) for part in parts for epoch in range(epochs)]
 
 
 def state(run):
@@ -83,16 +91,16 @@ def assert_same_state(one, other):
 @pytest.mark.parametrize("die_at", [0, 2, 3, 5, 7])
 def test_a_killed_run_ends_where_the_uninterrupted_one_does(tmp_path, die_at):
     whole = new_run(tmp_path / "whole")
-    whole.fit(legs(), batches)
+    whole.fit(passes(), batches)
 
     killed = new_run(tmp_path / "killed")
-    dying = lambda leg, first: batches(leg, first, die_at if leg == legs()[1] else None)  # noqa: E731
+    dying = lambda this, first: batches(this, first, die_at if this == passes()[1] else None)  # noqa: E731
     with pytest.raises(Exception, match="Killed"):
-        killed.fit(legs(), dying)
+        killed.fit(passes(), dying)
     again = new_run(tmp_path / "killed")
     assert again.restore()
     assert again.step == 8 + die_at // 3 * 3
-    again.fit(legs(), batches)
+    again.fit(passes(), batches)
     assert_same_state(whole, again)
     kept = [(line["kind"], line["step"]) for line in read_metrics(tmp_path / "killed" / "metrics.jsonl")]
     assert kept == [(line["kind"], line["step"]) for line in read_metrics(tmp_path / "whole" / "metrics.jsonl")]
@@ -100,61 +108,61 @@ def test_a_killed_run_ends_where_the_uninterrupted_one_does(tmp_path, die_at):
 
 def test_nothing_is_trained_twice_and_new_data_is(tmp_path):
     run = new_run(tmp_path)
-    run.fit(legs(), batches)
+    run.fit(passes(), batches)
     again = new_run(tmp_path)
     again.restore()
     seen = []
-    again.fit(legs(), lambda leg, first: batches(leg, first, seen=seen))
+    again.fit(passes(), lambda this, first: batches(this, first, seen=seen))
     assert seen == [] and again.step == 32
-    again.fit(legs(parts=(A, CHANGED_B)), lambda leg, first: batches(leg, first, seen=seen))
+    again.fit(passes(parts=(A, CHANGED_B)), lambda this, first: batches(this, first, seen=seen))
     assert again.step == 48
-    assert {leg for leg, _ in seen} == {"part-001, epoch 1", "part-001, epoch 2"}
+    assert {this for this, _ in seen} == {"part-001, epoch 1", "part-001, epoch 2"}
 
 
 def test_new_data_is_trained_at_a_rate(tmp_path):
-    """The rate had fallen to 0 when the first legs were finished."""
+    """The rate had fallen to 0 when the first passes were finished."""
     run = new_run(tmp_path)
-    run.fit(legs(), batches)
+    run.fit(passes(), batches)
     assert float(run.schedule(32)) == 0
     before = run.model.table.numpy()
-    run.fit(legs(parts=(A, CHANGED_B)), batches)
+    run.fit(passes(parts=(A, CHANGED_B)), batches)
     assert np.abs(run.model.table.numpy() - before).max() > 0.01
     assert run.progress.schedule == [32, 48]
 
 
 def test_a_plan_is_kept_and_made_longer(tmp_path):
     run = new_run(tmp_path)
-    run.fit(legs(parts=(A,)), batches, planned=legs())
+    run.fit(passes(parts=(A,)), batches, planned=passes())
     assert run.progress.schedule == [0, 32]
-    run.fit(legs(parts=(B,)), batches, planned=legs())
+    run.fit(passes(parts=(B,)), batches, planned=passes())
     assert run.step == 32 and run.progress.schedule == [0, 32]
     longer = new_run(tmp_path / "longer")
-    longer.fit(legs(parts=(A,)), batches, planned=legs())
-    longer.fit(legs(parts=(B,)), batches, planned=legs(epochs=4))
+    longer.fit(passes(parts=(A,)), batches, planned=passes())
+    longer.fit(passes(parts=(B,)), batches, planned=passes(epochs=4))
     assert longer.progress.schedule == [0, 64]
 
 
 def test_a_leg_in_another_order_begins_anew(tmp_path):
     run = new_run(tmp_path)
-    run.fit(legs(), batches, until_step=5)
-    other = [Leg(leg.parts, leg.epoch, 3, order="larger batches") for leg in legs()]
+    run.fit(passes(), batches, until_step=5)
+    other = [Pass(this.parts, this.epoch, 3, order="larger batches") for this in passes()]
     run.fit(other, batches)
     assert run.step == 5 + 4 * 3
 
 
 def test_until_step_stops_within_a_leg_and_goes_on(tmp_path):
     run = new_run(tmp_path)
-    run.fit(legs(), batches, until_step=11)
+    run.fit(passes(), batches, until_step=11)
     assert run.step == 11
     again = new_run(tmp_path)
     again.restore()
     seen = []
-    again.fit(legs(), lambda leg, first: batches(leg, first, seen=seen), until_step=17)
+    again.fit(passes(), lambda this, first: batches(this, first, seen=seen), until_step=17)
     assert again.step == 17
     assert seen[0] == ("part-000, epoch 2", 3)
     whole = new_run(tmp_path / "whole")
-    whole.fit(legs(), batches, until_step=11)
-    whole.fit(legs(), batches, until_step=17)
+    whole.fit(passes(), batches, until_step=11)
+    whole.fit(passes(), batches, until_step=17)
     assert_same_state(whole, again)
 
 
@@ -165,23 +173,25 @@ def figures(values):
 
 def test_best_checkpoint_and_patience(tmp_path):
     run = new_run(tmp_path, patience=2)
-    run.fit(legs(epochs=6, parts=(A,)), batches, figures([0.1, 0.3, 0.2, 0.25, 0.9, 0.9]))
+    run.fit(passes(epochs=6, parts=(A,)), batches, figures([0.1, 0.3, 0.2, 0.25, 0.9, 0.9]))
     assert run.step == 4 * 8  # two evaluations without a gain after the second
     best = new_run(tmp_path)
-    assert best.restore("best") and best.step == 2 * 8
+    assert read_model(best.model, tmp_path) == 2 * 8
     latest = new_run(tmp_path, patience=2)
     latest.restore()
-    latest.fit(legs(epochs=6, parts=(A,)), batches, figures([]))
+    latest.fit(passes(epochs=6, parts=(A,)), batches, figures([]))
     assert latest.step == 4 * 8  # an early end is remembered
 
 
 def test_a_loss_is_better_when_it_falls(tmp_path):
     monitor = Monitor(falls=True, min_delta=0.01)
     run = new_run(tmp_path, monitor=monitor, patience=2)
-    run.fit(legs(epochs=6, parts=(A,)), batches, figures([0.9, 0.5, 0.495, 0.6, 0.1]))
+    run.fit(passes(epochs=6, parts=(A,)), batches, figures([0.9, 0.5, 0.495, 0.6, 0.1]))
     assert run.step == 4 * 8, "the third is no gain, because it gains less than min_delta"
     best = new_run(tmp_path, monitor=monitor)
-    assert best.restore("best") and best.step == 3 * 8 and best.progress.best == -0.495, "the lowest is the best"
+    assert read_model(best.model, tmp_path) == 3 * 8 and read_progress(tmp_path).comparison.best == -0.495, (
+        "the lowest is the best"
+    )
 
 
 def test_the_rate_is_halved_after_evaluations_without_a_gain(tmp_path):
@@ -194,7 +204,7 @@ def test_the_rate_is_halved_after_evaluations_without_a_gain(tmp_path):
             rates.append(float(run.schedule.scale))
             yield value
 
-    run.fit(legs(epochs=8, parts=(A,)), batches, figures(values()))
+    run.fit(passes(epochs=8, parts=(A,)), batches, figures(values()))
     assert rates == [1, 1, 1, 0.5, 0.5, 0.5, 0.25, 0.25] and float(run.schedule.scale) == 0.125
     again = new_run(tmp_path, monitor=monitor)
     again.restore()
@@ -204,30 +214,30 @@ def test_the_rate_is_halved_after_evaluations_without_a_gain(tmp_path):
 
 def test_kept_states(tmp_path):
     run = new_run(tmp_path)
-    for leg in legs(epochs=4, parts=(A,)):
-        run.fit([leg], batches)
-        run.keep(most=2)
+    for this in passes(epochs=4, parts=(A,)):
+        run.fit([this], batches)
+        run.checkpoints.keep(run.step, most=2)
     kept = tmp_path / "checkpoints" / "kept"
     assert sorted(path.stem for path in kept.glob("*.index")) == ["ckpt-24", "ckpt-32"]
-    assert run.step == 32 and len(run._latest.checkpoints) == 2
+    assert run.step == 32 and len(found(tmp_path / "checkpoints")) == 2
 
 
 def test_patience_is_about_the_same_parts(tmp_path):
     run = new_run(tmp_path, patience=1)
-    run.fit(legs(epochs=3), batches, figures([0.5, 0.4, 0.3, 0.2]))
+    run.fit(passes(epochs=3), batches, figures([0.5, 0.4, 0.3, 0.2]))
     done = {(part, epoch) for part, _, epoch in run.progress.finished}
     assert done == {("part-000", 0), ("part-000", 1), ("part-001", 0)}
 
 
 def test_evaluate_every(tmp_path):
     run = new_run(tmp_path, evaluate_every=3)
-    run.fit(legs(epochs=7, parts=(A,)), batches, figures([0.1, 0.2]))
+    run.fit(passes(epochs=7, parts=(A,)), batches, figures([0.1, 0.2]))
     lines = read_metrics(tmp_path / "metrics.jsonl")
     assert [line["step"] for line in lines if line["kind"] == "valid"] == [24, 48]
 
 
 def test_metrics_lines(tmp_path):
-    new_run(tmp_path).fit(legs(epochs=1, parts=(A,)), batches)
+    new_run(tmp_path).fit(passes(epochs=1, parts=(A,)), batches)
     lines = read_metrics(tmp_path / "metrics.jsonl")
     assert [line["step"] for line in lines] == [2, 4, 6, 8]
     assert all(line["kind"] == "train" and line["sequences_per_second"] > 0 and line["loss"] >= 0 for line in lines)
@@ -237,7 +247,7 @@ def test_metrics_lines(tmp_path):
 def test_a_line_holds_the_means_since_the_line_before(tmp_path):
     losses = {}
     for log_steps in (1, 2):
-        new_run(tmp_path / str(log_steps), log_steps=log_steps).fit(legs(epochs=2, parts=(A,)), batches)
+        new_run(tmp_path / str(log_steps), log_steps=log_steps).fit(passes(epochs=2, parts=(A,)), batches)
         losses[log_steps] = [line["loss"] for line in read_metrics(tmp_path / str(log_steps) / "metrics.jsonl")]
     assert len(losses[1]) == 16 and len(set(losses[1])) == 16
     np.testing.assert_allclose(losses[2], np.reshape(losses[1], [8, 2]).mean(axis=1), atol=2e-6)
@@ -251,14 +261,14 @@ def test_a_line_that_a_killed_run_left_unfinished(tmp_path):
 def test_a_checkpoint_of_another_model(tmp_path):
     run = new_run(tmp_path, rows=6)
     run.save()
-    with pytest.raises(KerasrecError, match="does not fit this model"):
+    with pytest.raises(KerasrecError, match="fits this model"):
         new_run(tmp_path, rows=7).restore()
 
 
 def test_a_damaged_checkpoint(tmp_path, logged):
     run = new_run(tmp_path)
-    run.fit(legs(epochs=1, parts=(A,)), batches)
-    newest, earlier = run._latest.checkpoints[::-1]
+    run.fit(passes(epochs=1, parts=(A,)), batches)
+    newest, earlier = found(tmp_path / "checkpoints")[::-1]
     damage(newest)
     again = new_run(tmp_path)
     assert again.restore() and again.step == 6
@@ -273,6 +283,48 @@ def damage(checkpoint):
     data.write_bytes(data.read_bytes()[:20])
 
 
+@pytest.mark.parametrize("number", signals.SIGNALS)
+def test_a_signal_saves_a_checkpoint_at_the_next_step_and_the_run_ends_bit_equal(tmp_path, number):
+    whole = new_run(tmp_path / "whole", checkpoint_steps=100)
+    whole.fit(passes(), batches)
+    stopped = new_run(tmp_path / "stopped", checkpoint_steps=100)
+
+    def signalled(this, first_step):
+        # Batches are made ahead of the steps, so that the step at which the signal comes is not known.
+        return batches(this, first_step).map(lambda batch: tf.py_function(send, [batch], batch.dtype))
+
+    def send(batch):
+        if stopped.step >= 4 and not signals.is_asked():
+            os.kill(os.getpid(), number)
+        return batch
+
+    with pytest.raises(signals.Stopped) as raised:
+        stopped.fit(passes(), signalled)
+    assert raised.value.signal == number and 4 <= stopped.step < 32
+    again = new_run(tmp_path / "stopped")
+    assert again.restore() and again.step == stopped.step
+    again.fit(passes(), batches)
+    assert_same_state(whole, again)
+
+
+def test_a_signal_during_an_evaluation_looks_again(tmp_path):
+    whole, stopped = (new_run(tmp_path / name, checkpoint_steps=100) for name in ("whole", "stopped"))
+    whole.fit(passes(), batches, figures([0.1, 0.4, 0.3, 0.2]))
+
+    def signalled():
+        if stopped.step == 16:
+            os.kill(os.getpid(), signal.SIGTERM)
+        return {"recall@10": 0.0, "NDCG@10": 0.1, "MRR": 0.0}
+
+    with pytest.raises(signals.Stopped):
+        stopped.fit(passes(), batches, signalled)
+    again = new_run(tmp_path / "stopped")
+    assert again.restore() and again.step == 16 and again.progress.passes == 1
+    again.fit(passes(), batches, figures([0.4, 0.3, 0.2]))
+    assert_same_state(whole, again)
+    assert vars(whole.progress.comparison) == vars(again.progress.comparison)
+
+
 def test_disk_full(tmp_path, monkeypatch):
     run = new_run(tmp_path)
     run.save()
@@ -280,21 +332,53 @@ def test_disk_full(tmp_path, monkeypatch):
     def full(prefix, **options):
         raise tf.errors.ResourceExhaustedError(None, None, f"{prefix}; No space left on device")
 
-    monkeypatch.setattr(run._checkpoint, "_write", full)
+    monkeypatch.setattr(run.checkpoints._state, "_write", full)
     with pytest.raises(KerasrecError, match="no space left on the disk"):
-        run.fit(legs(), batches)
+        run.fit(passes(), batches)
     again = new_run(tmp_path)
     assert again.restore() and again.step == 0
 
 
+def test_disk_full_while_figures_are_written(tmp_path, monkeypatch):
+    run = new_run(tmp_path)
+
+    def full(writer):
+        raise tf.errors.UnknownError(None, None, "events.out.tfevents.1; No space left on device")
+
+    monkeypatch.setattr(type(run._metrics.board), "flush", full)
+    with pytest.raises(KerasrecError, match="no space left on the disk"):
+        run.fit(passes(), batches)
+
+
+def test_what_changed_in_the_data_is_said_and_forgotten(tmp_path, logged):
+    run = new_run(tmp_path)
+    run.trained_on(lists="aa")
+    run.fit(passes(), batches, figures([0.4, 0.3, 0.2, 0.1]))
+    run.trained_on(lists="aa")
+    assert run.progress.comparison.best == 0.4 and "other lists" not in logged()
+    run.trained_on(lists="bb")
+    assert run.progress.comparison.best == -np.inf and "other lists than at the last checkpoint" in logged()
+
+
+def test_a_log_file_is_not_filled(tmp_path, logged, capfd):
+    """A line a pass, and nothing that a terminal would need; Keras does not speak of slow callbacks."""
+    run = new_run(tmp_path, checkpoint_steps=1)
+    run.fit(passes(epochs=2, parts=(A,)), batches)
+    assert [line.split(":")[0] for line in logged().splitlines()] == [
+        "part-000, epoch 1, step 0 to 8",
+        "part-000, epoch 2, step 8 to 16",
+    ]
+    out, err = capfd.readouterr()
+    assert not set(out + err) & {"\r", "\b"} and "slow" not in out + err
+
+
 def test_no_checkpoint_yet(tmp_path):
-    assert not new_run(tmp_path).restore()
-    assert not new_run(tmp_path).restore("best")
+    assert not new_run(tmp_path).restore() and read_progress(tmp_path) is None
 
 
 def test_carry_over_grows_tables_and_slots(tmp_path):
     small, large = new_run(tmp_path / "small", rows=6), new_run(tmp_path / "large", rows=9)
-    small.fit(legs(epochs=1), batches)
+    small.fit(passes(epochs=1), batches)
     fresh = large.model.table.numpy()
     carry_over(small.model, large.model)
     for before, after in zip(state(small), state(large), strict=True):
@@ -305,16 +389,14 @@ def test_carry_over_grows_tables_and_slots(tmp_path):
     for slot in slots:
         assert np.abs(slot[:5]).max() > 0
         np.testing.assert_array_equal(slot[6:], 0)
-    large.fit(legs(epochs=1, steps=3), batches)
+    large.fit(passes(epochs=1, steps=3), batches)
 
 
 def test_progress_survives_text():
-    from kerasrec.training.loop import Progress
-
     progress = Progress()
     progress.finished.add((*A, 0))
     progress.within["x"] = 3
     other = Progress()
     other.deserialize(progress.serialize())
-    assert vars(other)["finished"] == {(*A, 0)} and other.within == {"x": 3} and other.best == -np.inf
+    assert vars(other)["finished"] == {(*A, 0)} and other.within == {"x": 3} and other.comparison.best == -np.inf
     assert json.loads(progress.serialize())

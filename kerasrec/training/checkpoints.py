@@ -1,0 +1,211 @@
+"""Checkpoints of a run: written with the optimizer, and read back for training with it or for use without it.
+
+In `checkpoints/` of a run's folder lie the latest states (`ckpt-STEP`), in `best/` the best one, in `kept/` those that
+are kept on purpose, and as `start` the weights before the first step. Which there are is told by the files themselves:
+the file `checkpoint`, which TensorFlow keeps beside them, may be missing or damaged.
+"""
+
+import logging
+import math
+import re
+from pathlib import Path
+
+from kerasrec.backend import keras, tf
+from kerasrec.data.files import writing
+from kerasrec.errors import KerasrecError, quoted, require
+from kerasrec.training.progress import Progress
+
+logger = logging.getLogger(__name__)
+
+_INDEX = re.compile(r"ckpt-(\d+)\.index")
+_NOT_READABLE = (AssertionError, IndexError, KeyError, TypeError, ValueError, tf.errors.OpError)
+"""What TensorFlow raises for a checkpoint that is damaged or of another model."""
+
+
+def found(folder: Path) -> list[str]:
+    """The checkpoints in a folder, by their prefixes, the oldest first."""
+    if not folder.is_dir():
+        return []
+    steps = sorted(int(match[1]) for match in map(_INDEX.fullmatch, (path.name for path in folder.iterdir())) if match)
+    return [str(folder / f"ckpt-{step}") for step in steps]
+
+
+def _step(path: str) -> int:
+    return int(path.rsplit("-", 1)[1])
+
+
+def _usable(folder: Path) -> list[str]:
+    """The checkpoints that a run may go on from, the first choice first: the latest, or else the best or a kept one."""
+    checkpoints = folder / "checkpoints"
+    others = [path for name in ("best", "kept") for path in found(checkpoints / name)]
+    return found(checkpoints)[::-1] + sorted(others, key=_step, reverse=True)
+
+
+def _holds_any(folder: Path) -> bool:
+    """Whether anything of a checkpoint lies in a run's folder, be it damaged."""
+    checkpoints = folder / "checkpoints"
+    files = [path for place in (checkpoints, checkpoints / "best") if place.is_dir() for path in place.iterdir()]
+    return any(path.name == "checkpoint" or path.name.startswith("ckpt-") for path in files)
+
+
+def read_progress(folder: Path) -> Progress | None:
+    """What the run in a folder has done, without its model; None before its first checkpoint.
+
+    A checkpoint from which this cannot be read is passed over for the one before it. The weights beside it are read by
+    `Checkpoints.restore` only, which may have to go further back.
+
+    Raises:
+        KerasrecError: there are checkpoints and all of them are damaged.
+    """
+    for path in _usable(folder):
+        progress = Progress()
+        try:
+            progress.deserialize(tf.train.load_checkpoint(path).get_tensor("progress/.ATTRIBUTES/py_state"))
+            return progress
+        except _NOT_READABLE:
+            continue
+    if _holds_any(folder):
+        raise KerasrecError(f"the checkpoints in {folder} are damaged: remove that folder, or train into another one")
+    return None
+
+
+def require_checkpoint(folder: Path, trains: str) -> Progress:
+    """What the run in a folder has done.
+
+    Raises:
+        KerasrecError: it has no checkpoint yet, or all are damaged.
+    """
+    progress = read_progress(folder)
+    if progress is None:
+        raise KerasrecError(f"there is no checkpoint in {folder}: run {trains} first")
+    return progress
+
+
+class Checkpoints:
+    """Writes the states of a run, and reads the last one back.
+
+    Args:
+        folder: The run's folder; hold it with `kerasrec.data.files.exclusive`.
+        model: Compiled; the variables of the model and of its optimizer are built.
+        progress: Saved with every state.
+    """
+
+    def __init__(self, folder: Path, model: "keras.Model", progress: Progress):
+        self._run, self._folder = folder, folder / "checkpoints"
+        self._model = model
+        self._state = tf.train.Checkpoint(model=model, optimizer=model.optimizer, progress=progress)
+
+    def save(self, step: int) -> None:
+        """Write the state as it is; the last two are kept.
+
+        Raises:
+            KerasrecError: the disk is full; the last checkpoint is whole.
+        """
+        self._write(self._folder, step, most=2)
+
+    def save_best(self, step: int) -> None:
+        """Write the state as the best one, in the place of the best one so far."""
+        self._write(self._folder / "best", step, most=1)
+
+    def keep(self, step: int, most: int) -> None:
+        """Keep the state in `kept/`, beside `most` - 1 earlier ones."""
+        self._write(self._folder / "kept", step, most)
+
+    def _write(self, folder: Path, step: int, most: int) -> None:
+        paths = found(folder)
+        for path in [path for path in paths if _step(path) > step]:  # damaged, or the run would have gone on from it
+            paths.remove(path)
+            for file in folder.glob(f"{Path(path).name}.*"):
+                file.unlink()
+        # The manager removes what its own file names, and that file may be damaged or of another moment.
+        if paths:
+            tf.compat.v1.train.update_checkpoint_state(
+                str(folder), paths[-1], paths, all_model_checkpoint_timestamps=[1.0] * len(paths)
+            )
+        else:
+            (folder / "checkpoint").unlink(missing_ok=True)
+        manager = tf.train.CheckpointManager(self._state, str(folder), max_to_keep=most)
+        with writing(folder):
+            manager.save(checkpoint_number=step)
+
+    def restore(self) -> bool:
+        """Go back to the newest whole checkpoint; returns whether there is one.
+
+        Raises:
+            KerasrecError: there are checkpoints and none of them is whole and of this model.
+        """
+        reason, paths = "files are missing", _usable(self._run)
+        for path in paths:
+            try:
+                self._state.restore(path).assert_existing_objects_matched().expect_partial()
+                return True
+            except _NOT_READABLE as error:
+                reason = quoted(_first_line(error))
+                logger.warning(f"the checkpoint {path} cannot be used")
+        if _holds_any(self._run):
+            raise KerasrecError(
+                f"no checkpoint in {self._folder} fits this model and is whole ({reason}): train into another output "
+                "folder, or remove this one"
+            )
+        return False
+
+    def keep_start(self) -> None:
+        """Keep the weights as they are before the first step, to compare later ones with."""
+        with writing(self._folder):
+            tf.train.Checkpoint(model=self._model).write(_start(self._run))
+
+
+def read_model(model: "keras.Model", folder: Path, which: str = "best") -> int:
+    """Give a model the state that a trained one is used in, without an optimizer.
+
+    Args:
+        model: Its variables are built; it needs no optimizer.
+        folder: The run's folder.
+        which: `best`, which is the latest where no best one was chosen, or `latest`.
+
+    Returns:
+        The step of that state.
+
+    Raises:
+        KerasrecError: `which` is neither; the checkpoint is missing, damaged or of another model.
+    """
+    require(which in ("best", "latest"), "checkpoint", which, "best or latest")
+    progress = read_progress(folder)
+    if progress is not None and progress.comparison.best == -math.inf:
+        which = "latest"
+    place = folder / "checkpoints" / {"latest": "", "best": "best"}[which]
+    reason = "files are missing"
+    for path in reversed(found(place)):
+        try:
+            tf.train.Checkpoint(model=model).restore(path).assert_existing_objects_matched().expect_partial()
+            return _step(path)
+        except _NOT_READABLE as error:
+            reason = quoted(_first_line(error))
+            logger.warning(f"the checkpoint {path} cannot be used")
+    raise KerasrecError(
+        f"there is no checkpoint in {place} that fits this model and is whole ({reason}): put it back, or remove "
+        f"{folder} and train again"
+    )
+
+
+def read_start(model: "keras.Model", folder: Path) -> None:
+    """Give a model the weights of `Checkpoints.keep_start`.
+
+    Raises:
+        KerasrecError: they are missing or damaged.
+    """
+    try:
+        tf.train.Checkpoint(model=model).read(_start(folder)).assert_existing_objects_matched().expect_partial()
+    except _NOT_READABLE as error:
+        raise KerasrecError(
+            f"the weights before training in {folder / 'checkpoints'} cannot be read ({quoted(_first_line(error))}): "
+            f"put them back, or remove {folder} and train again"
+        ) from error
+
+
+def _start(folder: Path) -> str:
+    return str(folder / "checkpoints" / "start")
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip() or type(error).__name__).splitlines()[0]

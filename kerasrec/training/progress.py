@@ -1,0 +1,85 @@
+"""What a run has done, and on whose data: saved in the same checkpoint as the weights that came of it."""
+
+import dataclasses
+import json
+import math
+
+from kerasrec.backend import tf
+from kerasrec.training.passes import Pass
+
+
+@dataclasses.dataclass
+class Comparison:
+    """How the evaluations of a run have come out so far (`kerasrec.training.early_stopping.EarlyStopping`)."""
+
+    best: float = -math.inf
+    """The best monitored figure so far, negated where lower is better."""
+    reference: float = -math.inf
+    """The one that was the last gain, which the next one has to pass by `min_delta`."""
+    watched: str = ""
+    """The parts that the following count is about."""
+    without_gain: int = 0
+    """Evaluations of these parts since the last gain."""
+    halvings: int = 0
+    """How often the learning rate was halved."""
+
+
+class Progress(tf.train.experimental.PythonState):
+    """What a run has done.
+
+    Attributes:
+        finished: (part, content digest, epoch) of every pass that is finished.
+        within: Steps done of each pass that was begun and not finished, by its key.
+        passes: Number of finished passes.
+        first_step: The optimizer's step at which this run began; not 0 where it went on from another run's state.
+        schedule: The optimizer's steps between which the learning rate is planned.
+        data: What the run is trained on: a name such as `vocabulary`, `groups` or `lists`, and its digest or size.
+        comparison: How its evaluations have come out.
+    """
+
+    def __init__(self):
+        self.finished: set[tuple[str, str, int]] = set()
+        self.within: dict[str, int] = {}
+        self.passes = 0
+        self.first_step = 0
+        self.schedule = [0, 0]
+        self.data: dict[str, str | int] = {}
+        self.comparison = Comparison()
+
+    def serialize(self) -> str:
+        values = {name: value for name, value in vars(self).items() if not name.startswith("_")}
+        return json.dumps(
+            values | {"finished": sorted(self.finished), "comparison": dataclasses.asdict(self.comparison)}
+        )
+
+    def deserialize(self, string_value) -> None:
+        values = json.loads(string_value)
+        if "comparison" not in values:
+            values = _upgraded(values)
+        vars(self.comparison).update(values.pop("comparison"))
+        vars(self).update(values)
+        self.finished = {tuple(entry) for entry in self.finished}
+
+    def has_finished(self, this: Pass) -> bool:
+        """Whether every part of the pass was trained, with this content, in this epoch."""
+        return all((*part, this.epoch) in self.finished for part in this.parts)
+
+    def has_begun(self, this: Pass) -> bool:
+        """Whether some steps of the pass were taken."""
+        return this.key in self.within
+
+    def left(self, this: Pass) -> int:
+        """Steps of the pass that are still to be taken."""
+        return 0 if self.has_finished(this) else this.steps - self.within.get(this.key, 0)
+
+
+def _upgraded(values: dict) -> dict:
+    """What version 0.1.0 saved, in today's form; it did not say of which kind the digest was."""
+    tokens, digest = values.pop("vocab")
+    comparison = {name: values.pop(name) for name in ("best", "reference", "watched", "halvings")}
+    return {
+        "comparison": comparison | {"without_gain": values.pop("evaluations_without_gain")},
+        "passes": values.pop("legs"),
+        "data": {"tokens": tokens, "vocabulary": digest, "lists": digest} if digest else {},
+        **values,
+    }

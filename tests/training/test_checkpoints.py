@@ -1,0 +1,169 @@
+"""What is on disk may be cut short, empty, missing or of another moment: the newest whole state is taken, or none."""
+
+import json
+import shutil
+
+import numpy as np
+import pytest
+
+from kerasrec.backend import keras
+from kerasrec.errors import KerasrecError
+from kerasrec.training.checkpoints import Checkpoints, found, read_model, read_progress, read_start
+from kerasrec.training.progress import Progress
+
+
+class Numbers(keras.Model):
+    def __init__(self, rows=3):
+        super().__init__()
+        self.table = self.add_weight("table", [rows], initializer="zeros")
+
+
+@pytest.fixture(scope="module")
+def three_states(tmp_path_factory):
+    """A run with the states of the steps 4, 8 (the best) and 12; the table holds the step."""
+    folder = tmp_path_factory.mktemp("run")
+    model, progress = Numbers(), Progress()
+    model.compile("adam")
+    model.optimizer.build(model.trainable_variables)
+    checkpoints = Checkpoints(folder, model, progress)
+    checkpoints.keep_start()
+    for step in (4, 8, 12):
+        model.table.assign([step] * 3)
+        progress.passes = step
+        if step == 8:
+            progress.comparison.best = 0.5
+            checkpoints.save_best(step)
+        checkpoints.save(step)
+    return folder
+
+
+@pytest.fixture
+def run(three_states, tmp_path):
+    shutil.copytree(three_states, tmp_path / "run")
+    return tmp_path / "run"
+
+
+def restored(folder, rows=3):
+    """The step that a training goes on from."""
+    model, progress = Numbers(rows), Progress()
+    model.compile("adam")
+    model.optimizer.build(model.trainable_variables)
+    assert Checkpoints(folder, model, progress).restore()
+    assert progress.passes == int(model.table.numpy()[0])
+    return progress.passes
+
+
+def checkpoint_file(run):
+    return run / "checkpoints" / "checkpoint"
+
+
+@pytest.mark.parametrize("content", [b"", b"model_check", b"\xff\x00\xfe", b'model_checkpoint_path: "ckpt-4"\n', None])
+def test_the_list_that_tensorflow_keeps_is_not_needed(run, content):
+    if content is None:
+        checkpoint_file(run).unlink()
+    else:
+        checkpoint_file(run).write_bytes(content)
+    assert restored(run) == 12 and read_model(Numbers(), run) == 8
+
+
+@pytest.mark.parametrize("damage", ["data", "index", "flipped", "no index", "no data"])
+def test_the_newest_whole_state_is_taken(run, damage):
+    data, index = (run / "checkpoints" / f"ckpt-12.{end}" for end in ("data-00000-of-00001", "index"))
+    if damage == "flipped":
+        content = bytearray(data.read_bytes())
+        content[len(content) // 2] ^= 1
+        data.write_bytes(content)
+    elif damage.startswith("no"):
+        (index if damage == "no index" else data).unlink()
+    else:
+        path = {"data": data, "index": index}[damage]
+        path.write_bytes(path.read_bytes()[:20])
+    assert restored(run) == 8
+    assert found(run / "checkpoints")[0].endswith("ckpt-8")
+
+
+def test_the_best_state_is_taken_when_the_latest_are_gone(run):
+    for path in (run / "checkpoints").glob("ckpt-*"):
+        path.unlink()
+    assert restored(run) == 8
+
+
+def test_a_run_never_starts_over(run):
+    for path in (run / "checkpoints").rglob("ckpt-*.index"):
+        path.write_bytes(b"")
+    with pytest.raises(KerasrecError, match="damaged: remove that folder"):
+        read_progress(run)
+    with pytest.raises(KerasrecError, match="fits this model and is whole"):
+        restored(run)
+    for path in (run / "checkpoints").rglob("ckpt-*"):
+        path.unlink()
+    with pytest.raises(KerasrecError, match="damaged"):
+        read_progress(run)  # what TensorFlow keeps beside them is left
+
+
+def test_a_damaged_state_is_removed_when_the_run_goes_on(run):
+    (run / "checkpoints" / "ckpt-12.data-00000-of-00001").write_bytes(b"")
+    model, progress = Numbers(), Progress()
+    model.compile("adam")
+    model.optimizer.build(model.trainable_variables)
+    checkpoints = Checkpoints(run, model, progress)
+    assert checkpoints.restore()
+    checkpoints.save(10)
+    assert [path.rsplit("-", 1)[1] for path in found(run / "checkpoints")] == ["8", "10"]
+
+
+def test_a_state_is_read_without_an_optimizer(run):
+    model = Numbers()
+    assert read_model(model, run) == 8 and model.table.numpy().tolist() == [8, 8, 8]
+    assert read_model(model, run, "latest") == 12 and model.table.numpy().tolist() == [12, 12, 12]
+    read_start(model, run)
+    assert model.table.numpy().tolist() == [0, 0, 0]
+    assert model.optimizer is None and sum(np.prod(variable.shape) for variable in model.variables) == 3
+
+
+@pytest.mark.parametrize(("which", "place"), [("best", "checkpoints/best"), ("latest", "checkpoints")])
+def test_a_state_that_is_missing_is_named(run, which, place):
+    for path in (run / place).glob("ckpt-*"):
+        path.unlink()
+    with pytest.raises(KerasrecError, match=rf"{place}/? that fits .* \(files are missing\): put it back"):
+        read_model(Numbers(), run, which)
+
+
+def test_a_state_of_another_model(run):
+    for read in (lambda: restored(run, rows=4), lambda: read_model(Numbers(4), run)):
+        with pytest.raises(KerasrecError, match="fits this model"):
+            read()
+
+
+def test_a_start_that_is_missing(run):
+    (run / "checkpoints" / "start.index").unlink()
+    with pytest.raises(KerasrecError, match="the weights before training"):
+        read_start(Numbers(), run)
+
+
+def test_neither_best_nor_latest(run):
+    with pytest.raises(KerasrecError, match="best or latest"):
+        read_model(Numbers(), run, "newest")
+
+
+def test_a_run_of_version_0_1_0():
+    progress = Progress()
+    progress.deserialize(
+        json.dumps(
+            {
+                "finished": [["part-000", "aa", 0]],
+                "within": {},
+                "legs": 1,
+                "best": 0.25,
+                "reference": 0.25,
+                "watched": "x",
+                "evaluations_without_gain": 2,
+                "halvings": 1,
+                "first_step": 3,
+                "schedule": [0, 8],
+                "vocab": [9, "bb"],
+            }
+        )
+    )
+    assert progress.passes == 1 and progress.data["vocabulary"] == "bb" and progress.data["tokens"] == 9
+    assert progress.comparison.best == 0.25 and progress.comparison.without_gain == 2 and progress.first_step == 3

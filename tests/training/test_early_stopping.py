@@ -1,0 +1,52 @@
+from hypothesis import given
+from hypothesis import strategies as st
+
+from kerasrec.training.early_stopping import EarlyStopping, Monitor
+from kerasrec.training.passes import Pass
+from kerasrec.training.progress import Comparison
+
+figures = st.lists(st.floats(-10, 10), max_size=20)
+
+
+@given(figures, st.booleans(), st.integers(1, 4))
+def test_the_best_is_the_first_of_the_highest_and_patience_counts_since_the_last_gain(values, falls, patience):
+    stopping = EarlyStopping(Monitor(falls), patience, Comparison())
+    is_best = [stopping.is_best(value) for value in values]
+    signed = [-value if falls else value for value in values]
+    expected = [all(value > earlier for earlier in signed[:place]) for place, value in enumerate(signed)]
+    assert is_best == expected
+    since = len(values) - max((place + 1 for place, gain in enumerate(expected) if gain), default=0)
+    assert stopping.state.without_gain == since and stopping.is_over == (since >= patience)
+
+
+@given(figures)
+def test_the_state_says_all(values):
+    """Two objects that share a state through its numbers find the same: this is what a checkpoint keeps."""
+    whole = EarlyStopping(Monitor(min_delta=0.5, halve_after=2), 3, Comparison())
+    parted = EarlyStopping(Monitor(min_delta=0.5, halve_after=2), 3, Comparison())
+    for value in values:
+        parted = EarlyStopping(parted.monitor, 3, Comparison(**vars(parted.state)))
+        assert whole.is_best(value) == parted.is_best(value)
+    assert whole.state == parted.state and whole.scale == 0.5**whole.state.halvings
+
+
+def test_asking_changes_nothing():
+    stopping = EarlyStopping(Monitor(), 1, Comparison())
+    stopping.is_best(1.0)
+    stopping.is_best(0.5)
+    before = Comparison(**vars(stopping.state))
+    assert stopping.is_over and stopping.is_over and stopping.state == before
+
+
+def test_other_parts_are_counted_anew_and_forgetting_keeps_what_is_watched():
+    stopping = EarlyStopping(Monitor(halve_after=1), 1, Comparison())
+    one, other = (Pass(((name, "aa"),), 0, 8) for name in ("part-000", "part-001"))
+    stopping.watch(one)
+    assert stopping.is_best(0.5) and not stopping.is_best(0.5) and stopping.is_over
+    stopping.watch(one)
+    assert stopping.is_over
+    stopping.watch(other)
+    assert not stopping.is_over and stopping.scale == 0.5 and not stopping.is_best(0.4)
+    watched = stopping.state.watched
+    stopping.forget()
+    assert stopping.state == Comparison(watched=watched) and stopping.is_best(0.1)
