@@ -227,7 +227,7 @@ def test_files_that_cannot_be_used(desk):
     assert "needed: give a CSV file" in message and len(message) < 500
     quoted = desk.write("quoted.csv", '"' + 200_000 * "x")
     assert "has the columns none" in desk.error("prepare", *desk.files("--interactions", quoted))
-    assert "both files, or neither" in desk.error("prepare", *desk.files("--test", desk.interactions))
+    assert "give both files of targets, or neither" in desk.error("prepare", *desk.files("--test", desk.interactions))
     assert "nothing is prepared" in desk.error("lightgcn", "other")
     with pytest.raises(KerasrecError, match="is missing"):
         desk.prepare()

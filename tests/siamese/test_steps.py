@@ -117,7 +117,7 @@ def test_without_pairs_it_trains_and_cannot_be_judged(desk, command_line):
         (("train", "nothing", "--config-file", "{config}"), "nothing is prepared in"),
         (("train", "shop"), "neither pretrained weights nor a bert_config.json"),
         (("train", "shop", "--config-file", "{config}", "--max-length", 41), "40 positions"),
-        (("train", "shop", "--config-file", "{config}", "--seq2seq-weight", 0, "--similarity-weight", 0), "weights"),
+        (("train", "shop", "--config-file", "{config}", "--seq2seq-weight", 0, "--similarity-weight", 0), "weight 0"),
         (("train", "shop", "--pretrained", "{folder}"), "there is no checkpoint"),
         (("encode", "shop", "--texts", "{vocab}", "--vectors", "v.npy"), "there is no trained model"),
     ],
