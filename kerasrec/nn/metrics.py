@@ -6,7 +6,8 @@ so that memory is bounded by one batch of scores. Ranks and lists are small; `ra
 
 One definition of the rank holds everywhere: 1 + the number of rivals scored higher + the number of rivals scored
 equal. A model that scores everything alike therefore comes last and not first. Rivals are the items that could stand in
-the list: never a special token, never a seen item. NaN loses on both sides: a target scored NaN ranks behind everything
+the list: never a special token and, under a seen filter, never a seen item. A target that could not stand in it is a
+miss. NaN loses on both sides: a target scored NaN ranks behind everything
 else, and a rival scored NaN ranks ahead of every target.
 
 Several targets of a user share one list: a target that stands ahead of another pushes it down by one place, and targets
@@ -28,8 +29,8 @@ NEVER_LISTED = np.iinfo(np.int32).max  # the rank of a target that no list can h
 def target_ranks(scores: "tf.Tensor", targets: "tf.Tensor", seen: "tf.Tensor | None" = None) -> "tf.Tensor":
     """Ranks of the targets among the whole catalogue, pessimistic among ties.
 
-    A target is never filtered out, even when it is among the seen items. It costs one pass over the scores for every
-    column of `targets`, and one byte for each score.
+    A target that is among the seen items is a miss, because no list holds it. It costs one pass over the scores for
+    every column of `targets`, and two bytes for each score.
 
     Args:
         scores: float [B, V], one score for every token id; higher is better.
@@ -38,8 +39,8 @@ def target_ranks(scores: "tf.Tensor", targets: "tf.Tensor", seen: "tf.Tensor | N
             ids of the whole histories will do); None filters nothing.
 
     Returns:
-        int32 [B, T]: ranks from 1; 0 where there is no target; `NEVER_LISTED` where the target is a special token
-        (an unknown item cannot be recommended, so it is a miss and not a missing value).
+        int32 [B, T]: ranks from 1; 0 where there is no target; `NEVER_LISTED` where the target is a seen item or a
+        special token (an unknown item cannot be recommended, so it is a miss and not a missing value).
 
     Example:
         >>> scores = tf.constant([[9.0, 9.0, 9.0, 9.0, 9.0, 0.3, 0.8, 0.5, 0.5]])
@@ -48,8 +49,8 @@ def target_ranks(scores: "tf.Tensor", targets: "tf.Tensor", seen: "tf.Tensor | N
         >>> target_ranks(scores, tf.constant([[7, 5, 0]]), seen=tf.constant([[6, 0]])).numpy()
         array([[2, 3, 0]], dtype=int32)
     """
-    excluded = targets if seen is None else tf.concat([targets, seen], axis=1)
-    rivals = _recommendable(excluded, tf.shape(scores)[1])  # [B, V]
+    listable = _listable(scores, seen)  # [B, V]
+    rivals = _without(listable, targets)  # [B, V]
     target_scores = tf.gather(scores, targets, batch_dims=1)  # [B, T]
 
     def beaten(column: "tf.Tensor") -> "tf.Tensor":  # [B] -> [B]
@@ -60,7 +61,7 @@ def target_ranks(scores: "tf.Tensor", targets: "tf.Tensor", seen: "tf.Tensor | N
     # a column at a time, because [B, T, V] at once would be the largest tensor of the evaluation
     beaten_rivals = tf.map_fn(beaten, tf.transpose(target_scores), fn_output_signature=tf.int32)  # [T, B]
     all_rivals = tf.reduce_sum(tf.cast(rivals, tf.int32), axis=1, keepdims=True)  # [B, 1]
-    return _places(all_rivals - tf.transpose(beaten_rivals), target_scores, targets)
+    return _places(all_rivals - tf.transpose(beaten_rivals), target_scores, targets, listable)
 
 
 def top_k_items(scores: "tf.Tensor", seen: "tf.Tensor | None", k: int) -> "tf.Tensor":
@@ -79,11 +80,9 @@ def top_k_items(scores: "tf.Tensor", seen: "tf.Tensor | None", k: int) -> "tf.Te
         >>> top_k_items(scores, seen=tf.constant([[6]]), k=3).numpy()
         array([[7, 5, 0]], dtype=int32)
     """
-    if seen is None:
-        seen = tf.zeros([tf.shape(scores)[0], 1], tf.int32)
     lowest = scores.dtype.min  # above -inf: an item that the model scores NaN or -inf still comes before a seen one
     floored = tf.where(tf.math.is_nan(scores), lowest, tf.maximum(scores, lowest))
-    best, ids = tf.math.top_k(tf.where(_recommendable(seen, tf.shape(scores)[1]), floored, -np.inf), k)
+    best, ids = tf.math.top_k(tf.where(_listable(scores, seen), floored, -np.inf), k)
     return tf.where(best >= lowest, ids, 0)
 
 
@@ -125,7 +124,7 @@ def sample_negatives(
     """
     weights = tf.ones([items]) if counts is None else tf.cast(counts, tf.float32)
     excluded = targets if seen is None else tf.concat([targets, seen], axis=1)
-    candidates = _recommendable(excluded, SPECIAL_TOKENS + items)[:, SPECIAL_TOKENS:] & (weights > 0)  # [B, items]
+    candidates = _items_without(excluded, SPECIAL_TOKENS + items)[:, SPECIAL_TOKENS:] & (weights > 0)  # [B, items]
 
     def draw(user_and_candidates: "tuple[tf.Tensor, tf.Tensor]") -> "tf.Tensor":  # ([], [items]) -> [size]
         user, drawable = user_and_candidates
@@ -137,7 +136,9 @@ def sample_negatives(
     return tf.map_fn(draw, (tf.cast(users, tf.int64), candidates), fn_output_signature=tf.int32)
 
 
-def sampled_ranks(scores: "tf.Tensor", targets: "tf.Tensor", negatives: "tf.Tensor") -> "tf.Tensor":
+def sampled_ranks(
+    scores: "tf.Tensor", targets: "tf.Tensor", negatives: "tf.Tensor", seen: "tf.Tensor | None" = None
+) -> "tf.Tensor":
     """Ranks of the targets among their user's sampled negatives: the protocol of many papers.
 
     Such ranks say little about the whole catalogue and may even order models differently (Krichene and Rendle 2020, "On
@@ -148,6 +149,7 @@ def sampled_ranks(scores: "tf.Tensor", targets: "tf.Tensor", negatives: "tf.Tens
         scores: float [B, V], one score for every token id.
         targets: int32 [B, T] token ids, padded with 0.
         negatives: int32 [B, N] token ids from `sample_negatives`, padded with 0.
+        seen: int32 [B, S] token ids, padded with 0, which are misses as targets; None filters nothing.
 
     Returns:
         int32 [B, T], as in `target_ranks`.
@@ -162,24 +164,41 @@ def sampled_ranks(scores: "tf.Tensor", targets: "tf.Tensor", negatives: "tf.Tens
     rivals = (negatives != 0)[:, tf.newaxis, :]  # [B, 1, N]
     beaten = rivals & (negative_scores < target_scores)  # [B, T, N]
     rivals_ahead = tf.reduce_sum(tf.cast(rivals, tf.int32), axis=2) - tf.reduce_sum(tf.cast(beaten, tf.int32), axis=2)
-    return _places(rivals_ahead, target_scores[:, :, 0], targets)
+    return _places(rivals_ahead, target_scores[:, :, 0], targets, _listable(scores, seen))
 
 
-def _recommendable(excluded: "tf.Tensor", vocab_size: "tf.Tensor | int") -> "tf.Tensor":
+def _listable(scores: "tf.Tensor", seen: "tf.Tensor | None") -> "tf.Tensor":
+    """What a list may hold, bool [B, V]: items, and none of the seen ones, int32 [B, S]."""
+    if seen is None:
+        seen = tf.zeros([tf.shape(scores)[0], 1], tf.int32)
+    return _items_without(seen, tf.shape(scores)[1])
+
+
+def _items_without(excluded: "tf.Tensor", vocab_size: "tf.Tensor | int") -> "tf.Tensor":
     """bool [B, V]: true for the items, false for special tokens and for the ids in `excluded`, int32 [B, S]."""
     batch = tf.shape(excluded)[0]
     items = tf.tile((tf.range(vocab_size) >= SPECIAL_TOKENS)[tf.newaxis], [batch, 1])  # [B, V]
-    rows = tf.broadcast_to(tf.range(batch)[:, tf.newaxis], tf.shape(excluded))  # [B, S]
-    return tf.tensor_scatter_nd_update(items, tf.stack([rows, excluded], axis=2), tf.zeros_like(excluded, tf.bool))
+    return _without(items, excluded)
 
 
-def _places(rivals_ahead: "tf.Tensor", target_scores: "tf.Tensor", targets: "tf.Tensor") -> "tf.Tensor":
-    """Ranks [B, T] from the number of rivals ahead [B, T], the user's other targets and the rules for odd targets."""
+def _without(mask: "tf.Tensor", excluded: "tf.Tensor") -> "tf.Tensor":
+    """A mask, bool [B, V], that is false at each row's ids, int32 [B, S], as well."""
+    rows = tf.broadcast_to(tf.range(tf.shape(excluded)[0])[:, tf.newaxis], tf.shape(excluded))  # [B, S]
+    return tf.tensor_scatter_nd_update(mask, tf.stack([rows, excluded], axis=2), tf.zeros_like(excluded, tf.bool))
+
+
+def _places(
+    rivals_ahead: "tf.Tensor", target_scores: "tf.Tensor", targets: "tf.Tensor", listable: "tf.Tensor"
+) -> "tf.Tensor":
+    """Ranks [B, T] from the number of rivals ahead [B, T], the user's other targets and the rules for odd targets.
+
+    A target that no list may hold, by `listable`, bool [B, V], is a miss and stands ahead of no other.
+    """
     columns = tf.range(tf.shape(targets)[1])
     earlier = columns[tf.newaxis, :] < columns[:, tf.newaxis]  # [T, T]: the second column stands before the first
     itself = columns[tf.newaxis, :] == columns[:, tf.newaxis]
     repeated = tf.reduce_any((targets[:, tf.newaxis, :] == targets[:, :, tf.newaxis]) & earlier, axis=2)  # [B, T]
-    competes = (targets >= SPECIAL_TOKENS) & ~repeated
+    competes = tf.gather(listable, targets, batch_dims=1) & ~repeated
 
     own, other = target_scores[:, :, tf.newaxis], target_scores[:, tf.newaxis, :]  # [B, T, 1], [B, 1, T]
     others = competes[:, tf.newaxis, :] & ~itself  # [B, T, T]

@@ -10,6 +10,7 @@ from rich.table import Table
 from kerasrec.backend import tf
 from kerasrec.console import show
 from kerasrec.data.examples import TokenHistories
+from kerasrec.data.vocab import FIRST_ITEM
 from kerasrec.errors import KerasrecError
 from kerasrec.nn import metrics
 from kerasrec.nn.item_model import ItemModel
@@ -86,11 +87,13 @@ def rank_catalogue(
         progress: Called with the number of rows done since the last call.
 
     Returns:
-        Metrics by name, with `users` and `targets`.
+        Metrics by name, with `users`, `targets` and `filtered_targets`: those that the user had before, which a seen
+        filter makes misses.
     """
     rank = _ranker(len(item_counts), protocol)
     popularity = tf.constant(item_counts, tf.float32)
     ranks, users, lists = {}, [], []
+    filtered_targets = 0
     for rows, histories in batches:
         for batch in rows:
             numbers = batch["info"].numpy()
@@ -100,6 +103,8 @@ def rank_catalogue(
             seen = tf.RaggedTensor.from_row_splits(ids, offsets).to_tensor()
             scores = scorer(batch, offsets, ids)
             top, batch_ranks = rank(scores, targets, seen, batch["info"], popularity)
+            is_filtered = (batch_ranks[""] == metrics.NEVER_LISTED) & (targets >= FIRST_ITEM)
+            filtered_targets += int(tf.math.count_nonzero(is_filtered))
             for name, values in batch_ranks.items():
                 ranks.setdefault(name, []).append(values.numpy().ravel())
             users.append(np.repeat(numbers, targets.shape[1]))
@@ -117,6 +122,7 @@ def rank_catalogue(
         "mean_popularity@10": metrics.mean_popularity(lists[:, :10], item_counts),
         "users": len(np.unique(users[present])),
         "targets": int(present.sum()),
+        "filtered_targets": filtered_targets,
     }
 
 
@@ -143,7 +149,7 @@ def _ranker(items: int, protocol: Protocol) -> Callable:
             for name, counts in {"uniform": None, "popularity": popularity}.items():
                 size = min(SAMPLED, items)
                 negatives = metrics.sample_negatives(protocol.seed, users, targets, seen, items, counts, size)
-                ranks[f"sampled_{name}_{SAMPLED}/"] = metrics.sampled_ranks(scores, targets, negatives)
+                ranks[f"sampled_{name}_{SAMPLED}/"] = metrics.sampled_ranks(scores, targets, negatives, filtered)
         return metrics.top_k_items(scores, filtered, min(LONGEST_LIST, items)), ranks
 
     return rank

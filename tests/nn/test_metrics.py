@@ -26,13 +26,14 @@ def ranks_in_plain_python(scores, targets, seen):
         for column, target in enumerate(wanted):
             if target == 0 or target in wanted[:column]:
                 ranks.append(0)
-            elif target < 5:
+            elif target < 5 or target in left_out:
                 ranks.append(NEVER_LISTED)
             else:
                 others = [row[item] for item in range(5, len(row)) if item not in left_out and item not in wanted]
                 rank = place(row[target], others)
                 for other_column, other in enumerate(wanted):
                     counts = other >= 5 and other != target and other not in wanted[:other_column]
+                    counts = counts and other not in left_out
                     behind = row[other] < row[target] or (row[other] == row[target] and other_column > column)
                     rank += counts and not behind
                 ranks.append(rank)
@@ -52,9 +53,9 @@ def ranks_in_the_graph(scores, targets, seen):
     return metrics.target_ranks(scores, targets, seen)
 
 
-@tf.function(input_signature=UNKNOWN_SHAPES)
-def sampled_ranks_in_the_graph(scores, targets, negatives):
-    return metrics.sampled_ranks(scores, targets, negatives)
+@tf.function(input_signature=[*UNKNOWN_SHAPES, UNKNOWN_SHAPES[-1]])
+def sampled_ranks_in_the_graph(scores, targets, negatives, seen):
+    return metrics.sampled_ranks(scores, targets, negatives, seen)
 
 
 def batch(seed, users=40, vocab_size=60, most_targets=4, most_seen=12):
@@ -92,9 +93,10 @@ class TestTargetRanks:
         scores[0, :5], scores[0, 8], scores[0, 9] = 100, 50, 1
         assert ranks_in_the_graph(scores, np.array([[9]], np.int32), np.array([[8, 8, 0]], np.int32)).numpy() == 1
 
-    def test_a_seen_target_is_ranked_all_the_same(self):
+    def test_a_seen_target_is_a_miss_and_no_rival(self):
         scores = np.arange(10, dtype=np.float32)[np.newaxis]
-        assert ranks_in_the_graph(scores, np.array([[8]], np.int32), np.array([[8, 9]], np.int32)).numpy() == 1
+        ranks = ranks_in_the_graph(scores, np.array([[8, 9, 7, 8]], np.int32), np.array([[8, 9]], np.int32)).numpy()
+        assert ranks.tolist() == [[NEVER_LISTED, NEVER_LISTED, 1, 0]]
 
     @pytest.mark.parametrize("odd", [np.nan, -np.inf])
     def test_a_target_without_a_score_comes_last(self, odd):
@@ -218,16 +220,20 @@ class TestSampledRanks:
         users = np.arange(len(targets), dtype=np.int32)
         negatives = draw(seed, users, targets, np.zeros_like(targets), 115, size=30)
         negatives[:, -3:] = 0
-        everything_else = [sorted(set(range(5, 120)) - set(row)) for row in negatives.tolist()]
+        everything_else = [
+            sorted(set(range(5, 120)) - set(row) - set(wanted))
+            for row, wanted in zip(negatives.tolist(), targets.tolist(), strict=True)
+        ]
         expected = ranks_in_plain_python(scores, targets, everything_else)
-        np.testing.assert_array_equal(sampled_ranks_in_the_graph(scores, targets, negatives), expected)
+        unseen = np.zeros_like(targets)
+        np.testing.assert_array_equal(sampled_ranks_in_the_graph(scores, targets, negatives, unseen), expected)
 
     def test_equals_full_ranking_when_every_item_is_drawn(self):
         scores, targets, seen = batch(4)
         users = np.arange(len(targets), dtype=np.int32)
         negatives = draw(0, users, targets, seen, 55, size=55)
         np.testing.assert_array_equal(
-            sampled_ranks_in_the_graph(scores, targets, negatives), ranks_in_the_graph(scores, targets, seen)
+            sampled_ranks_in_the_graph(scores, targets, negatives, seen), ranks_in_the_graph(scores, targets, seen)
         )
 
 

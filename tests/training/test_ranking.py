@@ -37,20 +37,21 @@ def batches_of(numbers, targets, size):
 
 def in_plain_python(parts, filter_seen):
     """Each user's list by sorting, as the definitions say."""
-    recall, ndcg, reciprocal, lists = [], [], [], []
+    recall, ndcg, reciprocal, lists, misses = [], [], [], [], 0
     for numbers, histories, targets, scores in parts:
         for row in range(len(numbers)):
             wanted = {int(target) for target in targets[row] if target}
             seen = set(histories.ids[histories.offsets[row] : histories.offsets[row + 1]].tolist())
-            allowed = [item for item in range(5, VOCAB) if not filter_seen or item not in seen or item in wanted]
+            allowed = [item for item in range(5, VOCAB) if not (filter_seen and item in seen)]
             ranked = sorted(allowed, key=lambda item: -scores[row, item])
-            places = [ranked.index(target) + 1 for target in wanted]
+            places = [ranked.index(target) + 1 if target in ranked else np.inf for target in wanted]
+            misses += places.count(np.inf)
             recall.append(sum(place <= 10 for place in places) / len(wanted))
             gain = sum(1 / np.log2(1 + place) for place in places if place <= 10)
             ndcg.append(gain / sum(1 / np.log2(2 + place) for place in range(len(wanted))))
             reciprocal.append(1 / min(places))
-            lists += [item for item in ranked if not (filter_seen and item in seen)][:10]
-    return np.mean(recall), np.mean(ndcg), np.mean(reciprocal), len(set(lists)) / ITEMS
+            lists += ranked[:10]
+    return np.mean(recall), np.mean(ndcg), np.mean(reciprocal), len(set(lists)) / ITEMS, misses
 
 
 @pytest.mark.parametrize("filter_seen", [True, False])
@@ -63,7 +64,8 @@ def test_figures_are_the_definitions(filter_seen):
         np.ones(ITEMS, np.int64),
         Protocol("test", filter_seen),
     )
-    names = ("recall@10", "NDCG@10", "MRR", "coverage@10")
+    names = ("recall@10", "NDCG@10", "MRR", "coverage@10", "filtered_targets")
+    assert (figures["filtered_targets"] > 0) == filter_seen
     assert tuple(figures[name] for name in names) == pytest.approx(in_plain_python(parts, filter_seen), abs=1e-6)
     assert figures["users"] == 26
     assert figures["targets"] == sum(np.count_nonzero(targets) for _, _, targets, _ in parts)
