@@ -44,11 +44,12 @@ class CoOccurrence:
 
     With c_ij users who took both i and j and c_i users who took i, two items are as similar as
 
-        s_ij = c_ij / sqrt(c_i c_j),        s_ii = 0,
+        s_ij = c_ij / sqrt(c_i c_j),
 
     the cosine of their columns in the user-item matrix (Sarwar et al. 2001, "Item-based collaborative filtering
     recommendation algorithms", on events without ratings). An item's score is its summed similarity to the items of the
-    history. Each item keeps its most similar neighbours only, and the matrix is made in blocks of items, so that memory
+    history; an item that is in it itself has a similarity of 1 more, which counts where seen items are kept. Each item
+    keeps its most similar neighbours only, and the matrix is made in blocks of items, so that memory
     grows with items * neighbours and not with the square of the catalogue.
 
     Args:
@@ -61,7 +62,7 @@ class CoOccurrence:
         >>> histories = np.array([0, 2, 4]), np.array([5, 6, 6, 7])
         >>> model = CoOccurrence().fit(*histories, vocab_size=8)
         >>> model.scores(np.array([0, 1]), np.array([5])).round(3)
-        array([[0.   , 0.   , 0.   , 0.   , 0.   , 0.   , 0.707, 0.   ]],
+        array([[0.   , 0.   , 0.   , 0.   , 0.   , 1.   , 0.707, 0.   ]],
               dtype=float32)
     """
 
@@ -83,7 +84,8 @@ class CoOccurrence:
         blocks = [
             self._prune(by_item[start:end] @ taken, start) for start, end in zip(edges[:-1], edges[1:], strict=True)
         ]
-        self._similarity = sparse.vstack(blocks, format="csr")  # [V, V]
+        itself = sparse.diags_array(taken.sum(axis=0) > 0, dtype=np.float32)
+        self._similarity = (sparse.vstack(blocks) + itself).tocsr()  # [V, V]
         return self
 
     def scores(self, offsets: np.ndarray, ids: np.ndarray) -> np.ndarray:

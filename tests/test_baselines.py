@@ -29,6 +29,7 @@ def similarity_in_plain_python(by_user, max_history=100):
     similarity = np.zeros((VOCAB_SIZE, VOCAB_SIZE))
     for (one, other), both in pairs.items():
         similarity[one, other] = both / (users[one] * users[other]) ** 0.5
+    similarity[list(users), list(users)] = 1
     return similarity
 
 
@@ -65,7 +66,7 @@ class TestCoOccurrence:
         asked = [[item] for item in range(VOCAB_SIZE)]
         rows = CoOccurrence(neighbours=neighbours).fit(*flat(train), vocab_size=VOCAB_SIZE).scores(*flat(asked))
         for row, full in zip(rows, similarity_in_plain_python(train), strict=True):
-            kept = min(neighbours, np.count_nonzero(full))
+            kept = min(neighbours + 1, np.count_nonzero(full))  # and itself
             assert np.count_nonzero(row) == kept
             np.testing.assert_allclose(np.sort(row)[::-1][:kept], np.sort(full)[::-1][:kept], rtol=1e-5)
             np.testing.assert_allclose(row[row > 0], full[row > 0], rtol=1e-5)
@@ -87,6 +88,6 @@ class TestCoOccurrence:
         scores = [CoOccurrence().fit(*flat(ids), vocab_size=VOCAB_SIZE).scores(*flat(ids)) for ids in (train, shuffled)]
         np.testing.assert_allclose(*scores, rtol=1e-5, atol=1e-6)
 
-    def test_nothing_to_learn_from(self):
+    def test_nothing_to_learn_from_but_that_items_recur(self):
         model = CoOccurrence().fit(*flat([[], [3], [9]]), vocab_size=VOCAB_SIZE)
-        assert not model.scores(*flat([[9], []])).any()
+        assert np.argwhere(model.scores(*flat([[9, 8], []]))).tolist() == [[0, 9]]

@@ -23,7 +23,7 @@ def evaluate(command: Evaluate) -> None:
     is_sample = command.users is not None and command.users < prepared.rows(command.split)
     protocol = prepared.protocol(
         command.split,
-        filter_seen=not command.keep_seen,
+        command.filters_seen,
         sampled=command.sampled,
         seed=command.seed,
         users=command.users if is_sample else None,

@@ -30,7 +30,13 @@ def export(command: Export) -> Path:
     prepared = Prepared(task, sorted(Prepared.written(task)))
     model, _ = trained_model(prepared, command.checkpoint)
     version, signatures = export_item_model(
-        model, prepared.vocab, task.export, prepared.settings.max_seq_length, command.max_k, _examples(prepared)
+        model,
+        prepared.vocab,
+        task.export,
+        prepared.settings.max_seq_length,
+        command.max_k,
+        filter_seen=prepared.filter_seen,
+        examples=_examples(prepared),
     )
     logger.info(f"{version}: a SavedModel with the signatures {', '.join(signatures)}")
     return version
@@ -53,7 +59,7 @@ def recommend(command: Recommend) -> list[tuple[str, float]]:
         raise KerasrecError("give either --items, once for each item of a history, or --user")
     history = list(command.items) if command.user is None else user_history(task, command.user)
     recommender = Recommender(task.export)
-    [best] = recommender.recommend([history], command.k, command.exclude, filter_seen=not command.keep_seen)
+    [best] = recommender.recommend([history], command.k, command.exclude, command.filters_seen)
     titles = read_titles(command.names) if command.names else {}
     print_recommendations(history, best, titles)
     return best

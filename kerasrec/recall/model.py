@@ -31,10 +31,25 @@ def config_of(command: Train, prepared: Prepared) -> dict:
     """What `config.json` keeps of a run."""
     return {
         "max_seq_length": prepared.settings.max_seq_length,
+        "filter_seen": _filters_seen(command, prepared),
         "model": dataclasses.asdict(command.model),
         "examples": dataclasses.asdict(prepared.settings),
         "train": dataclasses.asdict(command),
     }
+
+
+def _filters_seen(command: Train, prepared: Prepared) -> bool:
+    """Whether a run's figures and lists leave seen items out, which stays as it was while the run goes on."""
+    folder, chosen = prepared.task.output, command.filters_seen
+    if read_progress(folder) is None or not prepared.trained_with_path.is_file():
+        return not prepared.repeats_are_common if chosen is None else chosen
+    if chosen not in (None, prepared.filter_seen):  # or the best of one ranking would stand against those of another
+        kept, flag = ("filtered", "--filter-seen") if prepared.filter_seen else ("kept", "--keep-seen")
+        raise KerasrecError(
+            f"seen items were {kept} when the run in {folder} was begun: give {flag} or neither, or train into another "
+            "output folder"
+        )
+    return prepared.filter_seen
 
 
 def check_progress(folder: Path, config: dict, prepared: Prepared) -> Progress | None:

@@ -13,7 +13,8 @@ import numpy as np
 from kerasrec.backend import tf
 from kerasrec.data.batches import evaluation_batches, steps_per_epoch
 from kerasrec.data.examples import TokenHistories, histories_before
-from kerasrec.data.files import Manifest
+from kerasrec.data.files import Manifest, read_json
+from kerasrec.data.seen_items import repeats_are_common
 from kerasrec.data.settings import ExampleSettings
 from kerasrec.data.tasks import Task
 from kerasrec.data.tfrecord import naming_broken_files, require_whole
@@ -61,9 +62,40 @@ class Prepared:
         if left_out := [problem for problem in problems.values() if problem]:
             logger.info(f"left out: {'; '.join(left_out)}")
 
-    def protocol(self, split: str, **options) -> Protocol:
-        """How figures on a split are made, with what the examples say of it."""
-        return Protocol(split, valid_share=self.settings.valid_share, **options)
+    def protocol(self, split: str, filter_seen: bool | None = None, **options) -> Protocol:
+        """How figures on a split are made, with what the examples say of it; seen items as the task has it."""
+        filter_seen = self.filter_seen if filter_seen is None else filter_seen
+        return Protocol(split, filter_seen, valid_share=self.settings.valid_share, **options)
+
+    @property
+    def filter_seen(self) -> bool:
+        """Whether seen items are left out of figures and lists: as the task's model was trained, or as the log is."""
+        if not self.trained_with_path.is_file():
+            return not self.repeats_are_common
+        config = read_json(self.trained_with_path, missing="")
+        return config.get("filter_seen", True)  # models of earlier versions were chosen with the filter
+
+    @property
+    def trained_with_path(self) -> Path:
+        """Where a training keeps what it was told, and with it whether seen items are left out."""
+        return self.task.output / "config.json"
+
+    @property
+    def repeats_are_common(self) -> bool:
+        """Whether many events of the log are of items that their user had before."""
+        return repeats_are_common(*self._repeats)
+
+    @property
+    def seen_rule(self) -> str:
+        """`filter_seen` as a sentence, with what it follows from where nothing was chosen."""
+        repeats, events = self._repeats
+        rule = "filtered" if self.filter_seen else "kept"
+        return f"seen items are {rule}; {repeats / max(events, 1):.2%} of the log's events are repeats"
+
+    @property
+    def _repeats(self) -> tuple[int, int]:
+        report = Manifest(self.task.manifest_path).section("split")
+        return report.get("repeats", 0), report.get("events", 0)
 
     @staticmethod
     def written(task: Task) -> dict[str, dict]:

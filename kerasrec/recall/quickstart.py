@@ -15,7 +15,7 @@ from kerasrec.recall.prepare import examples, split, vocab
 from kerasrec.recall.prepared import Prepared
 from kerasrec.recall.settings import Examples, Export, Quickstart, Recommend, Split, Train, Vocab
 from kerasrec.recall.train import train
-from kerasrec.training.ranking import Protocol, print_table
+from kerasrec.training.ranking import print_table
 from kerasrec.training.settings import LoopSettings, OptimizerSettings
 
 logger = logging.getLogger(__name__)
@@ -44,8 +44,9 @@ def quickstart(command: Quickstart) -> None:
     )
     train(training)
     task, parts = find_parts(ALL, places)
-    protocol = Protocol("test")
-    table = figures(Prepared(task, parts), protocol)
+    prepared = Prepared(task, parts)
+    protocol = prepared.protocol("test")
+    table = figures(prepared, protocol)
     print_table(table | {"best possible": ceiling(log, task)}, protocol)
     export(Export(ALL, places=places))
     recommend(Recommend(ALL, user=first_user(task), places=places, names=command.folder / "raw" / "items.csv"))

@@ -10,6 +10,7 @@ from typing import Annotated, Literal
 import tyro
 from tyro.conf import Positional, UseAppendAction
 
+from kerasrec.data.seen_items import SeenItems
 from kerasrec.data.settings import BatchSettings, ExampleSettings
 from kerasrec.data.split_settings import SplitSettings
 from kerasrec.data.tasks import Places
@@ -55,7 +56,7 @@ class Examples:
 
 
 @dataclass(frozen=True)
-class Train:
+class Train(SeenItems):
     """Steps 4 and 5: train from the last checkpoint and evaluate."""
 
     name: Positional[str]
@@ -90,6 +91,7 @@ class Train:
     devices: DeviceSettings = DeviceSettings()
 
     def __post_init__(self):
+        super().__post_init__()
         require(self.epochs >= 0, "epochs", self.epochs, "0 or more")
         require(self.train_multi is None or self.train_multi >= 1, "train_multi", self.train_multi, "at least 1")
         require(self.steps_per_multi >= 1, "steps_per_multi", self.steps_per_multi, "at least 1")
@@ -101,7 +103,7 @@ class Train:
 
 
 @dataclass(frozen=True)
-class Evaluate:
+class Evaluate(SeenItems):
     """Rank the test items of a task or a part against the whole catalogue, beside the baselines."""
 
     name: Positional[str]
@@ -112,8 +114,6 @@ class Evaluate:
     """Whose targets are ranked."""
     checkpoint: Literal["best", "latest"] = "best"
     """Which state of the model."""
-    keep_seen: bool = False
-    """Let the items of a user's history compete, too."""
     sampled: bool = False
     """Also rank among 100 sampled items, uniform and by popularity, as some papers do."""
     baselines: Annotated[
@@ -127,6 +127,7 @@ class Evaluate:
     places: Places = Places()
 
     def __post_init__(self):
+        super().__post_init__()
         require(self.users is None or self.users >= 1, "users", self.users, "at least 1")
 
 
@@ -147,7 +148,7 @@ class Export:
 
 
 @dataclass(frozen=True)
-class Recommend:
+class Recommend(SeenItems):
     """Ask the exported model: raw item ids in, raw item ids and scores out."""
 
     name: Positional[str]
@@ -160,13 +161,12 @@ class Recommend:
     """An item that is not to be recommended; say it once for each item."""
     k: int = 10
     """Length of the list."""
-    keep_seen: bool = False
-    """Recommend items of the history, too."""
     names: Path | None = None
     """A CSV file with a header, item id and title in its first two columns, to show titles."""
     places: Places = Places()
 
     def __post_init__(self):
+        super().__post_init__()
         require(self.k >= 1, "k", self.k, "at least 1")
 
 

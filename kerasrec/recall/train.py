@@ -52,6 +52,7 @@ def train(command: Train) -> None:
         with strategy.scope():
             run, is_new = _run(command, prepared)
         write_config(task.output, models.TRAINS, models.config_of(command, prepared))
+        logger.info(f"figures and lists: {prepared.seen_rule}")
 
         def batches(this: Pass, first_step: int) -> "tf.data.Dataset":
             return training_batches(

@@ -28,10 +28,17 @@ class ServedItemModel(tf.Module):
         item_counts: Events of each item, int64 [V - 5]; they order the items for an empty history.
         max_seq_length: Longest sequence the model takes, L.
         max_k: Length of the lists in the signatures.
+        filter_seen: Whether the model was evaluated with seen items left out.
     """
 
     def __init__(
-        self, model: ItemModel, items_file: Path, item_counts: np.ndarray, max_seq_length: int, max_k: int = 100
+        self,
+        model: ItemModel,
+        items_file: Path,
+        item_counts: np.ndarray,
+        max_seq_length: int,
+        max_k: int = 100,
+        filter_seen: bool = True,
     ):
         super().__init__()
         self._weights = model.variables
@@ -40,6 +47,7 @@ class ServedItemModel(tf.Module):
         self._unique_items = model.settings.unique_items
         self._max_seq_length = max_seq_length
         self._max_k = min(max_k, len(item_counts))
+        self.filter_seen = tf.Variable(filter_seen, trainable=False)  # for whoever loads the export
         self._raw_ids = RawIds(items_file)
         shares = (item_counts + 1) / (item_counts + 1).sum()
         popularity = np.concatenate([np.full(FIRST_ITEM, NOTHING), np.log(shares)])
@@ -180,6 +188,7 @@ def export_item_model(
     folder: Path,
     max_seq_length: int,
     max_k: int = 100,
+    filter_seen: bool = True,
     examples: "dict[str, tf.Tensor] | None" = None,
 ) -> tuple[Path, list[str]]:
     """Write the next version of a served item model.
@@ -190,6 +199,7 @@ def export_item_model(
         folder: The folder of versions.
         max_seq_length: Longest sequence the model takes, L.
         max_k: Length of the lists in the signatures.
+        filter_seen: Whether the model was evaluated with seen items left out; so is then the default.
         examples: Features with which the signature `prediction` is warmed up.
 
     Returns:
@@ -210,6 +220,6 @@ def export_item_model(
     if examples is not None:
         warmup["prediction"] = examples
     with exclusive(folder), ids_file(vocab.items.to_pylist()) as items_file:
-        served = ServedItemModel(model, items_file, vocab.counts, max_seq_length, max_k)
+        served = ServedItemModel(model, items_file, vocab.counts, max_seq_length, max_k, filter_seen)
         signatures = served.signatures()
         return export(served, folder, signatures, warmup), list(signatures)

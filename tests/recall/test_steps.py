@@ -54,6 +54,35 @@ def test_the_export_ranks_as_the_evaluation_does(prepared_desk, objective):
     assert figures["recall@10"] == pytest.approx(np.mean(hits), abs=1 / 150 + 1e-9)
 
 
+def test_a_log_of_habits_is_evaluated_and_served_with_what_users_had(desk):
+    """Each user goes round three items, so that every target was seen; the lists are counted in plain Python."""
+    log = desk.folder / "log.csv"
+    events = {f"u{user}": [f"i{(user + day % 3) % 30}" for day in range(8)] for user in range(60)}
+    rows = [f"{user},{item},{day}" for user, items in events.items() for day, item in enumerate(items)]
+    log.write_text("\n".join(["user_id,item_id,timestamp", *rows]), encoding="utf-8")
+    desk.prepare(log, "--masking", "dynamic")
+    assert "one of the two" in desk.error("train", "all", "--keep-seen", "--filter-seen")
+    printed = desk.train("all", "--epochs", 3)
+    assert "seen items are kept; 62.50% of the log's events are repeats" in printed
+    assert "seen items were kept when" in desk.error("train", "all", *desk.SMALL, "--epochs", 3, "--filter-seen")
+    desk.ok("export", "all")
+    recommender = Recommender(desk.folder / "export" / desk.task.name)
+    assert recommender.filter_seen is False
+    histories = [items[:-1] for items in events.values()]
+    for flags, filter_seen, rule in (((), None, "seen items kept"), (("--filter-seen",), True, "seen items filtered")):
+        desk.ok("evaluate", "all", *flags)
+        kept = json.loads((desk.output / "evaluation.json").read_text(encoding="utf-8"))
+        lists = recommender.recommend(histories, k=10, filter_seen=filter_seen)
+        hits = [items[-1] in {item for item, _ in best} for items, best in zip(events.values(), lists, strict=True)]
+        assert rule in kept["protocol"]
+        assert kept["figures"]["model"]["recall@10"] == pytest.approx(np.mean(hits))
+        assert {column["filtered_targets"] for column in kept["figures"].values()} == {60 if flags else 0}
+        assert (any(hits), kept["figures"]["co-occurrence"]["recall@10"]) == ((False, 0) if flags else (True, 1))
+    out = desk.ok("recommend", "all", "--user", "u4", "--k", 29)
+    assert {"i4", "i5", "i6"} <= set(out.split())
+    assert "i4" not in desk.ok("recommend", "all", "--user", "u4", "--k", 29, "--filter-seen").split("score")[1].split()
+
+
 def test_a_folder_of_another_system(desk):
     words = ("split", "--data_path", desk.write_log(), "--save_path", desk.folder / "data", "--parts", 3)
     desk.ok(*words)
