@@ -17,7 +17,8 @@ def quoted(data: object, most: int = 200) -> str:
         ("'\\\\x1b[2J'", "'aaaa...")
     """
     text = repr(data[: most + 1] if isinstance(data, (str, bytes)) else data)
-    return text if len(text) <= most else f"{text[:most]}..."
+    text = text if len(text) <= most else f"{text[:most]}..."
+    return "".join(character if character.isprintable() else " " for character in text)  # tables have several lines
 
 
 def require(holds: object, name: str, given: object, allowed: str) -> None:

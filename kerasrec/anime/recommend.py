@@ -17,7 +17,6 @@ from kerasrec.anime.records import Recommendation, Title
 from kerasrec.anime.settings import Recommend
 from kerasrec.anime.titles import find_title, unseen_before
 from kerasrec.anime.trained import CONFIG, TRAINS, Output, read_mappings
-from kerasrec.backend import tf
 from kerasrec.console import show
 from kerasrec.data.vocab import ItemVocab
 from kerasrec.errors import KerasrecError
@@ -141,14 +140,13 @@ def _because(recommender: Recommender, history: list[str], liked: list[int], ite
     if not liked or not items:
         return [None] * len(items)
     histories = [history, *(history[:place] + history[place + 1 :] for place in liked)]
-    padded = np.array([row + [""] * (len(history) - len(row)) for row in histories])
     queries = np.concatenate(
         [
-            recommender.module.embed(tf.constant(padded[first : first + HISTORIES_AT_A_TIME]))["vectors"]
-            for first in range(0, len(padded), HISTORIES_AT_A_TIME)
+            recommender.embed(histories[first : first + HISTORIES_AT_A_TIME])
+            for first in range(0, len(histories), HISTORIES_AT_A_TIME)
         ]
     )  # [1 + liked, H]
-    vectors = recommender.module.item_vectors(tf.constant(items))["vectors"].numpy()  # [k, H]
+    vectors, _ = recommender.item_vectors(items)  # [k, H]
     falls = (queries[0] - queries[1:]) @ vectors.T  # [liked, k]
     return [liked[row] if fall > 0 else None for row, fall in zip(falls.argmax(axis=0), falls.max(axis=0), strict=True)]
 

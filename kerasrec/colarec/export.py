@@ -34,17 +34,15 @@ def recommend(command: Recommend) -> list[tuple[str, float]]:
     for item in command.items:
         item_number(prepared, item)
     recommender = Recommender(prepared.export, "kerasrec colarec export")
-    made_of = tuple(digest.decode() for digest in recommender.module.made_of.numpy())
-    if made_of != (prepared.digest, prepared.codes_digest):
+    if recommender.made_of != (prepared.digest, prepared.codes_digest):
         raise KerasrecError(
             f"{recommender.path} was exported with other files or identifiers than those in {prepared.data}: train "
             f"with these, run kerasrec colarec export {prepared.name}, and ask again"
         )
-    longest = int(recommender.module.longest)
-    if command.k > longest:
+    if command.k > recommender.longest:
         raise KerasrecError(
-            f"k is {command.k} and the lists of {recommender.path} have {longest} items: give less, or export with "
-            f"--beam {command.k}"
+            f"k is {command.k} and the lists of {recommender.path} have {recommender.longest} items: give less, or "
+            f"export with --beam {command.k}"
         )
     [best] = recommender.recommend([history], command.k)
     contents = dict(zip(prepared.item_ids, prepared.contents, strict=True))

@@ -8,6 +8,7 @@ from google.protobuf import descriptor_pb2, descriptor_pool, message_factory, wr
 
 from kerasrec.backend import tf
 from kerasrec.data.files import disk_full
+from kerasrec.serving.versions import list_files, version_numbers
 
 WARMUP = Path("assets.extra") / "tf_serving_warmup_requests"
 
@@ -39,8 +40,7 @@ def export(
         KerasrecError: the disk is full; no version is left behind.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    versions = [int(path.name) for path in folder.iterdir() if path.name.isdigit()]
-    version = folder / str(max(versions, default=0) + 1)
+    version = folder / str(max(version_numbers(folder), default=0) + 1)
     unfinished = folder / f".{version.name}.unfinished"
     shutil.rmtree(unfinished, ignore_errors=True)
     try:
@@ -49,6 +49,7 @@ def export(
         with tf.io.TFRecordWriter(str(unfinished / WARMUP)) as writer:
             for signature, inputs in warmup.items():
                 writer.write(warmup_request(signature, inputs))
+        list_files(unfinished)
         unfinished.rename(version)
     except tf.errors.ResourceExhaustedError as error:
         raise disk_full(version) from error

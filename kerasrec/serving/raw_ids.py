@@ -13,6 +13,9 @@ RAGGED_STRINGS = tf.RaggedTensorSpec([None, None], tf.string, ragged_rank=1)
 class RawIds(tf.Module):
     """Raw ids and their numbers, in an asset file with an id a line; as constants they would end at a graph's 2 GB.
 
+    The graph carries a fingerprint of the file and compares it when the export is loaded, so that a server that is not
+    ours refuses a damaged file as well: one lost line would give all later ids to other items.
+
     Args:
         file: The ids, numbered by their line from 0 on.
 
@@ -28,7 +31,8 @@ class RawIds(tf.Module):
         line = tf.int64, tf.lookup.TextFileIndex.LINE_NUMBER
         text = tf.string, tf.lookup.TextFileIndex.WHOLE_LINE
         asset = tf.saved_model.Asset(str(file))
-        self._number_of = tf.lookup.StaticHashTable(tf.lookup.TextFileInitializer(asset, *text, *line), -1)
+        fingerprint = int(_fingerprint(tf.constant(file.read_bytes())))
+        self._number_of = tf.lookup.StaticHashTable(_SameLines(asset, fingerprint, *text, *line), -1)
         self._id_at = tf.lookup.StaticHashTable(tf.lookup.TextFileInitializer(asset, *line, *text), "")
 
     def numbers(self, ids):
@@ -38,6 +42,29 @@ class RawIds(tf.Module):
     def at(self, numbers):
         """Raw ids, string, of numbers, int32 of the same shape; `""` for one without a line."""
         return self._id_at.lookup(tf.cast(numbers, tf.int64))
+
+
+class _SameLines(tf.lookup.TextFileInitializer):
+    """Fills a table from a file whose fingerprint is known, and fails where the file has another."""
+
+    def __init__(self, asset: "tf.saved_model.Asset", fingerprint: int, *columns):
+        self._fingerprint = fingerprint
+        super().__init__(asset, *columns)
+
+    def initialize(self, table):
+        found = _fingerprint(tf.io.read_file(tf.convert_to_tensor(self._filename)))
+        same = tf.debugging.assert_equal(
+            found,
+            tf.constant(self._fingerprint, tf.int64),
+            "assets/items.txt is not the file that was exported: it is damaged, or was changed",
+        )
+        with tf.control_dependencies([] if same is None else [same]):  # None where it was compared at once
+            return super().initialize(table)
+
+
+def _fingerprint(content: "tf.Tensor") -> "tf.Tensor":
+    """A number, int64, of bytes, a string; the same on every machine and in every version of TensorFlow."""
+    return tf.strings.to_hash_bucket_fast(content, 2**63 - 1)
 
 
 @contextlib.contextmanager

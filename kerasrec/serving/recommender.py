@@ -3,43 +3,71 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
+
 from kerasrec.backend import tf
 from kerasrec.errors import KerasrecError
+from kerasrec.serving import arguments
+from kerasrec.serving.versions import load_version
 
 
 class Recommender:
-    """An exported recommender: raw item ids in, raw item ids out.
+    """An exported recommender: raw item ids in, raw item ids out. Threads may share one.
 
     Args:
         path: A version's folder (`export/<task>/3`), or the folder of versions, of which the highest is taken.
         written_by: The command that writes it, for the message when it is missing.
 
+    Attributes:
+        path: The version's folder.
+        filter_seen: Whether a history's own items are left out by default: as the model was evaluated.
+        longest: Length of the longest list that can be asked for; None where the catalogue is the only limit.
+
     Raises:
-        KerasrecError: there is no export.
+        KerasrecError: there is no export, a file of it is missing or damaged, or it is no recommender.
     """
 
     def __init__(self, path: str | Path, written_by: str = "kerasrec recall export"):
-        self.path = latest_version(path, written_by)
-        self.module = tf.saved_model.load(str(self.path))
+        self.path, self._module = load_version(path, written_by)
+        if not hasattr(self._module, "recommend"):
+            raise KerasrecError(f"{self.path} is no recommender: name an export that `{written_by}` wrote")
+        self.filter_seen = bool(self._constant("filter_seen", True))  # exports of earlier versions do not say
+        self.longest = self._constant("longest", None)
+
+    @property
+    def made_of(self) -> tuple[str, ...]:
+        """Digests of what the model was made of, where the export says so."""
+        return tuple(digest.decode() for digest in self._constant("made_of", ()))
 
     def recommend(
-        self, histories: Sequence[Sequence[str]], k: int = 10, exclude: Sequence[str] = (), filter_seen: bool = True
+        self,
+        histories: Sequence[Sequence[str]],
+        k: int = 10,
+        exclude: Sequence[str] = (),
+        filter_seen: bool | None = None,
     ) -> list[list[tuple[str, float]]]:
         """The k best items for each history, best first.
 
         Args:
-            histories: Raw item ids, oldest first; an empty one gets what the model gives without any.
-            k: Length of the lists, at most the catalogue's size, and with ColaRec the beam's.
+            histories: Raw item ids, oldest first; an empty one gets what the model gives without any. `""` is padding.
+            k: Length of the lists, with ColaRec at most the beam's.
             exclude: Raw item ids that no list may hold.
-            filter_seen: Whether a history's own items are left out.
+            filter_seen: Whether a history's own items are left out; by default as the model was evaluated.
 
         Returns:
             For each history `(raw item id, score)`; shorter than k when nothing else is left.
+
+        Raises:
+            KerasrecError: an argument is of another kind, or out of range.
         """
+        histories = arguments.lists_of_strings(histories, "histories")
+        exclude = arguments.without_padding(arguments.strings(exclude, "exclude"))
+        k = arguments.list_length(k, self.longest or arguments.LONGEST)
+        filter_seen = arguments.yes_or_no(filter_seen, "filter_seen", self.filter_seen)
         rows = len(histories)
-        items, scores = self.module.recommend(
-            items=tf.ragged.constant([list(history) for history in histories], dtype=tf.string, ragged_rank=1),
-            exclude=tf.ragged.constant([list(exclude)] * rows, dtype=tf.string, ragged_rank=1),
+        items, scores = self._module.recommend(
+            items=arguments.ragged(histories),
+            exclude=arguments.ragged([exclude] * rows),
             filter_seen=tf.fill([rows], filter_seen),
             k=tf.constant(k, tf.int32),
         )
@@ -48,17 +76,31 @@ class Recommender:
             for row in zip(items.numpy(), scores.numpy(), strict=True)
         ]
 
+    def embed(self, histories: Sequence[Sequence[str]]) -> np.ndarray:
+        """Vectors of users, float32 [B, H], from their histories, as `recommend` takes them.
 
-def latest_version(path: str | Path, written_by: str) -> Path:
-    """A version's folder itself, or the highest version in a folder of them.
+        A user's score of an item is the product of their vectors plus the item's bias.
 
-    Raises:
-        KerasrecError: there is neither.
-    """
-    path = Path(path)
-    if (path / "saved_model.pb").is_file():
-        return path
-    versions = [folder for folder in path.glob("*") if folder.name.isdigit()]
-    if not versions:
-        raise KerasrecError(f"there is no exported model in {path}: run `{written_by}` first")
-    return max(versions, key=lambda folder: int(folder.name))
+        Raises:
+            KerasrecError: the argument is of another kind, or the export has no vectors.
+        """
+        histories = arguments.lists_of_strings(histories, "histories")
+        return self._with_vectors("embed")(arguments.ragged(histories).to_tensor())["vectors"].numpy()
+
+    def item_vectors(self, items: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
+        """Vectors, float32 [N, H], and biases, float32 [N], of raw item ids; unknown ones have `[UNK]`'s.
+
+        Raises:
+            KerasrecError: the argument is of another kind, or the export has no vectors.
+        """
+        items = tf.constant(arguments.strings(items, "items"), tf.string)
+        answer = self._with_vectors("item_vectors")(items)
+        return answer["vectors"].numpy(), answer["biases"].numpy()
+
+    def _with_vectors(self, name: str):
+        if not hasattr(self._module, name):
+            raise KerasrecError(f"{self.path} has no vectors of users and items: it can be asked for lists only")
+        return getattr(self._module, name)
+
+    def _constant(self, name: str, default: object) -> object:
+        return getattr(self._module, name).numpy() if hasattr(self._module, name) else default

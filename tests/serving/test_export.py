@@ -4,7 +4,6 @@ from google.protobuf import descriptor_pool
 from kerasrec.backend import tf
 from kerasrec.errors import KerasrecError
 from kerasrec.serving.export import WARMUP, export, warmup_request
-from kerasrec.serving.recommender import latest_version
 
 
 class Doubler(tf.Module):
@@ -25,6 +24,8 @@ def exported(folder, module=None):
 def test_versions_are_numbered_and_whole(tmp_path):
     assert [exported(tmp_path).name for _ in range(2)] == ["1", "2"]
     assert sorted(path.name for path in tmp_path.iterdir()) == ["1", "2"]
+    (tmp_path / "²").mkdir()
+    assert exported(tmp_path).name == "3"
     served = tf.saved_model.load(str(tmp_path / "2")).signatures["serving_default"]
     assert served(x=tf.constant([1.5, 2.0]))["doubled"].numpy().tolist() == [3.0, 4.0]
 
@@ -63,13 +64,3 @@ def test_warmup_request_is_the_servers_message():
     log = b"\x0a" + bytes([len(inner)]) + inner
     assert request == b"\x32" + bytes([len(log)]) + log
     assert descriptor_pool.Default().FindMessageTypeByName("kerasrec.serving.PredictionLog")
-
-
-def test_latest_version(tmp_path):
-    with pytest.raises(KerasrecError, match="no exported model"):
-        latest_version(tmp_path, "a command")
-    for name in ("2", "10", ".11.unfinished", "notes"):
-        (tmp_path / name).mkdir()
-    assert latest_version(tmp_path, "a command") == tmp_path / "10"
-    (tmp_path / "2" / "saved_model.pb").touch()
-    assert latest_version(tmp_path / "2", "a command") == tmp_path / "2"

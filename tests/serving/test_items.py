@@ -6,33 +6,10 @@ import numpy as np
 import pytest
 
 from kerasrec.backend import tf
-from kerasrec.data.vocab import MASK, UNK, ItemVocab
-from kerasrec.nn.item_model import ItemModel
-from kerasrec.nn.settings import ItemModelSettings
-from kerasrec.serving.export import export
-from kerasrec.serving.items import NOTHING, ServedItemModel
-from kerasrec.serving.recommender import Recommender
+from kerasrec.data.vocab import MASK, UNK
+from kerasrec.serving.items import NOTHING
 
-LENGTH, MAX_K = 6, 20
-ITEMS = ["62498486", "a b", "c,d", 'e"f', "naïve", "🎬", "[MASK]", *(f"i{number}" for number in range(30))]
-
-
-@pytest.fixture(scope="module")
-def served(tmp_path_factory):
-    """A model, its vocabulary and its export."""
-    folder = tmp_path_factory.mktemp("export")
-    vocab = ItemVocab.build({item: 100 - number for number, item in enumerate(ITEMS)})
-    model = ItemModel(ItemModelSettings(hidden_size=16), len(vocab), LENGTH)
-    for number, variable in enumerate(model.variables):
-        variable.assign(variable + 0.3 * tf.random.stateless_normal(variable.shape, [1, number]))
-    items_file = folder / "items.txt"
-    items_file.write_text("".join(f"{item}\n" for item in vocab.items.to_pylist()), encoding="utf-8")
-    module = ServedItemModel(model, items_file, vocab.counts, LENGTH, MAX_K)
-    version = export(module, folder / "versions", module.signatures(), {})
-    functions = [module.recommend, *module.signatures().values()]
-    assert {function.experimental_get_tracing_count() for function in functions} == {1}  # tracing is what takes time
-    items_file.unlink()  # the export has to carry its own
-    return model, vocab, version
+LENGTH, MAX_K, ITEMS = 6, 20, 37  # of the export in conftest.py
 
 
 def scores_of(model, vocab, history):
@@ -58,40 +35,34 @@ def best_of(model, vocab, history, k, left_out=()):
         ["?", "i1"],
     ],
 )
-def test_lists_are_the_models(served, history):
-    model, vocab, version = served
-    [best] = Recommender(version).recommend([history], k=7)
+def test_lists_are_the_models(served, recommender, history):
+    model, vocab, _ = served
+    [best] = recommender.recommend([history], k=7)
     expected = best_of(model, vocab, history, 7, left_out=history)
     assert [item for item, _ in best] == [item for item, _ in expected]
     np.testing.assert_allclose([score for _, score in best], [score for _, score in expected], atol=1e-5)
 
 
-def test_seen_filter_and_exclusions(served):
-    model, vocab, version = served
+def test_seen_filter_and_exclusions(recommender):
     history = ["i1", "i2", "i3"]
-    recommender = Recommender(version)
-    [kept] = recommender.recommend([history], k=len(ITEMS), filter_seen=False)
-    assert len(kept) == len(ITEMS)
-    [filtered] = recommender.recommend([history], k=len(ITEMS), exclude=["i7", "unknown"])
+    [kept] = recommender.recommend([history], k=ITEMS, filter_seen=False)
+    assert len(kept) == ITEMS
+    [filtered] = recommender.recommend([history], k=ITEMS, exclude=["i7", "unknown"])
     assert {item for item, _ in kept} - {item for item, _ in filtered} == {"i1", "i2", "i3", "i7"}
 
 
-def test_seen_items_beyond_the_models_length_are_filtered_too(served):
-    _, _, version = served
+def test_seen_items_beyond_the_models_length_are_filtered_too(recommender):
     history = ["i29", *(f"i{number}" for number in range(LENGTH + 3))]
-    [best] = Recommender(version).recommend([history], k=len(ITEMS))
+    [best] = recommender.recommend([history], k=ITEMS)
     assert "i29" not in {item for item, _ in best}
 
 
-def test_an_empty_history_gets_popular_items(served):
-    _, _, version = served
-    [best] = Recommender(version).recommend([[]], k=3, exclude=["a b"])
+def test_an_empty_history_gets_popular_items(recommender):
+    [best] = recommender.recommend([[]], k=3, exclude=["a b"])
     assert [item for item, _ in best] == ["62498486", "c,d", 'e"f']
 
 
-def test_rows_do_not_disturb_each_other(served):
-    _, _, version = served
-    recommender = Recommender(version)
+def test_rows_do_not_disturb_each_other(recommender):
     histories = [["i1"], [], ["i5", "i6", "i7", "i8"], ["🎬"]]
     together = recommender.recommend(histories, k=5)
     for history, best in zip(histories, together, strict=True):
@@ -100,9 +71,9 @@ def test_rows_do_not_disturb_each_other(served):
         np.testing.assert_allclose([score for _, score in alone], [score for _, score in best], atol=1e-5)
 
 
-def test_padded_signature(served):
-    model, vocab, version = served
-    signature = tf.saved_model.load(str(version)).signatures["serving_default"]
+def test_padded_signature(served, recommender):
+    model, vocab, _ = served
+    signature = recommender._module.signatures["serving_default"]
     answer = signature(
         items=tf.constant([["i1", "i2", ""], ["i3", "", ""]]),
         exclude=tf.constant([["i4"], [""]]),
@@ -115,20 +86,22 @@ def test_padded_signature(served):
     assert second == [item for item, _ in best_of(model, vocab, ["i3"], MAX_K)]
 
 
-def test_nothing_left_is_an_empty_place(served):
-    _, _, version = served
-    signature = tf.saved_model.load(str(version)).signatures["recommend"]
+def test_nothing_left_is_an_empty_place(served, recommender):
+    vocab = served.vocab
+    signature = recommender._module.signatures["recommend"]
     answer = signature(
-        items=tf.constant([["i1"]]), exclude=tf.constant([ITEMS[: len(ITEMS) - 3]]), filter_seen=tf.constant([True])
+        items=tf.constant([["i1"]]),
+        exclude=tf.constant([vocab.items.to_pylist()[:-3]]),
+        filter_seen=tf.constant([True]),
     )
     items, scores = answer["items"].numpy()[0], answer["scores"].numpy()[0]
     assert np.count_nonzero(items != b"") == 3
     np.testing.assert_array_equal(scores[3:], np.float32(NOTHING))
 
 
-def test_vectors_make_the_scores(served):
-    model, vocab, version = served
-    signatures = tf.saved_model.load(str(version)).signatures
+def test_vectors_make_the_scores(served, recommender):
+    model, vocab, _ = served
+    signatures = recommender._module.signatures
     user = signatures["embed"](items=tf.constant([["i1", "i2"]]))["vectors"].numpy()[0]
     items = signatures["items"](items=tf.constant(["i9", "unknown"]))
     scores = items["vectors"].numpy() @ user + items["biases"].numpy()
@@ -136,10 +109,10 @@ def test_vectors_make_the_scores(served):
     np.testing.assert_allclose(scores, expected[[vocab.encode(["i9"])[0], UNK]], atol=1e-5)
 
 
-def test_prediction_signature(served):
-    model, vocab, version = served
+def test_prediction_signature(served, recommender):
+    model, vocab, _ = served
     ids = np.array([[7, MASK, 9, MASK, 0, 0], [MASK, 8, 0, 0, 0, 0]], np.int32)
-    signature = tf.saved_model.load(str(version)).signatures["prediction"]
+    signature = recommender._module.signatures["prediction"]
     answer = signature(
         info=tf.constant([[777800], [1]]),
         input_ids=tf.constant(ids),
@@ -156,7 +129,7 @@ def test_prediction_signature(served):
     assert [item.decode() for item in answer["TopK_items"].numpy()[0, 1]] == vocab.decode(ranked)
 
 
-def test_loads_without_kerasrec_and_bert4keras(served):
+def test_loads_without_kerasrec_and_bert4keras(served, recommender):
     _, _, version = served
     code = f"""
 import sys
@@ -170,5 +143,5 @@ assert not {{"kerasrec", "bert4keras", "tf_keras"}} & set(sys.modules), "an impo
     clean = {name: value for name, value in os.environ.items() if not name.startswith("TF_")}
     ran = subprocess.run([sys.executable, "-c", code], env=clean, capture_output=True, text=True)
     assert ran.returncode == 0, ran.stderr[-2000:]
-    [best] = Recommender(version).recommend([["i1"]], k=1)
+    [best] = recommender.recommend([["i1"]], k=1)
     assert ran.stdout.split()[-1] == best[0][0]

@@ -1,0 +1,132 @@
+"""Versions of an export on disk: numbered folders, each with a list of its files by digest."""
+
+import json
+import logging
+from pathlib import Path
+
+from kerasrec.backend import tf
+from kerasrec.data.files import content_digest
+from kerasrec.errors import KerasrecError
+
+logger = logging.getLogger(__name__)
+
+FILES = Path("assets.extra") / "files.json"
+"""A version's list of its files, in the one folder of it that TensorFlow leaves to others."""
+
+
+def version_number(folder: Path) -> int | None:
+    """The number of a version's folder; None where a server does not take it for one.
+
+    Example:
+        >>> version_number(Path("export/12")), version_number(Path("export/²")), version_number(Path("export/.1.tmp"))
+        (12, None, None)
+    """
+    return int(folder.name) if folder.name.isascii() and folder.name.isdigit() else None
+
+
+def version_numbers(folder: Path) -> list[int]:
+    """The numbers of the versions in a folder, rising; none where there is no such folder.
+
+    Raises:
+        KerasrecError: the folder cannot be read.
+    """
+    try:
+        numbers = [version_number(path) for path in folder.iterdir() if path.is_dir()]
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+    except OSError as error:
+        raise KerasrecError(f"{folder} cannot be read ({error.strerror})") from None
+    return sorted(number for number in numbers if number is not None)
+
+
+def latest_version(path: str | Path, written_by: str) -> Path:
+    """A version's folder itself, or the highest version in a folder of them.
+
+    Args:
+        path: The one or the other.
+        written_by: The command that writes it, for the message when it is missing.
+
+    Raises:
+        KerasrecError: there is neither, or the folder cannot be read.
+    """
+    path = Path(path)
+    if (path / FILES).exists() or (path / "saved_model.pb").exists():
+        return path
+    numbers = version_numbers(path)
+    if not numbers:
+        raise KerasrecError(f"there is no exported model in {path}: run `{written_by}` first")
+    return next(folder for folder in path.iterdir() if version_number(folder) == numbers[-1])
+
+
+def list_files(version: Path) -> None:
+    """Write the list of a version's files, which `check_files` compares."""
+    files = sorted(path for path in version.rglob("*") if path.is_file() and path != version / FILES)
+    listed = {
+        file.relative_to(version).as_posix(): {"bytes": file.stat().st_size, "digest": content_digest(file)}
+        for file in files
+    }
+    (version / FILES).parent.mkdir(exist_ok=True)
+    (version / FILES).write_text(json.dumps(listed, indent=1), encoding="utf-8")
+
+
+def check_files(version: Path, written_by: str) -> None:
+    """Compare a version's files with their list.
+
+    Exports of earlier versions of kerasrec have no list: that they cannot be checked is logged.
+
+    Args:
+        version: The version's folder.
+        written_by: The command that writes a new one, for the message.
+
+    Raises:
+        KerasrecError: a file is missing, damaged or cannot be read.
+    """
+    restored = f": run `{written_by}`, which writes a new version"
+    try:
+        if not (version / FILES).exists() and (version / "saved_model.pb").exists():
+            logger.warning(f"{version} has no {FILES}, so that its files cannot be checked: `{written_by}` writes one")
+            return
+        for name, entry in _listed_files(version, restored).items():
+            file = version / name
+            if not file.is_file():
+                raise KerasrecError(f"{file} is missing{restored}")
+            if file.stat().st_size != entry.get("bytes") or content_digest(file) != entry.get("digest"):
+                raise KerasrecError(f"{file} is not the file that was exported: it is damaged or was changed{restored}")
+    except OSError as error:
+        raise KerasrecError(f"{error.filename or version} cannot be read ({error.strerror}){restored}") from None
+
+
+def _listed_files(version: Path, restored: str) -> dict[str, dict]:
+    try:
+        listed = json.loads((version / FILES).read_bytes())
+        if isinstance(listed, dict) and listed and all(isinstance(entry, dict) for entry in listed.values()):
+            return listed
+    except FileNotFoundError:
+        raise KerasrecError(f"{version} holds no exported model{restored}") from None
+    except (ValueError, RecursionError):  # no JSON, or none in UTF-8
+        pass
+    raise KerasrecError(f"{version / FILES} is damaged{restored}")
+
+
+def load_version(path: str | Path, written_by: str) -> "tuple[Path, tf.Module]":
+    """The version that a path stands for, and its module, when all of its files are whole.
+
+    Args:
+        path: A version's folder, or the folder of versions, of which the highest is taken.
+        written_by: The command that writes it, for the messages.
+
+    Raises:
+        KerasrecError: there is no export, a file of it is missing or damaged, or TensorFlow cannot load it.
+    """
+    version = latest_version(path, written_by)
+    check_files(version, written_by)
+    try:
+        return version, tf.saved_model.load(str(version))
+    except Exception as error:  # noqa: BLE001  of what class it is depends on which byte of the graph is wrong
+        if set(str(version)) & set("[]\\"):
+            reason = "TensorFlow reads no path with [, ] or \\ in it"
+            raise KerasrecError(f"{version} cannot be loaded, because {reason}: rename the folder") from error
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        raise KerasrecError(
+            f"{version} cannot be loaded ({reason[:200]}): run `{written_by}`, which writes a new version"
+        ) from error
