@@ -17,7 +17,7 @@ SEED = 12345  # of what is shown of a user with --history random
 def evaluate(command: Evaluate) -> None:
     """Print one table, ColaRec and whatever of the baselines was trained, and what lies between them; keep it."""
     table = figures(command)
-    how = protocol(command.split)
+    how = protocol(command.split, Prepared(command.name, command.places).filter_seen)
     print_table(table, how)
     say(f"ColaRec: --checkpoint {command.checkpoint} --beam {command.beam} --history {command.history}")
     own, *others = table
@@ -38,9 +38,12 @@ def figures(command: Evaluate) -> dict[str, dict[str, float]]:
     drawn_with = SEED if command.history == "random" else None
     recommenders = {
         "ColaRec": recommender(prepared, found.model, found.make, found.tree, command.beam, drawn_with),
-        "popularity": popularity(prepared.interactions),
+        "popularity": popularity(prepared.interactions, prepared.seen),
         **graph.trained(prepared),
         **item_recall.trained(prepared),
     }
     targets = prepared.targets(command.split)
-    return {name: rank(recommend, targets, prepared.interactions, name) for name, recommend in recommenders.items()}
+    return {
+        name: rank(recommend, targets, prepared.interactions, prepared.seen, name)
+        for name, recommend in recommenders.items()
+    }

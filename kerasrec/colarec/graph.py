@@ -36,9 +36,12 @@ def lightgcn(command: LightGcn) -> None:
     with exclusive(prepared.output / name):
         _train(command, prepared, name)
     targets = prepared.targets(command.split)
-    recommenders = {"popularity": popularity(prepared.interactions)} | trained(prepared)
-    table = {name: rank(recommend, targets, prepared.interactions, name) for name, recommend in recommenders.items()}
-    print_table(table, protocol(command.split))
+    recommenders = {"popularity": popularity(prepared.interactions, prepared.seen)} | trained(prepared)
+    table = {
+        name: rank(recommend, targets, prepared.interactions, prepared.seen, name)
+        for name, recommend in recommenders.items()
+    }
+    print_table(table, protocol(command.split, prepared.filter_seen))
 
 
 def trained(prepared: Prepared) -> dict[str, Recommender]:
@@ -56,7 +59,7 @@ def vectors(prepared: Prepared, name: str) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _recommender(prepared: Prepared, users: np.ndarray, items: np.ndarray) -> Recommender:
-    return by_scores(lambda chosen: users[chosen] @ items.T, prepared.interactions)
+    return by_scores(lambda chosen: users[chosen] @ items.T, prepared.seen)
 
 
 def _train(command: LightGcn, prepared: Prepared, name: str) -> None:
@@ -94,9 +97,9 @@ def _train(command: LightGcn, prepared: Prepared, name: str) -> None:
 
     def figures() -> dict[str, float]:
         users, items = (part.numpy() for part in model.embeddings())
-        return rank(_recommender(prepared, users, items), valid, interactions, "valid")
+        return rank(_recommender(prepared, users, items), valid, interactions, prepared.seen, "valid")
 
     run.fit(passes, batches, figures, planned=passes)
     read_model(model, output)
     prepared.write_array(name, np.concatenate([part.numpy() for part in model.embeddings()]))
-    report.draw(output, SHOWN, curve_title(prepared.targets("valid"), valid))
+    report.draw(output, SHOWN, curve_title(prepared.targets("valid"), valid, prepared.filter_seen))

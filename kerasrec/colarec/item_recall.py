@@ -66,8 +66,8 @@ def item_recall(command: ItemRecall) -> None:
             )
 
         valid, recommend = prepared.targets("valid"), recommender(prepared, histories, run.model, rules)
-        run.fit(passes, rows, lambda: rank(recommend, valid, prepared.interactions, "valid"), planned=passes)
-        report.draw(output, SHOWN, str(Protocol("valid")))
+        run.fit(passes, rows, lambda: rank(recommend, valid, prepared.interactions, prepared.seen, "valid"), planned=passes)
+        report.draw(output, SHOWN, str(Protocol("valid", prepared.filter_seen)))
     report.log_files(output, run.step)
 
 
@@ -109,7 +109,7 @@ def recommender(prepared: Prepared, histories: Histories, model: ItemModel, rule
         lambda rows, places: model.last_item_scores(rows, places)[:, FIRST_ITEM:],
         input_signature=[tf.TensorSpec([None, None], tf.int32), tf.TensorSpec([None], tf.int32)],
     )
-    return by_scores(lambda users: scores(*histories.asking(users, rules.max_seq_length)), prepared.interactions)
+    return by_scores(lambda users: scores(*histories.asking(users, rules.max_seq_length)), prepared.seen)
 
 
 def _rules(max_seq_length: int, masking: MaskingRules) -> ExampleSettings:

@@ -20,6 +20,11 @@ class ItemSets:
     items: np.ndarray
     item_count: int
 
+    @classmethod
+    def empty(cls, sets: int, item_count: int) -> "ItemSets":
+        """So many sets without any item."""
+        return cls(np.zeros(sets + 1, np.int64), np.zeros(0, np.int32), item_count)
+
     def __len__(self) -> int:
         """Number of sets, S."""
         return len(self.offsets) - 1

@@ -15,6 +15,7 @@ from kerasrec.colarec.prepared import write_table
 from kerasrec.colarec.settings import Prepare
 from kerasrec.data.files import Manifest, content_digest, exclusive
 from kerasrec.data.rejects import Reject, count_reasons, in_words, require_few, write_rejects
+from kerasrec.data.seen_items import repeats_are_common
 from kerasrec.data.subwords import SubwordTokenizer
 from kerasrec.data.tasks import Task
 from kerasrec.errors import KerasrecError
@@ -33,7 +34,12 @@ def prepare(command: Prepare) -> None:
 
     numbers = {item: number for number, item in enumerate(corpus.item_ids)}
     interactions, repeated = _interactions(events, numbers)
-    once = int((interactions.groupby("user_id").size() == 1).sum())
+    filter_seen = command.filters_seen
+    if filter_seen is None:
+        filter_seen = not repeats_are_common(repeated, len(events))
+    if filter_seen:
+        interactions = _once(interactions)
+    once = int((interactions.groupby("user_id")["item"].nunique() == 1).sum())
     user_ids = interactions["user_id"].unique()
     users = {user: number for number, user in enumerate(user_ids)}
     interactions["user"] = interactions.pop("user_id").map(users).astype(np.int32)
@@ -41,17 +47,18 @@ def prepare(command: Prepare) -> None:
         targets = pd.concat([_targets(split, read, users, numbers) for split, read in given.items()])
     else:
         interactions, targets = _leave_two_out(interactions)
+    interactions = _once(interactions)
     with exclusive(task.data):
         Manifest(task.manifest_path).require("colarec")
         rejects = _keep_rejects([events, *given.values()], task.rejects_path, command.max_reject_share)
-        targets, known = _without_known(targets, interactions)
+        targets, twice = targets.drop_duplicates(), int(targets.duplicated().sum())
         cold = _cold_items(len(numbers), command.cold_share, command.seed)
         interactions, targets = _hold_out(interactions, targets, cold)
         if interactions.empty:
             raise KerasrecError("no interaction is left to train on: give more, or a smaller --cold-share")
         if tokenizer is None:
             tokenizer = SubwordTokenizer.train(itertools.compress(corpus.contents, ~cold), command.text_tokens)
-        _write(task, corpus, tokenizer, cold, user_ids, interactions, targets)
+        _write(task, corpus, tokenizer, cold, user_ids, interactions, targets, filter_seen)
 
     never_taken = len(numbers) - interactions["item"].nunique() - int(cold.sum())
     logger.info(
@@ -61,8 +68,12 @@ def prepare(command: Prepare) -> None:
     )
     for split, count in targets["split"].value_counts(sort=False).items():
         logger.info(f"{split}: {count:,} targets of {targets.loc[targets['split'] == split, 'user'].nunique():,} users")
-    if known:
-        logger.info(f"{known:,} targets are left out: the user took the item before, or it is named twice")
+    if twice:
+        logger.info(f"{twice:,} targets are left out: they are named twice")
+    logger.info(
+        f"figures and lists: seen items are {'filtered' if filter_seen else 'kept'}; "
+        f"{repeated / len(events):.2%} of the interactions are repeats"
+    )
     for reason, count in count_reasons(rejects).items():
         logger.info(f"rejected: {count:,} {reason}")
 
@@ -80,13 +91,18 @@ def _keep_rejects(reads: list[Events], path: Path, max_reject_share: float) -> l
 
 
 def _interactions(events: Events, numbers: dict[str, int]) -> tuple[pd.DataFrame, int]:
-    """Columns user_id, item, time, by user in the order of their first row, then by time; and how many repeats went."""
+    """Columns user_id, item, time, by user in the order of their first row, then by time; and how many are repeats."""
     frame = pd.DataFrame({"user_id": events.users, "item": events.items, "time": events.times})
     frame["item"] = frame["item"].map(numbers).astype(np.int32)
     first = pd.factorize(frame["user_id"])[0]
     frame = frame.assign(first=first).sort_values(["first", "time"], kind="stable").drop(columns="first")
-    once = frame.drop_duplicates(["user_id", "item"]).reset_index(drop=True)
-    return once, len(frame) - len(once)
+    return frame.reset_index(drop=True), int(frame.duplicated(["user_id", "item"]).sum())
+
+
+def _once(interactions: pd.DataFrame) -> pd.DataFrame:
+    """Each item of a user where it first stands."""
+    user = "user" if "user" in interactions else "user_id"
+    return interactions.drop_duplicates([user, "item"]).reset_index(drop=True)
 
 
 def _targets(split: str, events: Events, users: dict[str, int], numbers: dict[str, int]) -> pd.DataFrame:
@@ -109,13 +125,6 @@ def _leave_two_out(interactions: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFra
     chosen = interactions.assign(split=split)
     targets = chosen.loc[split != "train", ["split", "user", "item"]]
     return interactions[split == "train"], targets
-
-
-def _without_known(targets: pd.DataFrame, interactions: pd.DataFrame) -> tuple[pd.DataFrame, int]:
-    """Each target once, and none that a seen filter would take out; with the number that went."""
-    known = targets.merge(interactions[["user", "item"]], on=["user", "item"], how="left", indicator=True)
-    kept = targets[(known["_merge"] == "left_only").to_numpy()].drop_duplicates()
-    return kept, len(targets) - len(kept)
 
 
 def _cold_items(count: int, share: float, seed: int) -> np.ndarray:
@@ -141,6 +150,7 @@ def _write(
     user_ids: Iterable[str],
     interactions: pd.DataFrame,
     targets: pd.DataFrame,
+    filter_seen: bool,
 ) -> None:
     """Put the files in the place of earlier ones, and say so in the manifest."""
     manifest = Manifest(task.manifest_path)
@@ -157,8 +167,11 @@ def _write(
     for name, table in tables.items():
         write_table(task.data / f"{name}.parquet", table)
         digests.append(content_digest(task.data / f"{name}.parquet"))
+    if not filter_seen:
+        digests.append("seen items kept")  # a model that was chosen by other figures is one of other files
     digest = hashlib.sha256("".join(digests).encode()).hexdigest()[:16]
-    manifest.replace(prepare={"digest": digest, "ready_codes": corpus.codes is not None})
+    entry = {"digest": digest, "ready_codes": corpus.codes is not None, "filter_seen": filter_seen}
+    manifest.replace(prepare=entry)
 
 
 def _items_table(corpus: Corpus, tokenizer: SubwordTokenizer, cold: np.ndarray) -> pa.Table:

@@ -120,6 +120,17 @@ class Prepared:
         offsets = np.concatenate([[0], np.cumsum(counts)])
         return ItemSets(offsets, table["item"].to_numpy(), len(self.item_ids))
 
+    @property
+    def filter_seen(self) -> bool:
+        """Whether figures and lists leave out what a user took before; `prepare` decides it."""
+        return self.entry.get("filter_seen", True)  # earlier versions always did
+
+    @cached_property
+    def seen(self) -> ItemSets:
+        """What the lists of each user may not hold: what the user took in training, or nothing."""
+        everything = self.interactions
+        return everything if self.filter_seen else ItemSets.empty(len(everything), everything.item_count)
+
     def targets(self, split: str) -> Targets:
         """What is to be found in the split `valid`, `test` or `cold`.
 

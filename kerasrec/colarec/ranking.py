@@ -1,4 +1,4 @@
-"""Every recommender of a run through one protocol: lists of unseen items, over the whole catalogue."""
+"""Every recommender of a run through one protocol: lists over the whole catalogue, without what a user has seen."""
 
 from collections.abc import Callable
 
@@ -17,17 +17,17 @@ AT = (5, 10, 20)
 SCORES_AT_A_TIME = 1 << 26
 SHOWN = ("NDCG@10", "recall@10", "recall@20")
 
-# The best unseen items of users, int32 [B, LISTED], best first, -1 where none is left; from user numbers, int64 [B].
+# The best items of users, int32 [B, LISTED], best first, -1 where none is left; from user numbers, int64 [B].
 Recommender = Callable[[np.ndarray], np.ndarray]
 
 
-def protocol(split: str) -> Protocol:
+def protocol(split: str, filter_seen: bool) -> Protocol:
     """How `rank` makes the figures of a split."""
-    return Protocol(split, equal_scores="a baseline's equal scores in the order of the corpus")
+    return Protocol(split, filter_seen, equal_scores="a baseline's equal scores in the order of the corpus")
 
 
-def by_scores(scores: Callable[[np.ndarray], "tf.Tensor"], interactions: ItemSets) -> Recommender:
-    """A recommender from scores float32 [B, I] of all items for users int64 [B].
+def by_scores(scores: Callable[[np.ndarray], "tf.Tensor"], seen: ItemSets) -> Recommender:
+    """A recommender from scores float32 [B, I] of all items for users int64 [B], without those that each has seen.
 
     Example:
         >>> sets = ItemSets(np.array([0, 1]), np.array([2], np.int32), 4)
@@ -36,8 +36,8 @@ def by_scores(scores: Callable[[np.ndarray], "tf.Tensor"], interactions: ItemSet
     """
 
     def recommend(users: np.ndarray) -> np.ndarray:
-        seen = interactions.padded(users, padding=-FIRST_ITEM)
-        return filled_up(np.maximum(_best(scores(users), seen, min(LISTED, interactions.item_count)).numpy(), -1))
+        left_out = seen.padded(users, padding=-FIRST_ITEM)
+        return filled_up(np.maximum(_best(scores(users), left_out, min(LISTED, seen.item_count)).numpy(), -1))
 
     return recommend
 
@@ -54,16 +54,16 @@ def filled_up(lists: np.ndarray) -> np.ndarray:
     return np.pad(lists, [(0, 0), (0, LISTED - lists.shape[1])], constant_values=-1)
 
 
-def popularity(interactions: ItemSets) -> Recommender:
+def popularity(interactions: ItemSets, seen: ItemSets) -> Recommender:
     """What most users took, the same for everyone but for what they have seen.
 
     Example:
         >>> sets = ItemSets(np.array([0, 2, 3]), np.array([0, 2, 2], np.int32), 3)
-        >>> popularity(sets)(np.array([0, 1]))[:, :3].tolist()
+        >>> popularity(sets, sets)(np.array([0, 1]))[:, :3].tolist()
         [[1, -1, -1], [0, 1, -1]]
     """
     counts = interactions.counts.astype(np.float32)
-    return by_scores(lambda users: np.broadcast_to(counts, [len(users), len(counts)]), interactions)
+    return by_scores(lambda users: np.broadcast_to(counts, [len(users), len(counts)]), seen)
 
 
 def some_users(targets: Targets, most: int) -> Targets:
@@ -78,20 +78,25 @@ def some_users(targets: Targets, most: int) -> Targets:
     return Targets(targets.users[kept], targets.items[kept])
 
 
-def curve_title(targets: Targets, some: Targets) -> str:
+def curve_title(targets: Targets, some: Targets, filter_seen: bool) -> str:
     """What the figures of `some_users` of the valid targets are figures of.
 
     Example:
         >>> everyone = Targets(np.array([0, 0, 1, 2, 3]), np.arange(5))
-        >>> curve_title(everyone, some_users(everyone, 2))
+        >>> curve_title(everyone, some_users(everyone, 2), filter_seen=True)
         'valid split, full ranking over the catalogue, seen items filtered, a sample of about 2 users'
     """
     users, shown = (len(np.unique(them.users)) for them in (targets, some))
-    return str(Protocol("valid", users=shown if shown < users else None))
+    return str(Protocol("valid", filter_seen, users=shown if shown < users else None))
 
 
 def rank(
-    recommend: Recommender, targets: Targets, interactions: ItemSets, name: str, batch_size: int | None = None
+    recommend: Recommender,
+    targets: Targets,
+    interactions: ItemSets,
+    seen: ItemSets,
+    name: str,
+    batch_size: int | None = None,
 ) -> dict[str, float]:
     """Recall and NDCG at 5, 10 and 20, of all users with targets and of the long tail of them.
 
@@ -104,12 +109,14 @@ def rank(
     Args:
         recommend: Whom to ask.
         targets: What is to be found.
-        interactions: What each user took in training, which no list holds.
+        interactions: What each user took in training.
+        seen: What no list of each user holds: the same where seen items are filtered, or nothing. A target among it is
+            a miss.
         name: Shown beside the progress bar.
         batch_size: Users at a time; by default as many as keep a batch of scores below 256 MB, and 256 at most.
 
     Returns:
-        Figures by name, with `users` and `targets`.
+        Figures by name, with `users`, `targets` and `filtered_targets`: those among what the user has seen.
     """
     users = np.unique(targets.users)
     similar = np.argsort(interactions.sizes[users], kind="stable")  # so that batches are padded by little
@@ -128,7 +135,11 @@ def rank(
     return (
         _figures(ranks, targets.users)
         | (_figures(ranks[tail], targets.users[tail], "tail/") if tail.any() else {})
-        | {"users": len(users), "targets": len(targets.users)}
+        | {
+            "users": len(users),
+            "targets": len(targets.users),
+            "filtered_targets": int(seen.contain(targets.users, targets.items).sum()),
+        }
     )
 
 

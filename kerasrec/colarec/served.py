@@ -23,9 +23,12 @@ class ServedColaRec(tf.Module):
         items_file: A file with the raw item ids, one a line, by item number.
         beam: Candidates of the search, and length of the lists in the signatures.
         made_of: Digests of the files and the identifiers.
+        filter_seen: Whether the model was evaluated with seen items left out.
     """
 
-    def __init__(self, trained: Trained, items_file: Path, beam: int, made_of: tuple[str, str]):
+    def __init__(
+        self, trained: Trained, items_file: Path, beam: int, made_of: tuple[str, str], filter_seen: bool = True
+    ):
         super().__init__()
         self._weights = trained.model.variables
         self._encode = trained.model.encode
@@ -35,8 +38,9 @@ class ServedColaRec(tf.Module):
         self._offsets = tf.Variable(trained.make.offsets, trainable=False)
         self._tokens = tf.Variable(tf.stack(trained.make.tokens, axis=1), trainable=False)  # [N, 3]
         self._beam = min(beam, trained.tree.items)
-        self.longest = tf.Variable(self._beam, trainable=False)  # whoever loads the export can ask for these two
+        self.longest = tf.Variable(self._beam, trainable=False)  # whoever loads the export can ask for these three
         self.made_of = tf.Variable(made_of, trainable=False)
+        self.filter_seen = tf.Variable(filter_seen, trainable=False)
         self._raw_ids = RawIds(items_file)
 
     @tf.function(
@@ -99,7 +103,8 @@ def export_colarec(trained: Trained, prepared: Prepared, beam: int) -> tuple[Pat
     """Write the next version of a run's served model; returns its folder and the names of its signatures."""
     popular = [prepared.item_ids[item] for item in (-prepared.interactions.counts).argsort()[:3]]
     with exclusive(prepared.export), ids_file(prepared.item_ids) as items_file:
-        served = ServedColaRec(trained, items_file, beam, (prepared.digest, prepared.codes_digest))
+        made_of = prepared.digest, prepared.codes_digest
+        served = ServedColaRec(trained, items_file, beam, made_of, prepared.filter_seen)
         recommend = served.recommend_padded
         signatures = {"serving_default": recommend, "recommend": recommend}
         request = {"items": [popular], "exclude": [[""]], "filter_seen": [True]}

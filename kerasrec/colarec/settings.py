@@ -7,6 +7,7 @@ from typing import Annotated, Literal, NamedTuple
 import tyro
 from tyro.conf import Positional, UseAppendAction
 
+from kerasrec.data.seen_items import SeenItems
 from kerasrec.data.settings import BatchSettings, MaskingRules
 from kerasrec.data.tasks import Places
 from kerasrec.errors import KerasrecError, require, require_seed
@@ -36,7 +37,7 @@ LENGTHS = {
 
 
 @dataclass(frozen=True)
-class Prepare:
+class Prepare(SeenItems):
     """Interactions and item texts into numbered users, items and tokens."""
 
     name: Positional[str]
@@ -63,6 +64,7 @@ class Prepare:
     places: Places = Places()
 
     def __post_init__(self):
+        super().__post_init__()
         if (self.valid is None) != (self.test is None):
             given, missing = ("--test", "--valid") if self.valid is None else ("--valid", "--test")
             raise KerasrecError(f"{given} is given and {missing} is not: give both files of targets, or neither")

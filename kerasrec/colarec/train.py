@@ -129,4 +129,5 @@ def _valid_figures(
     valid = prepared.targets("valid")
     some = some_users(valid, command.valid_users)
     recommend = recommender(prepared, model, make, PrefixTree(prepared.codes), command.beam)
-    return lambda: rank(recommend, some, prepared.interactions, "valid"), curve_title(valid, some)
+    title = curve_title(valid, some, prepared.filter_seen)
+    return lambda: rank(recommend, some, prepared.interactions, prepared.seen, "valid"), title

@@ -118,7 +118,7 @@ def recommender(
     def recommend(users: np.ndarray) -> np.ndarray:
         items = prepared.interactions.padded(users)
         shown = _latest(items, make) if drawn_with is None else _drawn(items, users, make, drawn_with)
-        return filled_up(search(*make.of_users(shown), items).numpy())
+        return filled_up(search(*make.of_users(shown), prepared.seen.padded(users)).numpy())
 
     return recommend
 

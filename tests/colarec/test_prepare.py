@@ -47,12 +47,10 @@ def test_target_files(desk):
     held = {"valid": [("u0", "59"), ("u0", "58"), ("u1", "58"), ("u1", "58")], "test": [("u2", "57")]}
     files = [word for split, rows_ in held.items()
              for word in (f"--{split}", desk.write_rows(f"{split}.csv", rows_, "user_id,item_id"))]  # fmt: skip
-    taken = {(user, item) for user, item, _ in rows}
     out = desk.prepare(*files)
     assert histories(desk.prepared) == by_user(rows)
-    fresh = {pair for pair in held["valid"] if pair not in taken}
-    assert len(desk.prepared.targets("valid").users) == len(fresh)
-    assert f"{4 - len(fresh)} targets are left out" in out  # named twice
+    assert len(desk.prepared.targets("valid").users) == 3
+    assert "1 targets are left out: they are named twice" in out
 
 
 def test_events_in_any_order_and_repeated(desk):
@@ -61,8 +59,26 @@ def test_events_in_any_order_and_repeated(desk):
     shuffled = np.random.default_rng(0).permutation(len(rows) + 3)
     rows_ = [(rows + twice)[number] for number in shuffled]
     desk.interactions = desk.write_rows("shuffled.csv", rows_, "user_id,item_id,time")
-    assert "3 repeated interactions count once" in desk.prepare()
+    assert "3 repeated interactions count once" in desk.prepare("--filter-seen")
     assert histories(desk.prepared) == {user: items[:-2] for user, items in by_user(rows).items()}
+
+
+def test_where_repeats_are_common_they_are_what_is_to_be_found(desk):
+    """Unless the person says otherwise: then only what is new to a user is."""
+    rows = [(f"u{user}", str(user + day % 3), day) for user in range(20) for day in range(8)]
+    desk.interactions = desk.write_rows("habits.csv", rows, "user_id,item_id,time")
+    assert "seen items are kept; 62.50% of the interactions are repeats" in desk.prepare()
+    kept = desk.prepared
+    assert not kept.filter_seen and not kept.seen.sizes.any()
+    assert histories(kept) == {f"u{user}": [str(user), str(user + 1), str(user + 2)] for user in range(20)}
+    for split, place in (("valid", 6), ("test", 7)):
+        users, items = kept.targets(split)
+        assert [kept.item_ids[item] for item in items] == [str(user + place % 3) for user in users]
+    assert "seen items are filtered" in desk.prepare("--filter-seen")
+    new = desk.prepared
+    assert new.filter_seen and new.digest != kept.digest and new.seen is new.interactions
+    assert histories(new) == {f"u{user}": [str(user)] for user in range(20)}
+    assert "one of the two" in desk.error("prepare", *desk.files("--filter-seen", "--keep-seen"))
 
 
 def test_bad_rows_are_counted_and_kept(desk):

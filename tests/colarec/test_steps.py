@@ -103,6 +103,29 @@ def test_the_export_answers_as_the_evaluation_does(exported_desk):
     assert not dropped & set(histories[0]) and kept & set(histories[0])
 
 
+def test_habits_are_evaluated_and_served_with_what_users_had(desk):
+    """Each user goes round three items, and what is to be found is one of them; lists are counted in plain Python."""
+    events = {f"u{user}": [str(user + day % 3) for day in range(6)] for user in range(20)}
+    rows = [(user, item, day) for user, items in events.items() for day, item in enumerate(items)]
+    desk.interactions = desk.write_rows("habits.csv", rows, "user_id,item_id,time")
+    test = desk.write_rows("next.csv", [(user, items[0]) for user, items in events.items()], "user_id,item_id")
+    desk.prepare("--valid", test, "--test", test)
+    desk.identify()
+    desk.train("--epochs", 1, "--learning-rate", 1e-2)
+    desk.ok("evaluate", "shop", "--beam", 60)
+    kept = json.loads((desk.output / "evaluation-test.json").read_text(encoding="utf-8"))
+    assert "seen items kept" in kept["protocol"] and kept["figures"]["ColaRec"]["filtered_targets"] == 0
+    desk.ok("export", "shop", "--beam", 60)
+    served = Recommender(desk.folder / "export" / "shop")
+    lists = served.recommend([items[:3] for items in events.values()], k=20)
+    hits = [items[0] in {item for item, _ in best} for items, best in zip(events.values(), lists, strict=True)]
+    assert kept["figures"]["ColaRec"]["recall@20"] == pytest.approx(np.mean(hits)) and any(hits)
+    with pytest.raises(KerasrecError, match="k is 61; it must be a whole number from 1 to 60"):
+        served.recommend([["1"]], k=61)
+    with pytest.raises(KerasrecError, match="has no vectors"):
+        served.embed([["1"]])
+
+
 def test_the_export_needs_nothing_of_kerasrec(exported_desk):
     desk = exported_desk
     code = (
