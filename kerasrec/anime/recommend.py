@@ -50,6 +50,11 @@ def recommend(command: Recommend) -> list[Recommendation]:
     config = read_config(output.models, TRAINS, CONFIG)
     vocab, names = read_mappings(output)
     recommender = Recommender(output.model_path("best"), TRAINS)
+    if recommender.items != vocab.items.to_pylist():
+        raise KerasrecError(
+            f"{output.mappings_path} does not belong to {recommender.path}: it is damaged or was changed; train into "
+            "another --output"
+        )
     with Database(command.fetching.database) as database:
         titles = database.titles()
         taste = _taste_of_user(command, database, titles) if command.user else _taste_of_likes(command, titles)

@@ -21,6 +21,7 @@ from kerasrec.data.vocab import UNK
 from kerasrec.errors import KerasrecError
 from kerasrec.nn.item_model import ItemModel
 from kerasrec.serving.items import export_item_model
+from kerasrec.serving.versions import is_whole
 from kerasrec.training.checkpoints import read_model, read_progress
 from kerasrec.training.cloze import TOP, cloze_figures
 from kerasrec.training.config import read_config, write_config
@@ -180,7 +181,7 @@ def _finish(command: Train, output: Output, lists: Lists, run: TrainingRun) -> N
     evaluation = {"step": run.step, "lists": lists.digest, "protocol": str(protocol)}
     if output.evaluation_path.exists():
         earlier = read_json(output.evaluation_path, missing="")
-        if earlier.items() >= evaluation.items():
+        if earlier.items() >= evaluation.items() and all(map(is_whole, map(output.model_path, ("best", "final")))):
             logger.info(f"nothing left to train at step {run.step}")
             print_table(earlier["figures"], protocol)
             return

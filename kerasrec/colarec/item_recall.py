@@ -66,7 +66,11 @@ def item_recall(command: ItemRecall) -> None:
             )
 
         valid, recommend = prepared.targets("valid"), recommender(prepared, histories, run.model, rules)
-        run.fit(passes, rows, lambda: rank(recommend, valid, prepared.interactions, prepared.seen, "valid"), planned=passes)
+
+        def figures() -> dict[str, float]:
+            return rank(recommend, valid, prepared.interactions, prepared.seen, "valid")
+
+        run.fit(passes, rows, figures, planned=passes)
         report.draw(output, SHOWN, str(Protocol("valid", prepared.filter_seen)))
     report.log_files(output, run.step)
 

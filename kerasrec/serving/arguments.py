@@ -16,6 +16,18 @@ from kerasrec.errors import require
 LONGEST = 2**31 - 1
 
 
+def listed(given: object, name: str, allowed: str) -> list:
+    """What a list, a tuple or an array holds.
+
+    Raises:
+        KerasrecError: it is something else.
+    """
+    found = given.tolist() if hasattr(given, "tolist") else given  # NumPy, pandas, Arrow
+    is_list = isinstance(found, Sequence) and not isinstance(found, (str, bytes, bytearray, memoryview))
+    require(is_list, name, given, allowed)
+    return list(found)
+
+
 def strings(given: object, name: str) -> list[str]:
     """A list of strings, from a list, a tuple or an array of them.
 
@@ -29,7 +41,7 @@ def strings(given: object, name: str) -> list[str]:
         Traceback (most recent call last):
         kerasrec.errors.KerasrecError: items is 'ab'; it must be a list of strings
     """
-    found = _listed(given, name, "a list of strings")
+    found = listed(given, name, "a list of strings")
     for place, text in enumerate(found):
         if not isinstance(text, str):
             require(False, f"{name}[{place}]", text, "a string")
@@ -51,7 +63,7 @@ def lists_of_strings(given: object, name: str) -> list[list[str]]:
         Traceback (most recent call last):
         kerasrec.errors.KerasrecError: histories[0] is '783'; it must be a list of strings
     """
-    rows = _listed(given, name, "a list of lists of strings")
+    rows = listed(given, name, "a list of lists of strings")
     return [without_padding(strings(row, f"{name}[{number}]")) for number, row in enumerate(rows)]
 
 
@@ -86,10 +98,3 @@ def ragged(rows: Sequence[Sequence[str]]) -> "tf.RaggedTensor":
     flat = [text for row in rows for text in row]
     lengths = np.fromiter(map(len, rows), np.int64, len(rows))
     return tf.RaggedTensor.from_row_lengths(tf.constant(flat, tf.string), lengths)
-
-
-def _listed(given: object, name: str, allowed: str) -> list:
-    found = given.tolist() if hasattr(given, "tolist") else given  # NumPy, pandas, Arrow
-    is_list = isinstance(found, Sequence) and not isinstance(found, (str, bytes, bytearray, memoryview))
-    require(is_list, name, given, allowed)
-    return list(found)

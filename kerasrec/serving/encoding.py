@@ -10,6 +10,7 @@ from kerasrec.data.tokenizer import WordPieceTokenizer
 from kerasrec.errors import require
 from kerasrec.nn.lean_encoder import LeanEncoder
 from kerasrec.progress_bar import progress_bar
+from kerasrec.serving.arguments import listed
 
 # What a batch works on then stays in the processor's caches, and the cost of starting operations does not show.
 TOKENS_AT_ONCE = 1024
@@ -59,9 +60,12 @@ class SentenceEncoder:
             float32 [n, H], in the order of the texts.
 
         Raises:
-            KerasrecError: a single string was given.
+            KerasrecError: something else than a list of strings was given.
         """
-        require(not isinstance(texts, str), "texts", texts, "a list of strings")
+        texts = listed(texts, "texts", "a list of strings")
+        for place, text in enumerate(texts):
+            if not isinstance(text, str):
+                require(False, f"texts[{place}]", text, "a string")
         first: dict[str, int] = {}
         sources = np.fromiter((first.setdefault(text, row) for row, text in enumerate(texts)), np.int64, len(texts))
         tokens = TextTokens.encode(self.tokenizer, list(first))

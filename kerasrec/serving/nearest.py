@@ -6,7 +6,8 @@ import faiss
 import numpy as np
 
 from kerasrec.data.files import replacing
-from kerasrec.errors import KerasrecError
+from kerasrec.errors import KerasrecError, require
+from kerasrec.serving.arguments import list_length
 
 
 def read_texts(path: Path) -> list[str]:
@@ -59,11 +60,26 @@ def nearest(vectors: np.ndarray, queries: np.ndarray, k: int) -> tuple[np.ndarra
     Returns:
         Products float32 [Q, min(k, N)], largest first, and rows of `vectors` int64 [Q, min(k, N)].
 
+    Raises:
+        KerasrecError: an array has another form, or k is not a whole number from 1.
+
     Example:
         >>> products, rows = nearest(np.eye(3, dtype=np.float32), np.array([[0.0, 0.8, 0.6]], np.float32), k=2)
         >>> rows.tolist()
         [[1, 2]]
     """
+    k = list_length(k)
+    for name, given in {"vectors": vectors, "queries": queries}.items():
+        fits = isinstance(given, np.ndarray) and given.ndim == 2 and given.dtype == np.float32
+        require(fits, name, _form(given), "a float32 array [n, H]")
+    require(
+        queries.shape[1] == vectors.shape[1], "queries", _form(queries), f"as wide as the vectors, {vectors.shape[1]}"
+    )
     index = faiss.IndexFlatIP(vectors.shape[1])
     index.add(np.ascontiguousarray(vectors))
     return index.search(np.ascontiguousarray(queries), min(k, len(vectors)))
+
+
+def _form(given: object) -> str:
+    is_array = isinstance(given, np.ndarray)
+    return f"{given.dtype} {list(given.shape)}" if is_array else type(given).__name__

@@ -1,6 +1,7 @@
 """Load an exported recommender and ask it."""
 
 from collections.abc import Sequence
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -33,6 +34,11 @@ class Recommender:
             raise KerasrecError(f"{self.path} is no recommender: name an export that `{written_by}` wrote")
         self.filter_seen = bool(self._constant("filter_seen", True))  # exports of earlier versions do not say
         self.longest = self._constant("longest", None)
+
+    @cached_property
+    def items(self) -> list[str]:
+        """All raw item ids that it knows."""
+        return (self.path / "assets" / "items.txt").read_bytes().decode().split("\n")[:-1]
 
     @property
     def made_of(self) -> tuple[str, ...]:

@@ -96,6 +96,20 @@ def check_files(version: Path, written_by: str) -> None:
         raise KerasrecError(f"{error.filename or version} cannot be read ({error.strerror}){restored}") from None
 
 
+def is_whole(path: str | Path) -> bool:
+    """Whether a path stands for a version all of whose files are whole.
+
+    Example:
+        >>> is_whole("no such folder")
+        False
+    """
+    try:
+        check_files(latest_version(path, ""), "")
+    except KerasrecError:
+        return False
+    return True
+
+
 def _listed_files(version: Path, restored: str) -> dict[str, dict]:
     try:
         listed = json.loads((version / FILES).read_bytes())

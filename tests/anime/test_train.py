@@ -75,6 +75,17 @@ def test_a_finished_training_is_not_trained_again(training_desk):
     assert "nothing left to train" in printed and "NDCG@10" in printed
     assert valid_lines(training_desk) == before
     assert [path.name for path in (training_desk.output / "models" / "best").iterdir() if path.name.isdigit()] == ["1"]
+    models = training_desk.output / "models"
+    (models / "best" / "1" / "assets" / "items.txt").write_text("1\n", encoding="utf-8")
+    error = training_desk.error("recommend", "--likes", "Kind 0 number 1")
+    assert "items.txt is not the file that was exported" in error and "run `kerasrec anime train`" in error
+    assert "nothing left to train" not in training_desk.train(), "the command that the error names restores it"
+    assert training_desk.ok("recommend", "--likes", "Kind 0 number 1")
+    mappings = models / "item_mappings.csv"
+    whole = mappings.read_text(encoding="utf-8")
+    mappings.write_text(whole.replace("\n5,", "\n5,99", 1), encoding="utf-8")
+    assert "item_mappings.csv does not belong to" in training_desk.error("recommend", "--likes", "Kind 0 number 1")
+    mappings.write_text(whole, encoding="utf-8")
 
     error = training_desk.training_error("--epochs", 4)
     assert "epochs was 3 and is 4" in error and "--resume" in error

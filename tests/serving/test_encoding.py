@@ -117,6 +117,9 @@ def test_no_texts(encoder):
 def test_a_single_string(encoder):
     with pytest.raises(KerasrecError, match="texts is 'abc'; it must be a list of strings"):
         encoder.encode("abc")
+    for odd in (None, 5, b"a", [1], ["a", b"b"], [None], {"a": 1}, [["a"]]):
+        with pytest.raises(KerasrecError, match="it must be a"):
+            encoder.encode(odd)
 
 
 @pytest.mark.parametrize("max_length", [1, 17])

@@ -14,6 +14,12 @@ def test_nearest_is_a_full_sort():
     np.testing.assert_array_equal(rows, np.argsort(-expected, axis=1)[:, :7])
     np.testing.assert_allclose(products, np.take_along_axis(expected, rows, axis=1), rtol=1e-4)
     assert nearest(vectors[:2], queries, k=7)[1].shape == (3, 2)
+    for k in (0, -1, 2**40, True, 2.5, None):
+        with pytest.raises(KerasrecError, match="k is .*; it must be a whole number"):
+            nearest(vectors, queries, k)
+    for odd in (queries[0], queries.astype(float), queries[:, :5], queries.tolist(), None):
+        with pytest.raises(KerasrecError, match="queries is .*; it must be"):
+            nearest(vectors, odd, 3)
 
 
 def test_texts_keep_their_line_numbers(tmp_path):
