@@ -23,6 +23,7 @@ CONTRACT = Contract(
     free=(
         *("name", "task", "init_from", "item_start", "epochs", "sequential", "train_multi", "steps_per_multi"),
         *("eval_mode", "test_users", "loop", "devices", "places"),
+        *("keep_seen", "filter_seen"),  # what follows from them is compared by itself
     ),
 )
 
