@@ -5,39 +5,42 @@ itself, so that memory is bounded by the settings and not by the log.
 """
 
 import contextlib
-import errno
+import logging
 import math
-import re
 import shutil
+import tempfile
 from collections import Counter
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
-from concurrent.futures import wait as wait_for
 from dataclasses import dataclass
 from pathlib import Path
 
 import duckdb
+import filelock
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from kerasrec.data import interactions_sql as sql
-from kerasrec.data.files import Manifest, content_digest, disk_full, exclusive, replacing
-from kerasrec.data.log_files import ColumnNames, LogFile, check_gzip, find_logs, sniff
+from kerasrec.data.database import database, number, run
+from kerasrec.data.files import Manifest, content_digest, exclusive, replacing
+from kerasrec.data.log_columns import ColumnNames
+from kerasrec.data.log_files import LogFile, sniff_logs
 from kerasrec.data.parts import Histories, item_counts, read_part, write_part
 from kerasrec.data.rejects import REJECTS_SCHEMA, require_few
 from kerasrec.data.split_report import SplitReport, length_histogram, truncation
 from kerasrec.data.split_settings import SplitSettings
+from kerasrec.data.staging import Rows, Staged, stage
 from kerasrec.data.tasks import Task
 from kerasrec.errors import KerasrecError
-from kerasrec.progress_bar import Bar, progress_bar
+from kerasrec.progress_bar import progress_bar
 
 __all__ = ["Histories", "SplitReport", "SplitSettings", "item_counts", "read_part", "split"]
 
+logger = logging.getLogger(__name__)
+
 USERS_SCHEMA = pa.schema([("user", pa.int64()), ("raw", pa.string()), ("part", pa.int32()), ("events", pa.int32())])
 _BUFFERED_ROWS = 8_000_000  # over all threads and open buckets, while events are dealt out
-_MOST_THREADS = 8  # each takes memory of its own
 
 
 def split(settings: SplitSettings) -> SplitReport:
@@ -54,18 +57,19 @@ def split(settings: SplitSettings) -> SplitReport:
 
     The same log and settings give the same bytes. A run that ends early leaves an earlier split as it was.
 
-    A row of text is one line: a quoted field cannot run over several. In CSV an odd number of quotes makes a bad row;
-    in TSV quotes that do not pair up are taken as they stand.
+    A row of text is one line: a quoted field cannot run over several, and all lines of one that does are bad rows. In
+    CSV an odd number of quotes makes a bad row; in TSV quotes that do not pair up are taken as they stand.
 
     Raises:
-        KerasrecError: the log is not there or not of a kind that is read, too many rows are bad, no user is left, the
-            memory limit is too small, the disk is full, or another run writes to the same folder.
+        KerasrecError: the log is not there or not of a kind that is read, what its columns are cannot be told, too
+            many rows are bad, no user is left, the memory limit is too small, the disk is full, another run writes to
+            the same folder, or it holds the files of another system.
 
     Example:
         >>> import tempfile
         >>> folder = Path(tempfile.mkdtemp())
         >>> _ = (folder / "log.csv").write_text("ann,tea\\nbob,tea\\nann,bread\\n")
-        >>> report = split(SplitSettings(str(folder / "log.csv"), save_path=str(folder), seq_min_len=2))
+        >>> report = split(SplitSettings(str(folder / "log.csv"), str(folder), date="20210419", seq_min_len=2))
         >>> report.users, report.items, report.events
         (1, 2, 2)
         >>> read_part(folder / "20210419-task-refine-0/parts/part-000.parquet").items.to_pylist()
@@ -73,130 +77,79 @@ def split(settings: SplitSettings) -> SplitReport:
     """
     names = ColumnNames(settings.major_name, settings.candidate_name, settings.time_name, settings.rating_name)
     logs = _readable_logs(settings, names)
-    with exclusive(settings.task.data), _workspace(settings.task) as work:
-        with _database(work, settings) as db:
-            rows_read = _stage(db, logs, names, settings)
-            rejects = _keep_rejects(db, work)
-            _stop_if_too_bad(rejects, rows_read, work, settings)
-            buckets = _deal_out(db, work, settings)
-            parts, numbers = _write_parts(db, work, buckets, settings)
-        report = SplitReport(task=str(settings.task.data), rows_read=rows_read, rejects=rejects, **numbers)
-        _publish(work, settings.task, parts, report)
+    with contextlib.ExitStack() as held:
+        if settings.known_date:
+            task = settings.task(settings.known_date)
+            held.enter_context(_writing(task))
+        work = held.enter_context(_workspace(settings.root))
+        db = held.enter_context(database(work, settings.memory_limit))
+        staged = stage(db, logs, Rows(names, settings.min_rating is not None, settings.time_unit), work)
+        for form, files in staged.time_forms.items():
+            logger.info(f"{names.time}: {form} in {files:,} of the files; a time without an offset is taken as UTC")
+        if not settings.known_date:
+            task = _dated_task(settings, staged)
+            held.enter_context(_writing(task))
+        rejects = _keep_rejects(db, work)
+        _stop_if_too_bad(rejects, staged.rows, work, task, settings)
+        buckets = _deal_out(db, work, settings)
+        parts, numbers = _write_parts(db, work, buckets, settings)
+        report = SplitReport(task=str(task.data), rows_read=staged.rows, rejects=rejects, **numbers)
+        _publish(work, task, parts, report)
     return report
 
 
 def _readable_logs(settings: SplitSettings, names: ColumnNames) -> list[LogFile]:
     """The files that hold anything, checked for what can be told before the long work starts."""
-    sniffed = [sniff(path, names, settings.columns) for path in find_logs(settings.data_path)]
-    logs = [log for log in sniffed if log is not None]
-    if not logs:
-        raise KerasrecError(f"every file in --data_path {settings.data_path} is empty; give a log with rows in it")
-    timed = [log.path for log in logs if "time" in log.columns]
-    timeless = [log.path for log in logs if "time" not in log.columns]
+    logs = sniff_logs(settings.log, names, settings.columns, settings.between)
+    timed = [log.name for log in logs if "time" in log.columns]
+    timeless = [log.name for log in logs if "time" not in log.columns]
     if timed and timeless:
         raise KerasrecError(
             f"{timed[0]} has the column {names.time} and {timeless[0]} has not; give logs with times and without apart"
         )
-    unrated = [log.path for log in logs if "rating" not in log.columns]
+    unrated = [log.name for log in logs if "rating" not in log.columns]
     if unrated and settings.min_rating is not None:
         raise KerasrecError(f"--min_rating is given, but {unrated[0]} has no column {names.rating}; pass --rating_name")
     return logs
 
 
-@contextlib.contextmanager
-def _workspace(task: Task) -> Iterator[Path]:
-    """A folder in the task's own, so that finished files need only be renamed; it does not outlive the run."""
-    work = task.data / ".split"
-    if (work / "replaced").exists() and not task.parts_folder.exists():
-        (work / "replaced").rename(task.parts_folder)  # a run was killed between two renames
-    shutil.rmtree(work, ignore_errors=True)  # what a killed run left behind
-    (work / "parts").mkdir(parents=True)
-    try:
-        yield work
-    except OSError as error:
-        if error.errno == errno.ENOSPC:
-            raise disk_full(task.data) from error
-        raise
-    finally:
-        shutil.rmtree(work, ignore_errors=True)
+def _dated_task(settings: SplitSettings, staged: Staged) -> Task:
+    date, reason = settings.date_of(staged.last_time)
+    task = settings.task(date)
+    logger.info(f"the task is {task.name}: its date is {reason}; --date chooses another")
+    return task
 
 
 @contextlib.contextmanager
-def _database(work: Path, settings: SplitSettings) -> Iterator[duckdb.DuckDBPyConnection]:
-    """A database on disk that keeps to the memory limit; what it may run out of becomes an error a person can mend."""
-    db = duckdb.connect(str(work / "staged.duckdb"), config={"memory_limit": settings.memory_limit})
-    try:
-        db.execute(f"SET temp_directory = {sql.literal(str(work / 'spilled'))}")
-        db.execute(f"SET threads = least(current_setting('threads'), {_MOST_THREADS})")
-        with contextlib.suppress(duckdb.InvalidInputException):  # in a notebook it wants ipywidgets, even to be silent
-            db.execute("SET enable_progress_bar = true; SET enable_progress_bar_print = false")
-            db.execute("SET progress_bar_time = 0")
-        yield db
-    except (duckdb.OutOfMemoryException, duckdb.IOException) as error:
-        if "No space left" in str(error) or "max_temp_directory_size" in str(error):
-            raise disk_full(settings.task.data) from error
-        if isinstance(error, duckdb.IOException):
-            raise
-        raise KerasrecError(
-            f"memory_limit {settings.memory_limit} is too small for this log ({_first_line(error)}); pass a larger "
-            f"--memory_limit, or more --parts"
-        ) from error
-    finally:
-        db.close()
+def _writing(task: Task) -> Iterator[None]:
+    """Hold the task's folder for this run, as it was before a run that was killed."""
+    with exclusive(task.data):
+        Manifest(task.manifest_path).require("recall")
+        if _replaced(task).exists() and not task.parts_folder.exists():
+            _replaced(task).rename(task.parts_folder)  # a run was killed between two renames
+        yield
 
 
-def _run(db: duckdb.DuckDBPyConnection, statement: str, bar: Bar, share: float) -> None:
-    """Execute a statement while the bar moves on by `share`."""
-    done = bar.completed
-    with ThreadPoolExecutor(1) as background:
-        running = background.submit(db.execute, statement)
+def _replaced(task: Task) -> Path:
+    return task.data / ".replaced"
+
+
+@contextlib.contextmanager
+def _workspace(root: Path) -> Iterator[Path]:
+    """A folder beside the tasks, so that finished files need only be renamed; it does not outlive the run."""
+    root.mkdir(parents=True, exist_ok=True)
+    with contextlib.ExitStack() as held:
+        with filelock.FileLock(root / ".split.lock"):
+            for left in root.glob(".split-*"):  # of runs that were killed, whose locks are free
+                with contextlib.suppress(KerasrecError), exclusive(left):
+                    shutil.rmtree(left, ignore_errors=True)
+            work = Path(tempfile.mkdtemp(prefix=".split-", dir=root))
+            held.enter_context(exclusive(work))
+        (work / "parts").mkdir()
         try:
-            while not wait_for([running], timeout=0.2).done:
-                bar.move_to(done + share * max(db.query_progress(), 0) / 100)
-        except KeyboardInterrupt:
-            db.interrupt()
-            raise
-        running.result()
-    bar.move_to(done + share)
-
-
-def _number(db: duckdb.DuckDBPyConnection, query: str) -> int:
-    return db.sql(query).fetchall()[0][0]
-
-
-def _first_line(error: Exception) -> str:
-    return str(error).strip().split("\n")[0]
-
-
-def _stage(db: duckdb.DuckDBPyConnection, logs: list[LogFile], names: ColumnNames, settings: SplitSettings) -> int:
-    """Read all logs into `staged` in their order, and bad rows into `rejected` as well; return the number of rows."""
-    db.execute(sql.CREATE_TABLES)
-    megabytes = [log.path.stat().st_size / 1e6 for log in logs]
-    with progress_bar("reading the log", total=sum(megabytes), unit="MB") as bar:
-        for log, size in zip(logs, megabytes, strict=True):
-            if log.gzipped:
-                check_gzip(log.path)
-            types = _parquet_types(db, log, names) if log.kind == "parquet" else {}
-            first = _number(db, "SELECT count(*) FROM staged")
-            try:
-                _run(db, sql.stage(log, names, settings.min_rating is not None, types), bar, size)
-            except (duckdb.InvalidInputException, duckdb.SerializationException) as error:
-                raise KerasrecError(
-                    f"{log.path} cannot be read ({_first_line(error)}); is the file damaged?"
-                ) from error
-            db.execute(sql.keep_rejects(log, first))
-    good = _number(db, "SELECT count(*) FROM staged WHERE problem IS NULL")
-    return good + _number(db, "SELECT count(*) FROM rejected")
-
-
-def _parquet_types(db: duckdb.DuckDBPyConnection, log: LogFile, names: ColumnNames) -> dict[str, str]:
-    types = dict(db.sql(sql.parquet_types(log)).fetchall())
-    for column in (names.user, names.item):
-        if not re.fullmatch(r"VARCHAR|UUID|U?(TINY|SMALL|BIG|HUGE)?INT(EGER)?|DECIMAL\(\d+,0\)", types[column]):
-            raise KerasrecError(
-                f"{log.path} holds {column} as {types[column]}; ids must be strings or integers: convert the column"
-            )
-    return types
+            yield work
+        finally:
+            shutil.rmtree(work, ignore_errors=True)
 
 
 def _keep_rejects(db: duckdb.DuckDBPyConnection, work: Path) -> dict[str, int]:
@@ -207,8 +160,8 @@ def _keep_rejects(db: duckdb.DuckDBPyConnection, work: Path) -> dict[str, int]:
     return dict(db.sql("SELECT reason, count(*) AS n FROM rejected GROUP BY reason ORDER BY n DESC, reason").fetchall())
 
 
-def _stop_if_too_bad(rejects: dict[str, int], rows_read: int, work: Path, settings: SplitSettings) -> None:
-    kept = settings.task.stopped_rejects_path  # an earlier split keeps its own
+def _stop_if_too_bad(rejects: dict[str, int], rows_read: int, work: Path, task: Task, settings: SplitSettings) -> None:
+    kept = task.stopped_rejects_path  # an earlier split keeps its own
     try:
         require_few(rejects, rows_read, settings.max_reject_share, kept)
     except KerasrecError:
@@ -233,15 +186,15 @@ class _Buckets:
 
 def _deal_out(db: duckdb.DuckDBPyConnection, work: Path, settings: SplitSettings) -> _Buckets:
     """Deal the events out into one bucket a part."""
-    good = _number(db, "SELECT count(*) FROM staged WHERE problem IS NULL")
-    events = _number(db, f"SELECT count(*) FROM staged WHERE {sql.is_event(settings.min_rating)}")
+    good = number(db, "SELECT count(*) FROM staged WHERE problem IS NULL")
+    events = number(db, f"SELECT count(*) FROM staged WHERE {sql.is_event(settings.min_rating)}")
     parts = settings.parts or max(1, math.ceil(events / settings.part_len))
-    threads = _number(db, "SELECT current_setting('threads')")
+    threads = number(db, "SELECT current_setting('threads')")
     rows_a_group = min(max(_BUFFERED_ROWS // (parts * threads), 2048), 1 << 17)
     # Each event carries its place in the log, so the engine need not keep the order here.
     db.execute(f"SET preserve_insertion_order = false; SET partitioned_write_flush_threshold = {rows_a_group}")
     with progress_bar("dealing out to parts", total=events, unit="events") as bar:
-        _run(db, sql.deal_out(parts, settings.min_rating, work / "buckets", rows_a_group), bar, events)
+        run(db, sql.deal_out(parts, settings.min_rating, work / "buckets", rows_a_group), bar, events)
     db.execute("DROP TABLE staged; SET preserve_insertion_order = true")
     return _Buckets(work / "buckets", parts, events, good - events)
 
@@ -253,7 +206,7 @@ def _keep_frequent_items(db: duckdb.DuckDBPyConnection, buckets: _Buckets, setti
     with progress_bar("counting the items", total=buckets.events, unit="events") as bar:
         for part in parts:
             source = sql.met_items(buckets.source(part)) if settings.drop_repeats else buckets.source(part)
-            _run(db, f"INSERT INTO counted_items {sql.item_counts(source)}", bar, buckets.events / len(parts))
+            run(db, f"INSERT INTO counted_items {sql.item_counts(source)}", bar, buckets.events / len(parts))
     db.execute(sql.keep_frequent_items("counted_items", settings.min_item_events))
     rare = f"SELECT count(*), coalesce(sum(count), 0)::BIGINT FROM totals WHERE count < {settings.min_item_events}"
     return db.sql(rare).fetchall()[0]
@@ -296,7 +249,7 @@ def _write_parts(
     return parts, {
         "parts": buckets.parts,
         "users": counts["users"],
-        "items": _number(db, f"SELECT count(*) FROM ({sql.item_counts(written)})"),
+        "items": number(db, f"SELECT count(*) FROM ({sql.item_counts(written)})"),
         "events": counts["events"],
         "below_min_rating": buckets.below_min_rating,
         "repeats_dropped": buckets.events - rare_item_events - counts["cleaned"],
@@ -325,12 +278,27 @@ def _users(db: duckdb.DuckDBPyConnection, part: int, parts: int, seq_min_len: in
 def _publish(work: Path, task: Task, parts: dict[str, dict], report: SplitReport) -> None:
     """Put the finished files in the place of an earlier split's."""
     manifest = Manifest(task.manifest_path)
+    before = manifest.section("parts")
     manifest.replace(split={}, parts={})  # whoever looks in between must not take old digests for new files
+    shutil.rmtree(_replaced(task), ignore_errors=True)
     if task.parts_folder.exists():
-        task.parts_folder.rename(work / "replaced")
+        task.parts_folder.rename(_replaced(task))
     (work / "parts").rename(task.parts_folder)
     for path in (task.users_path, task.rejects_path):
         with replacing(path) as unfinished:
             (work / path.name).rename(unfinished)
     task.stopped_rejects_path.unlink(missing_ok=True)
     manifest.replace(split=report.as_dict(), parts=parts)
+    manifest.claim("recall")
+    shutil.rmtree(_replaced(task), ignore_errors=True)
+    _say_what_is_kept(task, before, parts)
+
+
+def _say_what_is_kept(task: Task, before: dict[str, dict], parts: dict[str, dict]) -> None:
+    if before and before != parts:
+        logger.info(f"the {len(before):,} parts of an earlier split of {task.name} were replaced")
+    if task.vocab_path.is_file():
+        logger.info(
+            f"{task.vocab_path} is kept with its token ids: `kerasrec recall vocab {task.name}-all` adds the items "
+            "that are new. If this log has nothing to do with the earlier one, give it another --dataset_name or --date"
+        )

@@ -4,19 +4,25 @@ Two halves. The first makes rows out of files and tables out of queries, which e
 it is DuckDB's. The second says what an event is, in which part it belongs and how a part is ordered, in expressions
 that DuckDB and Spark SQL share, so that another engine can be handed the same text over tables of the same columns:
 
-- `staged`: one row a log row: `raw_user`, `item` (text as it was written), `moment`, `rating` (numbers), `problem`
-  (null for a good row, empty for a line that is no row, else what is wrong) and `raw` (the text of a bad row);
+- `staged`: one row a log row: `raw_user`, `item` (text as it was written), `moment` (seconds since 1970), `rating`
+  (numbers), `form` (how the time was written), `problem` (null for a good row, empty for a line that is no row, else
+  what is wrong) and `raw` (the text of a bad row, or of one with quotes that do not pair up);
 - a bucket: the events of one part: `pos` (their place in the log), `raw_user`, `item`, `moment`.
 """
 
+import re
 from pathlib import Path
 
-from kerasrec.data.log_files import ColumnNames, LogFile
+from kerasrec.data.log_columns import STRICT, ColumnNames
+from kerasrec.data.log_files import LogFile
+from kerasrec.data.times import TimeUnit, time_columns
 
 # ----------------------------------------------------------------------------------------------------------- DuckDB
 
 CREATE_TABLES = """
-    CREATE TABLE staged (raw_user VARCHAR, item VARCHAR, moment DOUBLE, rating DOUBLE, problem VARCHAR, raw VARCHAR);
+    CREATE TABLE staged (
+        raw_user VARCHAR, item VARCHAR, moment DOUBLE, rating DOUBLE, form VARCHAR, problem VARCHAR, raw VARCHAR
+    );
     CREATE TABLE rejected (file VARCHAR, line BIGINT, reason VARCHAR, raw VARCHAR);"""
 
 EMPTY_BUCKET = "(SELECT 0::BIGINT AS pos, '' AS raw_user, '' AS item, 0::DOUBLE AS moment LIMIT 0)"
@@ -46,32 +52,77 @@ def parquet(*paths: str | Path) -> str:
     return f"read_parquet([{', '.join(map(file, paths))}], hive_partitioning = false)"
 
 
+PARQUET_TIMES = r"TIMESTAMP.*|DATE|VARCHAR|U?(TINY|SMALL|BIG|HUGE)?INT(EGER)?|FLOAT|DOUBLE|DECIMAL\(.*\)"
+"""The types that a Parquet file's times may have."""
+
+
 def parquet_types(log: LogFile) -> str:
     """The query for the names and types of a Parquet file's columns."""
     return f"SELECT column_name, column_type FROM (DESCRIBE FROM {parquet(log.path)})"
 
 
-def stage(log: LogFile, names: ColumnNames, needs_rating: bool, types: dict[str, str]) -> str:
+def stage(log: LogFile, names: ColumnNames, needs_rating: bool, unit: TimeUnit, types: dict[str, str]) -> str:
     """The statements that read a log into `staged`, in its order, and the lines that cannot be read into `unreadable`.
 
     Args:
         log: The file.
         names: What its columns are called.
         needs_rating: Whether a row without a rating is bad.
+        unit: What numbers in the column of times count.
         types: The types of a Parquet file's columns.
     """
     if log.kind == "parquet":
         rows = _parquet_rows(log, names, types)
         unreadable = "SELECT 0 AS line, 0 AS nth, '' AS reason, '' AS raw LIMIT 0"
+        unit = "s" if _is_timestamp(types.get(names.time, "")) else unit
     else:
         rows = _json_rows(log, names) if log.kind == "json" else _text_rows(log)
         unreadable = _UNREADABLE
+    has_time = "time" in log.columns
+    times = time_columns("moment", "number", unit) if has_time else "NULL AS seconds, NULL AS form"
     return f"""
         INSERT INTO staged
-        SELECT raw_user, item, try_cast(moment AS DOUBLE), try_cast(rating AS DOUBLE), problem,
-            CASE WHEN problem <> '' THEN raw END
-        FROM (SELECT *, {problem(names, "time" in log.columns, needs_rating)} AS problem FROM ({rows}));
+        SELECT raw_user, item, seconds, try_cast(rating AS DOUBLE), CASE WHEN seconds IS NOT NULL THEN form END,
+            problem, CASE WHEN problem <> '' OR unpaired THEN raw END
+        FROM (SELECT *, {problem(names, has_time, needs_rating)} AS problem FROM (
+            SELECT *, {times} FROM (SELECT *, try_cast(moment AS DOUBLE) AS number FROM ({rows}))
+        ));
         CREATE OR REPLACE TEMP TABLE unreadable AS {unreadable};"""
+
+
+def time_forms(first: int) -> str:
+    """The query for the forms in which the times of a log were written: form, count, first row and its seconds."""
+    return f"""
+        SELECT form, count(*), min(rowid) - {first} + 1, arg_min(moment, rowid) FROM staged
+        WHERE rowid >= {first} AND problem IS NULL GROUP BY form ORDER BY min(rowid)"""
+
+
+def unpaired(first: int) -> str:
+    """The query for the lines of a log with quotes that do not pair up: their place in it, from 1, and their text."""
+    return f"""
+        SELECT rowid - {first} + 1 AS place, raw FROM staged
+        WHERE rowid >= {first} AND raw LIKE '%"%' ORDER BY rowid"""
+
+
+def lines_of_blocks(log: LogFile, size: int, blocks: str) -> str:
+    """The query for the lines of a log in some of its blocks of `size` lines, in order: `place`, from 1, and `line`.
+
+    Args:
+        log: The file.
+        size: Lines of a block.
+        blocks: The table whose column `block` holds their numbers, from 0.
+    """
+    return f"""
+        SELECT place, coalesce(line, '') AS line
+        FROM (SELECT row_number() OVER () AS place, line FROM {_lines(log)})
+        WHERE (place - 1) // {size} IN (SELECT block FROM {blocks}) ORDER BY place"""
+
+
+def reject_lines(lines: str, first: int, reason: str) -> str:
+    """The statement that makes bad rows of the lines in the table `lines`, with the columns `place` and `line`."""
+    return f"""
+        UPDATE staged SET problem = {literal(reason)}, raw = {lines}.line FROM {lines}
+        WHERE staged.rowid = {lines}.place + {first} - 1 AND problem IS DISTINCT FROM ''"""
 
 
 _UNREADABLE = """
@@ -82,9 +133,9 @@ _UNREADABLE = """
     FROM reject_errors GROUP BY line"""
 
 
-def keep_rejects(log: LogFile, first: int) -> str:
-    """The statement that keeps a log's bad rows; its first row is number `first` of `staged`."""
-    path = literal(str(log.path))
+def keep_rejects(name: str, first: int) -> str:
+    """The statement that keeps the bad rows of the log called `name`; its first row is number `first` of `staged`."""
+    path = literal(name)
     return f"""
         INSERT INTO rejected SELECT {path}, line, reason, raw FROM unreadable;
         INSERT INTO rejected
@@ -99,7 +150,7 @@ def keep_rejects(log: LogFile, first: int) -> str:
 
 
 def _lines(log: LogFile) -> str:
-    compression = "gzip" if log.gzipped else "none"
+    compression = log.packing or "none"
     return (
         f"read_csv({file(log.path)}, auto_detect = false, header = false, columns = {{'line': 'VARCHAR'}}, "
         f"delim = {literal(_NO_DELIMITER)}, quote = '', escape = '', strict_mode = false, "
@@ -117,25 +168,29 @@ def _text_rows(log: LogFile) -> str:
 
     mark = literal(log.delimiter)
     plain = f"string_split(line, {mark})"
+    strict = log.delimiter in STRICT
+    quoted, unpaired, fields = "false", "false", plain
     if log.quoted:
+        sign = re.escape(log.delimiter)
         one = f'"(?:[^"]|"")*"|[^"{log.delimiter}][^{log.delimiter}]*|'
-        well_formed = f"regexp_full_match({mark} || line, {literal(f'(?:{log.delimiter}(?:{one}))*')})"
-        if log.delimiter == ",":  # what is left of a field that ran over several lines may look like a row
-            well_formed += " AND (length(line) - length(replace(line, '\"', ''))) % 2 = 0"
-        quoted = f"instr(line, '\"') > 0 AND {well_formed}"
-        unquoted = f"regexp_extract_all({mark} || line, {literal(f'{log.delimiter}({one})')}, 1)"
+        # What is left of a field that ran over several lines may look like a row, but for the number of its quotes.
+        paired = "(length(line) - length(replace(line, '\"', ''))) % 2 = 0"
+        well_formed = f"regexp_full_match({mark} || line, {literal(f'(?:{sign}(?:{one}))*')})"
+        unpaired = f"instr(line, '\"') > 0 AND NOT ({well_formed} AND {paired})"
+        quoted = f"instr(line, '\"') > 0 AND {well_formed}{f' AND {paired}' if strict else ''}"
+        unquoted = f"regexp_extract_all({mark} || line, {literal(f'{sign}({one})')}, 1)"
         fields = f"CASE WHEN quoted THEN {unquoted} ELSE {plain} END"
-    else:
-        quoted, fields = "false", plain
-    unpaired = "WHEN NOT quoted AND instr(line, '\"') > 0 THEN 'quotes that do not pair up on their line'"
+    unpaired_are_bad = "WHEN unpaired THEN 'quotes that do not pair up on their line'" if strict else ""
     header = f"OR line = {literal(log.header)}" if log.header is not None else ""
     return f"""
         SELECT {field("user")} AS raw_user, {field("item")} AS item, {field("time")} AS moment,
-            {field("rating")} AS rating, line AS raw, CASE
+            {field("rating")} AS rating, line AS raw, unpaired, CASE
                 WHEN line IS NULL {header} THEN ''
-                {unpaired if log.quoted and log.delimiter == "," else ""}
+                {unpaired_are_bad}
                 WHEN len(fields) <> {len(log.columns)} THEN 'wrong number of fields' END AS shape
-        FROM (SELECT line, quoted, {fields} AS fields FROM (SELECT line, {quoted} AS quoted FROM {_lines(log)}))"""
+        FROM (SELECT *, {fields} AS fields FROM (
+            SELECT line, {quoted} AS quoted, {unpaired} AS unpaired FROM {_lines(log)}
+        ))"""
 
 
 def _json_rows(log: LogFile, names: ColumnNames) -> str:
@@ -154,7 +209,7 @@ def _json_rows(log: LogFile, names: ColumnNames) -> str:
             json_extract_string(object, {path(names.item)}) AS item,
             {f"json_extract_string(object, {path(names.time)})" if "time" in log.columns else "NULL"} AS moment,
             json_extract_string(object, {path(names.rating)}) AS rating,
-            line AS raw, CASE
+            line AS raw, false AS unpaired, CASE
                 WHEN line IS NULL THEN ''
                 WHEN object IS NULL THEN 'not a JSON object' {odd(names.user)} {odd(names.item)} END AS shape
         FROM (SELECT line, CASE WHEN json_valid(line) AND json_type(line) = 'OBJECT' THEN line END AS object
@@ -163,15 +218,20 @@ def _json_rows(log: LogFile, names: ColumnNames) -> str:
 
 def _parquet_rows(log: LogFile, names: ColumnNames, types: dict[str, str]) -> str:
     moment = identifier(names.time) if "time" in log.columns else "NULL"
-    if types.get(names.time, "").startswith(("TIMESTAMP", "DATE")):
-        moment = f"epoch({moment})"
+    kind = types.get(names.time, "")
+    if _is_timestamp(kind):  # DuckDB has no epoch() for TIMESTAMPTZ_NS
+        moment = f"epoch({f'CAST({moment} AS TIMESTAMPTZ)' if kind == 'TIMESTAMPTZ_NS' else moment})"
     rating = identifier(names.rating) if "rating" in log.columns else "NULL"
     user, item = identifier(names.user), identifier(names.item)
     return f"""
         SELECT CAST({user} AS VARCHAR) AS raw_user, CAST({item} AS VARCHAR) AS item,
             CAST({moment} AS VARCHAR) AS moment, CAST({rating} AS VARCHAR) AS rating,
-            concat_ws(', ', {user}, {item}, {moment}, {rating}) AS raw, NULL AS shape
+            concat_ws(', ', {user}, {item}, {moment}, {rating}) AS raw, false AS unpaired, NULL AS shape
         FROM {parquet(log.path)}"""
+
+
+def _is_timestamp(kind: str) -> bool:
+    return kind.startswith(("TIMESTAMP", "DATE"))
 
 
 def deal_out(parts: int, min_rating: float | None, folder: Path, rows_a_group: int) -> str:
@@ -229,7 +289,7 @@ def problem(names: ColumnNames, has_time: bool, needs_rating: bool) -> str:
     ]
     if has_time:
         reasons.append((missing("moment"), literal(f"missing {names.time}")))
-        reasons.append((no_number("moment"), literal(f"{names.time} is not a number")))
+        reasons.append(("seconds IS NULL", literal(f"{names.time} is neither a number nor an ISO 8601 time")))
     if needs_rating:
         reasons.append((missing("rating"), literal(f"missing {names.rating}")))
     reasons.append((f"rating <> '' AND {no_number('rating')}", literal(f"{names.rating} is not a number")))

@@ -1,41 +1,28 @@
 """What a folder of raw logs holds: which files, in which order, and how each of them is to be read."""
 
 import contextlib
-import csv
 import glob
-import gzip
+import itertools
 import json
+import logging
+import os
 import re
-import zlib
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 
-from kerasrec.errors import KerasrecError
+from kerasrec.data.log_columns import QUOTED, ColumnNames, roles_of, text_columns
+from kerasrec.data.packed import blocks, members, packing, require_readable
+from kerasrec.errors import KerasrecError, quoted
 
-_PAIR = ("user", "item")
-_MOVIELENS = ("user", "item", "rating", "time")
-_PREFERRED_DELIMITER = {".csv": ",", ".tsv": "\t"}
-_DELIMITERS = ("::", "\t", ",", " ")
-_WORD = re.compile(r"[^\W\d][\w .:-]*")
-_NUMBER = re.compile(r"[+-]?\d+(\.\d*)?([eE][+-]?\d+)?")
+logger = logging.getLogger(__name__)
+
 _SNIFFED_BYTES = 1 << 20
-
-
-@dataclass(frozen=True)
-class ColumnNames:
-    """What the columns of a log are called by the person who made it."""
-
-    user: str = "user_id"
-    item: str = "item_id"
-    time: str = "timestamp"
-    rating: str = "rating"
-
-    def role(self, name: str) -> str | None:
-        """`user`, `item`, `time` or `rating` for one of these names, None for a column that is not read."""
-        return {self.user: "user", self.item: "item", self.time: "time", self.rating: "rating"}.get(name)
+_SNIFFED_LINES = 1000
 
 
 @dataclass(frozen=True)
@@ -44,207 +31,282 @@ class LogFile:
 
     Attributes:
         path: The file.
+        member: The file within it, where it is a zip archive.
         kind: `text` (delimited fields), `json` (one object a line) or `parquet`.
-        gzipped: Whether the bytes are gzip-compressed (told by their first two, not by the name).
+        packing: How it is compressed (told by its first bytes, not by its name); None where it is not.
         columns: For every field of a text row its role (`user`, `item`, `time`, `rating`) or None. For the other
             kinds the roles that are there, in any order.
         delimiter: What stands between the fields of a text row.
-        quoted: Whether fields may stand in double quotes (CSV and TSV). A row is one line all the same.
         header: The line of a text file that holds names; None when there is none.
+        kinds: What the first rows of a text file hold in each field: `numbers`, `words` or `both`.
+        first: The first row of a text file.
     """
 
     path: Path
     kind: str
-    gzipped: bool
+    packing: str | None
     columns: tuple[str | None, ...]
+    member: str | None = None
     delimiter: str = ","
-    quoted: bool = False
     header: str | None = None
+    kinds: tuple[str, ...] = ()
+    first: tuple[str, ...] = ()
+
+    @property
+    def name(self) -> str:
+        """The path, with the name of the file within an archive behind it."""
+        return _name(self.path, self.member)
+
+    @property
+    def quoted(self) -> bool:
+        """Whether fields may stand in double quotes. A row is one line all the same."""
+        return self.delimiter in QUOTED
 
 
-def find_logs(data_path: str) -> list[Path]:
-    """The files behind `data_path` (a file, a folder or a glob) in name order, which is taken as their order in time.
+def find_logs(log: str) -> list[Path]:
+    """The files behind `log` (a file, a folder or a glob) in the order of their paths, taken as their order in time.
 
-    Hidden files and marker files (`.crc`, `_SUCCESS`: names that start with a dot or an underscore) are left alone.
+    Folders are read with all that lies below them. Hidden files and folders and marker files (`.crc`, `_SUCCESS`: names
+    that start with a dot or an underscore) are left alone. A file that can be reached on two ways counts once.
 
     Raises:
-        KerasrecError: nothing is there.
+        KerasrecError: nothing is there, or a link leads nowhere.
 
     Example:
         >>> import tempfile
         >>> folder = Path(tempfile.mkdtemp())
-        >>> for name in ("day-2.csv", "day-1.csv", "_SUCCESS"):
+        >>> (folder / "day-2").mkdir()
+        >>> for name in ("day-2/log.csv", "day-1.csv", "_SUCCESS"):
         ...     _ = (folder / name).write_text("1,2")
         >>> [path.name for path in find_logs(str(folder))]
-        ['day-1.csv', 'day-2.csv']
+        ['day-1.csv', 'log.csv']
     """
-    given = Path(data_path).expanduser()
-    if given.is_file():
-        return [given]
+    given = Path(log).expanduser()
     if given.is_dir():
-        found, where = list(given.iterdir()), "the folder"
+        found, where = list(_files_below(given, ())), "the folder"
+    elif given.is_file():
+        return [given]
     else:
-        found, where = [Path(name) for name in glob.glob(str(given), recursive=True)], "the pattern"
         if not glob.has_magic(str(given)):
-            raise KerasrecError(f"--data_path {data_path} does not exist; give a file, a folder or a glob in quotes")
-    logs = sorted((path for path in found if path.is_file() and path.name[0] not in "._"), key=str)
+            problem = "is neither a file nor a folder" if given.exists() else "does not exist"
+            raise KerasrecError(f"the log {log} {problem}; give a file, a folder or a glob in quotes")
+        matching = [Path(name) for name in glob.glob(str(given), recursive=True)]
+        shown = [
+            path for path in matching if not any(_is_hidden(part) for part in path.parts if part not in given.parts)
+        ]
+        found = list(itertools.chain.from_iterable(_files_below(path, ()) for path in shown))
+        where = "the pattern"
+    once = {path.resolve(): path for path in sorted(found, reverse=True)}
+    logs = sorted(once.values())
     if not logs:
         raise KerasrecError(
-            f"{where} {data_path} holds no files; give a file, a folder with log files in it, or a glob such as "
+            f"{where} {log} holds no files; give a file, a folder with log files in it, or a glob such as "
             f"'{given}/*/*.csv'"
         )
     return logs
 
 
-def sniff(path: Path, names: ColumnNames, columns: Sequence[str] | None = None) -> LogFile | None:
-    """Look at the first lines of a log and say how it is to be read; None when the file is empty.
+def _is_hidden(name: str) -> bool:
+    return name[0] in "._"
+
+
+def _files_below(path: Path, above: tuple[str, ...]) -> Iterator[Path]:
+    if path.is_dir():
+        real = os.path.realpath(path)
+        if real in above:
+            raise KerasrecError(f"{path} links to a folder that it lies in; remove the link")
+        for below in path.iterdir():
+            if not _is_hidden(below.name):
+                yield from _files_below(below, (*above, real))
+    elif path.is_file():
+        yield path
+    elif path.is_symlink():
+        raise KerasrecError(f"{path} links to a file that is not there; mend or remove the link")
+
+
+def sniff_logs(
+    log: str, names: ColumnNames, columns: Sequence[str] | None = None, delimiter: str | None = None
+) -> list[LogFile]:
+    """All files behind `log` that hold anything and how each is read, which is logged.
+
+    Args:
+        log: A file, a folder or a glob.
+        names: What the columns are called in headers, in Parquet schemas and as JSON keys.
+        columns: The names of the columns of text files without a header, in order.
+        delimiter: What stands between the fields of text files; found where it is not given.
+
+    Raises:
+        KerasrecError: a file cannot be read, its columns are not the ones that are needed, what they are cannot be
+            told, or the files do not fit each other. The message names the file.
+    """
+    paths = find_logs(log)
+    logs = [found for path in paths for found in sniff(path, names, columns, delimiter)]
+    if not logs:
+        raise KerasrecError(f"every file in the log {log} is empty; give a log with rows in it")
+    if columns is None:
+        _require_agreement([found for found in logs if found.kind == "text"], logs, names)
+    folders = {path.parent for path in paths}
+    logger.info(f"{log}: {_count(paths, 'file')} in {_count(folders, 'folder')}, read in the order of their paths")
+    for how, count in Counter(map(_how, logs)).items():
+        logger.info(f"{count:,} of them: {how}")
+    without = next((found for found in logs if found.kind == "text" and found.header is None), None)
+    if without:
+        row = ", ".join(
+            f"{role} {quoted(field, 40)}" for role, field in zip(without.columns, without.first, strict=True) if role
+        )
+        logger.info(f"first row of {without.name}: {row}")
+    return logs
+
+
+def sniff(
+    path: Path, names: ColumnNames, columns: Sequence[str] | None = None, delimiter: str | None = None
+) -> list[LogFile]:
+    """Look at the first lines of a file and say how it is to be read; nothing for an empty one, and for a zip archive
+    each of the files in it.
 
     Args:
         path: The file.
         names: What the columns are called in headers, in Parquet schemas and as JSON keys.
         columns: The names of the columns of a text file without a header, in order.
+        delimiter: What stands between the fields of a text file.
 
     Raises:
-        KerasrecError: the file cannot be read, or its columns are not the ones that are needed. The message names
-            the ones found.
+        KerasrecError: the file cannot be read, or what its columns are cannot be told. The message says what was found.
 
     Example:
         >>> import tempfile
         >>> path = Path(tempfile.mkdtemp()) / "ratings.dat"
         >>> _ = path.write_text("1::1193::5::978300760")
-        >>> sniff(path, ColumnNames()).columns
+        >>> sniff(path, ColumnNames())[0].columns
         ('user', 'item', 'rating', 'time')
     """
-    with path.open("rb") as file:
-        magic = file.read(4)
-    if magic == b"PAR1":
+    kind = packing(path)
+    inside = members(path) if kind == "zip" else [None]
+    found = (_sniff(path, kind, member, names, columns, delimiter) for member in inside)
+    return [log for log in found if log is not None]
+
+
+def _sniff(
+    path: Path,
+    packed: str | None,
+    member: str | None,
+    names: ColumnNames,
+    columns: Sequence[str] | None,
+    delimiter: str | None,
+) -> LogFile | None:
+    name = _name(path, member)
+    start = next(blocks(path, member), b"")
+    if start.startswith(b"PAR1"):
         return _sniff_parquet(path, names)
-    if magic[:2] in (b"\xff\xfe", b"\xfe\xff"):
-        raise KerasrecError(f"{path} is UTF-16; make it UTF-8 with `iconv -f UTF-16 -t UTF-8`")
-    gzipped = magic[:2] == b"\x1f\x8b"
-    lines = _first_lines(path, gzipped)
+    lines = _first_lines(start, name)
     if not lines:
         return None
-    if lines[0].lstrip().startswith("{") or _extension(path) in (".json", ".jsonl", ".ndjson"):
-        return _sniff_json(path, gzipped, lines, names)
-    return _sniff_text(path, gzipped, lines, names, columns)
+    if lines[0].lstrip().startswith("{") or re.search(r"\.(json|jsonl|ndjson)\b", Path(name).name.lower()):
+        return LogFile(path, "json", packed, _json_roles(name, lines, names), member)
+    text = text_columns(name, lines, names, columns, delimiter)
+    return LogFile(path, "text", packed, text.roles, member, text.delimiter, text.header, text.kinds, text.first)
 
 
-def check_gzip(path: Path) -> None:
-    """Read a gzip file to its end, which is the only way to see that it is whole: its checksum stands there.
-
-    Raises:
-        KerasrecError: the file is truncated or damaged.
-    """
-    try:
-        with gzip.open(path) as file:
-            while file.read(1 << 20):
-                pass
-    except (EOFError, gzip.BadGzipFile, zlib.error) as error:
-        raise _broken_gzip(path, error) from error
+def _name(path: Path, member: str | None) -> str:
+    return str(path) if member is None else f"{path}/{member}"
 
 
-def _broken_gzip(path: Path, error: Exception) -> KerasrecError:
-    problem = "truncated" if isinstance(error, EOFError) else f"damaged ({error})"
-    return KerasrecError(f"the gzip file {path} is {problem}; copy or download it again (`gzip -t` checks it)")
-
-
-def _first_lines(path: Path, gzipped: bool) -> list[str]:
-    """The first lines that are not blank, at most 100."""
-    try:
-        with gzip.open(path) if gzipped else path.open("rb") as file:
-            start = file.read(_SNIFFED_BYTES)
-    except (EOFError, gzip.BadGzipFile, zlib.error) as error:
-        raise _broken_gzip(path, error) from error
-    text = start.decode("utf-8-sig", errors="replace")
-    return [line for line in re.split("\r\n|\n|\r", text)[:100] if line.strip()]
-
-
-def _extension(path: Path) -> str:
-    return Path(path.name.lower().removesuffix(".gz")).suffix
+def _first_lines(start: bytes, name: str) -> list[str]:
+    """The first lines that are not blank."""
+    if start[:2] in (b"\xff\xfe", b"\xfe\xff"):
+        raise KerasrecError(f"{name} is UTF-16; make it UTF-8 with `iconv -f UTF-16 -t UTF-8`")
+    require_readable(start, name)
+    if b"\0" in start:
+        raise KerasrecError(
+            f"{name} holds bytes of 0: it is no text, or UTF-16 (`iconv -f UTF-16LE -t UTF-8` makes it UTF-8); a file "
+            "that is no log has to stand elsewhere"
+        )
+    text = start[:_SNIFFED_BYTES].decode("utf-8-sig", errors="replace")
+    lines = re.split("\r\n|\n|\r", text)
+    if len(start) >= _SNIFFED_BYTES:
+        lines = lines[:-1] or lines  # the last one may be cut
+    return [line for line in lines if line.strip()][:_SNIFFED_LINES]
 
 
 def _sniff_parquet(path: Path, names: ColumnNames) -> LogFile:
     try:
-        found = pq.read_schema(path).names
-    except (OSError, ValueError) as error:
+        schema = pq.read_schema(path)
+    except (OSError, ValueError, pa.ArrowException) as error:
         raise KerasrecError(f"the Parquet file {path} cannot be read ({_one_line(error)}); write it again") from error
-    return LogFile(path, "parquet", False, _roles(path, found, names))
+    columns = roles_of(str(path), schema.names, names)
+    if "time" in columns:
+        kind = schema.field(names.time).type
+        if pa.types.is_time(kind) or pa.types.is_duration(kind) or pa.types.is_interval(kind):
+            raise KerasrecError(
+                f"{path} holds {names.time} as {kind}, which is no moment in time; convert the column to a timestamp"
+            )
+    return LogFile(path, "parquet", None, columns)
 
 
-def _sniff_json(path: Path, gzipped: bool, lines: list[str], names: ColumnNames) -> LogFile:
+def _json_roles(name: str, lines: list[str], names: ColumnNames) -> tuple[str | None, ...]:
     keys: dict[str, None] = {}
     for line in lines:
-        with contextlib.suppress(ValueError):
+        with contextlib.suppress(ValueError, RecursionError):
             row = json.loads(line)
             keys |= dict.fromkeys(row if isinstance(row, dict) else ())
     if not keys:
-        raise KerasrecError(f"{path} is read as JSON lines, but none of its first lines is an object; write one a line")
-    return LogFile(path, "json", gzipped, _roles(path, list(keys), names))
+        raise KerasrecError(f"{name} is read as JSON lines, but none of its first lines is an object; write one a line")
+    return roles_of(name, list(keys), names)
 
 
-def _sniff_text(
-    path: Path, gzipped: bool, lines: list[str], names: ColumnNames, columns: Sequence[str] | None
-) -> LogFile:
-    preferred = _PREFERRED_DELIMITER.get(_extension(path), "::")
-    delimiter = next((mark for mark in (preferred, *_DELIMITERS) if mark in lines[0]), None)
-    if delimiter is None:
+def _require_agreement(texts: list[LogFile], logs: list[LogFile], names: ColumnNames) -> None:
+    """Refuse files of which some must be guessed and do not look like the others; the odd one is named."""
+    bare = [log for log in texts if log.header is None]
+    named = [log for log in logs if log not in bare]
+    answer = (
+        "say what the columns of files without a header are with --columns, or leave out what is no part of the log"
+    )
+    if bare and named:
+        one = "a header" if named[0].kind == "text" else "names for its columns"
         raise KerasrecError(
-            f"{path} has only one column (its first line is {lines[0][:80]!r}); a log needs a user and an item a line, "
-            f"with a comma, a tab, `::` or a space between them"
+            f"{bare[0].name} has no header (it begins with {_row(bare[0])}), and {named[0].name} has {one}: {answer}"
         )
-    quoted = delimiter in ",\t"
-    rows = [_fields(line, delimiter, quoted) for line in lines[:2]]
-    first = [field.strip() for field in rows[0]]
-
-    def file(roles: tuple[str | None, ...], header: str | None = None) -> LogFile:
-        return LogFile(path, "text", gzipped, roles, delimiter, quoted, header)
-
-    if names.user in first or names.item in first:
-        return file(_roles(path, first, names), lines[0])
-    if columns is not None:
-        if len(columns) != len(first):
+    if not bare:
+        return
+    shapes = Counter((log.delimiter, len(log.columns)) for log in bare)
+    usual = next(log for log in bare if (log.delimiter, len(log.columns)) == shapes.most_common(1)[0][0])
+    for odd in bare:
+        if (odd.delimiter, len(odd.columns)) != (usual.delimiter, len(usual.columns)):
             raise KerasrecError(
-                f"--columns names {len(columns)} columns ({', '.join(columns)}), but the first line of {path} has "
-                f"{len(first)}: {lines[0][:80]!r}"
+                f"{odd.name} does not fit the other files: it has {_shape(odd)}, and {usual.name} has {_shape(usual)}: "
+                f"{answer}"
             )
-        return file(_roles(path, columns, names))
-    if len(rows) == 2 and all(map(_WORD.fullmatch, first)) and all(map(_NUMBER.fullmatch, rows[1])):
-        raise _wrong_columns(path, first, names)
-    if delimiter == "::" and len(first) == len(_MOVIELENS):
-        return file(_MOVIELENS)
-    if len(first) == len(_PAIR):
-        return file(_PAIR)
-    raise KerasrecError(
-        f"{path} has no header with {names.user} and {names.item}, and {len(first)} columns (its first line is "
-        f"{lines[0][:80]!r}); if that line is data, say what the columns are, for example --columns {names.user} "
-        f"{names.item} {names.time}; if it is a header, pass --major_name and --candidate_name"
-    )
+    for place, role in enumerate(usual.columns):
+        kinds = Counter(log.kinds[place] for log in bare)
+        if role and kinds["numbers"] and kinds["words"]:
+            rare = min(("words", "numbers"), key=kinds.__getitem__)
+            odd = next(log for log in bare if log.kinds[place] == rare)
+            usual = next(log for log in bare if log.kinds[place] not in (rare, "both"))
+            raise KerasrecError(
+                f"{odd.name} does not fit the other files: it begins with {_row(odd)}, and {usual.name} with "
+                f"{_row(usual)}, where the {role} is {'a number' if rare == 'words' else 'no number'}: {answer}"
+            )
 
 
-def _fields(line: str, delimiter: str, quoted: bool) -> list[str]:
-    if quoted:
-        with contextlib.suppress(csv.Error):
-            return next(csv.reader([line], delimiter=delimiter, strict=True))
-    return line.split(delimiter)
+def _shape(log: LogFile) -> str:
+    return f"{len(log.columns)} columns with {log.delimiter!r} between them ({_row(log)})"
 
 
-def _roles(path: Path, found: Sequence[str], names: ColumnNames) -> tuple[str | None, ...]:
-    roles = tuple(names.role(name) for name in found)
-    if "user" not in roles or "item" not in roles:
-        raise _wrong_columns(path, found, names)
-    twice = [name for name in found if names.role(name) and list(found).count(name) > 1]
-    if twice:
-        raise KerasrecError(f"{path} has more than one column called {twice[0]}; rename one of them")
-    return roles
+def _row(log: LogFile) -> str:
+    return quoted(log.delimiter.join(log.first), most=80)
 
 
-def _wrong_columns(path: Path, found: Sequence[str], names: ColumnNames) -> KerasrecError:
-    return KerasrecError(
-        f"{path} has the columns {', '.join(found)}, but {names.user} and {names.item} are needed; say which of them "
-        f"hold the user and the item with --major_name and --candidate_name"
-    )
+def _how(log: LogFile) -> str:
+    packed = f"{log.packing}, " if log.packing else ""
+    if log.kind != "text":
+        return f"{packed}{'Parquet' if log.kind == 'parquet' else 'JSON lines'}"
+    columns = ", ".join(role or "(not read)" for role in log.columns)
+    return f"{packed}{log.delimiter!r} between fields, {'no' if log.header is None else 'a'} header, columns {columns}"
+
+
+def _count(things: Collection, name: str) -> str:
+    return f"{len(things):,} {name}{'' if len(things) == 1 else 's'}"
 
 
 def _one_line(error: Exception) -> str:
-    return str(error).strip().split("\n")[0]
+    return quoted(str(error).strip().split("\n")[0])[1:-1]

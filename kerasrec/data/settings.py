@@ -1,11 +1,10 @@
 """What a person may choose about training examples; imports no TensorFlow, so that a command line starts at once."""
 
-import contextlib
 import dataclasses
-from datetime import datetime, timezone
 from typing import Literal
 
-from kerasrec.errors import KerasrecError, require
+from kerasrec.data.times import epoch_seconds
+from kerasrec.errors import require
 
 
 @dataclasses.dataclass(frozen=True)
@@ -56,7 +55,7 @@ class ExampleSettings(MaskingRules):
     split: Literal["leave-one-out", "global-time"] = "leave-one-out"
     """leave-one-out: a user's last item is the test target; global-time: all events on or after split_day are."""
     split_day: str | None = None
-    """First day of the test events, as 2021-04-19 (UTC) or in epoch seconds."""
+    """First day of the test events, as 2021-04-19 (UTC), an ISO 8601 time, or in epoch seconds."""
     valid_share: float = 1.0
     """Share of the users whose valid target is held out; the others train on it. Below 1 for a last training, whose
     settings were chosen with all of them: the newest events teach the most."""
@@ -81,7 +80,7 @@ class ExampleSettings(MaskingRules):
             "a day with --split global-time, and left out with --split leave-one-out",
         )
         if self.split_day is not None:
-            _epoch_seconds(self.split_day)  # an unreadable day is reported before any work starts
+            epoch_seconds(self.split_day, "split_day")  # an unreadable day is reported before any work starts
 
     @property
     def window_step(self) -> int:
@@ -93,7 +92,7 @@ class ExampleSettings(MaskingRules):
     @property
     def split_time(self) -> int:
         """`split_day` in epoch seconds."""
-        return _epoch_seconds(self.split_day)
+        return epoch_seconds(self.split_day, "split_day")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -112,14 +111,3 @@ class BatchSettings:
     def __post_init__(self):
         require(self.batch_size >= 1, "batch_size", self.batch_size, ">= 1")
         require(0 <= self.last_item_prob <= 1, "last_item_prob", self.last_item_prob, "between 0 and 1")
-
-
-def _epoch_seconds(day: str) -> int:
-    with contextlib.suppress(ValueError):
-        return int(day)
-    try:
-        return int(datetime.strptime(day, "%Y-%m-%d").replace(tzinfo=timezone.utc).timestamp())
-    except ValueError:
-        raise KerasrecError(
-            f"split_day is {day!r}: give a day such as 2021-04-19, or epoch seconds such as 1618790400"
-        ) from None

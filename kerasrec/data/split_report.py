@@ -3,9 +3,10 @@
 import itertools
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
-from datetime import datetime, timezone
 
 from rich.table import Table
+
+from kerasrec.data.times import in_words
 
 _RANGE_STARTS = (1, 2, 3, 5, 10, 20, 50, 100, 200, 500, 1000, 10_000)
 
@@ -139,8 +140,4 @@ def truncation(lengths: Mapping[int, int], limits: Iterable[int]) -> dict[str, d
 def _span(first: int | None, last: int | None) -> str:
     if first is None:
         return "none: the log has no times"
-    try:
-        days = [datetime.fromtimestamp(moment, timezone.utc).strftime("%Y-%m-%d %H:%M:%S") for moment in (first, last)]
-    except (OverflowError, OSError, ValueError):  # beyond the year 9999
-        return f"{first} to {last}, which cannot be seconds since 1970: are they milliseconds?"
-    return f"{days[0]} to {days[1]} UTC"
+    return f"{in_words(first).removesuffix(' UTC')} to {in_words(last)}"

@@ -3,12 +3,16 @@
 import math
 import re
 from dataclasses import dataclass
+from datetime import date as Date
+from datetime import datetime, timezone
 from pathlib import Path
 
+from kerasrec.data.log_columns import typed_delimiter
 from kerasrec.data.tasks import Places, Task, task_name
+from kerasrec.data.times import TimeUnit
 from kerasrec.errors import require
 
-DEFAULT_DATE = "20210419"
+_EARLIEST_YEAR = 1980  # earlier times are counters that start at 0, not moments
 
 
 @dataclass(frozen=True)
@@ -19,18 +23,19 @@ class SplitSettings:
         KerasrecError: a value lies outside what is allowed.
 
     Example:
-        >>> SplitSettings("LOGS/20260101", save_path="data").task.name
-        '20260101-task-refine-0'
+        >>> SplitSettings("LOGS/20260101").known_date
+        '20260101'
     """
 
-    data_path: str
-    """The log: a file, a folder or a quoted glob. Files are read in name order, taken as time order. Plain or gzip;
-    CSV, TSV, Parquet, JSON lines, MovieLens `::` lines, or `user item` lines already in time order."""
-    save_path: str = "./data/"
-    """Where the task's folder, {date}-{dataset_name}-refine-{refine}, is made."""
+    log: str
+    """The raw log: a file, a folder with all that lies below it, or a quoted glob. Files are read in the order of their
+    paths, taken as time order. CSV, TSV, Parquet, JSON lines, MovieLens `::` lines, or `user item` lines already in
+    time order; plain or packed with gzip, zstd, bzip2, xz or zip."""
+    data_path: str = "./data/"
+    """Work folder, where the task's folder, {date}-{dataset_name}-refine-{refine}, is made."""
     date: str | None = None
-    """Eight digits that start the task's name; by default the log's folder when its name is eight digits, else
-    20210419."""
+    """Eight digits that start the task's name; by default the log's folder when its name is eight digits, else the last
+    day of the log, or today for a log without times."""
     dataset_name: str = "task"
     """The middle of the task's name."""
     refine: int = 0
@@ -42,11 +47,16 @@ class SplitSettings:
     candidate_name: str = "item_id"
     """Name of the column that holds the item."""
     time_name: str = "timestamp"
-    """Name of the column that holds the time, in seconds since 1970; a log without one is taken to be in time order."""
+    """Name of the column that holds the time; a log without one is taken to be in time order."""
+    time_unit: TimeUnit = "auto"
+    """What numbers in the column of times count: s, ms, us or ns since 1970, or date for digits such as 20210419; auto
+    tells by their size. ISO 8601 times are read in any case, as UTC where they have no offset."""
     rating_name: str = "rating"
     """Name of the column that holds the rating, if there is one."""
     columns: tuple[str, ...] | None = None
     """Names of the columns of a log without a header, in order."""
+    delimiter: str | None = None
+    """What stands between the fields of a text log, such as , or ; or | or :: or tab or space; found by default."""
     min_rating: float | None = None
     """Only rows with at least this rating are events."""
     drop_repeats: bool = False
@@ -66,11 +76,12 @@ class SplitSettings:
 
     def __post_init__(self):
         named = (self.major_name, self.candidate_name, self.time_name, self.rating_name)
-        task_name(self.date or DEFAULT_DATE, self.dataset_name, self.refine)
+        task_name(self.date or "20210419", self.dataset_name, self.refine)
         # DuckDB takes what follows it for options, wherever it stands in the name of a folder that it writes to.
-        require("?" not in self.save_path, "save_path", self.save_path, "a path without ?")
+        require("?" not in self.data_path, "data_path", self.data_path, "a path without ?")
         require(self.seq_min_len >= 1, "seq_min_len", self.seq_min_len, "at least 1")
         require(len(set(named)) == 4 and all(named), "column names", ", ".join(named), "four different names")
+        self.between  # noqa: B018  raises
         require(
             self.min_rating is None or math.isfinite(self.min_rating), "min_rating", self.min_rating, "a finite number"
         )
@@ -86,12 +97,40 @@ class SplitSettings:
         )
 
     @property
-    def task(self) -> Task:
-        """The task whose data this split writes."""
-        date = self.date or _date_in(self.data_path) or DEFAULT_DATE
-        return Places(Path(self.save_path).expanduser()).task(task_name(date, self.dataset_name, self.refine))
+    def between(self) -> str | None:
+        """The delimiter as it stands in the log; None where it is to be found."""
+        return None if self.delimiter is None else typed_delimiter(self.delimiter)
 
+    @property
+    def known_date(self) -> str | None:
+        """The date of the task where it is known before the log is read: as given, or by the log's folder."""
+        given = Path(self.log).expanduser().absolute()
+        folders = (path.name for path in (given, given.parent) if re.fullmatch(r"\d{8}", path.name))
+        return self.date or next(folders, None)
 
-def _date_in(data_path: str) -> str | None:
-    given = Path(data_path).expanduser().absolute()
-    return next((path.name for path in (given, given.parent) if re.fullmatch(r"\d{8}", path.name)), None)
+    def date_of(self, last_time: float | None) -> tuple[str, str]:
+        """The date of a task that none was given for, and where it comes from.
+
+        Args:
+            last_time: Latest time of the log in epoch seconds; None when it has none.
+
+        Example:
+            >>> SplitSettings("ratings.csv").date_of(978300760)
+            ('20001231', 'the last day of the log (UTC)')
+        """
+        try:
+            last = datetime.fromtimestamp(last_time, timezone.utc) if last_time is not None else None
+        except (OverflowError, OSError, ValueError):  # a year that Python has no date for
+            last = None
+        if last is None or last.year < _EARLIEST_YEAR:
+            return f"{Date.today():%Y%m%d}", "today, since the log has no dates"
+        return f"{last:%Y%m%d}", "the last day of the log (UTC)"
+
+    @property
+    def root(self) -> Path:
+        """The work folder."""
+        return Path(self.data_path).expanduser()
+
+    def task(self, date: str) -> Task:
+        """The task of this date whose data this split writes."""
+        return Places(self.root).task(task_name(date, self.dataset_name, self.refine))

@@ -13,7 +13,9 @@ from kerasrec.data import interactions
 from kerasrec.data.files import Manifest, content_digest, exclusive
 from kerasrec.data.parts import item_counts
 from kerasrec.data.settings import ExampleSettings
-from kerasrec.data.tasks import Task, find_parts
+from kerasrec.data.split_report import SplitReport
+from kerasrec.data.tasks import Task, find_parts, find_task
+from kerasrec.data.times import in_words
 from kerasrec.data.vocab import ItemVocab
 from kerasrec.errors import KerasrecError
 from kerasrec.progress_bar import progress_bar
@@ -23,16 +25,25 @@ from kerasrec.workers import worker_pool
 logger = logging.getLogger(__name__)
 
 
-def split(command: Split) -> None:
+def split(command: Split) -> SplitReport:
     """Step 1: the log into parts, and a report."""
-    manifest = Manifest(command.task.manifest_path)
-    manifest.require("recall")
-    logger.info(interactions.split(command))
-    manifest.claim("recall")
+    if command.save_path is not None:
+        logger.info(
+            f"the old words for the log and the work folder are understood as --log {command.log} --data-path "
+            f"{command.data_path}"
+        )
+    report = interactions.split(command)
+    logger.info(report)
+    return report
 
 
 def vocab(command: Vocab) -> ItemVocab:
-    """Step 2: the vocabulary over all parts of a task; one that is there, or an earlier task's, grows."""
+    """Step 2: the vocabulary over all parts of a task; one that is there, or an earlier task's, grows.
+
+    Raises:
+        KerasrecError: the name is that of a part, whose items alone are no vocabulary of the task.
+    """
+    find_task(command.name, command.places)
     task, parts = find_parts(command.name, command.places)
     counts = item_counts([task.part_path(part) for part in parts])
     ancestor = task.vocab_path if task.vocab_path.is_file() else command.init_from
@@ -41,6 +52,11 @@ def vocab(command: Vocab) -> ItemVocab:
         _require_grown(old, command)
         built = old.grow(counts, command.min_count)
         logger.info(f"{ancestor} grew from {len(old):,} to {len(built):,} tokens; no token id moved")
+        if command.min_count > 1:
+            logger.info(
+                f"min_count {command.min_count} left out new items only: the {len(old.items):,} items of {ancestor} "
+                "are kept; to count them anew, remove that file, and train a new model"
+            )
     else:
         built = ItemVocab.build(counts, command.min_count)
     built.save(task.vocab_path)
@@ -68,6 +84,7 @@ def examples(command: Examples) -> None:
     task, parts = find_parts(command.name, command.places, command.task, command.first, command.last)
     vocabulary = ItemVocab.load(task.vocab_path).digest()
     manifest = Manifest(task.manifest_path)
+    _require_day_within(command.examples, manifest.section("split"), task)
     written = manifest.section("examples")
     waiting = [part for part in parts if not _is_written(written.get(part), task, part, vocabulary, command.examples)]
     if finished := len(parts) - len(waiting):
@@ -88,6 +105,23 @@ def examples(command: Examples) -> None:
         logger.info(f"{unseen:,} of {len(items.items):,} items were not seen before {command.examples.split_day}")
     if waiting:
         logger.info(f"{task.tfrecord_folder}: " + ", ".join(f"{total:,} {split} rows" for split, total in rows.items()))
+
+
+def _require_day_within(settings: ExampleSettings, report: dict, task: Task) -> None:
+    """Refuse a day that would leave nothing before it to train on, or nothing to test on from it on."""
+    if settings.split != "global-time" or not report:
+        return
+    first, last = report["first_time"], report["last_time"]
+    if first is None:
+        raise KerasrecError(
+            f"split is global-time and the log of {task.name} has no times: use leave-one-out, or a log with times"
+        )
+    if not first < settings.split_time <= last:
+        missing = "train" if settings.split_time <= first else "test"
+        raise KerasrecError(
+            f"split_day is {settings.split_day}, which leaves no events to {missing} on: the log of {task.name} goes "
+            f"from {in_words(first)} to {in_words(last)}; give a day in between"
+        )
 
 
 def _is_written(entry: dict | None, task: Task, part: str, vocabulary: str, settings: ExampleSettings) -> bool:

@@ -29,7 +29,7 @@ def quickstart(command: Quickstart) -> None:
     log = SyntheticLog(seed=command.seed)
     logs = log.write(command.folder / "raw")
     logger.info(f"{logs}: {log.users:,} users, {log.items:,} items, from a process whose best ranking is known")
-    split(Split(data_path=str(logs), save_path=str(places.data_path), date=DATE, dataset_name=DATASET, parts=2))
+    split(Split(str(logs), str(places.data_path), date=DATE, dataset_name=DATASET, parts=2))
     vocab(Vocab(ALL, places))
     examples(Examples(ALL, places=places, examples=ExampleSettings(masking="dynamic")))
     training = Train(

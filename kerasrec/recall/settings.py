@@ -23,6 +23,28 @@ from kerasrec.training.settings import DeviceSettings, LoopSettings, OptimizerSe
 class Split(SplitSettings):
     """Step 1: a log into parts, each user whole in one of them."""
 
+    log: str = ""
+    save_path: str | None = None
+    """Old word for the work folder. The old form, data_path for the log and save_path for the work folder, is
+    understood where no log is given."""
+
+    def __post_init__(self):
+        default = SplitSettings.data_path
+        if not self.log:
+            require(
+                self.save_path is not None or self.data_path != default, "log", self.log, "given: --log FILE_OR_FOLDER"
+            )
+            object.__setattr__(self, "log", self.data_path)
+            object.__setattr__(self, "data_path", self.save_path or default)
+            object.__setattr__(self, "save_path", self.data_path)  # which says that the old words were used
+        elif self.save_path is not None:
+            same = self.data_path in (default, self.save_path)
+            require(
+                same, "save_path", self.save_path, f"left out with data_path {self.data_path}, which means the same"
+            )
+            object.__setattr__(self, "data_path", self.save_path)
+        super().__post_init__()
+
 
 @dataclass(frozen=True)
 class Vocab:
@@ -32,7 +54,7 @@ class Vocab:
     """The task, say 20210419-task-refine-0-all, task-refine-0-all or all."""
     places: Places = Places()
     min_count: int = 1
-    """Items seen less often become [UNK]."""
+    """Items seen less often become [UNK]. Those of a vocabulary that is there, or is grown from, stay in any case."""
     init_from: Path | None = None
     """An earlier task's vocab.parquet to grow from, so that its model can go on with this task."""
 

@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kerasrec.data import interactions
+from kerasrec.data import database, interactions
 from kerasrec.data.files import Manifest, content_digest, exclusive
 from kerasrec.data.interactions import SplitSettings, split
 from kerasrec.errors import KerasrecError
@@ -43,8 +43,9 @@ def as_csv(rows, header=("user_id", "item_id", "timestamp"), delimiter=",") -> s
 
 def run(tmp_path: Path, log: Path | str, **chosen):
     """Split with settings that keep everything; return the report and what can be read back from the folder."""
-    given = SplitSettings(str(log), **{"save_path": str(tmp_path / "data"), "seq_min_len": 1, **chosen})
-    return split(given), given.task.data
+    defaults = {"data_path": str(tmp_path / "data"), "date": "20210419", "seq_min_len": 1}
+    report = split(SplitSettings(str(log), **{**defaults, **chosen}))
+    return report, Path(report.task)
 
 
 def read_back(task: Path) -> list[list[tuple[str, list[str], list[int]]]]:
@@ -179,22 +180,22 @@ def test_times_may_be_fractions_and_order_as_such(tmp_path):
     assert read_back(task) == [[("u", ["x", "soon", "late"], [-1, 1, 1])]]
 
 
-def test_files_are_read_in_name_order_and_marker_files_are_not(tmp_path):
+def test_files_are_read_in_the_order_of_their_paths_and_marker_files_are_not(tmp_path):
     folder = tmp_path / "20210420"
     for name, item in (
         ("b.csv", "second"),
-        ("a.csv", "first"),
+        ("a/z.csv", "first"),
         ("c[1].csv", "third"),
         ("_SUCCESS", "no"),
         (".x", "no"),
     ):
-        write(folder / name, f"ann,{item}\n")
-    _, task = run(tmp_path, folder)
+        write(folder / name, f"user_id,item_id\nann,{item}\n")
+    _, task = run(tmp_path, folder, date=None)
     assert task.name == "20210420-task-refine-0"
     assert read_back(task)[0] == [("ann", ["first", "second", "third"], [])]
-    _, task = run(tmp_path, folder / "[ab].csv", dataset_name="glob")
+    _, task = run(tmp_path, folder / "[ab].csv", date=None, dataset_name="glob")
     assert task.name == "20210420-glob-refine-0"
-    assert read_back(task)[0] == [("ann", ["first", "second"], [])]
+    assert read_back(task)[0] == [("ann", ["second"], [])]
 
 
 def test_files_of_a_log_may_be_of_different_kinds_but_all_or_none_have_times(tmp_path):
@@ -205,7 +206,7 @@ def test_files_of_a_log_may_be_of_different_kinds_but_all_or_none_have_times(tmp
     write(tmp_path / "log/c.jsonl", '{"user_id": "7", "item_id": "milk", "timestamp": 0}')
     _, task = run(tmp_path, tmp_path / "log")
     assert read_back(task) == [[("7", ["milk", "bread", "tea"], [0, 1, 1])]]
-    write(tmp_path / "log/d.csv", "7,tea\n")
+    write(tmp_path / "log/d.csv", "user_id,item_id\n7,tea\n")
     with pytest.raises(KerasrecError, match="a.parquet has the column timestamp and .*d.csv has not"):
         run(tmp_path, tmp_path / "log")
 
@@ -217,16 +218,16 @@ def test_files_of_a_log_may_be_of_different_kinds_but_all_or_none_have_times(tmp
     ("name", "content", "chosen", "message"),
     [
         (None, None, {}, "the folder .* holds no files"),
-        ("a.csv", "", {}, "every file in --data_path .* is empty"),
+        ("a.csv", "", {}, "every file in the log .* is empty"),
         ("a.csv", "uid,iid\n1,2\n", {}, "has the columns uid, iid, but user_id and item_id are needed"),
         ("a.csv", "user_id,item_id\n", {}, "no user has seq_min_len 1 events left"),
         (
             "a.csv",
-            "ann,tea\n",
+            "user_id,item_id\nann,tea\n",
             {"seq_min_len": 5},
             "no user has seq_min_len 5 events left; pass a smaller --seq_min_len",
         ),
-        ("a.csv", "ann,tea\n", {"min_rating": 4}, "--min_rating is given, but .*a.csv has no column rating"),
+        ("a.csv", "7,tea\n", {"min_rating": 4}, "--min_rating is given, but .*a.csv has no column rating"),
         ("a.csv", as_csv(EVENTS), {"min_item_events": 9}, "no user has"),
         (
             "a.csv.gz",
@@ -235,7 +236,12 @@ def test_files_of_a_log_may_be_of_different_kinds_but_all_or_none_have_times(tmp
             "the gzip file .*a.csv.gz is truncated",
         ),
         ("a.csv", as_csv(EVENTS).encode("latin-1") + b"\xe9,1,1", {}, r"1 of 7 rows are bad \(not UTF-8: 1\)"),
-        ("a.csv", as_csv([*EVENTS, ("a", "b", "noon")]), {}, r"1 of 7 rows are bad \(timestamp is not a number: 1\)"),
+        (
+            "a.csv",
+            as_csv([*EVENTS, ("a", "b", "noon")]),
+            {},
+            r"1 of 7 rows are bad \(timestamp is neither a .* time: 1\)",
+        ),
         ("a.csv", as_csv((n, n, n) for n in range(50_000)), {"memory_limit": "1MB"}, "memory_limit 1MB is too small"),
     ],
 )
@@ -304,8 +310,8 @@ def test_same_log_same_bytes_whatever_the_number_of_threads(tmp_path, monkeypatc
     log = write(tmp_path / "a.csv", as_csv(rows))
     seen = []
     for most in (1, 2):
-        monkeypatch.setattr(interactions, "_MOST_THREADS", most)
-        _, task = run(tmp_path, log, parts=5, save_path=str(tmp_path / str(most)))
+        monkeypatch.setattr(database, "MOST_THREADS", most)
+        _, task = run(tmp_path, log, parts=5, data_path=str(tmp_path / str(most)))
         seen.append(snapshot(task))
     assert seen[0] == seen[1]
     assert len(seen[0]) == 8
@@ -349,16 +355,26 @@ def test_a_run_that_fails_half_way_leaves_the_earlier_split(tmp_path, monkeypatc
     with pytest.raises(raised, match=message):
         run(tmp_path, log, parts=3)
     assert snapshot(task) == finished
-    assert not (task / ".split").exists()
+    assert not list((tmp_path / "data").glob(".split-*"))
 
 
 def test_what_a_killed_run_left_is_cleared_away(tmp_path):
     log = write(tmp_path / "a.csv", as_csv(EVENTS))
-    task = tmp_path / "data/20210419-task-refine-0"
-    write(task / ".split/parts/part-007.parquet", b"half")
-    run(tmp_path, log, parts=2)
+    write(tmp_path / "data/.split-killed/parts/part-007.parquet", b"half")
+    with exclusive(tmp_path / "data/.split-running"):
+        _, task = run(tmp_path, log, parts=2)
     assert len(list((task / "parts").iterdir())) == 2
-    assert not (task / ".split").exists()
+    assert [path.name for path in (tmp_path / "data").glob(".split-*")] == [".split-running"]
+
+
+def test_parts_come_back_after_a_kill_between_two_renames(tmp_path):
+    log = write(tmp_path / "a.csv", as_csv(EVENTS))
+    _, task = run(tmp_path, log, parts=2)
+    finished = snapshot(task)
+    (task / "parts").rename(task / ".replaced")
+    with pytest.raises(KerasrecError, match="no user has seq_min_len"):
+        run(tmp_path, log, seq_min_len=99)
+    assert snapshot(task) == finished
 
 
 def test_two_runs_cannot_write_to_one_folder(tmp_path):
@@ -412,7 +428,7 @@ def test_the_report_can_be_read(tmp_path):
     assert report.truncated == {"2": {"users": 0.0, "events": 0.0}}
     assert (report.rare_items, report.rare_item_events) == (3, 3)
     late = write(tmp_path / "b.csv", as_csv([("a", "x", 1_600_000_000_000)]))
-    assert "are they milliseconds?" in str(run(tmp_path, late)[0])
+    assert "2020-09-13 12:26:40 to 2020-09-13 12:26:40 UTC" in str(run(tmp_path, late)[0])
 
 
 def test_a_new_user_changes_no_part_but_its_own(tmp_path):

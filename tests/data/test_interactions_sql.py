@@ -14,23 +14,26 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kerasrec.data import interactions_sql as sql
-from kerasrec.data.log_files import ColumnNames, sniff
+from kerasrec.data.log_columns import ColumnNames
+from kerasrec.data.log_files import sniff
+from kerasrec.data.quoted_lines import RUNS_ON
+from kerasrec.data.staging import Rows, stage
 
 EVENTS = [("62498486", "tea", 30), ("ann", "bread", 10), ("ann", "9223372036854775808", 5), ("62498486", "tea", 30)]
-NOT_A_TIME, PAIR = "timestamp is not a number", "quotes that do not pair up on their line"
+NAMES = ColumnNames()
+NOT_A_TIME, PAIR = "timestamp is neither a number nor an ISO 8601 time", "quotes that do not pair up on their line"
 
 
-def read(path: Path, content: str | bytes | None = None, names=ColumnNames(), columns=None, needs_rating=False):  # noqa: B008
-    """A log's good rows as (user, item, moment), its bad ones as (line, reason, raw)."""
+def read(path: Path, content: str | bytes | None = None, names=NAMES, columns=None, needs_rating=False, **chosen):
+    """A log's good rows as (user, item, moment), its bad ones as (line, reason, raw); another file comes before it."""
     if content is not None:
         path.write_bytes(content.encode() if isinstance(content, str) else content)
-    log = sniff(path, names, columns)
+    [log] = sniff(path, names, columns)
+    before = path.parent / "before.jsonl"
+    before.write_text(json.dumps({names.user: "of", names.item: "another file", names.rating: 1}))
     with duckdb.connect() as db:
-        db.execute(sql.CREATE_TABLES)
-        db.execute("INSERT INTO staged VALUES ('of', 'another file', 1, 1, NULL, NULL)")
-        types = dict(db.sql(sql.parquet_types(log)).fetchall()) if log.kind == "parquet" else {}
-        db.execute(sql.stage(log, names, needs_rating, types))
-        db.execute(sql.keep_rejects(log, first=1))
+        stage(db, [*sniff(before, names), log], Rows(names, needs_rating, **chosen), path.parent)
+        before.unlink()
         good = f"SELECT raw_user, item, moment FROM staged WHERE {sql.is_event(None)} AND rowid > 0 ORDER BY rowid"
         assert {file for (file,) in db.sql("SELECT file FROM rejected").fetchall()} <= {str(path)}
         return db.sql(good).fetchall(), db.sql("SELECT line, reason, raw FROM rejected ORDER BY line").fetchall()
@@ -126,25 +129,45 @@ def test_ids_are_kept_as_they_are_written(tmp_path, name):
     assert read(tmp_path / name, content) == (events, [])
 
 
+def rows_of_csv(lines: list[str]) -> list[list[str]]:
+    """The lines of each row as Python's csv reads them; a row that does not end, or is not well formed, is one line."""
+    rows = []
+    while lines:
+        reader = csv.reader((f"{line}\n" for line in lines), strict=True)
+        try:
+            next(reader)
+            taken = reader.line_num
+        except csv.Error:
+            taken = 1
+        rows.append(lines[:taken])
+        lines = lines[taken:]
+    return rows
+
+
 @settings(max_examples=40)
 @given(lines=st.lists(st.text(st.sampled_from('ab,""" é'), max_size=9), min_size=1, max_size=30))
 def test_csv_is_read_as_pythons_csv_reads_it(tmp_path_factory, lines):
     rows, rejected = read(tmp_path_factory.mktemp("csv") / "a.csv", "\n".join(["user_id,item_id", *lines]))
-    good, bad = [], []
-    for number, line in enumerate(lines, 2):
+    good, bad, number = [], [], 2
+    for row in rows_of_csv(lines):
+        here, number = number, number + len(row)
+        if len(row) > 1:
+            bad += [(here + place, RUNS_ON) for place, line in enumerate(row) if line]
+            continue
+        [line] = row
         try:
             fields = next(csv.reader([line], strict=True), [])
         except csv.Error:
-            bad.append((number, PAIR))
+            bad.append((here, PAIR))
             continue
-        if line.count('"') % 2:  # not what a writer of CSV writes; it may be the rest of a field over several lines
-            bad.append((number, PAIR))
+        if line.count('"') % 2:  # not what a writer of CSV writes
+            bad.append((here, PAIR))
         elif len(fields) != 2 and line:
-            bad.append((number, "wrong number of fields"))
+            bad.append((here, "wrong number of fields"))
         elif line and all(fields):
             good.append((*fields, None))
         elif line:
-            bad.append((number, "missing item_id" if fields[0] else "missing user_id"))
+            bad.append((here, "missing item_id" if fields[0] else "missing user_id"))
     assert rows == good
     assert [(line, reason) for line, reason, _ in rejected] == bad
     assert [raw for _, _, raw in rejected] == [lines[line - 2] for line, _, _ in rejected]
@@ -201,14 +224,16 @@ def test_a_forgotten_quote_spoils_its_own_line_only(tmp_path):
 
 
 def test_quotes_of_tsv_that_do_not_pair_up_are_taken_as_they_stand(tmp_path):
-    rows, rejected = read(tmp_path / "a.tsv", 'a\t27" screen\n"b\t"c"\n"d"\t"e ""f"""\n')
+    rows, rejected = read(
+        tmp_path / "a.tsv", 'a\t27" screen\n"b\t"c"\n"d"\t"e ""f"""\n', columns=("user_id", "item_id")
+    )
     assert (rows, rejected) == ([("a", '27" screen', None), ('"b', '"c"', None), ("d", 'e "f"', None)], [])
 
 
 def test_ids_with_line_breaks(tmp_path):
-    rows, rejected = read(tmp_path / "a.csv", 'ann,tea\n"ann\nbob",tea\n')
-    assert rows == [("ann", "tea", None)]
-    assert rejected == [(2, PAIR, '"ann'), (3, PAIR, 'bob",tea')]
+    rows, rejected = read(tmp_path / "a.csv", 'ann,tea\n"ann\nbob",tea\nann,tea\n')
+    assert rows == [("ann", "tea", None)] * 2
+    assert rejected == [(2, RUNS_ON, '"ann'), (3, RUNS_ON, 'bob",tea')]
     line = '{"user_id": "a", "item_id": "t\\nea"}'
     assert read(tmp_path / "a.jsonl", line)[1] == [(1, "a line break in item_id", line)]
     pq.write_table(pa.table({"user_id": ["a\rb", "a", None], "item_id": ["x", "y", "z"]}), tmp_path / "a.parquet")

@@ -1,11 +1,17 @@
+import bz2
 import gzip
+import io
 import json
+import lzma
+import os
+import zipfile
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from kerasrec.data.log_files import ColumnNames, check_gzip, find_logs, sniff
+from kerasrec.data.log_columns import ColumnNames
+from kerasrec.data.log_files import find_logs, sniff, sniff_logs
 from kerasrec.errors import KerasrecError
 
 NAMES = ColumnNames()
@@ -20,17 +26,31 @@ def write(path, content):
 # ------------------------------------------------------------------------------------------------------------ finding
 
 
-def test_a_folder_a_file_and_a_glob(tmp_path):
-    (tmp_path / "inner").mkdir()
-    for name in ("b.csv", "a.csv", "inner/c.csv", ".hidden", "_SUCCESS"):
+def test_a_folder_with_all_below_it_a_file_and_a_glob(tmp_path):
+    for name in ("b.csv", "a.csv", "inner/c.csv", "a/x/d.csv", ".hidden", "_SUCCESS", "_temporary/e.csv", ".x/f.csv"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         write(tmp_path / name, HEADED)
 
-    def names(data_path):
-        return [path.relative_to(tmp_path).as_posix() for path in find_logs(str(data_path))]
+    def names(log):
+        return [path.relative_to(tmp_path).as_posix() for path in find_logs(str(log))]
 
-    assert names(tmp_path) == ["a.csv", "b.csv"]
+    assert names(tmp_path) == ["a/x/d.csv", "a.csv", "b.csv", "inner/c.csv"]
     assert names(tmp_path / "b.csv") == ["b.csv"]
-    assert names(tmp_path / "**/*.csv") == ["a.csv", "b.csv", "inner/c.csv"]
+    assert names(tmp_path / "**/*.csv") == ["a/x/d.csv", "a.csv", "b.csv", "inner/c.csv"]
+    assert names(tmp_path / "*") == names(tmp_path / "**") == names(tmp_path)  # folders that a glob finds are read
+
+
+def test_links(tmp_path):
+    write(tmp_path / "b.csv", HEADED)
+    (tmp_path / "a").symlink_to(tmp_path / "b.csv")
+    assert [path.name for path in find_logs(str(tmp_path))] == ["a"]  # the same events, once
+    (tmp_path / "c").symlink_to(tmp_path / "nowhere")
+    with pytest.raises(KerasrecError, match="/c links to a file that is not there"):
+        find_logs(str(tmp_path))
+    (tmp_path / "c").unlink()
+    (tmp_path / "c").symlink_to(tmp_path)
+    with pytest.raises(KerasrecError, match="/c links to a folder that it lies in"):
+        find_logs(str(tmp_path))
 
 
 def test_nothing_there(tmp_path):
@@ -38,49 +58,68 @@ def test_nothing_there(tmp_path):
         find_logs(str(tmp_path))
     with pytest.raises(KerasrecError, match="the pattern .* holds no files"):
         find_logs(str(tmp_path / "*.csv"))
-    with pytest.raises(KerasrecError, match="--data_path .*/none does not exist"):
+    with pytest.raises(KerasrecError, match="the log .*/none does not exist"):
         find_logs(str(tmp_path / "none"))
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(KerasrecError, match="the log .*/pipe is neither a file nor a folder"):
+        find_logs(str(tmp_path / "pipe"))
 
 
 # ----------------------------------------------------------------------------------------------------------- sniffing
 
 
-@pytest.mark.parametrize(
-    ("name", "content", "delimiter", "columns"),
-    [
-        ("a.csv", "timestamp,item_id,user_id,other\n", ",", ("time", "item", "user", None)),
-        ("a.csv", '"user_id","item_id"\n', ",", ("user", "item")),
-        ("a", "user_id\titem_id\trating\n", "\t", ("user", "item", "rating")),
-        ("a.txt", "\n\n17 4\n", " ", ("user", "item")),
-        ("a.tsv", "a,b\tc d\n", "\t", ("user", "item")),
-        ("a.csv", "a::b,c\n", ",", ("user", "item")),
-        ("a.csv", "ann,tea\nbob,7\n", ",", ("user", "item")),
-        ("a.dat", "1::2::3::4\n", "::", ("user", "item", "rating", "time")),
-        ("a.dat", "user_id::item_id\n", "::", ("user", "item")),
-    ],
-)
-def test_text(tmp_path, name, content, delimiter, columns):
-    for pack in (str.encode, lambda text: gzip.compress(text.encode())):
-        log = sniff(write(tmp_path / name, pack(content)), NAMES)
-        assert (log.kind, log.delimiter, log.columns) == ("text", delimiter, columns)
-        assert log.gzipped == (pack is not str.encode)
-        assert (log.header is not None) == ("user_id" in content)
+def zipped(content: str) -> bytes:
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("log", content)
+    return file.getvalue()
+
+
+def zstd(content: str) -> bytes:
+    return pa.compress(content.encode(), "zstd", asbytes=True)
+
+
+PACKED = {
+    None: str.encode,
+    "gzip": lambda content: gzip.compress(content.encode()),
+    "bzip2": lambda content: bz2.compress(content.encode()),
+    "xz": lambda content: lzma.compress(content.encode()),
+    "zstd": zstd,
+    "zip": zipped,
+}
+
+
+@pytest.mark.parametrize("packing", PACKED)
+def test_a_file_is_unpacked_by_its_first_bytes(tmp_path, packing):
+    [log] = sniff(write(tmp_path / "a.csv", PACKED[packing]("timestamp,item_id,user_id,other\n")), NAMES)
+    assert (log.kind, log.packing, log.columns) == ("text", packing, ("time", "item", "user", None))
+    assert log.name == str(tmp_path / "a.csv") + ("/log" if packing == "zip" else "")
+
+
+def test_a_zip_archive_is_read_in_the_order_of_its_names(tmp_path):
+    with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
+        for name in ("b.csv", "a.csv", "__MACOSX/x", ".hidden", "inner/c.jsonl", "empty"):
+            archive.writestr(
+                name, "" if name == "empty" else '{"user_id": 1, "item_id": 2}' if "json" in name else HEADED
+            )
+    logs = sniff(tmp_path / "a.zip", NAMES)
+    assert [(log.member, log.kind) for log in logs] == [("a.csv", "text"), ("b.csv", "text"), ("inner/c.jsonl", "json")]
 
 
 def test_json_and_parquet(tmp_path):
     rows = '{"item_id": 1, "user_id": 2}\n' + json.dumps({"user_id": 1, "item_id": 2, "timestamp": 3})
-    log = sniff(write(tmp_path / "a.log", rows), NAMES)
+    [log] = sniff(write(tmp_path / "a.log", rows), NAMES)
     assert (log.kind, set(log.columns)) == (
         "json",
         {"user", "item", "time"},
     )  # some rows have a time, so it is a log with times
     pq.write_table(pa.table({"item_id": [1], "x": [1], "user_id": [2]}), tmp_path / "b")
-    assert sniff(tmp_path / "b", NAMES).columns == ("item", None, "user")
+    assert sniff(tmp_path / "b", NAMES)[0].columns == ("item", None, "user")
 
 
 def test_empty_files_hold_no_log(tmp_path):
-    assert sniff(write(tmp_path / "a.csv", ""), NAMES) is None
-    assert sniff(write(tmp_path / "a.csv.gz", gzip.compress(b"\n\n")), NAMES) is None
+    assert sniff(write(tmp_path / "a.csv", ""), NAMES) == []
+    assert sniff(write(tmp_path / "a.csv.gz", gzip.compress(b"\n\n")), NAMES) == []
 
 
 @pytest.mark.parametrize(
@@ -101,7 +140,9 @@ def test_empty_files_hold_no_log(tmp_path):
         ("\n".join("{}" for _ in range(3)), "none of its first lines is an object"),
         ('{"user": 1, "item": 2}', "has the columns user, item, but user_id and item_id are needed"),
         ("1,2\n".encode("utf-16"), "is UTF-16; make it UTF-8"),
+        (b"1\0,\0002\0\n\0", "holds bytes of 0: it is no text, or UTF-16"),
         (b"PAR1 and then nothing", "the Parquet file .* cannot be read"),
+        (b"7z\xbc\xaf\x27\x1c\x00\x04", "is a 7z archive, which is not read; unpack or convert it"),
         (gzip.compress(HEADED.encode() * 1000, mtime=0)[:30], "is truncated"),
     ],
 )
@@ -119,31 +160,63 @@ def test_parquet_with_the_wrong_columns(tmp_path):
         sniff(tmp_path / "a.parquet", NAMES)
 
 
-def test_columns_are_for_logs_without_a_header(tmp_path):
-    columns = ("item_id", "skipped", "user_id")
-    log = sniff(write(tmp_path / "a.csv", "1,2,3\n"), NAMES, columns)
-    assert (log.columns, log.header) == (("item", None, "user"), None)
-    log = sniff(write(tmp_path / "a.csv", "user_id,item_id\n"), NAMES, columns)
-    assert (log.columns, log.header) == (("user", "item"), "user_id,item_id")
-    with pytest.raises(
-        KerasrecError, match=r"--columns names 3 columns \(item_id, skipped, user_id\), but .* has 2: '1,2'"
-    ):
-        sniff(write(tmp_path / "a.csv", "1,2\n"), NAMES, columns)
-    with pytest.raises(KerasrecError, match="has the columns a, b, but"):
-        sniff(write(tmp_path / "a.csv", "1,2\n"), NAMES, ("a", "b"))
+@pytest.mark.parametrize("kind", [pa.time32("s"), pa.duration("s")], ids=str)
+def test_parquet_times_that_are_no_moments(tmp_path, kind):
+    table = pa.table(
+        {
+            "user_id": [1],
+            "item_id": [1],
+            "timestamp": pa.array([5], pa.int32() if pa.types.is_time(kind) else pa.int64()).cast(kind),
+        }
+    )
+    pq.write_table(table, tmp_path / "a.parquet")
+    with pytest.raises(KerasrecError, match=r"a.parquet holds timestamp as .*, which is no moment in time"):
+        sniff(tmp_path / "a.parquet", NAMES)
 
 
-# --------------------------------------------------------------------------------------------------------------- gzip
+# ------------------------------------------------------------------------------------------- files that do not agree
+
+PAIRS = "1,20\n1,30\n2,20\n"
 
 
-def test_gzip_is_read_to_its_end(tmp_path):
-    packed = gzip.compress(b"".join(b"%d,%d\n" % (n, n * n) for n in range(200_000)))
-    check_gzip(write(tmp_path / "whole.gz", packed))
-    check_gzip(write(tmp_path / "two.gz", packed + packed))
-    for cut in (len(packed) // 2, len(packed) - 1):
-        with pytest.raises(KerasrecError, match="the gzip file .*cut.gz is truncated"):
-            check_gzip(write(tmp_path / "cut.gz", packed[:cut]))
-    damaged = bytearray(packed)
-    damaged[-6] ^= 1  # its length or checksum
-    with pytest.raises(KerasrecError, match="the gzip file .*damaged.gz is damaged"):
-        check_gzip(write(tmp_path / "damaged.gz", bytes(damaged)))
+@pytest.mark.parametrize(
+    ("odd", "message"),
+    [
+        (HEADED, "a.csv has no header .*'1,20'.*and .*odd has a header: say .* with --columns"),
+        ('{"user_id": 1, "item_id": 2}', "a.csv has no header .*, and .*odd has names for its columns"),
+        (
+            "1;20\n",
+            "odd does not fit the other files: it has 2 columns with ';' between them .'1;20'., and .*a.csv has",
+        ),
+        ("1,Toy Story\n2,Jumanji\n", "odd does not fit .*'1,Toy Story'.*where the item is a number"),
+        ("1,2,3\n", "odd has no header with user_id and item_id, and 3 columns"),
+        ("item,user\n20,1\n", "odd has the columns item, user, but"),
+        ("hello\n", "odd has only one column .*'hello'.*a file that is no log has to stand elsewhere"),
+    ],
+)
+def test_a_file_that_does_not_fit_the_others_is_named(tmp_path, odd, message):
+    for name in ("a.csv", "b.csv"):
+        write(tmp_path / name, PAIRS)
+    (tmp_path / "c").mkdir()
+    write(tmp_path / "c/odd", odd)
+    with pytest.raises(KerasrecError, match=message) as raised:
+        sniff_logs(str(tmp_path), NAMES)
+    assert "\n" not in str(raised.value)
+
+
+def test_what_was_inferred_is_logged(tmp_path, caplog):
+    caplog.set_level("INFO")
+    for name in ("a.csv", "c/b.csv.gz"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        write(tmp_path / name, gzip.compress(PAIRS.encode()) if name.endswith("gz") else PAIRS)
+    logs = sniff_logs(str(tmp_path), NAMES)
+    assert [log.columns for log in logs] == [("user", "item")] * 2
+    assert caplog.messages == [
+        f"{tmp_path}: 2 files in 2 folders, read in the order of their paths",
+        "1 of them: ',' between fields, no header, columns user, item",
+        "1 of them: gzip, ',' between fields, no header, columns user, item",
+        f"first row of {tmp_path}/a.csv: user '1', item '20'",
+    ]
+    write(tmp_path / "a.csv", HEADED)  # with --columns, what files without a header hold is known
+    logs = sniff_logs(str(tmp_path), NAMES, ("item_id", "user_id"))
+    assert [log.columns for log in logs] == [("user", "item"), ("item", "user")]

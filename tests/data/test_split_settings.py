@@ -1,3 +1,5 @@
+import datetime
+
 import pytest
 
 from kerasrec.data.split_settings import SplitSettings
@@ -5,20 +7,28 @@ from kerasrec.errors import KerasrecError
 
 
 @pytest.mark.parametrize(
-    ("data_path", "date"),
+    ("log", "date"),
     [
         ("LOGS/20260102", "20260102"),
         ("LOGS/20260102/", "20260102"),
         ("LOGS/20260102/*.csv.gz", "20260102"),
         ("LOGS/20260102/day.csv", "20260102"),
-        ("LOGS/202601023", "20210419"),
-        ("20260102/LOGS/day.csv", "20210419"),
+        ("LOGS/202601023", None),
+        ("20260102/LOGS/day.csv", None),
     ],
 )
-def test_the_date_is_the_folders_name(data_path, date):
-    assert SplitSettings(data_path).task.name == f"{date}-task-refine-0"
-    chosen = SplitSettings(data_path, date="20200101", dataset_name="shop", refine=1, save_path="out")
-    assert chosen.task.data.as_posix() == "out/20200101-shop-refine-1"
+def test_the_date_is_the_folders_name(log, date):
+    assert SplitSettings(log).known_date == date
+    chosen = SplitSettings(log, date="20200101", dataset_name="shop", refine=1, data_path="out")
+    assert chosen.known_date == "20200101"
+    assert chosen.task("20200101").data.as_posix() == "out/20200101-shop-refine-1"
+
+
+def test_else_the_last_day_of_the_log_or_today():
+    settings, today = SplitSettings("LOGS"), f"{datetime.date.today():%Y%m%d}"
+    assert settings.date_of(1618876799.5)[0] == "20210419"  # 23:59:59 UTC
+    for last in (None, 99, -1e11, 1e12):  # no times, counters, years that have no date
+        assert settings.date_of(last)[0] == today
 
 
 @pytest.mark.parametrize(
@@ -28,7 +38,10 @@ def test_the_date_is_the_folders_name(data_path, date):
         {"dataset_name": "a/b"},
         {"dataset_name": ""},
         {"dataset_name": "20210419-x"},
-        {"save_path": "data?"},
+        {"data_path": "data?"},
+        {"delimiter": ""},
+        {"delimiter": "x"},
+        {"delimiter": '"'},
         {"refine": 2},
         {"seq_min_len": 0},
         {"major_name": "item_id"},

@@ -1,0 +1,94 @@
+"""DuckDB as steps use it: on disk, within a memory limit, with a progress bar, and with errors in one line."""
+
+import contextlib
+import errno
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import wait as wait_for
+from pathlib import Path
+
+import duckdb
+
+from kerasrec.data import interactions_sql as sql
+from kerasrec.data.files import disk_full
+from kerasrec.errors import KerasrecError, quoted
+from kerasrec.progress_bar import Bar
+
+MOST_THREADS = 8  # each takes memory of its own
+_DISK_FULL = ("No space left", "max_temp_directory_size", "Disk quota exceeded")
+
+
+@contextlib.contextmanager
+def database(work: Path, memory_limit: str) -> Iterator[duckdb.DuckDBPyConnection]:
+    """A database in the folder `work`.
+
+    Raises:
+        KerasrecError: the memory limit is too small, the disk is full, or DuckDB fails in another way.
+    """
+    with readable_errors(work, memory_limit):
+        db = duckdb.connect(str(work / "staged.duckdb"), config={"memory_limit": memory_limit})
+        try:
+            db.execute(f"SET temp_directory = {sql.literal(str(work / 'spilled'))}")
+            db.execute(f"SET threads = least(current_setting('threads'), {MOST_THREADS})")
+            with contextlib.suppress(
+                duckdb.InvalidInputException
+            ):  # in a notebook it wants ipywidgets, even when silent
+                db.execute("SET enable_progress_bar = true; SET enable_progress_bar_print = false")
+                db.execute("SET progress_bar_time = 0")
+            yield db
+        finally:
+            db.close()
+
+
+@contextlib.contextmanager
+def readable_errors(work: Path, memory_limit: str) -> Iterator[None]:
+    """Turn what DuckDB, or a write to the folder `work`, fails with into one line.
+
+    Raises:
+        KerasrecError: instead of it.
+    """
+    try:
+        yield
+    except duckdb.Error as error:
+        if is_disk_full(error):
+            raise disk_full(work.parent) from error
+        if isinstance(error, duckdb.OutOfMemoryException):
+            raise KerasrecError(
+                f"memory_limit {memory_limit} is too small for this log ({first_line(error)}); pass a larger "
+                f"--memory_limit, or more --parts"
+            ) from error
+        raise KerasrecError(f"DuckDB stopped in {work.parent} ({first_line(error)})") from error
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise disk_full(work.parent) from error
+        raise
+
+
+def is_disk_full(error: duckdb.Error) -> bool:
+    """Whether DuckDB stopped because the disk is full; the class of the error depends on what it was writing."""
+    return any(words in str(error) for words in _DISK_FULL)
+
+
+def first_line(error: Exception) -> str:
+    """The first line of an error's text, at most 200 characters, without control characters."""
+    return quoted(str(error).strip().split("\n")[0])[1:-1]
+
+
+def run(db: duckdb.DuckDBPyConnection, statement: str, bar: Bar, share: float) -> None:
+    """Execute a statement while the bar moves on by `share`."""
+    done = bar.completed
+    with ThreadPoolExecutor(1) as background:
+        running = background.submit(db.execute, statement)
+        try:
+            while not wait_for([running], timeout=0.2).done:
+                bar.move_to(done + share * max(db.query_progress(), 0) / 100)
+        except BaseException:
+            db.interrupt()
+            raise
+        running.result()
+    bar.move_to(done + share)
+
+
+def number(db: duckdb.DuckDBPyConnection, query: str) -> int:
+    """The one number that a query gives."""
+    return db.sql(query).fetchall()[0][0]

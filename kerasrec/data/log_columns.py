@@ -1,0 +1,235 @@
+"""What the columns of a text log hold: told by its header, by --columns, or by its rows where these leave no doubt."""
+
+import contextlib
+import csv
+import re
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import PurePath
+
+from kerasrec.errors import KerasrecError, quoted
+
+DELIMITERS = ("::", "\t", ",", ";", "|", " ")
+"""What is looked for between fields."""
+
+QUOTED = ",;\t|"
+"""Delimiters around which fields may stand in double quotes."""
+
+STRICT = ",;"
+"""Those of them where a quote that does not pair up makes a bad row."""
+
+_PAIR = ("user", "item")
+_MOVIELENS = ("user", "item", "rating", "time")
+_TYPED = {"tab": "\t", "\\t": "\t", "space": " "}
+_LEAST_FITTING = 0.5  # share of the first lines that have as many fields as the first one
+_NUMBER = re.compile(r"[+-]?\d+(\.\d*)?([eE][+-]?\d+)?")
+_NAMES = re.compile(
+    r"(the)?(user|item|uid|iid|member|customer|client|visitor|session|account|person|buyer|product|article|goods|movie|"
+    r"film|book|song|track|video|anime|title|name|item|news|event|rating|score|stars?|timestamp|time|ts|date|datetime|"
+    r"category|genres?|用户|会员|顾客|物品|商品|项目|电影|评分|时间|日期)s?(id|ids|no|number|name|code|key|hash|编号|名称)?"
+)
+
+
+@dataclass(frozen=True)
+class ColumnNames:
+    """What the columns of a log are called by the person who made it."""
+
+    user: str = "user_id"
+    item: str = "item_id"
+    time: str = "timestamp"
+    rating: str = "rating"
+
+    def role(self, name: str) -> str | None:
+        """`user`, `item`, `time` or `rating` for one of these names, None for a column that is not read."""
+        return {self.user: "user", self.item: "item", self.time: "time", self.rating: "rating"}.get(name)
+
+
+@dataclass(frozen=True)
+class TextColumns:
+    """How the lines of a text log are read.
+
+    Attributes:
+        roles: For every field `user`, `item`, `time`, `rating` or None.
+        delimiter: What stands between the fields.
+        header: The line that holds names; None when there is none.
+        kinds: What the first rows hold in each field: `numbers`, `words`, or `both`.
+        first: The first row, for messages.
+    """
+
+    roles: tuple[str | None, ...]
+    delimiter: str
+    header: str | None
+    kinds: tuple[str, ...]
+    first: tuple[str, ...]
+
+
+def typed_delimiter(typed: str) -> str:
+    """The delimiter that was meant: `tab`, `\\t` and `space` stand for what a command line can hardly hold.
+
+    Raises:
+        KerasrecError: it is empty, or holds letters, digits, quotes or line breaks.
+    """
+    delimiter = _TYPED.get(typed, typed)
+    if not delimiter or re.search(r'[\w"\r\n]', delimiter):
+        raise KerasrecError(f"delimiter is {quoted(typed)}; it must be tab, space, or signs such as , ; | or ::")
+    return delimiter
+
+
+def text_columns(
+    path: str, lines: Sequence[str], names: ColumnNames, columns: Sequence[str] | None, delimiter: str | None
+) -> TextColumns:
+    """Tell what the fields of a text log are.
+
+    Args:
+        path: The file, for messages.
+        lines: Its first lines that are not blank; at least one.
+        names: What the columns are called in headers.
+        columns: The names of the columns of a log without a header.
+        delimiter: What stands between fields; found where it is not given.
+
+    Raises:
+        KerasrecError: that cannot be told. The message says what was found and which option answers.
+
+    Example:
+        >>> text_columns("log.csv", ["1,17", "1,4"], ColumnNames(), None, None).roles
+        ('user', 'item')
+        >>> text_columns("log.csv", ["item,user", "tea,ann"], ColumnNames(), None, None)
+        Traceback (most recent call last):
+        kerasrec.errors.KerasrecError: log.csv has the columns item, user, but user_id and item_id are needed; say \
+which of them hold the user and the item with --major_name and --candidate_name, or what the columns are with \
+--columns (such as --columns user_id item_id) if its first line is a row
+    """
+    delimiter = delimiter or _find_delimiter(path, lines, names)
+    rows = [[field.strip() for field in fields_of(line, delimiter)] for line in lines]
+    first, rest = rows[0], [row for row in rows[1:] if len(row) == len(rows[0])]
+    if names.user in first or names.item in first:
+        return TextColumns(roles_of(path, first, names), delimiter, lines[0], _kinds(first, rest), tuple(first))
+
+    def columns_are(roles: tuple[str | None, ...]) -> TextColumns:
+        return TextColumns(roles, delimiter, None, _kinds(first, [first, *rest]), tuple(first))
+
+    if columns is not None:
+        if len(columns) != len(first):
+            raise KerasrecError(
+                f"--columns names {len(columns)} columns ({', '.join(columns)}), but the first line of {path} has "
+                f"{len(first)}: {quoted(lines[0], most=80)}"
+            )
+        return columns_are(roles_of(path, columns, names))
+    if any(map(_is_name, first)) or _unlike(first, rest):
+        raise KerasrecError(
+            f"{_wrong_columns(path, first, names)}, or what the columns are with --columns (such as --columns "
+            f"{names.user} {names.item}) if its first line is a row"
+        )
+    if delimiter == "::" and len(first) == len(_MOVIELENS) and _kinds(first, rows)[2:] == ("numbers", "numbers"):
+        return columns_are(_MOVIELENS)
+    if len(first) != len(_PAIR):
+        raise KerasrecError(
+            f"{path} has no header with {names.user} and {names.item}, and {len(first)} columns (its first line is "
+            f"{quoted(lines[0], most=80)}); if that line is a row, say what the columns are, for example --columns "
+            f"{names.user} {names.item} {names.time}; if it is a header, pass --major_name and --candidate_name"
+        )
+    if not any(character.isdigit() for field in first for character in field) and not _comes_again(first, rest):
+        raise KerasrecError(
+            f"the first line of {path}, {quoted(lines[0], most=80)}, may be a row or a header: if it is a row, say "
+            f"what the columns are with --columns {names.user} {names.item} (or {names.item} {names.user}); if it is "
+            f"a header, pass --major_name and --candidate_name"
+        )
+    return columns_are(_PAIR)
+
+
+def fields_of(line: str, delimiter: str) -> list[str]:
+    """The fields of one line; quotes are taken as they stand where they do not pair up."""
+    if delimiter in QUOTED:
+        with contextlib.suppress(csv.Error, StopIteration):
+            return next(csv.reader([line], delimiter=delimiter, strict=True))
+    return line.split(delimiter)
+
+
+def roles_of(path: str, found: Sequence[str], names: ColumnNames) -> tuple[str | None, ...]:
+    """The role of each of these columns.
+
+    Raises:
+        KerasrecError: the user or the item is not among them, or one stands there twice.
+    """
+    roles = tuple(names.role(name) for name in found)
+    if "user" not in roles or "item" not in roles:
+        raise KerasrecError(_wrong_columns(path, found, names))
+    twice = [name for name in found if names.role(name) and list(found).count(name) > 1]
+    if twice:
+        raise KerasrecError(f"{path} has more than one column called {twice[0]}; rename one of them")
+    return roles
+
+
+def _wrong_columns(path: str, found: Sequence[str], names: ColumnNames) -> str:
+    return (
+        f"{path} has the columns {quoted(', '.join(found))[1:-1]}, but {names.user} and {names.item} are needed; say "
+        "which of them hold the user and the item with --major_name and --candidate_name"
+    )
+
+
+def _find_delimiter(path: str, lines: Sequence[str], names: ColumnNames) -> str:
+    for mark in DELIMITERS:
+        if {names.user, names.item} <= {field.strip() for field in fields_of(lines[0], mark)}:
+            return mark
+    fitting = [mark for mark in DELIMITERS if _fits(mark, lines)]
+    preferred = {".csv": [",", ";"], ".tsv": ["\t"]}.get(_extension(path), ["::", "\t"])
+    fitting = [mark for mark in preferred if mark in fitting] or fitting
+    if fitting[1:] == [" "]:  # texts hold spaces
+        fitting = fitting[:1]
+    if len(fitting) > 1 and not {"::", "\t"} & set(fitting):
+        raise KerasrecError(
+            f"{path} may have {' or '.join(map(repr, fitting))} between its fields (its first line is "
+            f"{quoted(lines[0], most=80)}); say which with --delimiter"
+        )
+    found = fitting or [mark for mark in (*preferred, *DELIMITERS) if mark in lines[0]]
+    if not found:
+        raise KerasrecError(
+            f"{path} has only one column (its first line is {quoted(lines[0], most=80)}); a log needs a user and an "
+            f"item a line, with a comma, a semicolon, a tab, |, :: or a space between them, or pass --delimiter; a "
+            f"file that is no log has to stand elsewhere"
+        )
+    return found[0]
+
+
+def _extension(path: str) -> str:
+    suffixes = [suffix.lower() for suffix in PurePath(path).suffixes]
+    return next((suffix for suffix in reversed(suffixes) if suffix in (".csv", ".tsv")), "")
+
+
+def _fits(delimiter: str, lines: Sequence[str]) -> bool:
+    counts = [len(fields_of(line, delimiter)) for line in lines]
+    return counts[0] > 1 and counts.count(counts[0]) > _LEAST_FITTING * len(counts)
+
+
+def _is_name(field: str) -> bool:
+    return bool(_NAMES.fullmatch(re.sub(r"[\s_.-]", "", field.lower())))
+
+
+def _kind(field: str) -> str:
+    if _NUMBER.fullmatch(field):
+        return "numbers"
+    return "codes" if any(character.isdigit() for character in field) else "words"
+
+
+def _columns_of(first: Sequence[str], rows: Sequence[Sequence[str]]) -> Iterator[tuple[str, list[str]]]:
+    for place, field in enumerate(first):
+        yield field, [row[place] for row in rows if row[place]]
+
+
+def _unlike(first: Sequence[str], rest: Sequence[Sequence[str]]) -> bool:
+    """Whether the first row has, in some column, a kind of field that no other row has there."""
+    return any(below and _kind(field) not in map(_kind, below) for field, below in _columns_of(first, rest))
+
+
+def _comes_again(first: Sequence[str], rest: Sequence[Sequence[str]]) -> bool:
+    return any(field in below for field, below in _columns_of(first, rest))
+
+
+def _kinds(first: Sequence[str], rows: Sequence[Sequence[str]]) -> tuple[str, ...]:
+    whole = [row for row in rows if len(row) == len(first)]
+    found = (Counter(map(_kind, column)) for _, column in _columns_of(first, whole))
+    return tuple(
+        "numbers" if set(kinds) == {"numbers"} else "words" if kinds and "numbers" not in kinds else "both"
+        for kinds in found
+    )

@@ -1,0 +1,193 @@
+"""Compressed files: told by their first bytes and not by their names, and read only when they are whole.
+
+gzip, bzip2, xz and zip are read by the standard library and zstd by Arrow, which all see that an archive is cut short.
+"""
+
+import bz2
+import gzip
+import io
+import lzma
+import zipfile
+import zlib
+from collections.abc import Iterator
+from pathlib import Path, PurePosixPath
+
+import pyarrow as pa
+
+from kerasrec.errors import KerasrecError, quoted
+
+PACKINGS = {
+    b"\x1f\x8b": "gzip",
+    b"\x28\xb5\x2f\xfd": "zstd",
+    b"BZh": "bzip2",
+    b"\xfd7zXZ\x00": "xz",
+    b"PK\x03\x04": "zip",
+}
+"""The first bytes of what is read."""
+
+_NOT_READ = {
+    b"PK\x05\x06": "an empty zip archive",
+    b"PK\x07\x08": "a zip archive in several volumes",
+    b"7z\xbc\xaf\x27\x1c": "a 7z archive",
+    b"Rar!": "a RAR archive",
+    b"\x04\x22\x4d\x18": "lz4-compressed",
+    b"\xff\x06\x00\x00sNaPpY": "snappy-compressed",
+    b"\x89LZO": "lzop-compressed",
+    b"LZIP": "lzip-compressed",
+    b"\x1f\x9d": "compressed by `compress` (.Z)",
+    b"PARE": "a Parquet file with an encrypted footer",
+    b"ORC": "an ORC file",
+    b"Obj\x01": "an Avro file",
+    b"ARROW1": "an Arrow (Feather) file",
+    b"FEA1": "a Feather file",
+    b"SQLite format 3\x00": "an SQLite database",
+    b"\x89HDF": "an HDF5 file",
+    b"\xd0\xcf\x11\xe0": "an Excel file (.xls)",
+    b"%PDF": "a PDF file",
+    b"\x93NUMPY": "a NumPy file",
+    b"\x89PNG": "a picture",
+    b"\xff\xd8\xff": "a picture",
+}
+_TAR = slice(257, 262)
+_BLOCK = 1 << 20
+_MOST_TIMES_LARGER = 200  # real logs shrink by less; one layer of gzip can shrink by 1,032
+_ALWAYS_ALLOWED = 1 << 28
+_DAMAGE = (
+    EOFError,
+    zlib.error,
+    lzma.LZMAError,
+    zipfile.BadZipFile,
+    NotImplementedError,
+    RuntimeError,
+    pa.ArrowException,
+)
+
+
+def packing(path: Path) -> str | None:
+    """`gzip`, `zstd`, `bzip2`, `xz`, `zip`, or None for a file that is not compressed.
+
+    Raises:
+        KerasrecError: it is of a known kind that is not read, or it cannot be opened.
+
+    Example:
+        >>> import tempfile
+        >>> path = Path(tempfile.mkdtemp()) / "log.csv"
+        >>> _ = path.write_bytes(gzip.compress(b"ann,tea"))
+        >>> packing(path)
+        'gzip'
+    """
+    try:
+        with path.open("rb") as file:
+            start = file.read(512)
+    except OSError as error:
+        raise KerasrecError(f"{path} cannot be read ({error.strerror})") from None
+    require_readable(start, str(path))
+    return _packing_of(start)
+
+
+def require_readable(start: bytes, name: str) -> None:
+    """Refuse what begins like a file of a kind that is known and not read.
+
+    Raises:
+        KerasrecError: it does, and the message says of which kind it is.
+    """
+    kind = next((kind for magic, kind in _NOT_READ.items() if start.startswith(magic)), None)
+    if start[_TAR] == b"ustar":
+        kind = "a tar archive"
+    if kind:
+        raise KerasrecError(f"{name} is {kind}, which is not read; unpack or convert it to CSV, JSON lines or Parquet")
+
+
+def members(path: Path) -> list[str]:
+    """The names of the files in a zip archive, in order, without hidden ones.
+
+    Raises:
+        KerasrecError: the archive is damaged, or holds no file.
+    """
+    try:
+        with zipfile.ZipFile(path) as archive:
+            names = sorted(entry.filename for entry in archive.infolist() if not entry.is_dir())
+    except (zipfile.BadZipFile, OSError, NotImplementedError, ValueError) as error:
+        raise _damaged(path, "zip", error) from error
+    shown = [name for name in names if all(piece[0] not in "._" for piece in PurePosixPath(name).parts)]
+    if not shown:
+        raise KerasrecError(f"the zip archive {path} holds no files")
+    if twice := next((name for name in shown if shown.count(name) > 1), None):
+        raise KerasrecError(f"the zip archive {path} holds {quoted(twice)} twice; which of them counts is not known")
+    return shown
+
+
+def blocks(path: Path, member: str | None = None) -> Iterator[bytes]:
+    """The content of a file, unpacked, in blocks.
+
+    Args:
+        path: The file.
+        member: Which file of a zip archive; it may be left out where there is only one.
+
+    Raises:
+        KerasrecError: it cannot be read, is cut short or damaged, is packed twice, or unpacks to more than 256 MiB
+            and 200 times its size.
+    """
+    kind = packing(path)
+    if kind == "zip" and member is None:
+        inside = members(path)
+        if len(inside) > 1:
+            raise KerasrecError(f"the zip archive {path} holds {len(inside):,} files; unpack the one that is meant")
+        member = inside[0]
+    name = str(path) if member is None else f"{path}/{member}"
+    size, read = path.stat().st_size, 0
+    try:
+        with _opened(path, kind, member) as file:
+            while block := file.read(_BLOCK):
+                if kind and not read:
+                    _require_unpacked(block, name)
+                read += len(block)
+                if kind and read > max(_ALWAYS_ALLOWED, _MOST_TIMES_LARGER * size):
+                    raise KerasrecError(
+                        f"{name} unpacks to more than {_MOST_TIMES_LARGER} times its size, as no log does; "
+                        "unpack it by hand if it is one"
+                    )
+                yield block
+    except OSError as error:
+        if error.errno is None and kind:  # bz2 and Arrow say so of damage
+            raise _damaged(path, kind, error) from error
+        raise KerasrecError(f"{path} cannot be read ({error.strerror or error})") from None
+    except _DAMAGE as error:
+        raise _damaged(path, kind, error) from error
+
+
+def read_all(path: Path) -> bytes:
+    """All of a file, unpacked.
+
+    Raises:
+        KerasrecError: see `blocks`.
+    """
+    return b"".join(blocks(path))
+
+
+def _packing_of(start: bytes) -> str | None:
+    return next((kind for magic, kind in PACKINGS.items() if start.startswith(magic)), None)
+
+
+def _opened(path: Path, kind: str | None, member: str | None) -> io.IOBase:
+    if kind == "zstd":
+        return pa.input_stream(path, compression="zstd")
+    if kind == "zip":
+        return zipfile.Path(path, member).open("rb")
+    return {None: open, "gzip": gzip.open, "bzip2": bz2.open, "xz": lzma.open}[kind](path, "rb")
+
+
+def _require_unpacked(start: bytes, name: str) -> None:
+    require_readable(start, name)
+    inner = "Parquet" if start.startswith(b"PAR1") else _packing_of(start)
+    if inner:
+        raise KerasrecError(f"{name} is compressed and holds a {inner} file; unpack it first")
+
+
+def _damaged(path: Path, kind: str, error: Exception) -> KerasrecError:
+    cut = isinstance(error, EOFError) or "Truncated" in str(error)
+    problem = "truncated" if cut else f"damaged ({quoted(str(error).strip().split(chr(10))[0])[1:-1]})"
+    if isinstance(error, RuntimeError):
+        problem = "encrypted or packed in a way that is not read"
+    checks = {"gzip": "gzip -t", "zstd": "zstd -t", "bzip2": "bzip2 -t", "xz": "xz -t", "zip": "unzip -t"}
+    return KerasrecError(f"the {kind} file {path} is {problem}; copy or download it again (`{checks[kind]}` checks it)")

@@ -1,0 +1,60 @@
+"""Quoted fields that run over several lines of a CSV file.
+
+A row of a log is one line: ids, times and ratings hold no line break. A reader that lets quoted fields run on takes all
+rows behind a forgotten quote for one field; a reader that does not takes the lines within a field for rows. So the
+lines of a row that runs on are found, up to a bound, and all of them are rejected.
+"""
+
+import csv
+import itertools
+from collections import deque
+from collections.abc import Iterable, Iterator
+
+MOST_LINES = 1000
+"""Longest row, in lines; a quote that is not closed within them is taken for one that somebody forgot."""
+
+RUNS_ON = "part of a quoted field that runs over several lines"
+"""The reason for the lines of such a row."""
+
+
+def runs_on(line: str, delimiter: str) -> bool:
+    """Whether a quoted field of a row that begins with this line is still open at its end.
+
+    Example:
+        >>> runs_on('ann,"nice', ","), runs_on('ann,27"', ",")
+        (True, False)
+    """
+    return _length([line], delimiter) is None
+
+
+def rows_over_lines(lines: Iterable[str], delimiter: str) -> Iterator[tuple[int, list[str]]]:
+    """Each row that runs over several lines: the number of its first line, counted from 0, and its lines.
+
+    Args:
+        lines: Lines without their ends.
+        delimiter: What stands between fields, one character.
+
+    Example:
+        >>> list(rows_over_lines(['ann,"nice', "bob,tea", 'bye"', '"eve,tea', "joe,tea"], ","))
+        [(0, ['ann,"nice', 'bob,tea', 'bye"'])]
+    """
+    lines, waiting, place = iter(lines), deque(), 0
+    while waiting or (waiting := deque(itertools.islice(lines, 1))):
+        length = 1
+        if '"' in waiting[0] and runs_on(waiting[0], delimiter):
+            waiting.extend(itertools.islice(lines, MOST_LINES - len(waiting)))
+            length = _length(waiting, delimiter) or 1
+        row = [waiting.popleft() for _ in range(length)]
+        if length > 1:
+            yield place, row
+        place += length
+
+
+def _length(lines: Iterable[str], delimiter: str) -> int | None:
+    """How many of the lines the first row takes; None where it is still open behind them, 1 where it is malformed."""
+    reader = csv.reader((f"{line}\n" for line in lines), delimiter=delimiter, strict=True)
+    try:
+        next(reader)
+    except csv.Error as error:
+        return None if str(error) == "unexpected end of data" else 1
+    return reader.line_num
