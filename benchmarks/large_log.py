@@ -23,7 +23,7 @@ from rich.table import Table
 from kerasrec.data.synthetic import SyntheticLog, leave_one_out
 
 STEPS = {
-    "split": ("--data_path", "log", "--save_path", "data"),
+    "split": ("--log", "log", "--data-path", "data"),
     "vocab": ("all",),
     "examples": ("all", "--masking", "dynamic"),
     "train": (

@@ -26,7 +26,7 @@ from rich.table import Table
 _SPLIT = """
 import sys
 from kerasrec.data.interactions import SplitSettings, split
-split(SplitSettings(sys.argv[1], save_path=sys.argv[2], memory_limit=sys.argv[3], min_item_events=int(sys.argv[4])))
+split(SplitSettings(sys.argv[1], data_path=sys.argv[2], memory_limit=sys.argv[3], min_item_events=int(sys.argv[4])))
 """
 
 

@@ -21,6 +21,19 @@ def quoted(data: object, most: int = 200) -> str:
     return "".join(character if character.isprintable() else " " for character in text)  # tables have several lines
 
 
+def reason(error: Exception, most: int = 200) -> str:
+    """What another library says went wrong, for a message: its first line without control characters, shortened.
+
+    Example:
+        >>> reason(FileNotFoundError(2, "No such file or directory")), reason(KeyError("bert")), reason(MemoryError())
+        ('No such file or directory', "KeyError('bert')", 'MemoryError')
+    """
+    text = getattr(error, "strerror", None) or (repr(error) if isinstance(error, KeyError) else str(error))
+    lines = "".join(letter if letter.isprintable() else "\n" * (letter in "\r\n") for letter in text).split("\n")
+    line = next(filter(None, map(str.strip, lines)), type(error).__name__)
+    return line if len(line) <= most else f"{line[:most]}..."
+
+
 def require(holds: object, name: str, given: object, allowed: str) -> None:
     """Refuse a setting that lies outside what is allowed.
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from kerasrec.anime.records import ListEntry, Title, fuzzy_date
-from kerasrec.data.log_files import check_gzip
+from kerasrec.data.packed import check
 from kerasrec.errors import KerasrecError
 
 # What the columns are called in the files that go round; the first name that a header has is taken.
@@ -74,7 +74,7 @@ class Table:
         is_gzip = file.read(2) == b"\x1f\x8b"
         file.seek(0)
         if is_gzip:
-            check_gzip(path)
+            check(path)
         text = io.TextIOWrapper(
             gzip.GzipFile(fileobj=file) if is_gzip else file, "utf-8-sig", errors="replace", newline=""
         )

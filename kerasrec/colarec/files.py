@@ -1,14 +1,21 @@
 """What a person brings, read and checked: interactions, targets and the corpus of items."""
 
-import csv
 import json
+import logging
+from collections import Counter
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
+from kerasrec.data.log_columns import DELIMITERS, STRICT, fields_of, listed
+from kerasrec.data.log_files import find_logs
+from kerasrec.data.quoted_lines import RUNS_ON, UNPAIRED, pairs_up, rows_over_lines
 from kerasrec.data.rejects import Reject
 from kerasrec.data.text_files import is_unicode, read_text
+from kerasrec.data.times import Moment, TimeUnit, read_time, require_one_form
 from kerasrec.errors import KerasrecError
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -28,25 +35,23 @@ class Corpus:
 
 @dataclass(frozen=True)
 class Events:
-    """Rows of a file of interactions or targets.
+    """Rows of files of interactions or targets.
 
     Attributes:
-        path: The file.
-        lines: Line of each row.
+        path: The file, the folder or the pattern.
+        places: File and line of each row.
         users: Raw user ids.
         items: Raw item ids.
         times: Epoch seconds; empty for targets.
-        read: Rows that were read, the bad ones among them.
         rejects: Bad rows.
     """
 
     path: Path
-    lines: list[int]
-    users: list[str]
-    items: list[str]
-    times: list[float]
-    read: int
-    rejects: list[Reject]
+    places: list[tuple[str, int]] = field(default_factory=list)
+    users: list[str] = field(default_factory=list)
+    items: list[str] = field(default_factory=list)
+    times: list[float] = field(default_factory=list)
+    rejects: list[Reject] = field(default_factory=list)
 
     def __len__(self) -> int:
         """Good rows."""
@@ -124,76 +129,89 @@ def _codes(item: str, given: object, path: Path) -> list[int]:
     return given
 
 
-def read_events(path: Path, item_ids: Collection[str], timed: bool) -> Events:
-    """Read a CSV file with the columns `user_id` and `item_id`, and `time` where they are `timed`.
+def read_events(path: Path, item_ids: Collection[str], timed: bool, unit: TimeUnit = "auto") -> Events:
+    """Read CSV files with the columns `user_id` and `item_id`, and `time` where they are `timed`.
 
     Args:
-        path: The file; it may be gzip-compressed.
+        path: A file, a folder with all that lies below it, or a glob; plain or compressed.
         item_ids: The corpus; events of other items are rejected.
         timed: Whether each row has a time.
+        unit: What numbers in the column of times count.
 
     Raises:
-        KerasrecError: it cannot be read, or a column is missing.
+        KerasrecError: a file cannot be read, a column is missing, or a file has times in more than one unit.
 
     Example:
         >>> import tempfile
         >>> path = Path(tempfile.mkdtemp()) / "interactions.csv"
-        >>> _ = path.write_text("\\n".join(["user_id,item_id,time", "ann,7,20", "bob,7,noon"]))
+        >>> _ = path.write_text("\\n".join(["user_id,item_id,time", "ann,7,2021-04-19T10:00:00Z", "bob,7,noon"]))
         >>> events = read_events(path, ["7"], timed=True)
         >>> events.users, events.times, events.rejects[0].reason
-        (['ann'], [20.0], 'time is not a number')
+        (['ann'], [1618826400.0], 'time is neither a number nor an ISO 8601 time')
     """
-    lines = read_text(path).splitlines()
-    wanted = ("user_id", "item_id", "time") if timed else ("user_id", "item_id")
-    header = [name.strip() for name in _fields(lines[0] if lines else "")]
-    if missing := [name for name in wanted if name not in header]:
-        raise KerasrecError(
-            f"{path} has the columns {_beginning(', '.join(header)) or 'none'}, and {', '.join(missing)} is needed: "
-            "give a CSV file with them in its first line"
-        )
-    places = [header.index(name) for name in wanted]
-    item_ids = set(item_ids)
-    events = Events(path, [], [], [], [], len(lines) - 1, [])
-    for number, line in enumerate(lines[1:], 2):
-        fields = _fields(line)
-        values = [fields[place].strip() for place in places] if len(fields) == len(header) else []
-        reason = _problem(line, values, item_ids)
-        if reason:
-            events.rejects.append(Reject(str(path), number, reason, line))
-            continue
-        events.lines.append(number)
-        events.users.append(values[0])
-        events.items.append(values[1])
-        if timed:
-            events.times.append(float(values[2]))
+    events, known = Events(path), set(item_ids)
+    files = find_logs(str(path))
+    if len(files) > 1:
+        logger.info(f"{path}: {len(files):,} files, read in the order of their paths")
+    for file in files:
+        _read_file(file, known, timed, unit, events)
     return events
 
 
-def _fields(line: str) -> list[str]:
-    try:
-        return next(csv.reader([line]), [])
-    except csv.Error:  # a field beyond the reader's limit
-        return []
+def _read_file(path: Path, item_ids: set[str], timed: bool, unit: TimeUnit, events: Events) -> None:
+    # No other line ends: an id may hold what Unicode calls a line separator.
+    lines = read_text(path).replace("\r\n", "\n").replace("\r", "\n").removesuffix("\n").split("\n")
+    delimiter, header, places = _columns(
+        path, lines[0], ("user_id", "item_id", "time") if timed else ("user_id", "item_id")
+    )
+    running_on = {
+        first + place for first, row in rows_over_lines(lines[1:], delimiter) for place in range(2, 2 + len(row))
+    }
+    forms, examples = Counter(), {}
+    for number, line in enumerate(lines[1:], 2):
+        if not line.strip():
+            continue
+        fields = fields_of(line, delimiter)
+        values = [fields[place].strip() for place in places] if len(fields) == len(header) else []
+        moment = read_time(values[2], unit) if len(values) > 2 else None
+        reason = RUNS_ON if number in running_on else _problem(line, delimiter, values, moment, item_ids)
+        if reason:
+            events.rejects.append(Reject(str(path), number, reason, line))
+            continue
+        events.places.append((str(path), number))
+        events.users.append(values[0])
+        events.items.append(values[1])
+        if timed:
+            events.times.append(moment.seconds)
+            forms[moment.form] += 1
+            examples.setdefault(moment.form, f"such as {values[2][:40]} in line {number:,}")
+    require_one_form(forms, examples, f"time of {path}", "--time-unit")
 
 
-def _beginning(text: str) -> str:
-    return text if len(text) <= 200 else f"{text[:200]}..."
+def _columns(path: Path, line: str, wanted: Sequence[str]) -> tuple[str, list[str], list[int]]:
+    """The delimiter, the names in the first line, and the places of those that are wanted."""
+    header = []
+    for delimiter in (",", *DELIMITERS):
+        found = [name.strip() for name in fields_of(line, delimiter)]
+        if set(wanted) <= set(found):
+            return delimiter, found, [found.index(name) for name in wanted]
+        header = header or found
+    missing = [name for name in wanted if name not in header]
+    raise KerasrecError(
+        f"{path} has the columns {listed(header) or 'none'}, and {', '.join(missing)} is needed: give "
+        "a CSV file with them in its first line"
+    )
 
 
-def _problem(line: str, values: Sequence[str], item_ids: set[str]) -> str | None:
+def _problem(line: str, delimiter: str, values: Sequence[str], moment: Moment | None, item_ids: set[str]) -> str | None:
     if not is_unicode(line):
         return "not UTF-8"
+    if '"' in line and delimiter in STRICT and not pairs_up(line, delimiter):
+        return UNPAIRED
     if not values:
         return "not as many fields as the header"
     if not all(values):
         return "empty field"
-    if len(values) > 2 and not _is_finite(values[2]):
-        return "time is not a number"
+    if len(values) > 2 and moment is None:
+        return "time is neither a number nor an ISO 8601 time"
     return None if values[1] in item_ids else "item is not in the corpus"
-
-
-def _is_finite(text: str) -> bool:
-    try:
-        return abs(float(text)) < float("inf")
-    except ValueError:
-        return False

@@ -28,7 +28,7 @@ def prepare(command: Prepare) -> None:
     task = command.places.task(command.name)
     tokenizer = None if command.tokenizer is None else SubwordTokenizer.load(command.tokenizer)
     corpus = read_corpus(command.corpus)
-    events = read_events(command.interactions, corpus.item_ids, timed=True)
+    events = read_events(command.interactions, corpus.item_ids, timed=True, unit=command.time_unit)
     files = {"valid": command.valid, "test": command.test}
     given = {split: read_events(path, corpus.item_ids, timed=False) for split, path in files.items() if path}
 
@@ -85,8 +85,9 @@ def _keep_rejects(reads: list[Events], path: Path, max_reject_share: float) -> l
     for read in reads:
         if not len(read):
             why = f" ({in_words(read.rejects)}); they are kept in {path}" if read.rejects else ""
-            raise KerasrecError(f"{read.path} has no row that can be used, of {read.read:,}{why}")
-    require_few(count_reasons(rejects), sum(read.read for read in reads), max_reject_share, path)
+            raise KerasrecError(f"{read.path} has no row that can be used, of {len(read.rejects):,}{why}")
+    rows = sum(len(read) + len(read.rejects) for read in reads)
+    require_few(count_reasons(rejects), rows, max_reject_share, path)
     return rejects
 
 
@@ -107,11 +108,11 @@ def _once(interactions: pd.DataFrame) -> pd.DataFrame:
 
 def _targets(split: str, events: Events, users: dict[str, int], numbers: dict[str, int]) -> pd.DataFrame:
     """Columns split, user, item; users that took nothing in training go to the rejects."""
-    frame = pd.DataFrame({"split": split, "user": events.users, "item": events.items, "line": events.lines})
+    frame = pd.DataFrame({"split": split, "user": events.users, "item": events.items, "place": events.places})
     unknown = ~frame["user"].isin(users)
-    for _, user, item, line in frame[unknown].itertuples(index=False):
-        events.rejects.append(Reject(str(events.path), line, "user has no interactions", f"{user},{item}"))
-    frame = frame[~unknown].drop(columns="line")
+    for _, user, item, (file, line) in frame[unknown].itertuples(index=False):
+        events.rejects.append(Reject(file, line, "user has no interactions", f"{user},{item}"))
+    frame = frame[~unknown].drop(columns="place")
     frame["user"] = frame["user"].map(users).astype(np.int32)
     frame["item"] = frame["item"].map(numbers).astype(np.int32)
     return frame

@@ -10,6 +10,7 @@ from tyro.conf import Positional, UseAppendAction
 from kerasrec.data.seen_items import SeenItems
 from kerasrec.data.settings import BatchSettings, MaskingRules
 from kerasrec.data.tasks import Places
+from kerasrec.data.times import TimeUnit
 from kerasrec.errors import KerasrecError, require, require_seed
 from kerasrec.nn.settings import ItemModelSettings, T5Config
 from kerasrec.training.settings import DeviceSettings, LoopSettings, OptimizerSettings
@@ -43,14 +44,17 @@ class Prepare(SeenItems):
     name: Positional[str]
     """Name of the run; its folders are data/NAME, output/NAME and export/NAME."""
     interactions: Path
-    """A CSV file with the columns user_id, item_id and time."""
+    """A CSV file with the columns user_id, item_id and time, a folder of such files, or a glob; plain or compressed."""
     corpus: Path
     """A JSON file {item_id: {"content": text, "cid": [code, ...] if there are ready ones}}."""
     valid: Path | None = None
-    """A CSV file with the columns user_id and item_id: what is to be found while training. Without it and without
-    `test`, the last two events of users with three or more become a valid and a test target."""
+    """CSV with the columns user_id and item_id, a file or a folder: what is to be found while training. Without it and
+    without `test`, the last two events of users with three or more become a valid and a test target."""
     test: Path | None = None
     """The same for what is to be found at the end."""
+    time_unit: TimeUnit = "auto"
+    """What numbers in the column of times count: s, ms, us or ns since 1970, or date for digits such as 20210419; auto
+    tells by their size. ISO 8601 times are read in any case."""
     tokenizer: Path | None = None
     """A spiece.model, as T5's folder has one; by default one is trained on the corpus."""
     text_tokens: int = 8000

@@ -11,7 +11,7 @@ import duckdb
 
 from kerasrec.data import interactions_sql as sql
 from kerasrec.data.files import disk_full
-from kerasrec.errors import KerasrecError, quoted
+from kerasrec.errors import KerasrecError, reason
 from kerasrec.progress_bar import Bar
 
 MOST_THREADS = 8  # each takes memory of its own
@@ -54,10 +54,10 @@ def readable_errors(work: Path, memory_limit: str) -> Iterator[None]:
             raise disk_full(work.parent) from error
         if isinstance(error, duckdb.OutOfMemoryException):
             raise KerasrecError(
-                f"memory_limit {memory_limit} is too small for this log ({first_line(error)}); pass a larger "
+                f"memory_limit {memory_limit} is too small for this log ({reason(error)}); pass a larger "
                 f"--memory_limit, or more --parts"
             ) from error
-        raise KerasrecError(f"DuckDB stopped in {work.parent} ({first_line(error)})") from error
+        raise KerasrecError(f"DuckDB stopped in {work.parent} ({reason(error)})") from error
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
             raise disk_full(work.parent) from error
@@ -67,11 +67,6 @@ def readable_errors(work: Path, memory_limit: str) -> Iterator[None]:
 def is_disk_full(error: duckdb.Error) -> bool:
     """Whether DuckDB stopped because the disk is full; the class of the error depends on what it was writing."""
     return any(words in str(error) for words in _DISK_FULL)
-
-
-def first_line(error: Exception) -> str:
-    """The first line of an error's text, at most 200 characters, without control characters."""
-    return quoted(str(error).strip().split("\n")[0])[1:-1]
 
 
 def run(db: duckdb.DuckDBPyConnection, statement: str, bar: Bar, share: float) -> None:

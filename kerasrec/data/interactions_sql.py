@@ -15,6 +15,7 @@ from pathlib import Path
 
 from kerasrec.data.log_columns import STRICT, ColumnNames
 from kerasrec.data.log_files import LogFile
+from kerasrec.data.quoted_lines import UNPAIRED
 from kerasrec.data.times import TimeUnit, time_columns
 
 # ----------------------------------------------------------------------------------------------------------- DuckDB
@@ -180,7 +181,7 @@ def _text_rows(log: LogFile) -> str:
         quoted = f"instr(line, '\"') > 0 AND {well_formed}{f' AND {paired}' if strict else ''}"
         unquoted = f"regexp_extract_all({mark} || line, {literal(f'{sign}({one})')}, 1)"
         fields = f"CASE WHEN quoted THEN {unquoted} ELSE {plain} END"
-    unpaired_are_bad = "WHEN unpaired THEN 'quotes that do not pair up on their line'" if strict else ""
+    unpaired_are_bad = f"WHEN unpaired THEN {literal(UNPAIRED)}" if strict else ""
     header = f"OR line = {literal(log.header)}" if log.header is not None else ""
     return f"""
         SELECT {field("user")} AS raw_user, {field("item")} AS item, {field("time")} AS moment,

@@ -146,6 +146,17 @@ def fields_of(line: str, delimiter: str) -> list[str]:
     return line.split(delimiter)
 
 
+def listed(names: Sequence[str], most: int = 200) -> str:
+    """Names of columns for a message, without control characters.
+
+    Example:
+        >>> listed(["user", "a\\tb"]), listed(["a" * 500], most=5)
+        ('user, a\\\\tb', 'aaaaa...')
+    """
+    text = ", ".join(names)
+    return repr(text[:most])[1:-1] + ("..." if len(text) > most else "")
+
+
 def roles_of(path: str, found: Sequence[str], names: ColumnNames) -> tuple[str | None, ...]:
     """The role of each of these columns.
 
@@ -163,7 +174,7 @@ def roles_of(path: str, found: Sequence[str], names: ColumnNames) -> tuple[str |
 
 def _wrong_columns(path: str, found: Sequence[str], names: ColumnNames) -> str:
     return (
-        f"{path} has the columns {quoted(', '.join(found))[1:-1]}, but {names.user} and {names.item} are needed; say "
+        f"{path} has the columns {listed(found)}, but {names.user} and {names.item} are needed; say "
         "which of them hold the user and the item with --major_name and --candidate_name"
     )
 

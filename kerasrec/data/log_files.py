@@ -17,7 +17,7 @@ import pyarrow.parquet as pq
 
 from kerasrec.data.log_columns import QUOTED, ColumnNames, roles_of, text_columns
 from kerasrec.data.packed import blocks, members, packing, require_readable
-from kerasrec.errors import KerasrecError, quoted
+from kerasrec.errors import KerasrecError, quoted, reason
 
 logger = logging.getLogger(__name__)
 
@@ -232,7 +232,7 @@ def _sniff_parquet(path: Path, names: ColumnNames) -> LogFile:
     try:
         schema = pq.read_schema(path)
     except (OSError, ValueError, pa.ArrowException) as error:
-        raise KerasrecError(f"the Parquet file {path} cannot be read ({_one_line(error)}); write it again") from error
+        raise KerasrecError(f"the Parquet file {path} cannot be read ({reason(error)}); write it again") from error
     columns = roles_of(str(path), schema.names, names)
     if "time" in columns:
         kind = schema.field(names.time).type
@@ -306,7 +306,3 @@ def _how(log: LogFile) -> str:
 
 def _count(things: Collection, name: str) -> str:
     return f"{len(things):,} {name}{'' if len(things) == 1 else 's'}"
-
-
-def _one_line(error: Exception) -> str:
-    return quoted(str(error).strip().split("\n")[0])[1:-1]

@@ -14,7 +14,7 @@ from pathlib import Path, PurePosixPath
 
 import pyarrow as pa
 
-from kerasrec.errors import KerasrecError, quoted
+from kerasrec.errors import KerasrecError, quoted, reason
 
 PACKINGS = {
     b"\x1f\x8b": "gzip",
@@ -156,6 +156,16 @@ def blocks(path: Path, member: str | None = None) -> Iterator[bytes]:
         raise _damaged(path, kind, error) from error
 
 
+def check(path: Path) -> None:
+    """Read a file to its end, which is the only way to see that an archive is whole.
+
+    Raises:
+        KerasrecError: see `blocks`.
+    """
+    for _ in blocks(path):
+        pass
+
+
 def read_all(path: Path) -> bytes:
     """All of a file, unpacked.
 
@@ -186,7 +196,7 @@ def _require_unpacked(start: bytes, name: str) -> None:
 
 def _damaged(path: Path, kind: str, error: Exception) -> KerasrecError:
     cut = isinstance(error, EOFError) or "Truncated" in str(error)
-    problem = "truncated" if cut else f"damaged ({quoted(str(error).strip().split(chr(10))[0])[1:-1]})"
+    problem = "truncated" if cut else f"damaged ({reason(error)})"
     if isinstance(error, RuntimeError):
         problem = "encrypted or packed in a way that is not read"
     checks = {"gzip": "gzip -t", "zstd": "zstd -t", "bzip2": "bzip2 -t", "xz": "xz -t", "zip": "unzip -t"}

@@ -17,6 +17,24 @@ RUNS_ON = "part of a quoted field that runs over several lines"
 """The reason for the lines of such a row."""
 
 
+UNPAIRED = "quotes that do not pair up on their line"
+"""The reason for a line with a quote that is not closed, or stands where none may."""
+
+
+def pairs_up(line: str, delimiter: str) -> bool:
+    """Whether all quotes of a row are well formed and closed.
+
+    Example:
+        >>> pairs_up('"ann, jr",tea', ","), pairs_up('an"n,tea', ","), pairs_up('"a"b,tea', ",")
+        (True, False, False)
+    """
+    try:
+        next(csv.reader([line], delimiter=delimiter, strict=True), None)
+    except csv.Error:
+        return False
+    return line.count('"') % 2 == 0
+
+
 def runs_on(line: str, delimiter: str) -> bool:
     """Whether a quoted field of a row that begins with this line is still open at its end.
 

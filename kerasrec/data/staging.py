@@ -15,10 +15,10 @@ from kerasrec.data import database
 from kerasrec.data import interactions_sql as sql
 from kerasrec.data.log_columns import ColumnNames
 from kerasrec.data.log_files import LogFile
-from kerasrec.data.packed import blocks
+from kerasrec.data.packed import blocks, check
 from kerasrec.data.quoted_lines import MOST_LINES, RUNS_ON, rows_over_lines, runs_on
 from kerasrec.data.times import TimeUnit, as_written, require_one_form
-from kerasrec.errors import KerasrecError
+from kerasrec.errors import KerasrecError, reason
 from kerasrec.progress_bar import Bar, progress_bar
 
 _READ_BY_DUCKDB = (None, "gzip", "zstd")
@@ -92,9 +92,7 @@ def _stage_file(
     except duckdb.Error as error:
         if isinstance(error, duckdb.OutOfMemoryException) or database.is_disk_full(error):
             raise
-        raise KerasrecError(
-            f"{log.name} cannot be read ({database.first_line(error)}); is the file damaged?"
-        ) from error
+        raise KerasrecError(f"{log.name} cannot be read ({reason(error)}); is the file damaged?") from error
     finally:
         if source.path != log.path:
             source.path.unlink(missing_ok=True)
@@ -113,8 +111,7 @@ def _readable(log: LogFile, work: Path) -> LogFile:
     """The log as DuckDB can read it, after a look at all of it: DuckDB takes an archive that is cut short for whole."""
     if log.packing in _READ_BY_DUCKDB:
         if log.packing:
-            for _ in blocks(log.path):
-                pass
+            check(log.path)
         return log
     unpacked = work / "unpacked"
     with unpacked.open("wb") as file:

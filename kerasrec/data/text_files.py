@@ -1,9 +1,8 @@
-"""Text files as they come: one or a folder of them, plain or gzip, with or without a byte order mark."""
+"""Text files as they come: one or a folder of them, plain or compressed, with or without a byte order mark."""
 
-import gzip
-import zlib
 from pathlib import Path
 
+from kerasrec.data.packed import read_all
 from kerasrec.errors import KerasrecError
 
 
@@ -28,16 +27,9 @@ def read_text(path: Path) -> str:
     """All of a file, without its byte order mark; each byte that is not UTF-8 becomes a lone surrogate.
 
     Raises:
-        KerasrecError: it cannot be read, is UTF-16, or is a damaged gzip file.
+        KerasrecError: it cannot be read, is UTF-16, or is damaged or of a kind that is not read.
     """
-    try:
-        content = path.read_bytes()
-        if content[:2] == b"\x1f\x8b":
-            content = gzip.decompress(content)
-    except (EOFError, gzip.BadGzipFile, zlib.error) as error:
-        raise KerasrecError(f"the gzip file {path} is truncated or damaged ({error}); copy it again") from None
-    except OSError as error:
-        raise KerasrecError(f"{path} cannot be read ({error.strerror})") from None
+    content = read_all(path)
     if content[:2] in (b"\xff\xfe", b"\xfe\xff"):
         raise KerasrecError(f"{path} is UTF-16; make it UTF-8 with `iconv -f UTF-16 -t UTF-8`")
     return content.decode("utf-8", "surrogateescape").removeprefix("\ufeff")

@@ -1,5 +1,7 @@
+import bz2
 import json
 from collections import Counter
+from datetime import datetime, timedelta, timezone
 
 import numpy as np
 import pyarrow.parquet as pq
@@ -96,13 +98,13 @@ def test_bad_rows_are_counted_and_kept(desk):
     assert Counter(row["reason"] for row in kept) == {
         "not as many fields as the header": 1,
         "empty field": 1,
-        "time is not a number": 2,
+        "time is neither a number nor an ISO 8601 time": 2,
         "item is not in the corpus": 1,
         "not UTF-8": 1,
     }
     first = len(desk.some_interactions()) + 2
     assert [row["line"] for row in kept] == list(range(first, first + 6)) and kept[0]["raw"] == bad[0]
-    assert "rejected: 2 time is not a number" in out
+    assert "rejected: 2 time is neither a number nor an ISO 8601 time" in out
 
 
 @pytest.mark.parametrize("which", ["--interactions", "--valid"])
@@ -110,7 +112,11 @@ def test_a_file_of_bad_rows_alone(desk, which):
     good = desk.write_rows("good.csv", [("u0", "59")], "user_id,item_id")
     bad = desk.write_rows("bad.csv", [("u0", "60", "noon"), ("u1", "1", "")], "user_id,item_id,time")
     options = ("--max-reject-share", 1, "--valid", good, "--test", good, which, bad)
-    reasons = "empty field: 1, time is not a number: 1" if which == "--interactions" else "item is not in the corpus: 1"
+    reasons = (
+        "empty field: 1, time is neither a number nor an ISO 8601 time: 1"
+        if which == "--interactions"
+        else "item is not in the corpus: 1"
+    )
     if which == "--valid":
         bad.write_text("user_id,item_id\nu0,60\n", encoding="utf-8")
     message = desk.error("prepare", *desk.files(*options))
@@ -131,6 +137,47 @@ def test_a_folder_of_another_system(desk):
     for command in (("prepare", *desk.files()), ("lightgcn", "shop")):
         assert "holds files of kerasrec siamese, not of kerasrec colarec: give another name" in desk.error(*command)
     assert (desk.folder / "data" / "shop" / "rejects.parquet").stat().st_mtime_ns == before
+
+
+def test_times_of_all_forms_and_files_of_a_folder(desk):
+    """The same interactions, written in five ways into files of one folder, some compressed, in any order."""
+    rows, folder = desk.some_interactions(), desk.folder / "log"
+    for number, write in enumerate(
+        (
+            lambda time: f"{datetime.fromtimestamp(time, timezone.utc):%Y-%m-%dT%H:%M:%SZ}",
+            lambda time: f"{datetime.fromtimestamp(time, timezone(timedelta(hours=8))).isoformat(' ')}",
+            lambda time: time * 1000,
+            lambda time: time * 10**9,
+            lambda time: float(time),
+        )
+    ):
+        start = 1_618_826_400
+        mark = ",;\t|,"[number]
+        lines = [mark.join(map(str, (user, item, write(start + time)))) for user, item, time in rows[number::5]]
+        content = "\r\n".join([mark.join(("user_id", "item_id", "time")), *reversed(lines)])
+        path = folder / f"{number % 2}" / f"{number}.csv"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(bz2.compress(content.encode()) if number == 3 else content.encode())
+    desk.interactions = folder
+    assert f"{folder}: 5 files, read in the order of their paths" in desk.prepare()
+    expected = {user: items[:-2] for user, items in by_user(rows).items()}
+    assert histories(desk.prepared) == expected
+    (folder / "mixed.csv").write_text("user_id,item_id,time\nu1,7,1618826400\nu1,8,1618826400000\n")
+    message = desk.error("prepare", *desk.files())
+    assert "mixed.csv mixes 1 seconds (such as 1618826400 in line 2), 1 milliseconds" in message
+    (folder / "mixed.csv").write_text("user_id,item_id,time\nu1,7,20210419\n")
+    assert "looks like dates written as digits (such as 20210419 in line 2)" in desk.error("prepare", *desk.files())
+
+
+def test_fields_with_line_breaks_invent_no_events(desk):
+    bad = ['u1,7,5,"nice', "u2,8,9,ha", 'bye"', 'u1,7,5,"', 'u1,"7,5,x', 'u"1,7,5,"x"']
+    good = [f"{user},{item},{time},a\u2028u2,8,{time},b" for user, item, time in desk.some_interactions()]
+    desk.interactions = desk.write("notes.csv", "\n".join(["user_id,item_id,time,note,x,y,z", *good, "", *bad]))
+    out = desk.prepare("--max-reject-share", 0.1)
+    assert "rejected: 3 part of a quoted field that runs over several lines" in out
+    assert "rejected: 3 quotes that do not pair up on their line" in out
+    assert pq.read_table(desk.prepared.data / "rejects.parquet")["raw"].to_pylist() == bad
+    assert histories(desk.prepared) == {user: items[:-2] for user, items in by_user(desk.some_interactions()).items()}
 
 
 def test_targets_of_users_without_interactions_are_rejected(desk):
@@ -242,7 +289,8 @@ def test_files_that_cannot_be_used(desk):
     message = desk.error("prepare", *desk.files("--interactions", desk.corpus))
     assert "needed: give a CSV file" in message and len(message) < 500
     quoted = desk.write("quoted.csv", '"' + 200_000 * "x")
-    assert "has the columns none" in desk.error("prepare", *desk.files("--interactions", quoted))
+    message = desk.error("prepare", *desk.files("--interactions", quoted))
+    assert 'has the columns "xxx' in message and len(message) < 500
     assert "give both files of targets, or neither" in desk.error("prepare", *desk.files("--test", desk.interactions))
     assert "nothing is prepared" in desk.error("lightgcn", "other")
     with pytest.raises(KerasrecError, match="is missing"):

@@ -3,7 +3,7 @@ import errno
 import duckdb
 import pytest
 
-from kerasrec.data.database import database, first_line, readable_errors
+from kerasrec.data.database import database, readable_errors
 from kerasrec.errors import KerasrecError
 
 
@@ -34,8 +34,3 @@ def test_other_errors_stay_what_they_are(tmp_path):
     with pytest.raises(KerasrecError, match="^mine$"), database(tmp_path, "1GB") as db:
         assert db.sql("SELECT current_setting('memory_limit')").fetchall() != []
         raise KerasrecError("mine")
-
-
-def test_the_first_line_of_an_error_is_short_and_plain():
-    assert first_line(Exception("a\x1b[2J\nb")) == "a\\x1b[2J"
-    assert len(first_line(Exception("a" * 999))) < 210

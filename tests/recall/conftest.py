@@ -13,7 +13,7 @@ class Desk:
         self.folder = folder
         self.places = [f"--data-path={folder / 'data'}", f"--output-path={folder / 'output'}"]
         self.places.append(f"--export-path={folder / 'export'}")
-        line = command_line("recall", after=lambda step: [] if step == "split" else self.places)
+        line = command_line("recall", after=lambda step: ["--date=20210419"] if step == "split" else self.places)
         self.run, self.ok, self.error = line.run, line.ok, line.error
 
     def write_log(self, name="raw", **settings):
@@ -23,7 +23,7 @@ class Desk:
 
     def prepare(self, log, *examples):
         """Steps 1 to 3, in 3 parts."""
-        self.ok("split", "--data_path", log, "--save_path", self.folder / "data", "--parts", 3)
+        self.ok("split", "--log", log, "--data-path", self.folder / "data", "--parts", 3)
         self.ok("vocab", "all")
         self.ok("examples", "all", "--jobs", 1, *self.LENGTHS, *examples)
 

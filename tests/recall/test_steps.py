@@ -84,7 +84,7 @@ def test_a_log_of_habits_is_evaluated_and_served_with_what_users_had(desk):
 
 
 def test_a_folder_of_another_system(desk):
-    words = ("split", "--data_path", desk.write_log(), "--save_path", desk.folder / "data", "--parts", 3)
+    words = ("split", "--log", desk.write_log(), "--data-path", desk.folder / "data", "--parts", 3)
     desk.ok(*words)
     manifest = Manifest(desk.task / "manifest.json")
     assert manifest.read()["system"] == "recall"
@@ -97,7 +97,7 @@ def test_global_time_split(desk):
     rows = [(f"u{user}", f"i{(user + day) % 12}", 1_000_000 + 86_400 * day) for user in range(30) for day in range(8)]
     rows += [("late", "new item", 1_000_000 + 86_400 * day) for day in range(5, 8)]
     log.write_text("user_id,item_id,timestamp\n" + "".join(f"{u},{i},{t}\n" for u, i, t in rows), encoding="utf-8")
-    desk.ok("split", "--data_path", log, "--save_path", desk.folder / "data", "--seq_min_len", 3)
+    desk.ok("split", "--log", log, "--data-path", desk.folder / "data", "--seq_min_len", 3)
     desk.ok("vocab", "all")
     day = ("--split", "global-time", "--split_day", 1_000_000 + 86_400 * 5)
     out = desk.ok("examples", "all", "--masking", "dynamic", "--jobs", 1, *desk.LENGTHS, *day)
@@ -142,7 +142,7 @@ def test_parallel_processes_write_the_same_bytes(desk):
 
 
 def test_a_part_missing_in_the_middle_of_a_range(desk):
-    desk.ok("split", "--data_path", desk.write_log(), "--save_path", desk.folder / "data", "--parts", 4)
+    desk.ok("split", "--log", desk.write_log(), "--data-path", desk.folder / "data", "--parts", 4)
     desk.ok("vocab", "all")
     (desk.task / "parts" / "part-001.parquet").unlink()
     line = desk.error("examples", "part-", "--first", 0, "--last", 5)
@@ -178,9 +178,7 @@ def test_examples_of_another_vocabulary_are_refused(prepared_desk):
 
 def test_an_empty_part_is_no_error(desk):
     """A hash may leave a part without users when there are few of them."""
-    desk.ok(
-        "split", "--data_path", desk.write_log(users=3, files=1), "--save_path", desk.folder / "data", "--parts", 20
-    )
+    desk.ok("split", "--log", desk.write_log(users=3, files=1), "--data-path", desk.folder / "data", "--parts", 20)
     desk.ok("vocab", "all")
     desk.ok("examples", "all", "--masking", "dynamic", "--jobs", 1, *desk.LENGTHS)
     files = (desk.task / "tfrecord").glob("*.train.tfrecord")
@@ -213,7 +211,7 @@ def test_names_that_are_no_titles(prepared_desk):
 
 def test_the_quickstarts_ceiling(desk):
     log = SyntheticLog(users=60, items=100, max_length=25, mean_length=14, seed=3)
-    desk.ok("split", "--data_path", log.write(desk.folder / "raw"), "--save_path", desk.folder / "data", "--parts", 2)
+    desk.ok("split", "--log", log.write(desk.folder / "raw"), "--data-path", desk.folder / "data", "--parts", 2)
     task = Places(desk.folder / "data").task("20210419-task-refine-0")
     best = ceiling(log, task)
     [(offsets, items)] = log.histories()
