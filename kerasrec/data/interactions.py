@@ -296,7 +296,7 @@ def _publish(work: Path, task: Task, parts: dict[str, dict], report: SplitReport
 
 def _say_what_is_kept(task: Task, before: dict[str, dict], parts: dict[str, dict]) -> None:
     if before and before != parts:
-        logger.info(f"the {len(before):,} parts of an earlier split of {task.name} were replaced")
+        logger.info(f"the parts of an earlier split of {task.name} ({len(before):,}) were replaced")
     if task.vocab_path.is_file():
         logger.info(
             f"{task.vocab_path} is kept with its token ids: `kerasrec recall vocab {task.name}-all` adds the items "

@@ -2,6 +2,7 @@
 
 import json
 import os
+import runpy
 import shlex
 import shutil
 import subprocess
@@ -231,3 +232,19 @@ def test_indexes_py_without_an_installation_says_in_one_line_what_to_run(project
     done = run(project, sys.executable, "-ES", "indexes.py", "--data_path", "x", "--save_path", "y")
     assert (done.returncode, done.stdout) == (2, "")
     assert len(done.stderr.splitlines()) == 1 and "quickstart.sh" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        ("--data_path RAW --save_path DIR --parts 3", "--log RAW --data-path DIR --parts 3"),
+        ("--data-path=RAW --save-path=DIR", "--log=RAW --data-path=DIR"),
+        ("--data_path --date", "--log --date"),
+        ("--log RAW --data-path DIR", "--log RAW --data-path DIR"),  # the command's own words
+        ("--help", "--help"),
+    ],
+)
+def test_indexes_py_has_words_of_its_own(words, expected, monkeypatch):
+    monkeypatch.syspath_prepend(RUN_SCRIPTS)
+    script = runpy.run_path(str(RUN_SCRIPTS / "indexes.py"))
+    assert script["to_command"](words.split()) == expected.split()
