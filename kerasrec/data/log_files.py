@@ -15,7 +15,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from kerasrec.data.log_columns import QUOTED, ColumnNames, roles_of, text_columns
+from kerasrec.data.log_columns import QUOTED, ColumnNames, listed, roles_of, text_columns
 from kerasrec.data.packed import blocks, members, packing, require_readable
 from kerasrec.errors import KerasrecError, quoted, reason
 
@@ -23,6 +23,7 @@ logger = logging.getLogger(__name__)
 
 _SNIFFED_BYTES = 1 << 20
 _SNIFFED_LINES = 1000
+_TIME = re.compile(r".*(time|date|_ts|_at)|ts|day|.*时间|.*日期")
 
 
 @dataclass(frozen=True)
@@ -39,7 +40,7 @@ class LogFile:
         delimiter: What stands between the fields of a text row.
         header: The line of a text file that holds names; None when there is none.
         kinds: What the first rows of a text file hold in each field: `numbers`, `words` or `both`.
-        first: The first row of a text file.
+        first: The first row of a text file, which may be its header; elsewhere the names of the columns.
     """
 
     path: Path
@@ -149,13 +150,25 @@ def sniff_logs(
     logger.info(f"{log}: {_count(paths, 'file')} in {_count(folders, 'folder')}, read in the order of their paths")
     for how, count in Counter(map(_how, logs)).items():
         logger.info(f"{count:,} of them: {how}")
-    without = next((found for found in logs if found.kind == "text" and found.header is None), None)
-    if without:
-        row = ", ".join(
-            f"{role} {quoted(field, 40)}" for role, field in zip(without.columns, without.first, strict=True) if role
-        )
-        logger.info(f"first row of {without.name}: {row}")
+    bare = [found for found in logs if found.kind == "text" and found.header is None]
+    if bare:
+        fields = zip(bare[0].columns, bare[0].first, strict=True)
+        row = ", ".join(f"{role} {quoted(field, most=40)}" for role, field in fields if role)
+        logger.info(f"first row of {bare[0].name}: {row}")
+    _say_what_is_not_read([found for found in logs if found not in bare], names)
     return logs
+
+
+def _say_what_is_not_read(named: list[LogFile], names: ColumnNames) -> None:
+    left = {name: None for log in named for name, role in zip(log.first, log.columns, strict=True) if not role}
+    if not left:
+        return
+    logger.info(f"columns that are not read: {listed(list(left))}")
+    times = [name for name in left if _TIME.fullmatch(name.lower())]
+    if times and not any("time" in log.columns for log in named):
+        logger.info(
+            f"without a column {names.time} the log is taken to be in time order; or pass --time_name {times[0]}"
+        )
 
 
 def sniff(
@@ -202,7 +215,8 @@ def _sniff(
     if not lines:
         return None
     if lines[0].lstrip().startswith("{") or re.search(r"\.(json|jsonl|ndjson)\b", Path(name).name.lower()):
-        return LogFile(path, "json", packed, _json_roles(name, lines, names), member)
+        keys = _json_keys(name, lines)
+        return LogFile(path, "json", packed, roles_of(name, keys, names), member, first=keys)
     text = text_columns(name, lines, names, columns, delimiter)
     return LogFile(path, "text", packed, text.roles, member, text.delimiter, text.header, text.kinds, text.first)
 
@@ -240,10 +254,10 @@ def _sniff_parquet(path: Path, names: ColumnNames) -> LogFile:
             raise KerasrecError(
                 f"{path} holds {names.time} as {kind}, which is no moment in time; convert the column to a timestamp"
             )
-    return LogFile(path, "parquet", None, columns)
+    return LogFile(path, "parquet", None, columns, first=tuple(schema.names))
 
 
-def _json_roles(name: str, lines: list[str], names: ColumnNames) -> tuple[str | None, ...]:
+def _json_keys(name: str, lines: list[str]) -> tuple[str, ...]:
     keys: dict[str, None] = {}
     for line in lines:
         with contextlib.suppress(ValueError, RecursionError):
@@ -251,7 +265,7 @@ def _json_roles(name: str, lines: list[str], names: ColumnNames) -> tuple[str | 
             keys |= dict.fromkeys(row if isinstance(row, dict) else ())
     if not keys:
         raise KerasrecError(f"{name} is read as JSON lines, but none of its first lines is an object; write one a line")
-    return roles_of(name, list(keys), names)
+    return tuple(keys)
 
 
 def _require_agreement(texts: list[LogFile], logs: list[LogFile], names: ColumnNames) -> None:

@@ -217,6 +217,14 @@ def test_what_was_inferred_is_logged(tmp_path, caplog):
         "1 of them: gzip, ',' between fields, no header, columns user, item",
         f"first row of {tmp_path}/a.csv: user '1', item '20'",
     ]
+    caplog.clear()
+    [log] = sniff_logs(str(write(tmp_path / "t.csv", "user_id,item_id,Time,note\n1,2,3,x\n")), NAMES)
+    assert log.columns == ("user", "item", None, None)
+    assert caplog.messages[-2:] == [
+        "columns that are not read: Time, note",
+        "without a column timestamp the log is taken to be in time order; or pass --time_name Time",
+    ]
+    (tmp_path / "t.csv").unlink()
     write(tmp_path / "a.csv", HEADED)  # with --columns, what files without a header hold is known
     logs = sniff_logs(str(tmp_path), NAMES, ("item_id", "user_id"))
     assert [log.columns for log in logs] == [("user", "item"), ("item", "user")]
