@@ -21,7 +21,7 @@ def prepared(log: Path, folder: str, length: int, **settings) -> Prepared:
     """The first three steps of item recall."""
     places = Places(Path(folder))
     with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
-        split(Split(str(log), save_path=folder, **settings))
+        split(Split(str(log), data_path=folder, **settings))
         vocab(Vocab("all", places))
         examples(Examples("all", places=places, examples=ExampleSettings(max_seq_length=length, masking="dynamic")))
     return Prepared(*find_parts("all", places))

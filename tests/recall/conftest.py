@@ -13,8 +13,18 @@ class Desk:
         self.folder = folder
         self.places = [f"--data-path={folder / 'data'}", f"--output-path={folder / 'output'}"]
         self.places.append(f"--export-path={folder / 'export'}")
-        line = command_line("recall", after=lambda step: ["--date=20210419"] if step == "split" else self.places)
-        self.run, self.ok, self.error = line.run, line.ok, line.error
+        line = command_line("recall", after=lambda step: [] if step == "split" else self.places)
+        self.run, self.ok, self.error = map(self._dated, (line.run, line.ok, line.error))
+
+    @staticmethod
+    def _dated(run):
+        """Splits are of one date, whichever day it is, unless they say another."""
+
+        def dated(step, *words):
+            date = ["--date", "20210419"] if step == "split" and "--date" not in words else []
+            return run(step, *words, *date)
+
+        return dated
 
     def write_log(self, name="raw", **settings):
         """A log folder of a few users."""
