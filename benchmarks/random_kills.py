@@ -59,7 +59,7 @@ def recall(folder: Path) -> list[list]:
     small = ["--hidden-size", 16, "--num-layers", 1, "--dropout", 0, "--batch-size", 8]
     often = ["--epochs", 4, "--checkpoint-steps", 3, "--valid-users", 50]
     return [
-        ["split", "--data_path", "raw/log", "--save_path", "data", "--parts", 3, "--date", "20210419"],
+        ["split", "--log", "raw/log", "--data-path", "data", "--parts", 3, "--date", "20210419"],
         ["vocab", "all"],
         ["examples", "all", *lengths],
         ["train", "all", *small, *often],
@@ -231,7 +231,7 @@ def state(folder: Path) -> dict[str, object]:
     said: dict[str, object] = {}
     for path in sorted(folder.rglob("*")):
         place = path.relative_to(folder)
-        if path.name.endswith(".unfinished") or path.name == ".split":
+        if path.name.endswith(".unfinished") or path.name.startswith((".split-", ".replaced")):
             said[str(place)] = "unfinished"
         elif path.is_dir() and path.name == "checkpoints":
             said[str(place)] = tensors(found(path)[-1])
