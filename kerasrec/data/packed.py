@@ -49,6 +49,7 @@ _NOT_READ = {
     b"\xff\xd8\xff": "a picture",
 }
 _TAR = slice(257, 262)
+_BZIP2_BLOCKS = (b"1AY&SY", b"\x17rE8P\x90")  # behind BZh and a digit: the first block, or the end of an empty file
 _BLOCK = 1 << 20
 _MOST_TIMES_LARGER = 200  # real logs shrink by less; one layer of gzip can shrink by 1,032
 _ALWAYS_ALLOWED = 1 << 28
@@ -91,7 +92,11 @@ def require_readable(start: bytes, name: str) -> None:
     Raises:
         KerasrecError: it does, and the message says of which kind it is.
     """
-    kind = next((kind for magic, kind in _NOT_READ.items() if start.startswith(magic)), None)
+    binary = min(start[:512], default=9) < 9  # an id may begin with the letters ORC
+    fitting = (
+        magic for magic in _NOT_READ if start.startswith(magic) and (binary or not magic.decode("latin1").isprintable())
+    )
+    kind = _NOT_READ.get(next(fitting, None))
     if start[_TAR] == b"ustar":
         kind = "a tar archive"
     if kind:
@@ -112,6 +117,8 @@ def members(path: Path) -> list[str]:
     shown = [name for name in names if all(piece[0] not in "._" for piece in PurePosixPath(name).parts)]
     if not shown:
         raise KerasrecError(f"the zip archive {path} holds no files")
+    if odd := next((name for name in shown if not name.isprintable()), None):
+        raise KerasrecError(f"the zip archive {path} holds a file called {quoted(odd)}; rename it")
     if twice := next((name for name in shown if shown.count(name) > 1), None):
         raise KerasrecError(f"the zip archive {path} holds {quoted(twice)} twice; which of them counts is not known")
     return shown
@@ -176,14 +183,15 @@ def read_all(path: Path) -> bytes:
 
 
 def _packing_of(start: bytes) -> str | None:
-    return next((kind for magic, kind in PACKINGS.items() if start.startswith(magic)), None)
+    kind = next((kind for magic, kind in PACKINGS.items() if start.startswith(magic)), None)
+    return None if kind == "bzip2" and start[4:10] not in _BZIP2_BLOCKS else kind
 
 
 def _opened(path: Path, kind: str | None, member: str | None) -> io.IOBase:
     if kind == "zstd":
         return pa.input_stream(path, compression="zstd")
     if kind == "zip":
-        return zipfile.Path(path, member).open("rb")
+        return zipfile.ZipFile(path).open(member)
     return {None: open, "gzip": gzip.open, "bzip2": bz2.open, "xz": lzma.open}[kind](path, "rb")
 
 

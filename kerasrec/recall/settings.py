@@ -14,7 +14,7 @@ from kerasrec.data.seen_items import SeenItems
 from kerasrec.data.settings import BatchSettings, ExampleSettings
 from kerasrec.data.split_settings import SplitSettings
 from kerasrec.data.tasks import Places
-from kerasrec.errors import require, require_seed
+from kerasrec.errors import KerasrecError, require, require_seed
 from kerasrec.nn.settings import ItemModelSettings
 from kerasrec.training.settings import DeviceSettings, LoopSettings, OptimizerSettings
 
@@ -31,17 +31,16 @@ class Split(SplitSettings):
     def __post_init__(self):
         default = SplitSettings.data_path
         if not self.log:
-            require(
-                self.save_path is not None or self.data_path != default, "log", self.log, "given: --log FILE_OR_FOLDER"
-            )
+            if self.save_path is None and self.data_path == default:
+                raise KerasrecError("no log is given: pass --log FILE_OR_FOLDER")
             object.__setattr__(self, "log", self.data_path)
             object.__setattr__(self, "data_path", self.save_path or default)
             object.__setattr__(self, "save_path", self.data_path)  # which says that the old words were used
         elif self.save_path is not None:
-            same = self.data_path in (default, self.save_path)
-            require(
-                same, "save_path", self.save_path, f"left out with data_path {self.data_path}, which means the same"
-            )
+            if self.data_path not in (default, self.save_path):
+                raise KerasrecError(
+                    f"--data-path {self.data_path} and --save-path {self.save_path} both name the work folder: give one"
+                )
             object.__setattr__(self, "data_path", self.save_path)
         super().__post_init__()
 

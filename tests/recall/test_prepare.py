@@ -35,7 +35,7 @@ def test_the_old_words_are_understood(typed, tmp_path):
     assert f"{said} out" in typed.ok("split", "--data_path", "log.csv", "--save_path", "out", "--date", "20210419")
     assert (tmp_path / "out" / "20210419-task-refine-0" / "users.parquet").exists()
     assert f"{said} ./data/" in typed.ok("split", "--data-path", "log.csv")
-    assert "log is ''; it must be given: --log" in typed.error("split", "--parts", 3)
+    assert "no log is given: pass --log" in typed.error("split", "--parts", 3)
 
 
 def test_a_vocabulary_is_made_of_all_parts(typed):
