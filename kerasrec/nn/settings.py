@@ -6,6 +6,8 @@ from typing import ClassVar, Literal
 
 from kerasrec.errors import KerasrecError, require
 
+_MOST_LAYERS = 1000  # a damaged configuration that says more would be unrolled for hours
+
 
 @dataclass(frozen=True)
 class ItemModelSettings:
@@ -130,8 +132,9 @@ class BertConfig:
     HIDDEN_ACTS: ClassVar[tuple[str, ...]] = ("gelu", "gelu_new", "gelu_pytorch_tanh", "relu")
 
     def __post_init__(self):
-        for name in ("vocab_size", "hidden_size", "num_hidden_layers", "num_attention_heads", "intermediate_size"):
+        for name in ("vocab_size", "hidden_size", "num_attention_heads", "intermediate_size"):
             _require_whole_number(name, getattr(self, name), 1)
+        _require_whole_number("num_hidden_layers", self.num_hidden_layers, 1, _MOST_LAYERS)
         _require_whole_number("max_position_embeddings", self.max_position_embeddings, 1)
         _require_whole_number("type_vocab_size", self.type_vocab_size, 0)
         require(
@@ -186,8 +189,10 @@ class T5Config:
     PROJECTIONS: ClassVar[tuple[str, ...]] = ("relu", "gated-gelu")
 
     def __post_init__(self):
-        for name in ("d_model", "d_kv", "d_ff", "num_layers", "num_decoder_layers", "num_heads"):
+        for name in ("d_model", "d_kv", "d_ff", "num_heads"):
             _require_whole_number(name, getattr(self, name), 1)
+        for name in ("num_layers", "num_decoder_layers"):
+            _require_whole_number(name, getattr(self, name), 1, _MOST_LAYERS)
         if self.decoder_d_ff is not None:
             _require_whole_number("decoder_d_ff", self.decoder_d_ff, 1)
         _require_whole_number("relative_attention_num_buckets", self.relative_attention_num_buckets, 4)
@@ -209,6 +214,6 @@ def _is_number(value: object) -> bool:
     return isinstance(value, numbers.Real) and not isinstance(value, bool)
 
 
-def _require_whole_number(name: str, value: object, least: int) -> None:
+def _require_whole_number(name: str, value: object, least: int, most: int = 2**31 - 1) -> None:
     whole = isinstance(value, numbers.Integral) and not isinstance(value, bool)
-    require(whole and value >= least, name, value, f"a whole number, at least {least}")
+    require(whole and least <= value <= most, name, value, f"a whole number, at least {least} and at most {most}")

@@ -1,10 +1,11 @@
 """A pretrained BERT on disk, in any of its formats: opened, checked tensor by tensor, loaded into a model.
 
 Formats: Google's checkpoint (`bert_config.json`, `bert_model.ckpt.*`, `vocab.txt`) and Hugging Face's folder
-(`config.json` or `bert_config.json`, `model.safetensors` or `pytorch_model.bin`, `vocab.txt`). The model is BERT
-(https://arxiv.org/abs/1810.04805); its tensors go by Google's names.
+(`config.json` or `bert_config.json`, `model.safetensors` or `pytorch_model.bin`, `vocab.txt` or
+`tokenizer.json`). The model is BERT (https://arxiv.org/abs/1810.04805); its tensors go by Google's names.
 """
 
+import logging
 import operator
 import os
 from collections.abc import Iterator, Mapping, Sequence
@@ -14,17 +15,19 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import ml_dtypes
 import numpy as np
 
-from kerasrec.data.tokenizer import WordPieceTokenizer
 from kerasrec.errors import KerasrecError, require
 from kerasrec.nn.settings import BertConfig
-from kerasrec.pretrained.checkpoints import stored_tensors, weights_file
+from kerasrec.pretrained.checkpoints import left_out, stored_tensors, weights_file
 from kerasrec.pretrained.config import config_file as config_beside
 from kerasrec.pretrained.config import read_config
-from kerasrec.pretrained.names import DECODER, HARMLESS, OUTPUT_BIAS, WORD_EMBEDDINGS, Names, bert_names
+from kerasrec.pretrained.names import DECODER, HARMLESS, OUTPUT_BIAS, OWN, WORD_EMBEDDINGS, Names, bert_names
 from kerasrec.pretrained.stored import StoredTensor
+from kerasrec.pretrained.vocabulary import Vocabulary, read_vocabulary, vocabulary_file
 
 if TYPE_CHECKING:
     from kerasrec.backend import keras
+
+logger = logging.getLogger(__name__)
 
 
 def open_bert(
@@ -35,7 +38,8 @@ def open_bert(
     Args:
         path: A folder, a `.safetensors` or `.bin` file, or the prefix of a TensorFlow checkpoint (`bert_model.ckpt`).
         config_file: Its configuration; by default the `config.json` or `bert_config.json` beside the weights.
-        vocab_file: Its vocabulary; by default the `vocab.txt` beside the weights, if there is one.
+        vocab_file: Its vocabulary; by default the `vocab.txt` or else the `tokenizer.json` beside the weights, if there
+            is one.
 
     Raises:
         KerasrecError: a file is missing or damaged, the model is no BERT, the vocabulary has another size than the
@@ -49,16 +53,14 @@ def open_bert(
     weights = weights_file(Path(path))
     config_path = Path(config_file) if config_file is not None else config_beside(weights.parent)
     config = read_config(config_path)
-    vocab_path = Path(vocab_file) if vocab_file is not None else weights.with_name("vocab.txt")
-    tokens = None
-    if vocab_file is not None or vocab_path.is_file():
-        tokens = WordPieceTokenizer.load(vocab_path).tokens
-        if len(tokens) != config.vocab_size:
-            raise KerasrecError(
-                f"{vocab_path} has {len(tokens)} tokens and {config_path} says {config.vocab_size}: give the "
-                "vocabulary that the checkpoint was trained with"
-            )
-    return PretrainedBert(weights, config, tokens, stored_tensors(weights))
+    vocab_path = Path(vocab_file) if vocab_file is not None else vocabulary_file(weights.parent)
+    vocabulary = None if vocab_path is None else read_vocabulary(vocab_path)
+    if vocabulary is not None and len(vocabulary.tokens) != config.vocab_size:
+        raise KerasrecError(
+            f"{vocab_path} has {len(vocabulary.tokens)} tokens and {config_path} says {config.vocab_size}: give the "
+            "vocabulary that the checkpoint was trained with"
+        )
+    return PretrainedBert(weights, config, vocabulary, stored_tensors(weights))
 
 
 class _Copy(NamedTuple):
@@ -75,20 +77,25 @@ class PretrainedBert:
     Args:
         path: The file of the weights, for messages.
         config: Shape of the model.
-        tokens: Its vocabulary, or None.
+        vocabulary: Its vocabulary, or None.
         stored: The tensors by the names that the file has for them.
 
     Attributes:
-        path, config, tokens: The same.
+        path, config, vocabulary: The same.
+        tokens: The vocabulary's tokens, or None.
+        other: Names of tensors that are of no part of a BERT, such as a classifier's; they are left out.
 
     Raises:
         KerasrecError: a tensor of the encoder is missing or misshapen, or one that no BERT has is there.
     """
 
-    def __init__(self, path: Path, config: BertConfig, tokens: list[str] | None, stored: Mapping[str, StoredTensor]):
+    def __init__(
+        self, path: Path, config: BertConfig, vocabulary: Vocabulary | None, stored: Mapping[str, StoredTensor]
+    ):
         self.path = path
         self.config = config
-        self.tokens = tokens
+        self.vocabulary = vocabulary
+        self.tokens = None if vocabulary is None else vocabulary.tokens
         self._names = bert_names(config)
         self._found = {
             names.google: copies
@@ -97,7 +104,9 @@ class PretrainedBert:
             if (copies := list(_copies(names, stored)))
         }
         explained = {copy.name for copies in self._found.values() for copy in copies}
-        extra = sorted(name for name in stored if name not in explained and not HARMLESS.fullmatch(name))
+        rest = sorted(name for name in stored if name not in explained and not HARMLESS.fullmatch(name))
+        extra = [name for name in rest if OWN.match(name)]
+        self.other = [name for name in rest if not OWN.match(name)]
         if extra:
             more = f" and {len(extra) - 1} more tensors" if extra[1:] else ""
             raise KerasrecError(
@@ -155,7 +164,7 @@ class PretrainedBert:
         head: "keras.layers.Layer | None" = None,
         pooler: "keras.layers.Dense | None" = None,
     ) -> list[str]:
-        """Load the weights into a model; an error leaves the model as it was.
+        """Load the weights into a model; an error leaves the model as it was, the log says what is left out.
 
         Args:
             encoder: A `text_encoder` of this configuration; with `keep_tokens` its vocabulary is as long as these.
@@ -184,6 +193,9 @@ class PretrainedBert:
         values = [self.read(names.google) for names, _ in plan]
         for (names, variable), value in zip(plan, values, strict=True):
             variable.assign(value[keep] if keep is not None and names.google in _PER_TOKEN else value)
+        unread = [part for part in ("pooler", "head", "next_sentence") if self.has(part) and part not in here]
+        if unread or self.other:
+            logger.info(f"{self.path}: {left_out([*unread, *self.other])}")
         return [name for name in wanted if name not in here]
 
     def _fit(self, part: str, model: "keras.layers.Layer", keep: np.ndarray | None) -> list[tuple[Names, Any]]:

@@ -1,13 +1,16 @@
 """Where a checkpoint's files lie, and the named tensors in each of its formats."""
 
-import json
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import ml_dtypes  # noqa: F401  teaches NumPy, and so safetensors, what bfloat16 is
+import numpy as np
 import safetensors
 
-from kerasrec.errors import KerasrecError
+from kerasrec.errors import KerasrecError, quoted
+from kerasrec.pretrained.json_file import read_object
 from kerasrec.pretrained.stored import StoredTensor
+from kerasrec.pretrained.tensor_bundle import require_sound_index
 from kerasrec.pretrained.torch_file import torch_tensors
 
 # In the order in which they are looked for in a folder.
@@ -46,58 +49,93 @@ def stored_tensors(file: Path) -> dict[str, StoredTensor]:
     """The tensors of a file that `weights_file` has found, by the names they have in it.
 
     Raises:
-        KerasrecError: the file is damaged, or its ending is not known.
+        KerasrecError: the file is damaged, its ending is not known, or a tensor has no usual name or shape.
     """
     if file.name.endswith(".index.json"):
         return _shards(file)
     if file.suffix not in _FORMATS:
         raise KerasrecError(f"{file} is no checkpoint by its ending: give a file that ends in {', '.join(_FORMATS)}")
-    return _FORMATS[file.suffix](file)
+    tensors = _FORMATS[file.suffix](file)
+    for name, tensor in tensors.items():  # messages name them
+        if not name.isprintable() or len(name) > 200 or len(tensor.shape) > 32:
+            raise KerasrecError(
+                f"{file} holds {quoted(name)} with {len(tensor.shape)} axes, which is no weight: fetch it again"
+            )
+    return tensors
+
+
+def left_out(names: Sequence[str]) -> str:
+    """What a message says about tensors that no model reads.
+
+    Example:
+        >>> left_out(["classifier.bias", "classifier.weight"])
+        'left out: classifier.bias, classifier.weight'
+    """
+    more = f" and {len(names) - 3} more" if names[3:] else ""
+    return f"left out: {', '.join(names[:3])}{more}"
 
 
 def _shards(index: Path) -> dict[str, StoredTensor]:
-    try:
-        names = sorted(set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values()))
-    except (ValueError, KeyError, TypeError, AttributeError):
-        raise KerasrecError(f"{index} names no files of weights: fetch it again") from None
+    weight_map = read_object(index).get("weight_map")
+    names = set(weight_map.values()) if isinstance(weight_map, dict) and _all_text(weight_map.values()) else ()
+    if not names:
+        raise KerasrecError(f"{index} names no files of weights: fetch it again")
     tensors: dict[str, StoredTensor] = {}
-    for name in names:
-        tensors |= stored_tensors(weights_file(index.parent / name))
+    for name in sorted(names):
+        if Path(name).name != name or Path(name).suffix not in (".safetensors", ".bin"):
+            raise KerasrecError(f"{index} names {quoted(name)}, which is no file of weights beside it: fetch it again")
+        part = stored_tensors(weights_file(index.parent / name))
+        twice = sorted(part.keys() & tensors.keys())
+        if twice:
+            raise KerasrecError(
+                f"{index.parent / name} holds {twice[0]}, as another file of weights does: fetch them again"
+            )
+        tensors |= part
     return tensors
+
+
+def _all_text(values) -> bool:
+    return all(isinstance(value, str) for value in values)
 
 
 def _safetensors(file: Path) -> dict[str, StoredTensor]:
     try:
         opened = safetensors.safe_open(file, "np")
-    except safetensors.SafetensorError as error:
-        raise KerasrecError(f"{file} is not a whole safetensors file ({error}): fetch it again") from None
+        shapes = {name: tuple(opened.get_slice(name).get_shape()) for name in opened.keys()}  # noqa: SIM118  no mapping
+    except (safetensors.SafetensorError, OSError) as error:
+        raise KerasrecError(f"{file} is not a whole safetensors file ({quoted(str(error))}): fetch it again") from None
+    return _lazily(file, shapes, opened.get_tensor)
 
+
+def _lazily(
+    file: Path, shapes: dict[str, tuple[int, ...]], read: Callable[[str], np.ndarray]
+) -> dict[str, StoredTensor]:
     def stored(name: str) -> StoredTensor:
-        return StoredTensor(tuple(opened.get_slice(name).get_shape()), lambda: opened.get_tensor(name))
+        def values() -> np.ndarray:
+            try:
+                return read(name)
+            except Exception as error:  # the libraries end in any class at a dtype or size that they do not know
+                reason = quoted(f"{type(error).__name__}: {error}")
+                raise KerasrecError(
+                    f"{file}: {name} cannot be read ({reason}): fetch it again, or one of float32 values"
+                ) from None
 
-    return {name: stored(name) for name in opened.keys()}  # noqa: SIM118  it is no mapping
+        return StoredTensor(shapes[name], values)
+
+    return {name: stored(name) for name in shapes}
 
 
 def _google_tensors(file: Path) -> dict[str, StoredTensor]:
     from kerasrec.backend import tf  # here, because the other formats can do without TensorFlow
 
-    broken = (tf.errors.OpError, IndexError)  # the second for data that ends too early
     try:
+        require_sound_index(file)
         reader = tf.train.load_checkpoint(str(file.with_suffix("")))
-        shapes = reader.get_variable_to_shape_map()
-    except broken as error:
-        raise KerasrecError(f"{file} is the index of no whole checkpoint ({error}): fetch it again") from None
-
-    def stored(name: str) -> StoredTensor:
-        def read():
-            try:
-                return reader.get_tensor(name)
-            except broken as error:
-                raise KerasrecError(f"{file}: {name} cannot be read ({error}): fetch it again") from None
-
-        return StoredTensor(tuple(shapes[name]), read)
-
-    return {name: stored(name) for name in shapes}
+        shapes = {name: tuple(shape) for name, shape in reader.get_variable_to_shape_map().items()}
+    except Exception as error:  # TensorFlow and protobuf have no common base class for damage
+        reason = quoted(f"{type(error).__name__}: {error}")
+        raise KerasrecError(f"{file} is the index of no whole checkpoint ({reason}): fetch it again") from None
+    return _lazily(file, shapes, reader.get_tensor)
 
 
 _FORMATS = {".safetensors": _safetensors, ".bin": torch_tensors, ".index": _google_tensors}

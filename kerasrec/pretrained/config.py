@@ -1,11 +1,11 @@
 """`bert_config.json` and `config.json`: the shape of a checkpoint's model."""
 
-import json
 from dataclasses import MISSING, fields
 from pathlib import Path
 
-from kerasrec.errors import KerasrecError
+from kerasrec.errors import KerasrecError, quoted
 from kerasrec.nn.settings import BertConfig
+from kerasrec.pretrained.json_file import read_object
 
 CONFIGS = ("config.json", "bert_config.json")
 
@@ -26,17 +26,15 @@ def read_config(path: Path) -> BertConfig:
     """The shape of a BERT, as Google or Hugging Face write it.
 
     Raises:
-        KerasrecError: the file is no JSON, says another kind of model, or lacks a value or has a wrong one.
+        KerasrecError: the file cannot be read or is no JSON, says another kind of model, or lacks a value or has a
+            wrong one.
     """
-    try:
-        content = json.loads(path.read_text(encoding="utf-8-sig"))
-    except ValueError as error:
-        raise KerasrecError(f"{path} is no JSON ({error}): fetch it again") from None
-    if not isinstance(content, dict):
-        raise KerasrecError(f"{path} holds no object of names and values: give the checkpoint's own")
+    content = read_object(path)
     for name, only in (("model_type", "bert"), ("position_embedding_type", "absolute")):
         if content.get(name, only) != only:
-            raise KerasrecError(f"{path}: {name} is {content[name]!r}; only checkpoints of {only!r} can be loaded")
+            raise KerasrecError(
+                f"{path}: {name} is {quoted(content[name])}; only checkpoints of {only!r} can be loaded"
+            )
     known = [field.name for field in fields(BertConfig)]
     required = [field.name for field in fields(BertConfig) if field.default is MISSING]
     missing = [name for name in required if name not in content]

@@ -11,6 +11,7 @@ from kerasrec.data.files import disk_full, exclusive
 from kerasrec.data.tokenizer import WordPieceTokenizer
 from kerasrec.errors import KerasrecError
 from kerasrec.pretrained.bert import PretrainedBert, open_bert
+from kerasrec.pretrained.checkpoints import left_out
 from kerasrec.pretrained.settings import Convert
 
 logger = logging.getLogger(__name__)
@@ -27,7 +28,9 @@ def convert(command: Convert) -> Path:
     """
     bert, target = open_bert(command.source), command.target
     if bert.tokens is None:
-        raise KerasrecError(f"there is no vocab.txt beside {bert.path}: a checkpoint needs its vocabulary")
+        raise KerasrecError(
+            f"there is no vocab.txt or tokenizer.json beside {bert.path}: a checkpoint needs its vocabulary"
+        )
     if target.exists() and not (target.is_dir() and not any(target.iterdir())):
         raise KerasrecError(f"{target} is there already: remove it, or name another folder")
     parts = [part for part in PARTS if bert.has(part)]
@@ -45,6 +48,8 @@ def convert(command: Convert) -> Path:
             raise disk_full(target) from error
         finally:
             shutil.rmtree(unfinished, ignore_errors=True)
+    if bert.other:
+        logger.info(f"{bert.path}: {left_out(bert.other)}")
     logger.info(f"{target}: a checkpoint with {', '.join(parts)} and {len(bert.tokens)} tokens")
     return target
 

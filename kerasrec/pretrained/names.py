@@ -11,6 +11,8 @@ from kerasrec.nn.settings import BertConfig
 
 # What a checkpoint may hold besides the model: optimizer slots, the step, a buffer that counts 0, 1, 2...
 HARMLESS = re.compile(r"(.*/)?adam_[mv]|global_step|(bert\.)?embeddings\.position_ids")
+# Names within the encoder and the pooler: one that no part explains shows that the configuration is another model's.
+OWN = re.compile(r"(bert[./])?(embeddings|encoder|pooler)[./]")
 
 WORD_EMBEDDINGS = "bert/embeddings/word_embeddings"
 OUTPUT_BIAS = "cls/predictions/output_bias"

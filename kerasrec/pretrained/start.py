@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from kerasrec.errors import KerasrecError
+from kerasrec.errors import KerasrecError, quoted
 from kerasrec.nn.settings import BertConfig
 from kerasrec.pretrained.bert import PretrainedBert
 from kerasrec.pretrained.config import read_config
@@ -63,12 +63,14 @@ class Start:
 def _rows_of(tokens: Sequence[str], bert: PretrainedBert) -> list[int]:
     """Where these tokens stand in the vocabulary of a checkpoint."""
     if bert.tokens is None:
-        raise KerasrecError(f"there is no vocab.txt beside {bert.path}: put the checkpoint's own there")
+        raise KerasrecError(
+            f"there is no vocab.txt or tokenizer.json beside {bert.path}: put the checkpoint's own there"
+        )
     rows = {token: row for row, token in enumerate(bert.tokens)}
     missing = [token for token in tokens if token not in rows]
     if missing:
         raise KerasrecError(
-            f"{bert.path} does not know {missing[0]!r}"
+            f"{bert.path} does not know {quoted(missing[0])}"
             + (f" and {len(missing) - 1} more tokens" if missing[1:] else "")
             + ": take the vocabulary that the checkpoint was trained with"
         )

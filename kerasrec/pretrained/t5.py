@@ -1,7 +1,7 @@
 """A pretrained T5 in a Hugging Face folder: opened, checked tensor by tensor, loaded into an encoder and a decoder."""
 
 import dataclasses
-import json
+import logging
 import os
 import re
 from collections.abc import Iterator
@@ -13,15 +13,18 @@ import numpy as np
 
 from kerasrec.errors import KerasrecError
 from kerasrec.nn.settings import T5Config
-from kerasrec.pretrained.checkpoints import stored_tensors, weights_file
+from kerasrec.pretrained.checkpoints import left_out, stored_tensors, weights_file
+from kerasrec.pretrained.json_file import read_object
 from kerasrec.pretrained.stored import StoredTensor
 
 if TYPE_CHECKING:
     from kerasrec.backend import keras, tf
 
+logger = logging.getLogger(__name__)
+
 TEXT_TABLE = "shared.weight"
-# What a checkpoint may hold besides: the text table under further names, and an output layer over texts.
-_HARMLESS = re.compile(r"(encoder|decoder)\.embed_tokens\.weight|lm_head\.weight")
+# The text table under further names.
+_TEXT_TABLES = re.compile(r"(encoder|decoder)\.embed_tokens\.weight")
 
 
 class _Place(NamedTuple):
@@ -89,31 +92,42 @@ class PretrainedT5:
                     f"{name} has the shape {list(stored[name].shape)} in {path}, and its config.json asks for "
                     f"{list(shape)}: give the config.json that belongs to it"
                 )
-        extra = sorted(name for name in stored if name not in wanted and not _HARMLESS.fullmatch(name))
-        if extra:
-            raise KerasrecError(f"{path} holds {extra[0]}, which no T5 of its config.json has: give a checkpoint of T5")
+        self._text_tables = [name for name in stored if _TEXT_TABLES.fullmatch(name)]
+        self._other = sorted(stored.keys() - wanted.keys() - set(self._text_tables))
+        unknown = [name for name in self._other if name.startswith(("encoder.", "decoder."))]
+        if unknown:
+            raise KerasrecError(
+                f"{path} holds {unknown[0]}, which no T5 of its config.json has: give a checkpoint of T5"
+            )
 
     def load_into(self, encoder: "keras.Model", decoder: "keras.Model", text_table: "tf.Variable") -> None:
-        """Load all of it into a `t5_encoder`, a `t5_decoder` and a table of text embeddings, [vocab_size, H]."""
+        """Load all of it into a `t5_encoder`, a `t5_decoder` and a table of text embeddings, [vocab_size, H].
+
+        What else the file holds, such as an output layer over texts, is left out; the log says so.
+
+        Raises:
+            KerasrecError: the values cannot be read, or the text table is stored twice and differs.
+        """
+        table = self._read(TEXT_TABLE)
+        for name in self._text_tables:
+            if not np.array_equal(self._read(name), table):
+                raise KerasrecError(f"{TEXT_TABLE} and {name} have to be equal, and they differ in {self.path}")
         for model, places in ((encoder, self._places["encoder"]), (decoder, self._places["decoder"])):
             for place in places:
                 values = self._read(place.name)
                 is_kernel = place.attribute.endswith("kernel")
                 attrgetter(place.attribute)(model.get_layer(place.layer)).assign(values.T if is_kernel else values)
-        text_table.assign(self._read(TEXT_TABLE))
+        text_table.assign(table)
+        if self._other:
+            logger.info(f"{self.path}: {left_out(self._other)}")
 
     def _read(self, name: str) -> np.ndarray:
         return self._stored[name].read().astype(np.float32)
 
 
 def _config(path: Path) -> T5Config:
-    try:
-        content = json.loads(path.read_text(encoding="utf-8-sig"))
-    except OSError:
-        raise KerasrecError(f"{path} is missing: put the checkpoint's own beside its weights") from None
-    except ValueError as error:
-        raise KerasrecError(f"{path} is no JSON ({error}): fetch it again") from None
-    if not isinstance(content, dict) or content.get("model_type") != "t5":
+    content = read_object(path)
+    if content.get("model_type") != "t5":
         raise KerasrecError(f"{path} is not that of a T5: give a T5's folder")
     content.setdefault("num_decoder_layers", content.get("num_layers"))
     known = {field.name for field in dataclasses.fields(T5Config)}

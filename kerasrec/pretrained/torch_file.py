@@ -1,133 +1,133 @@
-"""Tensors out of PyTorch's file format, without PyTorch and without running what the file says.
+"""Tensors out of PyTorch's two file formats, without PyTorch and without running what a file says.
 
-`torch.save` writes a zip archive: `<folder>/data.pkl` is a pickle that describes the tensors, `<folder>/data/<key>` are
-their bytes. A pickle may call any function that can be imported, so only the few names that tensors are made of are
-known here, and each stands for a function of this module.
+Since PyTorch 1.6 `torch.save` writes a zip archive: `<folder>/data.pkl` is a pickle that describes the tensors,
+`<folder>/data/<key>` are their bytes. Before, it wrote five pickles (a magic number, a version, facts about the
+machine, the description, the keys of the storages) and behind them each storage: its length as int64, then its bytes.
 """
 
-import collections
-import pickle
+import io
+import os
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple
 
-import ml_dtypes
+import ml_dtypes  # noqa: F401  teaches NumPy what bfloat16 is
 import numpy as np
 
-from kerasrec.errors import KerasrecError
+from kerasrec.errors import KerasrecError, quoted
 from kerasrec.pretrained.stored import StoredTensor
+from kerasrec.pretrained.tensor_pickle import MOST_BYTES, STORAGES, Storage, View, load
 
-_STORAGES = {
-    "DoubleStorage": np.dtype(np.float64),
-    "FloatStorage": np.dtype(np.float32),
-    "HalfStorage": np.dtype(np.float16),
-    "BFloat16Storage": np.dtype(ml_dtypes.bfloat16),
-    "LongStorage": np.dtype(np.int64),
-    "IntStorage": np.dtype(np.int32),
-    "ShortStorage": np.dtype(np.int16),
-    "CharStorage": np.dtype(np.int8),
-    "ByteStorage": np.dtype(np.uint8),
-    "BoolStorage": np.dtype(np.bool_),
-}
+_MAGIC = 0x1950A86A20F9469CFC6C
+_VERSION = 1001
+_LENGTH = np.dtype("<i8")
 
-
-class _Storage(NamedTuple):
-    kind: str
-    key: str
-
-
-class _View(NamedTuple):
-    storage: _Storage
-    offset: int
-    shape: tuple[int, ...]
-    strides: tuple[int, ...]  # in elements, as `offset`
+_StorageBytes = Callable[[Storage], bytes]
 
 
 def torch_tensors(path: Path) -> dict[str, StoredTensor]:
     """The tensors of a `.bin` or `.pt` file that holds a state dict, by name; their bytes are read when asked for.
 
     Raises:
-        KerasrecError: the file is not of the zip format, is damaged, or holds anything but tensors by name.
+        KerasrecError: the file is damaged or cannot be read, or holds anything but tensors by name.
     """
+    try:
+        with path.open("rb") as file:
+            views, storage_bytes = _zip(path) if file.read(2) == b"PK" else _before_zip(path, file)
+    except KerasrecError as error:
+        raise KerasrecError(f"{path} {error}") from None
+    except OSError as error:
+        raise KerasrecError(f"{path} cannot be read ({error.strerror or error}): fetch it again") from None
+    except Exception as error:  # bytes from anywhere end zipfile and the description in any class
+        raise KerasrecError(f"{path} is damaged ({_reason(error)}): fetch it again") from error
+
+    def stored(name: str, view: View) -> StoredTensor:
+        return StoredTensor(view.shape, lambda: _read(path, name, view, storage_bytes))
+
+    return {name: stored(name, view) for name, view in views.items()}
+
+
+def _tensors_by_name(content: object) -> dict[str, View]:
+    if not isinstance(content, dict):
+        raise KerasrecError(f"holds a {type(content).__name__}: give a file of tensors by name, a state dict")
+    for name, value in content.items():
+        if not isinstance(value, View):
+            raise KerasrecError(
+                f"holds a {type(value).__name__} as {quoted(name)}: give a file of tensors by name, a state dict"
+            )
+    return {str(name): view for name, view in content.items()}
+
+
+def _zip(path: Path) -> tuple[dict[str, View], _StorageBytes]:
     try:
         archive = zipfile.ZipFile(path)
     except zipfile.BadZipFile:
-        raise KerasrecError(
-            f"{path} is not a whole file of PyTorch's zip format; if a PyTorch before 1.6 wrote it, load it there and "
-            "save it again with a newer one or as model.safetensors, otherwise fetch it again"
-        ) from None
+        raise KerasrecError("is not a whole file of PyTorch's zip format: fetch it again") from None
     description = next((name for name in archive.namelist() if name.endswith("/data.pkl")), None)
     if description is None:
-        raise KerasrecError(f"{path} is a zip file without data.pkl: give one that torch.save has written")
+        raise KerasrecError("is a zip file without data.pkl: give one that torch.save has written")
+    views = _tensors_by_name(load(io.BytesIO(_entry(archive, description, MOST_BYTES))))
     folder = description.removesuffix("data.pkl")
+
+    def storage_bytes(storage: Storage) -> bytes:
+        return _entry(archive, f"{folder}data/{storage.key}", path.stat().st_size)
+
+    return views, storage_bytes
+
+
+def _entry(archive: zipfile.ZipFile, name: str, most: int) -> bytes:
+    """The bytes of an entry, which PyTorch never compresses: what is compressed can grow a thousandfold."""
+    entry = archive.getinfo(name)
+    if entry.compress_type != zipfile.ZIP_STORED or not entry.file_size == entry.compress_size <= most:
+        raise ValueError(f"{quoted(name)} is compressed or too large")
+    return archive.read(entry)
+
+
+def _before_zip(path: Path, file: io.BufferedReader) -> tuple[dict[str, View], _StorageBytes]:
+    file.seek(0)
+    head = io.BytesIO(file.read(MOST_BYTES))
     try:
-        with archive.open(description) as file:
-            content = _TensorUnpickler(file).load()
-    except KerasrecError as error:
-        raise KerasrecError(f"{path} {error}") from None
-    except Exception as error:  # a damaged pickle can end in any exception at all
-        raise KerasrecError(f"{path} is damaged ({type(error).__name__}: {error}): fetch it again") from error
-    if not isinstance(content, Mapping):
-        raise KerasrecError(f"{path} holds a {type(content).__name__}: give a file of tensors by name, a state dict")
-    for name, value in content.items():
-        if not isinstance(value, _View):
-            raise KerasrecError(
-                f"{path} holds a {type(value).__name__} as {name!r}: give a file of tensors by name, a state dict"
-            )
+        known = load(head) == _MAGIC and load(head) == _VERSION
+    except Exception:  # as in torch_tensors
+        known = False
+    if not known:
+        raise KerasrecError("is not a whole file of PyTorch's, neither zip nor its older format: fetch it again")
+    load(head)  # facts about the machine; the numbers are little-endian on all of them
+    views, keys = _tensors_by_name(load(head)), load(head)
+    kinds = {view.storage.key: view.storage.kind for view in views.values()}
+    places, position = {}, head.tell()
+    for key in keys:
+        file.seek(position)
+        [length] = np.frombuffer(file.read(_LENGTH.itemsize), _LENGTH)
+        size = length.item() * np.dtype(STORAGES[kinds[key]]).itemsize
+        if not 0 <= size <= os.fstat(file.fileno()).st_size - position - _LENGTH.itemsize:
+            raise ValueError(f"storage {quoted(key)} ends behind the end of the file")
+        places[key] = position + _LENGTH.itemsize, size
+        position += _LENGTH.itemsize + size
 
-    def stored(name: str, view: _View) -> StoredTensor:
-        return StoredTensor(view.shape, lambda: _read(archive, path, folder, name, view))
+    def storage_bytes(storage: Storage) -> bytes:
+        start, size = places[storage.key]
+        with path.open("rb") as file:
+            file.seek(start)
+            return file.read(size)
 
-    return {str(name): stored(name, view) for name, view in content.items()}
+    return views, storage_bytes
 
 
-def _read(archive: zipfile.ZipFile, path: Path, folder: str, name: str, view: _View) -> np.ndarray:
-    dtype = _STORAGES[view.storage.kind]
+def _read(path: Path, name: str, view: View, storage_bytes: _StorageBytes) -> np.ndarray:
+    dtype = np.dtype(STORAGES[view.storage.kind])
     try:
-        values = np.frombuffer(archive.read(f"{folder}data/{view.storage.key}"), dtype)
-    except (KeyError, ValueError, zipfile.BadZipFile) as error:
+        values = np.frombuffer(storage_bytes(view.storage), dtype)
+        if len(values) != view.storage.length:
+            raise ValueError(f"{len(values)} stored values in the place of {view.storage.length}")
+    except Exception as error:  # as in torch_tensors
         raise KerasrecError(
-            f"{path} is damaged: the bytes of {name} cannot be read ({error}); fetch it again"
+            f"{path} is damaged: the bytes of {name} cannot be read ({_reason(error)}); fetch it again"
         ) from None
-    last = view.offset + sum((size - 1) * stride for size, stride in zip(view.shape, view.strides, strict=True))
-    if 0 not in view.shape and not 0 <= last < len(values):
-        raise KerasrecError(f"{path} is damaged: {name} reaches beyond its {len(values)} stored values; fetch it again")
     return np.lib.stride_tricks.as_strided(
         values[view.offset :], view.shape, [stride * dtype.itemsize for stride in view.strides], writeable=False
     )
 
 
-def _view(storage: _Storage, offset: int, shape: tuple, strides: tuple, *_) -> _View:
-    whole = all(isinstance(number, int) and number >= 0 for number in (offset, *shape, *strides))
-    if not isinstance(storage, _Storage) or not whole or len(shape) != len(strides):
-        raise ValueError("a tensor is described by anything but its storage, an offset, a shape and strides")
-    return _View(storage, offset, tuple(shape), tuple(strides))
-
-
-def _parameter(view: _View, *_) -> _View:
-    return view
-
-
-class _TensorUnpickler(pickle.Unpickler):
-    KNOWN = {
-        ("collections", "OrderedDict"): collections.OrderedDict,
-        ("torch._utils", "_rebuild_tensor_v2"): _view,
-        ("torch._utils", "_rebuild_parameter"): _parameter,
-        **{("torch", name): name for name in _STORAGES},
-    }
-
-    def find_class(self, module, name):
-        try:
-            return self.KNOWN[module, name]
-        except KeyError:
-            raise KerasrecError(
-                f"refers to {module}.{name}, which a file of tensors does not need and which was not run: give a file "
-                "that holds the state dict alone"
-            ) from None
-
-    def persistent_load(self, pid):
-        what, kind, key, _, _ = pid
-        if what != "storage" or kind not in _STORAGES or not isinstance(key, str):
-            raise ValueError(f"{pid!r} is no storage")
-        return _Storage(kind, key)
+def _reason(error: Exception) -> str:
+    return quoted(f"{type(error).__name__}: {error}")

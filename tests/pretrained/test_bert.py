@@ -65,7 +65,8 @@ def test_configuration_and_vocabulary_can_lie_elsewhere(checkpoint, tmp_path):
         open_bert(folder)
     config_file = tmp_path / "other-config.json"
     assert open_bert(folder, config_file).tokens is None
-    assert open_bert(folder, config_file, tmp_path / "other-vocab.txt").tokens == checkpoint.tokens
+    bert = open_bert(folder, config_file, tmp_path / "other-vocab.txt")
+    assert bert.tokens == checkpoint.tokens and bert.vocabulary.lower_case is None
     with pytest.raises(KerasrecError, match="no-vocab.txt"):
         open_bert(folder, config_file, tmp_path / "no-vocab.txt")
 
@@ -171,10 +172,19 @@ def test_a_missing_tensor_is_named(checkpoint):
         open_bert(path)
 
 
-def test_an_extra_tensor_is_named(checkpoint):
-    more = {"classifier.weight": np.zeros([2, 16], np.float32), "classifier.bias": np.zeros([2], np.float32)}
-    with pytest.raises(KerasrecError, match=r"holds classifier.bias and 1 more tensors, which no part of the BERT"):
+def test_an_extra_tensor_of_the_encoder_is_named(checkpoint):
+    more = {"encoder.layer.1.crossattention.self.query.bias": np.zeros([16], np.float32)}
+    message = r"holds encoder.layer.1.crossattention.self.query.bias, which no part of the BERT"
+    with pytest.raises(KerasrecError, match=message):
         open_bert(checkpoint.but(tensors=checkpoint.tensors | more).write())
+
+
+def test_what_is_not_read_is_named_in_the_log(checkpoint, logged):
+    """As BertForSequenceClassification of an old transformers wrote it, in the format of an old PyTorch."""
+    more = {"classifier.weight": np.zeros([2, 16], np.float32), "classifier.bias": np.zeros([2], np.float32)}
+    bert = open_bert(checkpoint.but(tensors=checkpoint.tensors | more).write("torch"))
+    assert bert.load_into(text_encoder(bert.config), pooler=keras.layers.Dense(16)) == []
+    assert logged().endswith("pytorch_model.bin: left out: head, next_sentence, classifier.bias and 1 more\n")
 
 
 def test_a_misshapen_tensor_is_named_with_both_shapes(checkpoint):

@@ -1,3 +1,7 @@
+import json
+import shutil
+import struct
+
 import pytest
 
 from kerasrec.errors import KerasrecError
@@ -50,3 +54,41 @@ def test_shards_that_are_not_there(checkpoint):
     (folder / "model.safetensors.index.json").write_text('{"weight_map": []}')
     with pytest.raises(KerasrecError, match="names no files of weights"):
         open_bert(folder)
+
+
+@pytest.mark.parametrize(
+    "weight_map, message",
+    [
+        ({"a": 3}, "names no files of weights"),
+        ({"a": "../model.safetensors"}, "names '../model.safetensors', which is no file of weights beside it"),
+        ({"a": "/etc/passwd"}, "names '/etc/passwd', which"),
+        ({"a": "model.safetensors.index.json"}, "names 'model.safetensors.index.json', which"),
+        ({"a": "model-00001-of-00002.safetensors", "b": "copy.safetensors"}, "as another file of weights does"),
+    ],
+)
+def test_an_index_of_shards_that_cannot_be(checkpoint, weight_map, message):
+    folder = checkpoint.write("shards")
+    shutil.copy(folder / "model-00001-of-00002.safetensors", folder / "copy.safetensors")
+    (folder / "model.safetensors.index.json").write_text(json.dumps({"weight_map": weight_map}))
+    with pytest.raises(KerasrecError, match=message):
+        open_bert(folder)
+
+
+@pytest.mark.parametrize(
+    "name, dtype, shape",
+    [
+        ("a", "F32", [1 << 60]),
+        ("a", "F32", [-1]),
+        ("a", "F32", [1] * 100_000),
+        ("\x1b[2J", "F32", [1]),
+        ("a", "F8_E4M3", [4]),
+        ("a", "Q4", [4]),
+    ],
+)
+def test_safetensors_that_cannot_be(tmp_path, name, dtype, shape):
+    header = json.dumps({name: {"dtype": dtype, "shape": shape, "data_offsets": [0, 4]}}).encode()
+    path = tmp_path / "model.safetensors"
+    path.write_bytes(struct.pack("<Q", len(header)) + header + bytes(4))
+    with pytest.raises(KerasrecError, match="fetch it again") as caught:
+        stored_tensors(path)["a"].read()
+    assert str(caught.value).isprintable() and len(str(caught.value)) < 600

@@ -24,7 +24,8 @@ GOOGLE = {
 
 
 def written(path, content):
-    path.write_text(content if isinstance(content, str) else json.dumps(content))
+    text = content if isinstance(content, str) else json.dumps(content)
+    path.write_bytes(text.encode("utf-8", "surrogatepass"))
     return path
 
 
@@ -58,6 +59,10 @@ def test_google_and_hugging_face(tmp_path):
         ({"position_embedding_type": "relative_key"}, "position_embedding_type is 'relative_key'"),
         ({"hidden_act": "quick_gelu"}, "config.json: hidden_act is 'quick_gelu'; it must be one of gelu, "),
         ({"vocab_size": "21128"}, "vocab_size is '21128'; it must be a whole number"),
+        ({"num_hidden_layers": 2**40}, "num_hidden_layers is 1099511627776; it must be .* at most 1000"),
+        ({"hidden_size": 2**60}, "hidden_size is .* at most 2147483647"),
+        ({"vocab_size": {"a": 1}}, "vocab_size is {'a': 1}; it must be a whole number"),
+        ({"model_type": "\x1b[2J" * 100}, r"model_type is '\\x1b.{190,200}\.\.\.; only"),
         ({"num_attention_heads": 7}, "hidden_size is 768; it must be a multiple of num_attention_heads, which is 7"),
     ],
 )
@@ -71,6 +76,11 @@ def test_another_model(tmp_path, changes, message):
     [
         ("{", "config.json is no JSON"),
         ("[]", "holds no object"),
+        ("null", "holds no object"),
+        ("[" * 100_000, "config.json is no JSON"),
+        ('{"vocab_size": 1' + "0" * 5000 + "}", "config.json is no JSON"),
+        ('{"vocab_size": NaN}', "does not say hidden_size"),
+        ("\ud83d", "config.json is no JSON"),
         ({"dim": 768, "n_layers": 6}, "does not say vocab_size, hidden_size, num_hidden_layers, num_attention_heads, "),
     ],
 )

@@ -70,7 +70,7 @@ def test_a_target_that_is_there_is_left_alone(checkpoint, tmp_path):
 
 
 def test_a_source_without_a_vocabulary(checkpoint, tmp_path):
-    with pytest.raises(KerasrecError, match="there is no vocab.txt beside .*model.safetensors"):
+    with pytest.raises(KerasrecError, match="there is no vocab.txt or tokenizer.json beside .*model.safetensors"):
         convert(Convert(checkpoint.but(tokens=None).write(), tmp_path / "google"))
 
 

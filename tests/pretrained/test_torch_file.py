@@ -1,4 +1,7 @@
+import base64
 import pickle
+import tracemalloc
+import zipfile
 
 import numpy as np
 import pytest
@@ -77,7 +80,7 @@ def test_a_pickle_that_runs_something_is_refused_and_not_run(write_torch, tmp_pa
     }.items():
         path = tmp_path / "tensors.bin"
         write_torch(path, {}, code)
-        refused(path, f"tensors.bin refers to {name}, which .* was not run")
+        refused(path, f"tensors.bin refers to '{name}', which .* was not run")
     assert not trap.exists()
     pickle.loads(b"cposix\nsystem\n(" + text(command) + b"tR.")
     assert trap.exists()  # the first trap is a real one
@@ -86,7 +89,7 @@ def test_a_pickle_that_runs_something_is_refused_and_not_run(write_torch, tmp_pa
 def test_a_model_that_was_saved_whole_is_refused(write_torch, tmp_path):
     path = tmp_path / "tensors.bin"
     write_torch(path, {}, b"\x80\x02ctransformers.models.bert.modeling_bert\nBertModel\n)\x81.")
-    refused(path, "refers to transformers.models.bert.modeling_bert.BertModel")
+    refused(path, "refers to 'transformers.models.bert.modeling_bert.BertModel'")
 
 
 @pytest.mark.parametrize(
@@ -99,10 +102,150 @@ def test_anything_but_tensors_by_name_is_refused(write_torch, tmp_path, content,
     refused(path, message)
 
 
-def test_the_older_format_is_refused(tmp_path):
+# What PyTorch 2.13 writes as `torch.save(tensors, path, _use_new_zipfile_serialization=False)` for a float32 [1, 2, 2]
+# that was transposed, a float16 [2] and an int64 [1, 1].
+BEFORE_ZIP = base64.b64decode(
+    "gAKKCmz8nEb5IGqoUBkugAJN6QMugAJ9cQAoWBAAAABwcm90b2NvbF92ZXJzaW9ucQFN6QNYDQAAAGxpdHRsZV9lbmRpYW5xAohYCgAAAHR5"
+    "cGVfc2l6ZXNxA31xBChYBQAAAHNob3J0cQVLAlgDAAAAaW50cQZLBFgEAAAAbG9uZ3EHSwR1dS6AAmNjb2xsZWN0aW9ucwpPcmRlcmVkRGlj"
+    "dApxAClScQEoWAEAAABhcQJjdG9yY2guX3V0aWxzCl9yZWJ1aWxkX3RlbnNvcl92MgpxAygoWAcAAABzdG9yYWdlcQRjdG9yY2gKRmxvYXRT"
+    "dG9yYWdlCnEFWA4AAAA5NDQ0ODQ0ODI1MDMzNnEGWAMAAABjcHVxB0sETnRxCFFLAEsBSwJLAodxCUsESwFLAodxColoAClScQt0cQxScQ1Y"
+    "AQAAAGJxDmgDKChoBGN0b3JjaApIYWxmU3RvcmFnZQpxD1gOAAAAOTQ0NDg0NDgyNzE2MTZxEGgHSwJOdHERUUsASwKFcRJLAYVxE4loAClS"
+    "cRR0cRVScRZYAQAAAGNxF2gDKChoBGN0b3JjaApMb25nU3RvcmFnZQpxGFgOAAAAOTQ0NDg0NDgxNTI3MDRxGWgHSwFOdHEaUUsASwFLAYZx"
+    "G0sBSwGGcRyJaAApUnEddHEeUnEfdS6AAl1xAChYDgAAADk0NDQ4NDQ4MTUyNzA0cQFYDgAAADk0NDQ4NDQ4MjUwMzM2cQJYDgAAADk0NDQ4"
+    "NDQ4MjcxNjE2cQNlLgEAAAAAAAAABwAAAAAAAAAEAAAAAAAAAAAAAAAAAIA/AACAQAAAoEACAAAAAAAAAAA+AMA="
+)
+
+
+def test_the_format_before_pytorch_1_6(tmp_path):
     path = tmp_path / "tensors.bin"
-    path.write_bytes(pickle.dumps(0x1950A86A20F9469CFC6C, 2) + pickle.dumps(1001, 2))
-    refused(path, "if a PyTorch before 1.6 wrote it")
+    path.write_bytes(BEFORE_ZIP)
+    tensors = read(path)
+    np.testing.assert_array_equal(tensors["a"], np.float32([[[0, 4], [1, 5]]]), strict=True)
+    np.testing.assert_array_equal(tensors["b"], np.float16([1.5, -2]), strict=True)
+    np.testing.assert_array_equal(tensors["c"], np.int64([[7]]), strict=True)
+
+
+def test_a_part_of_a_storage_as_the_first_versions_wrote_it(tmp_path):
+    """A storage that was part of another one is named by that one's key and a place in it."""
+    part = b"(" + text("part") + b"K\x01K\x02t"
+    storage = b"(" + text("storage") + b"ctorch\nFloatStorage\n" + text("0") + text("cpu") + b"K\x04" + part + b"tQ"
+    tensor = b"ctorch._utils\n_rebuild_tensor\n(" + storage + b"K\x01(K\x01t(K\x01ttR"
+    pickles = [pickle.dumps(value, 2) for value in (0x1950A86A20F9469CFC6C, 1001, {"little_endian": True})]
+    pickles += [b"\x80\x02}" + text("a") + tensor + b"s.", pickle.dumps(["0"], 2)]
+    path = tmp_path / "tensors.bin"
+    path.write_bytes(b"".join(pickles) + np.int64(4).tobytes() + np.arange(4, dtype=np.float32).tobytes())
+    np.testing.assert_array_equal(read(path)["a"], np.float32([2]), strict=True)
+
+
+@pytest.mark.parametrize("length", [1, 12, 30, 100, 400, 560, 600, 631])
+def test_the_older_format_cut_short(tmp_path, length):
+    path = tmp_path / "tensors.bin"
+    path.write_bytes(BEFORE_ZIP[:length])
+    refused(path, "is damaged|is not a whole file of PyTorch's")
+
+
+@given(st.lists(st.tuples(st.integers(0, len(BEFORE_ZIP) - 1), st.integers(0, 255)), max_size=3))
+def test_other_bytes_in_the_older_format_are_one_line_or_tensors(tmp_path_factory, changes):
+    content = bytearray(BEFORE_ZIP)
+    for place, value in changes:
+        content[place] = value
+    path = tmp_path_factory.getbasetemp() / "changed.bin"
+    path.write_bytes(content)
+    try:
+        tensors = read(path)
+    except KerasrecError as error:
+        assert str(error).isprintable() and len(str(error)) < 600
+    else:
+        assert sum(tensor.nbytes for tensor in tensors.values()) <= len(BEFORE_ZIP)
+
+
+def tensor(shape, strides, length=b"K\x06", offset=b"K\x00"):
+    """The description of one float32 tensor."""
+    storage = b"(" + text("storage") + b"ctorch\nFloatStorage\n" + text("0") + text("cpu") + length + b"tQ"
+    view = b"ctorch._utils\n_rebuild_tensor_v2\n(" + storage + offset + b"(" + shape + b"t(" + strides + b"t\x89}tR"
+    return b"\x80\x02}" + text("a") + view + b"s."
+
+
+BIG = b"\x8a\x08" + (1 << 60).to_bytes(8, "little")  # 2^60
+
+
+@pytest.mark.parametrize(
+    "pickled",
+    [
+        tensor(BIG, b"K\x01"),
+        tensor(BIG, b"K\x00"),
+        tensor(BIG, b"K\x01", length=BIG),
+        tensor(b"K\x02", b"K\x01", length=b"J\xff\xff\xff\xff"),
+        tensor(b"K\x02", b"J\xff\xff\xff\xff", offset=b"K\x05"),
+        tensor(b"K\x02", b"K\x01", offset=b"K\x05"),
+        tensor(b"K\x02", b"K\x01", offset=b"J\xff\xff\xff\xff"),
+        tensor(b"K\x07", b"K\x00"),
+        tensor(b"K\x01" * 40, b"K\x01" * 40),
+        tensor(b"G" + bytes(8), b"K\x01"),
+        b"\x80\x02}" + b"X" + b"\xff" * 4,
+        b"\x8a\xff" + bytes(20),
+        b"0" * 50,
+        b"\x80\x02}]K\x01s.",
+        b"(" * 100_000,
+        b"\x80\x02K\x01" + b"\x86" * 3 + b".",
+        b"ctorch\nFloatStorage\n)R.",
+    ],
+)
+def test_sizes_and_places_that_cannot_be(write_torch, tmp_path, pickled):
+    path = tmp_path / "tensors.bin"
+    write_torch(path, {"a": np.zeros(6, np.float32)}, pickled)
+    with pytest.raises(KerasrecError, match="is damaged") as caught:
+        read(path)
+    assert str(caught.value).isprintable() and len(str(caught.value)) < 600
+
+
+def test_a_memo_takes_no_more_memory_than_it_holds(write_torch, tmp_path):
+    path = tmp_path / "tensors.bin"
+    place = (1 << 27).to_bytes(4, "little")
+    write_torch(path, {}, b"\x80\x02}r" + place + b"(" + text("a") + b"K\x01u.")
+    tracemalloc.start()
+    refused(path, "holds a int as 'a'")
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 20e6
+
+
+DEEP = b")" + b"\x85" * 200_000
+
+
+@pytest.mark.parametrize(
+    "pickled, message",
+    [
+        (b"\x80\x02}" + text("a") + DEEP + b"s.", "holds a tuple as 'a'"),
+        (b"\x80\x02}" + DEEP + b"K\x01s.", "a tuple as a name"),
+        (b"\x80\x02]" + b"}" * 310_000 + b".", "over 300,000 operations"),
+    ],
+)
+def test_depth_and_length(write_torch, tmp_path, pickled, message):
+    path = tmp_path / "tensors.bin"
+    write_torch(path, {}, pickled)
+    refused(path, message)
+
+
+@pytest.mark.parametrize("compression", [zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+def test_compressed_entries_are_refused(tmp_path, compression):
+    path = tmp_path / "tensors.bin"
+    with zipfile.ZipFile(path, "w", compression) as archive:
+        archive.writestr("archive/data.pkl", b"\x80\x02" + b"N" * 1_000_000 + b".")
+    refused(path, "'archive/data.pkl' is compressed")
+
+
+def test_zip_files_that_python_refuses_in_its_own_ways(write_torch, tmp_path):
+    """A password, an unknown way of compression, a length that is not there, an entry beyond the file."""
+    path = tmp_path / "tensors.bin"
+    write_torch(path, {"a": np.zeros(6, np.float32)})
+    whole = path.read_bytes()
+    entry = whole.index(b"PK\x01\x02")  # of data.pkl in the directory at the end
+    for place, value in {8: b"\x01\x00", 10: b"\x63\x00", 20: b"\xff\xff\xff\x7f", 42: b"\xff\xff\xff\x7f"}.items():
+        changed = bytearray(whole)
+        changed[entry + place : entry + place + len(value)] = value
+        path.write_bytes(changed)
+        refused(path, "is damaged|is not a whole file")
 
 
 def test_damaged_files_are_refused(write_torch, tmp_path):
@@ -119,8 +262,6 @@ def test_damaged_files_are_refused(write_torch, tmp_path):
 
 
 def test_a_zip_file_of_something_else_is_refused(tmp_path):
-    import zipfile
-
     path = tmp_path / "tensors.bin"
     with zipfile.ZipFile(path, "w") as archive:
         archive.writestr("word/document.xml", "")

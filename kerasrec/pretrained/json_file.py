@@ -1,0 +1,30 @@
+"""The JSON files of a checkpoint's folder."""
+
+import json
+from pathlib import Path
+
+from kerasrec.errors import KerasrecError
+
+_MOST_BYTES = 100_000_000  # a tokenizer.json of 250,000 tokens takes 17 MB
+
+
+def read_object(path: Path) -> dict:
+    """The names and values that a JSON file holds.
+
+    Raises:
+        KerasrecError: it cannot be read, is too large, is no JSON, or holds something else.
+    """
+    try:
+        with path.open("rb") as file:
+            content = file.read(_MOST_BYTES + 1)
+    except OSError as error:
+        raise KerasrecError(f"{path} cannot be read ({error.strerror}): put the checkpoint's own there") from None
+    if len(content) > _MOST_BYTES:
+        raise KerasrecError(f"{path} has over {_MOST_BYTES:,} bytes: put the checkpoint's own there")
+    try:
+        found = json.loads(content.decode("utf-8-sig"))
+    except (ValueError, RecursionError) as error:
+        raise KerasrecError(f"{path} is no JSON ({error}): fetch it again") from None
+    if not isinstance(found, dict):
+        raise KerasrecError(f"{path} holds no object of names and values: give the checkpoint's own")
+    return found

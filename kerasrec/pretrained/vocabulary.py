@@ -1,0 +1,156 @@
+"""The vocabulary of a pretrained BERT and its lower-casing, from any of the files that hold them.
+
+Google writes `vocab.txt`. Hugging Face writes `tokenizer.json`, which holds the tokens by their ids, and
+`tokenizer_config.json`; older folders have `vocab.txt` as well, which comes first here.
+"""
+
+import logging
+import os
+from pathlib import Path
+from typing import NamedTuple
+
+from kerasrec.data.tokenizer import WordPieceTokenizer
+from kerasrec.errors import KerasrecError, quoted
+from kerasrec.pretrained.json_file import read_object
+
+logger = logging.getLogger(__name__)
+
+_FILES = ("vocab.txt", "tokenizer.json")
+
+
+class Vocabulary(NamedTuple):
+    """The tokens of a checkpoint."""
+
+    path: Path
+    tokens: list[str]
+    """A token's place is its id."""
+    lower_case: bool | None
+    """Whether they are of lower-cased texts; None where no file says it."""
+
+
+def vocabulary_file(folder: Path) -> Path | None:
+    """The file in a folder that holds the vocabulary, if there is one."""
+    return next((folder / name for name in _FILES if (folder / name).is_file()), None)
+
+
+def read_vocabulary(path: Path) -> Vocabulary:
+    """The vocabulary in a `vocab.txt` or `tokenizer.json`.
+
+    Raises:
+        KerasrecError: the file is missing or damaged, is no BERT's, or a file beside it says otherwise about lower
+            case.
+    """
+    said = {}
+    if path.suffix == ".json":
+        content = read_object(path)
+        tokens, said[path] = _tokens(path, content), _lower_cases(path, content)
+    else:
+        tokens = WordPieceTokenizer.load(path).tokens
+    settings = path.with_name("tokenizer_config.json")
+    if settings.is_file() and (lower_case := read_object(settings).get("do_lower_case")) is not None:
+        if not isinstance(lower_case, bool):
+            raise KerasrecError(f"{settings}: do_lower_case is {quoted(lower_case)}; it must be true or false")
+        said[settings] = lower_case
+    if len(set(said.values())) > 1:
+        raise KerasrecError(
+            f"{path} says that texts are {_cased(said[path])} and {settings.name} beside it that they are "
+            f"{_cased(said[settings])}: put the right value into do_lower_case, or take {settings.name} away"
+        )
+    return Vocabulary(path, tokens, next(iter(said.values()), None))
+
+
+def read_tokenizer(path: str | os.PathLike, lower_case: bool, unless_said: bool) -> WordPieceTokenizer:
+    """The tokenizer of a `vocab.txt`, a `tokenizer.json`, or a folder that has one of them.
+
+    Args:
+        path: The file or folder.
+        lower_case: What was asked for.
+        unless_said: The value of `lower_case` that leaves the choice to the files, where they say it.
+
+    Raises:
+        KerasrecError: as `read_vocabulary`, the folder has none, or the files say otherwise than was asked for.
+    """
+    path = Path(path)
+    file = vocabulary_file(path) if path.is_dir() else path
+    if file is None:
+        raise KerasrecError(f"{path} holds neither {' nor '.join(_FILES)}: put the checkpoint's own there")
+    vocabulary = read_vocabulary(file)
+    return WordPieceTokenizer(vocabulary.tokens, agreed_lower_case(vocabulary, lower_case, unless_said))
+
+
+def agreed_lower_case(vocabulary: Vocabulary, lower_case: bool, unless_said: bool) -> bool:
+    """Whether texts are lower-cased; arguments and errors as in `read_tokenizer`."""
+    said = vocabulary.lower_case
+    if said is None or said == lower_case:
+        return lower_case
+    if lower_case != unless_said:
+        raise KerasrecError(
+            f"texts were to be {_cased(lower_case)} and {vocabulary.path.parent} says that its own are "
+            f"{_cased(said)}: leave the option out"
+        )
+    logger.info(f"texts are {_cased(said)}, as {vocabulary.path.parent} says")
+    return said
+
+
+def _cased(lower_case: bool) -> str:
+    return "lower-cased" if lower_case else "left in their case"
+
+
+def _tokens(path: Path, content: dict) -> list[str]:
+    """The tokens of a `tokenizer.json`, added ones included."""
+    model = content.get("model")
+    kind = model.get("type") if isinstance(model, dict) else None
+    if kind != "WordPiece":
+        raise KerasrecError(f"{path} is of a {quoted(kind)} model and a BERT's is of WordPiece: give a BERT's folder")
+    for name, only in (("unk_token", "[UNK]"), ("continuing_subword_prefix", "##")):
+        if model.get(name, only) != only:
+            raise KerasrecError(f"{path}: {name} is {quoted(model[name])}; only {only!r} is understood")
+    places: dict[int, str] = {}
+    for token, number in [*_stored(path, model), *_added(path, content)]:
+        if places.setdefault(number, token) != token:
+            raise KerasrecError(
+                f"{path} has {quoted(token)} and {quoted(places[number])} as token {number}: fetch it again"
+            )
+    missing = next((number for number in range(len(places)) if number not in places), None)
+    if missing is not None:
+        raise KerasrecError(f"{path} has {len(places)} tokens and none with the id {missing}: fetch it again")
+    try:
+        return WordPieceTokenizer([places[number] for number in range(len(places))]).tokens
+    except KerasrecError as error:
+        raise KerasrecError(f"{path}: {error}") from None
+
+
+def _stored(path: Path, model: dict) -> list[tuple[str, int]]:
+    vocab = model.get("vocab")
+    if not isinstance(vocab, dict) or not all(type(number) is int for number in vocab.values()):
+        raise KerasrecError(f"{path} has no vocabulary of tokens and their ids: fetch it again")
+    return list(vocab.items())
+
+
+def _added(path: Path, content: dict) -> list[tuple[str, int]]:
+    added = content.get("added_tokens") or []
+    try:
+        found = [(token["content"], token["id"]) for token in added]
+    except (TypeError, KeyError):
+        found = [(None, None)]
+    if not all(isinstance(token, str) and type(number) is int for token, number in found):
+        raise KerasrecError(f"{path}: added_tokens is no list of tokens and their ids: fetch it again")
+    return found
+
+
+def _lower_cases(path: Path, content: dict) -> bool:
+    """Whether a `tokenizer.json` lower-cases; it has to normalise texts as a BERT's does."""
+    normalizer = content.get("normalizer")
+    if not isinstance(normalizer, dict) or normalizer.get("type") != "BertNormalizer":
+        raise KerasrecError(f"{path} does not normalise texts as BERT does: give the vocab.txt of a BERT")
+    lower_case = normalizer.get("lowercase")
+    if not isinstance(lower_case, bool):
+        raise KerasrecError(f"{path}: lowercase is {quoted(lower_case)}; it must be true or false")
+    usual = {"clean_text": True, "handle_chinese_chars": True, "strip_accents": lower_case}
+    for name, only in usual.items():
+        if normalizer.get(name) not in (None, only):
+            raise KerasrecError(
+                f"{path}: {name} is {quoted(normalizer[name])}; texts can only be cut as with {str(only).lower()}: "
+                "give another checkpoint"
+            )
+    return lower_case
