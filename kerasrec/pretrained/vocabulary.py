@@ -5,7 +5,6 @@ Google writes `vocab.txt`. Hugging Face writes `tokenizer.json`, which holds the
 """
 
 import logging
-import os
 from pathlib import Path
 from typing import NamedTuple
 
@@ -34,12 +33,17 @@ def vocabulary_file(folder: Path) -> Path | None:
 
 
 def read_vocabulary(path: Path) -> Vocabulary:
-    """The vocabulary in a `vocab.txt` or `tokenizer.json`.
+    """The vocabulary in a `vocab.txt`, a `tokenizer.json`, or a folder that has one of them.
 
     Raises:
         KerasrecError: the file is missing or damaged, is no BERT's, or a file beside it says otherwise about lower
             case.
     """
+    if path.is_dir():
+        file = vocabulary_file(path)
+        if file is None:
+            raise KerasrecError(f"{path} holds neither {' nor '.join(_FILES)}: put the checkpoint's own there")
+        path = file
     said = {}
     if path.suffix == ".json":
         content = read_object(path)
@@ -59,27 +63,17 @@ def read_vocabulary(path: Path) -> Vocabulary:
     return Vocabulary(path, tokens, next(iter(said.values()), None))
 
 
-def read_tokenizer(path: str | os.PathLike, lower_case: bool, unless_said: bool) -> WordPieceTokenizer:
-    """The tokenizer of a `vocab.txt`, a `tokenizer.json`, or a folder that has one of them.
+def agreed_lower_case(vocabulary: Vocabulary, lower_case: bool, unless_said: bool) -> bool:
+    """Whether texts are lower-cased.
 
     Args:
-        path: The file or folder.
+        vocabulary: The vocabulary that they are cut by.
         lower_case: What was asked for.
-        unless_said: The value of `lower_case` that leaves the choice to the files, where they say it.
+        unless_said: The value of `lower_case` that leaves the choice to the vocabulary's files, where they say it.
 
     Raises:
-        KerasrecError: as `read_vocabulary`, the folder has none, or the files say otherwise than was asked for.
+        KerasrecError: the files say otherwise than was asked for.
     """
-    path = Path(path)
-    file = vocabulary_file(path) if path.is_dir() else path
-    if file is None:
-        raise KerasrecError(f"{path} holds neither {' nor '.join(_FILES)}: put the checkpoint's own there")
-    vocabulary = read_vocabulary(file)
-    return WordPieceTokenizer(vocabulary.tokens, agreed_lower_case(vocabulary, lower_case, unless_said))
-
-
-def agreed_lower_case(vocabulary: Vocabulary, lower_case: bool, unless_said: bool) -> bool:
-    """Whether texts are lower-cased; arguments and errors as in `read_tokenizer`."""
     said = vocabulary.lower_case
     if said is None or said == lower_case:
         return lower_case

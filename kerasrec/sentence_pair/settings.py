@@ -50,7 +50,7 @@ class Train:
     vocab_file: Path | None = None
     """Its vocabulary, where it does not lie beside the weights."""
     do_lower_case: bool = False
-    """The vocabulary is an uncased one."""
+    """The vocabulary is an uncased one; not needed where its tokenizer.json or tokenizer_config.json says so."""
     train_file: Path | None = None
     """Pairs to train on: a file or a folder of `side A TAB side B TAB label [TAB name]`, a side being one sentence or
     several joined by `||`."""

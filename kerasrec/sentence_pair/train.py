@@ -11,6 +11,7 @@ from kerasrec.errors import KerasrecError
 from kerasrec.nn.settings import BertConfig
 from kerasrec.pretrained.bert import PretrainedBert, open_bert
 from kerasrec.pretrained.start import Start
+from kerasrec.pretrained.vocabulary import agreed_lower_case, read_vocabulary
 from kerasrec.sentence_pair.model import SentencePairModel
 from kerasrec.sentence_pair.pairs import Judge, TokenPairs, read_token_pairs, shown_figures
 from kerasrec.sentence_pair.predict import predict
@@ -41,6 +42,7 @@ def _train(command: Train) -> None:
     output = command.output_dir
     with exclusive(output):
         tokenizer = _tokenizer(command)
+        command = dataclasses.replace(command, do_lower_case=tokenizer.lower_case)
         pairs = _read(command, command.train_file, tokenizer)
         strategy = distribution()
         dealt = DealtPasses(
@@ -91,13 +93,16 @@ def _tokenizer(command: Train) -> WordPieceTokenizer:
     """The vocabulary of the model in the output folder, or else the one that training starts with."""
     output = command.output_dir
     if read_progress(output) is not None:
-        return WordPieceTokenizer.load(output / "vocab.txt", command.do_lower_case)
+        lower_case = command.do_lower_case or read_config(output, TRAINS)["train"]["do_lower_case"]
+        return WordPieceTokenizer.load(output / "vocab.txt", lower_case)
     if command.vocab_file is not None:
-        return WordPieceTokenizer.load(command.vocab_file, command.do_lower_case)
-    bert = _pretrained(command)
-    if bert is None or bert.tokens is None:
-        raise KerasrecError("there is no vocabulary: give --vocab_file, or a --bert_model that has its vocab.txt")
-    return WordPieceTokenizer(bert.tokens, command.do_lower_case)
+        vocabulary = read_vocabulary(command.vocab_file)
+    else:
+        bert = _pretrained(command)
+        vocabulary = None if bert is None else bert.vocabulary
+    if vocabulary is None:
+        raise KerasrecError("there is no vocabulary: give --vocab_file, or a --bert_model that has its own beside it")
+    return WordPieceTokenizer(vocabulary.tokens, agreed_lower_case(vocabulary, command.do_lower_case, False))
 
 
 def _run(command: Train, tokenizer: WordPieceTokenizer, steps_in_all: int) -> TrainingRun:

@@ -12,6 +12,7 @@ from kerasrec.data.rejects import Reject, count_reasons, require_few, write_reje
 from kerasrec.data.sentence_groups import Groups, read_groups
 from kerasrec.data.sentence_pairs import read_pairs
 from kerasrec.data.tokenizer import WordPieceTokenizer
+from kerasrec.pretrained.vocabulary import agreed_lower_case, read_vocabulary
 from kerasrec.siamese.settings import Prepare
 
 logger = logging.getLogger(__name__)
@@ -20,7 +21,8 @@ logger = logging.getLogger(__name__)
 def prepare(command: Prepare) -> None:
     """Read, check and tokenise the texts of a run; print a report."""
     task = command.places.task(command.name)
-    tokenizer = WordPieceTokenizer.load(command.vocab_file, command.lower_case)
+    vocabulary = read_vocabulary(command.vocab_file)
+    tokenizer = WordPieceTokenizer(vocabulary.tokens, agreed_lower_case(vocabulary, command.lower_case, True))
     if command.simplified:
         tokenizer, _ = tokenizer.simplified()
     groups = read_groups(command.train_file)
@@ -40,7 +42,7 @@ def prepare(command: Prepare) -> None:
         for split, read in pairs.items():
             _write(task.data / f"{split}.parquet", {"left": read.first, "right": read.second, "label": read.labels})
         digest = content_digest(task.data / "groups.parquet")
-        manifest.replace(prepare={"groups": digest, "lower_case": command.lower_case, "pairs": list(pairs)})
+        manifest.replace(prepare={"groups": digest, "lower_case": tokenizer.lower_case, "pairs": list(pairs)})
     _report(groups, pairs, rejects, tokenizer, task.data)
 
 

@@ -21,13 +21,13 @@ class Prepare:
     train_file: Path
     """Groups of texts that mean the same: {id: [text, ...]}, or SimBERT's {"text": ..., "synonyms": [...]} records."""
     vocab_file: Path
-    """vocab.txt of the checkpoint that training starts from."""
+    """vocab.txt or tokenizer.json of the checkpoint that training starts from, or its folder."""
     valid_file: Path | None = None
     """Pairs, `text1 TAB text2 TAB label`, that choose the best model and the best threshold."""
     test_file: Path | None = None
     """Pairs that are only looked at."""
     lower_case: Annotated[bool, tyro.conf.arg(help="The vocabulary is a cased one.", help_behavior_hint="")] = True
-    """Whether the vocabulary is an uncased one."""
+    """Whether the vocabulary is an uncased one; tokenizer.json or tokenizer_config.json beside it knows better."""
     simplified: Annotated[
         bool, tyro.conf.arg(help="Keep tokens that no text can give, too.", help_behavior_hint="")
     ] = True

@@ -3,10 +3,10 @@ import json
 import pytest
 import tokenizers
 
-from kerasrec.data.tokenizer import SPECIALS
+from kerasrec.data.tokenizer import SPECIALS, WordPieceTokenizer
 from kerasrec.errors import KerasrecError
 from kerasrec.pretrained import open_bert
-from kerasrec.pretrained.vocabulary import read_tokenizer, read_vocabulary
+from kerasrec.pretrained.vocabulary import agreed_lower_case, read_vocabulary
 
 TOKENS = [*SPECIALS, "un", "##aff", "##able", "猫", "!"]
 
@@ -33,7 +33,7 @@ def test_tokens_and_lower_case_of_a_tokenizer_json(tmp_path, lower_case):
     path = written(tmp_path, lower_case)
     found = read_vocabulary(path)
     assert (found.tokens, found.lower_case) == (TOKENS, lower_case)
-    tokenizer = read_tokenizer(tmp_path, lower_case=lower_case, unless_said=lower_case)
+    tokenizer = WordPieceTokenizer(found.tokens, found.lower_case)
     texts = ["Unaffable猫!", "unaffable", "UN able"]
     library = tokenizers.Tokenizer.from_file(str(path))
     offsets, ids = tokenizer.encode(texts)
@@ -63,7 +63,7 @@ def test_a_folder_of_a_current_transformers(checkpoint):
 def test_vocab_txt_comes_first_and_its_lower_case_is_known(tmp_path):
     written(tmp_path, True, {"do_lower_case": False})
     (tmp_path / "vocab.txt").write_text("\n".join([*SPECIALS, "a"]) + "\n")
-    assert read_tokenizer(tmp_path, lower_case=True, unless_said=True).tokens == [*SPECIALS, "a"]
+    assert read_vocabulary(tmp_path).tokens == [*SPECIALS, "a"]
     assert read_vocabulary(tmp_path / "vocab.txt").lower_case is False
     (tmp_path / "tokenizer_config.json").unlink()
     assert read_vocabulary(tmp_path / "vocab.txt").lower_case is None
@@ -81,12 +81,12 @@ def test_vocab_txt_comes_first_and_its_lower_case_is_known(tmp_path):
     ],
 )
 def test_what_was_asked_for_and_what_the_folder_says(tmp_path, said, asked, unless_said, used, logged):
-    path = written(tmp_path, said)
+    vocabulary = read_vocabulary(written(tmp_path, said))
     if used is None:
         with pytest.raises(KerasrecError, match="texts were to be .* says that its own are"):
-            read_tokenizer(path, lower_case=asked, unless_said=unless_said)
+            agreed_lower_case(vocabulary, asked, unless_said)
     else:
-        assert read_tokenizer(path, lower_case=asked, unless_said=unless_said).lower_case == used
+        assert agreed_lower_case(vocabulary, asked, unless_said) == used
         assert ("texts are" in logged()) == (used != asked)
 
 
@@ -101,9 +101,9 @@ def test_files_that_contradict_each_other(tmp_path):
 
 def test_a_folder_without_a_vocabulary(tmp_path):
     with pytest.raises(KerasrecError, match="holds neither vocab.txt nor tokenizer.json"):
-        read_tokenizer(tmp_path, lower_case=True, unless_said=True)
+        read_vocabulary(tmp_path)
     with pytest.raises(KerasrecError, match=r"none/tokenizer.json cannot be read"):
-        read_tokenizer(tmp_path / "none" / "tokenizer.json", lower_case=True, unless_said=True)
+        read_vocabulary(tmp_path / "none" / "tokenizer.json")
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from kerasrec.sentence_pair.settings import Train
+from kerasrec.sentence_pair.train import _tokenizer
 from kerasrec.sentence_pair.trained import Trained
 from kerasrec.training.callbacks import MetricsLog
 
@@ -97,6 +99,15 @@ def test_low_precision(desk, flag):
     desk.train(flag, "--num_train_epochs", 8, "--gradient_accumulation_steps", 2)
     lines = [json.loads(line) for line in (desk.output / "metrics.jsonl").open(encoding="utf-8")]
     assert max(line["accuracy"] for line in lines if line["kind"] == "valid") > 0.8
+
+
+def test_lower_case_follows_the_checkpoints_own_files(desk):
+    command = Train(desk.output, vocab_file=desk.vocab, train_file=desk.pairs, do_train=True)
+    assert not _tokenizer(command).lower_case
+    desk.write("tokenizer_config.json", '{"do_lower_case": true}')
+    assert _tokenizer(command).lower_case
+    desk.write("tokenizer_config.json", '{"do_lower_case": false}')
+    assert "says that its own are left in their case" in desk.error(*desk.words_to_train())
 
 
 @pytest.mark.parametrize(

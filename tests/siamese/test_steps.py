@@ -102,6 +102,16 @@ def test_prepared_groups(desk):
         assert "holds files of kerasrec colarec" in desk.error(*words)
 
 
+def test_lower_case_follows_the_checkpoints_own_files(desk):
+    desk.write("tokenizer_config.json", '{"do_lower_case": false}')
+    files = ("--train-file", desk.train_file, "--vocab-file", desk.vocab)
+    assert "texts are left in their case, as" in desk.ok("prepare", "cased", *files)
+    places = Places(*(desk.folder / kind for kind in ("data", "output", "export")))
+    assert not Prepared("cased", places).tokenizer.lower_case
+    desk.write("tokenizer_config.json", '{"do_lower_case": true}')
+    assert "says that its own are lower-cased" in desk.error("prepare", "cased", *files, "--no-lower-case")
+
+
 def test_without_pairs_it_trains_and_cannot_be_judged(desk, command_line):
     desk.ok("prepare", "blind", "--train-file", desk.train_file, "--vocab-file", desk.vocab)
     desk.train("blind", "--epochs", 1)
