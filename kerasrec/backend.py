@@ -7,7 +7,8 @@ functions with those that bert4keras adds. Notebook code written for bert4keras 
 
     from kerasrec.backend import K, keras, limit_gpu_memory
 
-before its other imports, and `from bert4keras.models import build_transformer_model` and the like as it always did.
+before its other imports, and `from bert4keras.models import build_transformer_model` and the like as it always did:
+from then on bert4keras is mended when it is imported (`kerasrec.bert4keras_shims`), with K or without.
 """
 
 import contextlib
@@ -21,6 +22,16 @@ from types import ModuleType
 from typing import Literal
 
 from kerasrec.errors import KerasrecError
+from kerasrec.import_hook import after_import_of
+
+
+def _mend(bert4keras: ModuleType) -> None:
+    from kerasrec.bert4keras_shims import mend
+
+    mend(bert4keras)
+
+
+after_import_of("bert4keras", _mend)
 
 
 @contextlib.contextmanager
@@ -69,7 +80,7 @@ def __getattr__(name: str) -> ModuleType:
     from kerasrec.bert4keras_shims import import_bert4keras
 
     package = import_bert4keras()
-    return package if name == "bert4keras" else package.backend.K
+    return package if name == "bert4keras" else keras.backend
 
 
 def limit_gpu_memory(megabytes: int, gpu: int = 0) -> None:

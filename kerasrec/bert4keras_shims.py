@@ -1,24 +1,31 @@
 """What bert4keras 0.11.5 needs so that it, and notebook code written for it, runs on TensorFlow 2.21 and tf-keras 2.21.
 
-Ask `kerasrec.backend` for `bert4keras` or `K` and all of this is done, once, for the whole process; a notebook then
-imports from `bert4keras.models`, `bert4keras.optimizers` and so on as it always did. What is mended:
+It is done once for the whole process, when bert4keras is first imported after `kerasrec.backend`, whoever imports it.
+What is mended, besides `kerasrec.bert4keras_optimizers`:
 
 - initial weights: bert4keras gives the query, key, value and output kernels of a layer one unseeded initializer, and
-  tf-keras returns the same values each time such an initializer is called, so that the four start equal;
+  tf-keras returns the same values each time such an initializer is called, so that the four start equal; and it takes
+  0.02 for their deviation whatever `initializer_range` in the configuration says;
 - `K.eye`: tf-keras makes a variable of it, which fails with a size that is known only when the graph runs;
 - `Loss`: tf-keras adds up a loss that is a vector, so that it would grow with the batch and drown the losses beside it;
-- `DataGenerator.forfit`: tf-keras takes a list of two inputs without a target for one input and its target;
-- `bert4keras.optimizers`: its classes stand on the optimizer class that Keras has moved to `optimizers.legacy`;
-- `build_transformer_model`: it refuses mixed precision, in which token ids would be rounded without a word.
+- lists of inputs: tf-keras takes a list of two inputs that a generator yields (`DataGenerator.forfit` without a target,
+  `fortest`) for an input and its target, and Python lists of numbers (`predict([[ids], [segments]])`) for one input;
+- checkpoints: nothing was loaded into or saved from frozen layers, and `save_weights_as_checkpoint` needs a session;
+- `.h5` of a whole model: tf-keras writes the activations of bert4keras in a way that it cannot read;
+- `build_transformer_model`: it refuses mixed precision, in which token ids would be rounded without a word;
+- `strQ2B`: it needs Python 2.
 """
 
 import contextlib
 import functools
+import inspect
+import os
 import sys
 from collections.abc import Iterator
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 
 from kerasrec.backend import keras, tf
+from kerasrec.bert4keras_optimizers import mended_optimizers
 from kerasrec.errors import KerasrecError
 
 BERT4KERAS_VERSION = "0.11.5"
@@ -28,30 +35,53 @@ def import_bert4keras() -> ModuleType:
     """The package, mended.
 
     Raises:
-        KerasrecError: it is not installed, or in another version, or was imported on its own before.
+        KerasrecError: it is not installed, or in another version.
     """
-    if not getattr(sys.modules.get("bert4keras.backend"), "is_tf_keras", True):
-        raise KerasrecError(
-            "bert4keras was imported before kerasrec and runs on another Keras in this process: start it again and "
-            "import kerasrec.backend first"
-        )
-    _forget_keras_3()
     try:
         import bert4keras
-        import bert4keras.models
     except ModuleNotFoundError as error:
         if error.name == "bert4keras":
             raise KerasrecError(
                 f"bert4keras is not installed: pip install --no-deps bert4keras=={BERT4KERAS_VERSION}"
             ) from None
         raise
+    _require_version(bert4keras)
+    return bert4keras
+
+
+def mend(bert4keras: ModuleType) -> None:
+    """Exchange what does not hold up in a package that is just being imported.
+
+    Raises:
+        KerasrecError: it is another version.
+    """
+    _require_version(bert4keras)
+    _forget_keras_3()
+    from bert4keras import backend, layers, models, snippets
+
+    _mend_initial_weights(layers, models)
+    keras.backend.eye = eye
+    layers.Loss.add_loss = add_mean_loss
+    snippets.DataGenerator.forfit = batches_for_fit
+    keras.Model.predict = _with_lists_of_inputs(keras.Model.predict)
+    models.Transformer.load_weights_from_checkpoint = _into_frozen_layers_too(
+        models.Transformer.load_weights_from_checkpoint
+    )
+    models.Transformer.save_weights_as_checkpoint = save_weights_as_checkpoint
+    for activation in (backend.gelu_erf, backend.gelu_tanh):
+        # Keras writes the functions of its own module by their names, which is how bert4keras has registered these.
+        setattr(inspect.getmodule(keras.activations.serialize), activation.__name__, activation)
+    models.build_transformer_model = _in_float32_only(models.build_transformer_model)
+    snippets.strQ2B.__globals__["unichr"] = chr
+    mended_optimizers()
+
+
+def _require_version(bert4keras: ModuleType) -> None:
     if bert4keras.__version__ != BERT4KERAS_VERSION:
         raise KerasrecError(
             f"bert4keras {bert4keras.__version__} is installed and kerasrec needs {BERT4KERAS_VERSION}: "
             f"pip install --no-deps bert4keras=={BERT4KERAS_VERSION}"
         )
-    _mend()
-    return bert4keras
 
 
 def _forget_keras_3() -> None:
@@ -59,9 +89,8 @@ def _forget_keras_3() -> None:
 
     TensorFlow loads Keras 3 when it is itself imported before kerasrec has set the variable that chooses tf-keras.
     """
-    if "bert4keras" not in sys.modules:
-        for name in [name for name in sys.modules if name.startswith("keras.") and not name.startswith("keras.src")]:
-            del sys.modules[name]
+    for name in [name for name in sys.modules if name.startswith("keras.") and not name.startswith("keras.src")]:
+        del sys.modules[name]
 
 
 class TruncatedNormal(keras.initializers.TruncatedNormal):
@@ -69,6 +98,33 @@ class TruncatedNormal(keras.initializers.TruncatedNormal):
 
     def __call__(self, shape, dtype=None, **kwargs):
         return tf.random.truncated_normal(shape, self.mean, self.stddev, dtype or keras.backend.floatx())
+
+
+def drawing_anew(initializer):
+    """An initializer like this one that gives other values at each call, if it is a random one without a seed."""
+    kind = type(initializer)
+    if getattr(initializer, "seed", 0) is not None:
+        return initializer
+
+    def __call__(self, *args, **kwargs):
+        return kind.from_config(self.get_config())(*args, **kwargs)
+
+    names = {"__call__": __call__, "__module__": kind.__module__, "__qualname__": kind.__qualname__}
+    return type(kind.__name__, (kind,), names).from_config(initializer.get_config())
+
+
+def _mend_initial_weights(layers: ModuleType, models: ModuleType) -> None:
+    known = vars(keras.initializers)
+    layers.initializers = SimpleNamespace(**{**known, "get": lambda given: drawing_anew(known["get"](given))})
+    original = models.Transformer.__init__
+
+    @functools.wraps(original)
+    def __init__(self, *args, initializer_range=0.02, **kwargs):
+        self.initializer_range = initializer_range
+        original(self, *args, **kwargs)
+
+    models.Transformer.__init__ = __init__
+    models.Transformer.initializer = property(lambda transformer: TruncatedNormal(stddev=transformer.initializer_range))
 
 
 def eye(size, dtype=None, name=None) -> "tf.Tensor":
@@ -90,19 +146,64 @@ def batches_for_fit(generator, random: bool = True) -> Iterator:
             yield batch
 
 
-@functools.cache
-def _mend() -> None:
-    """Exchange what does not hold up; the cache makes it happen once."""
-    from bert4keras import layers, models
-    from bert4keras.snippets import DataGenerator
+def _with_lists_of_inputs(predict):
+    """`Model.predict`, for which a list of as many parts as a model has inputs is these inputs, as in Keras 2.3."""
 
-    models.Transformer.initializer = property(lambda transformer: TruncatedNormal(stddev=0.02))
-    keras.backend.eye = eye
-    layers.Loss.add_loss = add_mean_loss
-    DataGenerator.forfit = batches_for_fit
-    models.build_transformer_model = _in_float32_only(models.build_transformer_model)
-    with _legacy_optimizer():
-        import bert4keras.optimizers  # noqa: F401
+    @functools.wraps(predict)
+    def predict_inputs(self, x, *args, **kwargs):
+        def is_inputs(given) -> bool:
+            return isinstance(given, list) and len(given) == len(getattr(self, "inputs", None) or ()) > 1
+
+        if is_inputs(x) and all(isinstance(part, list) for part in x):
+            x = [tf.convert_to_tensor(part) for part in x]
+        elif inspect.isgenerator(x):
+            x = ((tuple(batch),) if is_inputs(batch) else batch for batch in x)
+        return predict(self, x, *args, **kwargs)
+
+    return predict_inputs
+
+
+@contextlib.contextmanager
+def _thawed(transformer) -> Iterator[None]:
+    """A transformer's layers as trainable ones, where bert4keras looks for weights; its inputs are among them."""
+    frozen = [
+        layer for layer in transformer.layers.values() if isinstance(layer, keras.layers.Layer) and not layer.trainable
+    ]
+    for layer in frozen:
+        layer.trainable = True
+    try:
+        yield
+    finally:
+        for layer in frozen:
+            layer.trainable = False
+
+
+def _into_frozen_layers_too(load):
+    @functools.wraps(load)
+    def load_weights_from_checkpoint(self, checkpoint, mapping=None):
+        with _thawed(self):
+            load(self, checkpoint, mapping)
+
+    return load_weights_from_checkpoint
+
+
+def save_weights_as_checkpoint(transformer, filename, mapping=None, dtype=None) -> None:
+    """Write a TensorFlow checkpoint by Google's names, as `load_weights_from_checkpoint` reads it."""
+    mapping = mapping or transformer.variable_mapping()
+    stored = {}
+    with _thawed(transformer):
+        for layer, names in mapping.items():
+            if (layer := transformer.layers.get(transformer.prefixed(layer))) is not None:
+                for name, weight in zip(names, layer.trainable_weights, strict=False):
+                    _, value = transformer.create_variable(name, weight.numpy(), dtype)
+                    stored[name] = tf.cast(value, dtype or keras.backend.floatx())
+    os.makedirs(os.path.dirname(os.path.abspath(filename)), exist_ok=True)
+    tf.raw_ops.SaveV2(
+        prefix=str(filename),
+        tensor_names=list(stored),
+        shape_and_slices=[""] * len(stored),
+        tensors=list(stored.values()),
+    )
 
 
 def _in_float32_only(build):
@@ -117,13 +218,3 @@ def _in_float32_only(build):
         return build(*args, **kwargs)
 
     return build_transformer_model
-
-
-@contextlib.contextmanager
-def _legacy_optimizer() -> Iterator[None]:
-    current = keras.optimizers.Optimizer
-    keras.optimizers.Optimizer = keras.optimizers.legacy.Optimizer
-    try:
-        yield
-    finally:
-        keras.optimizers.Optimizer = current

@@ -83,19 +83,34 @@ def test_imports_load_no_more_than_they_need_and_are_quiet():
     code = """
 import sys, kerasrec, kerasrec.cli
 assert "tensorflow" not in sys.modules
-import kerasrec.backend
+from kerasrec.backend import keras
 assert "bert4keras" not in sys.modules
+assert "kerasrec" not in keras.backend.eye.__module__ + keras.Model.predict.__module__
+assert "lr" not in keras.optimizers.Adam.__init__.__code__.co_varnames
 import kerasrec.nn.transformer
 assert "bert4keras" in sys.modules
+assert "kerasrec" in keras.backend.eye.__module__
 """
     ran = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True)
     assert (ran.returncode, ran.stdout, ran.stderr) == (0, "", "")
 
 
-def test_tensorflow_imported_before_kerasrec():
+def test_bert4keras_imported_before_kerasrec():
+    ran = in_new_process("import bert4keras, kerasrec.backend")
+    assert ran.returncode != 0
+    assert "bert4keras was imported before kerasrec.backend" in ran.stderr.splitlines()[-1]
+
+
+def test_tensorflow_imported_before_kerasrec_and_bert4keras_by_its_own_name():
     environment = {name: value for name, value in os.environ.items() if not name.startswith(("TF_", "KERAS"))}
     code = """
 import tensorflow as tf
+from kerasrec.backend import keras
+from bert4keras.models import build_transformer_model
+shape = {"vocab_size": 9, "hidden_size": 8, "num_hidden_layers": 1, "num_attention_heads": 1, "intermediate_size": 8}
+model = build_transformer_model(None, hidden_act="gelu", **shape)
+query, _, key, *_ = model.get_layer("Transformer-0-MultiHeadSelfAttention").get_weights()
+assert (query != key).all()
 from kerasrec.nn.transformer import item_encoder
 print(item_encoder(30, 8, hidden_size=16)(tf.constant([[5, 6]])).shape)
 """

@@ -11,13 +11,12 @@ import pytest
 
 from kerasrec.backend import K, bert4keras, keras, limit_gpu_memory, set_precision, tf  # isort: split
 
-from bert4keras.layers import Loss
+from bert4keras.layers import FeedForward, Loss, MultiHeadAttention
 from bert4keras.models import build_transformer_model
 from bert4keras.optimizers import Adam, extend_with_weight_decay
-from bert4keras.snippets import AutoRegressiveDecoder, DataGenerator, sequence_padding
+from bert4keras.snippets import AutoRegressiveDecoder, DataGenerator, sequence_padding, strQ2B
 from bert4keras.tokenizers import Tokenizer, load_vocab
 
-from kerasrec import bert4keras_shims
 from kerasrec.errors import KerasrecError
 
 LETTERS = "abcdefghijklmnopqrstuvwxyz"
@@ -249,22 +248,6 @@ def test_eye_of_a_size_known_only_in_the_graph():
     assert K is keras.backend is bert4keras.backend.K
 
 
-def test_the_optimizer_class_is_put_back():
-    assert issubclass(Adam, keras.optimizers.legacy.Optimizer)
-    assert keras.optimizers.Optimizer is not keras.optimizers.legacy.Optimizer
-    assert issubclass(keras.optimizers.AdamW, keras.optimizers.Optimizer)
-
-
-def test_weight_decay():
-    """Without a gradient, only the decay is left: each step takes rate times learning rate off a weight."""
-    kernel, bias = tf.Variable([2.0, -3.0], name="kernel"), tf.Variable([2.0, -3.0], name="bias")
-    AdamW = extend_with_weight_decay(Adam, "AdamW")
-    optimizer = AdamW(learning_rate=0.1, weight_decay_rate=0.5, exclude_from_weight_decay=["bias"])
-    optimizer.apply_gradients([(tf.zeros(2), kernel), (tf.zeros(2), bias)])
-    np.testing.assert_allclose(kernel, [1.9, -2.85], rtol=1e-6)
-    np.testing.assert_array_equal(bias, [2.0, -3.0])
-
-
 def test_mixed_precision_is_refused(folder):
     set_precision("mixed_bfloat16")
     try:
@@ -274,7 +257,86 @@ def test_mixed_precision_is_refused(folder):
         set_precision("float32")
 
 
-def test_bert4keras_imported_first(monkeypatch):
-    monkeypatch.setattr(bert4keras.backend, "is_tf_keras", 0)
-    with pytest.raises(KerasrecError, match="import kerasrec.backend first"):
-        bert4keras_shims.import_bert4keras()
+@pytest.mark.parametrize(
+    "make, inputs",
+    [
+        (lambda: MultiHeadAttention(heads=2, head_size=8), 3),
+        (lambda: FeedForward(units=8, activation=["gelu", "linear"]), 1),
+    ],
+)
+def test_kernels_of_a_layer_that_is_used_alone_start_different(make, inputs):
+    layer = make()
+    x = tf.zeros([1, 3, 8])
+    layer([x] * inputs if inputs > 1 else x)
+    kernels = [weight.numpy() for weight in layer.weights if len(weight.shape) == 2]
+    pairs = [(one, other) for one, other in itertools.combinations(kernels, 2) if one.shape == other.shape]
+    assert pairs and all(np.abs(one - other).max() > 0.01 for one, other in pairs)
+
+
+def test_the_deviation_that_the_configuration_asks_for(folder):
+    model = build_transformer_model(str(folder / "bert_config.json"), initializer_range=0.5)
+    assert (
+        0.4 < model.get_layer("Embedding-Token").get_weights()[0].std() < 0.5
+    )  # values beyond 2 deviations are drawn again
+    assert type(model.get_layer("Embedding-Token").embeddings_initializer).__name__ == "TruncatedNormal"
+
+
+IDS, SEGMENTS = [[2, 5, 6, 3]] * 3, [[0, 0, 1, 1]] * 3
+
+
+@pytest.fixture(scope="module")
+def unilm(folder):
+    """A small model with two inputs, and its scores for IDS and SEGMENTS."""
+    model = build_transformer_model(str(folder / "bert_config.json"), application="unilm")
+    return model, model([np.array(IDS), np.array(SEGMENTS)]).numpy()
+
+
+class Rows(DataGenerator):
+    def __iter__(self, random=False):
+        for _, (ids, segments) in self.sample(random):
+            yield [np.array([ids]), np.array([segments])], None
+
+
+def test_predict_takes_what_a_generator_yields_for_test(unilm):
+    model, expected = unilm
+    rows = Rows(list(zip(IDS, SEGMENTS, strict=True)), 1)
+    np.testing.assert_allclose(model.predict(rows.fortest(), steps=3, verbose=0), expected, atol=1e-6)
+    np.testing.assert_allclose(model.predict(next(rows.fortest()), verbose=0), expected[:1], atol=1e-6)
+
+
+def test_predict_takes_lists_of_numbers(unilm):
+    model, expected = unilm
+    np.testing.assert_allclose(model.predict([IDS, SEGMENTS], verbose=0), expected, atol=1e-6)
+    arrays = [np.array(IDS), np.array(SEGMENTS)]
+    np.testing.assert_allclose(model.predict(arrays, verbose=0), expected, atol=1e-6)
+
+
+@pytest.mark.filterwarnings("ignore:You are saving your model as an HDF5 file")
+def test_a_whole_model_as_h5(unilm, tmp_path):
+    model, expected = unilm
+    model.save(str(tmp_path / "model.h5"))
+    loaded = keras.models.load_model(str(tmp_path / "model.h5"), compile=False)
+    np.testing.assert_allclose(loaded([np.array(IDS), np.array(SEGMENTS)]), expected, atol=1e-6)
+
+
+def test_a_checkpoint_goes_there_and_back_with_frozen_layers(folder, tmp_path):
+    def model():
+        model = build_transformer_model(
+            str(folder / "bert_config.json"), with_mlm=True, with_nsp=True, return_keras_model=False
+        )
+        model.layers["Embedding-Token"].trainable = False
+        return model
+
+    one, other = model(), model()
+    one.save_weights_as_checkpoint(str(tmp_path / "new" / "bert_model.ckpt"))
+    other.load_weights_from_checkpoint(str(tmp_path / "new" / "bert_model.ckpt"))
+    assert not one.layers["Embedding-Token"].trainable and not other.layers["Embedding-Token"].trainable
+    for weight, same in zip(one.model.get_weights(), other.model.get_weights(), strict=True):
+        np.testing.assert_array_equal(weight, same)
+    stored = dict(tf.train.list_variables(str(tmp_path / "new" / "bert_model.ckpt")))
+    assert stored["bert/embeddings/word_embeddings"] == [len(VOCAB), 32]
+    assert stored["cls/seq_relationship/output_weights"] == [2, 32]  # as Google has it, transposed
+
+
+def test_full_width_letters():
+    assert strQ2B("ＡＢ　１") == "AB 1"

@@ -1,0 +1,122 @@
+import warnings
+
+import numpy as np
+import pytest
+
+from kerasrec.backend import bert4keras, keras, tf  # noqa: F401  bert4keras is mended when it is imported
+
+from bert4keras import optimizers  # isort: skip
+
+from kerasrec.errors import KerasrecError
+
+EXTENSIONS = {
+    "extend_with_weight_decay": {"weight_decay_rate": 0.5},
+    "extend_with_layer_adaptation": {},
+    "extend_with_piecewise_linear_lr": {"lr_schedule": {8: 1}},
+    "extend_with_gradient_accumulation": {"grad_accum_steps": 2},
+    "extend_with_lookahead": {"steps_per_slow_update": 2},
+    "extend_with_lazy_optimization": {"include_in_lazy_optimization": ["kernel"]},
+    "extend_with_exponential_moving_average": {"ema_momentum": 0.5},
+    "extend_with_parameter_wise_lr": {"paramwise_lr_schedule": {"kernel": 0.5}},
+}
+START, GRADIENTS = np.float32([[2, -3], [1, 4]]), np.float32([[0, 0], [0.5, -2]])
+
+
+def after(optimizer, steps=3):
+    """Weights after so many steps in a graph, where a variable can be made only once."""
+    kernel = tf.Variable(START, name="kernel")
+
+    @tf.function
+    def step():
+        optimizer.apply_gradients([(tf.constant(GRADIENTS), kernel)])
+
+    for _ in range(steps):
+        step()
+    return kernel.numpy()
+
+
+def test_the_optimizer_class_is_put_back():
+    assert issubclass(optimizers.Adam, keras.optimizers.legacy.Optimizer)
+    assert keras.optimizers.Optimizer is not keras.optimizers.legacy.Optimizer
+    assert issubclass(keras.optimizers.AdamW, keras.optimizers.Optimizer)
+
+
+def test_weight_decay():
+    """Without a gradient, only the decay is left: each step takes rate times learning rate off a weight."""
+    kernel, bias = tf.Variable([2.0, -3.0], name="kernel"), tf.Variable([2.0, -3.0], name="bias")
+    AdamW = optimizers.extend_with_weight_decay(optimizers.Adam, "AdamW")
+    optimizer = AdamW(learning_rate=0.1, weight_decay_rate=0.5, exclude_from_weight_decay=["bias"])
+    optimizer.apply_gradients([(tf.zeros(2), kernel), (tf.zeros(2), bias)])
+    np.testing.assert_allclose(kernel, [1.9, -2.85], rtol=1e-6)
+    np.testing.assert_array_equal(bias, [2.0, -3.0])
+
+
+def adafactor(rate, steps=3):
+    """AdaFactor by its paper (https://arxiv.org/abs/1804.04235), algorithms 4 and 5: a small matrix is not factored."""
+    weights, squares = START.astype(float), 0.0
+    for step in range(1, steps + 1):
+        decay = 1 - step**-0.8
+        squares = decay * squares + (1 - decay) * (GRADIENTS.astype(float) ** 2 + 1e-30)
+        update = GRADIENTS / np.sqrt(squares)
+        update /= max(1.0, np.sqrt((update**2).mean()))
+        scale = max(1e-3, np.sqrt((weights**2).mean()))
+        weights = weights - (min(0.01, step**-0.5) if rate is None else rate(step)) * scale * update
+    return weights
+
+
+@pytest.mark.parametrize("rate", [0.1, None])
+def test_adafactor(rate):
+    expected = adafactor(rate and (lambda step: rate))
+    np.testing.assert_allclose(after(optimizers.AdaFactor(learning_rate=rate)), expected, rtol=1e-5)
+
+
+def test_the_rate_of_adafactor_falls_and_can_be_set():
+    expected = adafactor(lambda step: 0.1 / (1 + 2 * (step - 1)))
+    np.testing.assert_allclose(after(optimizers.AdaFactor(0.1, decay=2.0)), expected, rtol=1e-5)
+    optimizer = optimizers.AdaFactor(0.1)
+    keras.backend.set_value(optimizer.lr, 0.2)
+    np.testing.assert_allclose(after(optimizer), adafactor(lambda step: 0.2), rtol=1e-5)
+
+
+@pytest.mark.parametrize(
+    "optimizer",
+    [optimizers.Adam, optimizers.Lion, optimizers.AdaFactor, keras.optimizers.Adam, keras.optimizers.SGD],
+)
+def test_lr_is_the_learning_rate(optimizer):
+    np.testing.assert_array_equal(after(optimizer(lr=0.25)), after(optimizer(learning_rate=0.25)))
+    assert np.abs(after(optimizer(lr=0.25)) - after(optimizer())).max() > 0
+    with pytest.raises(KerasrecError, match="lr and learning_rate are both given"):
+        optimizer(learning_rate=0.1, lr=0.25)
+
+
+@pytest.mark.parametrize("extension", EXTENSIONS)
+def test_an_extension_over_keras_adam_does_what_it_does_over_bert4kerass(extension):
+    extend, options = getattr(optimizers, extension), EXTENSIONS[extension]
+    expected = after(extend(optimizers.Adam)(0.1, **options))
+    if extension != "extend_with_exponential_moving_average":  # which changes what is evaluated, not the steps
+        assert np.abs(expected - after(optimizers.Adam(0.1))).max() > 0 or extension == "extend_with_lazy_optimization"
+    for base in (keras.optimizers.Adam, keras.optimizers.legacy.Adam):
+        with pytest.warns(UserWarning, match="bert4keras cannot extend Keras's Adam"):
+            extended = extend(base)
+        np.testing.assert_array_equal(after(extended(0.1, **options)), expected)
+
+
+@pytest.mark.parametrize("extension", EXTENSIONS)
+@pytest.mark.parametrize("base", [keras.optimizers.SGD, keras.optimizers.legacy.RMSprop, keras.optimizers.AdamW])
+def test_an_extension_that_would_do_nothing_is_refused(extension, base):
+    with pytest.raises(KerasrecError, match=f"{base.__name__} cannot be extended"):
+        getattr(optimizers, extension)(base)
+
+
+def test_extensions_over_each_other():
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        both = optimizers.extend_with_piecewise_linear_lr(optimizers.extend_with_weight_decay(optimizers.AdaFactor))
+    optimizer = both(0.1, weight_decay_rate=0.0, lr_schedule={0: 0.5})
+    np.testing.assert_allclose(after(optimizer), adafactor(lambda step: 0.05), rtol=1e-5)
+
+
+def test_lookahead_starts_from_the_weights():
+    """Half the way from the weights to where two steps lead, and half of the next step (the slow weights follow)."""
+    optimizer = optimizers.extend_with_lookahead(optimizers.Adam)(0.1, steps_per_slow_update=5, slow_step_size=0.5)
+    np.testing.assert_allclose(after(optimizer, 1), (START + after(optimizers.Adam(0.1), 1)) / 2, rtol=1e-6)
