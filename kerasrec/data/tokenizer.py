@@ -14,7 +14,7 @@ from tokenizers.models import WordPiece
 
 from kerasrec.data.characters import INVALID, Replacements, is_accent, is_cjk, is_punctuation, is_removed, is_space
 from kerasrec.data.files import replacing
-from kerasrec.errors import KerasrecError
+from kerasrec.errors import KerasrecError, quoted
 
 SPECIALS = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
 MAX_WORD = 200
@@ -62,7 +62,7 @@ class WordPieceTokenizer:
             first = self._ids.setdefault(token, number)
             if first != number:
                 raise KerasrecError(
-                    f"token {token!r} stands twice in the vocabulary, as number {first} and {number}; rename the one "
+                    f"token {quoted(token)} stands twice in the vocabulary, as number {first} and {number}; rename the one "
                     "that the checkpoint does not use"
                 )
         missing = [token for token in SPECIALS if token not in self._ids]

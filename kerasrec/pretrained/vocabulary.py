@@ -5,6 +5,7 @@ Google writes `vocab.txt`. Hugging Face writes `tokenizer.json`, which holds the
 """
 
 import logging
+import re
 from pathlib import Path
 from typing import NamedTuple
 
@@ -15,6 +16,8 @@ from kerasrec.pretrained.json_file import read_object
 logger = logging.getLogger(__name__)
 
 _FILES = ("vocab.txt", "tokenizer.json")
+# What parts the tokens of a vocab.txt, and halves of surrogate pairs, which no UTF-8 can hold.
+_NO_TOKEN = re.compile(r"[ \t\r\n\ud800-\udfff]")
 
 
 class Vocabulary(NamedTuple):
@@ -101,6 +104,8 @@ def _tokens(path: Path, content: dict) -> list[str]:
             raise KerasrecError(f"{path}: {name} is {quoted(model[name])}; only {only!r} is understood")
     places: dict[int, str] = {}
     for token, number in [*_stored(path, model), *_added(path, content)]:
+        if _NO_TOKEN.search(token):
+            raise KerasrecError(f"{path} has the token {quoted(token)}, which no vocab.txt can hold: fetch it again")
         if places.setdefault(number, token) != token:
             raise KerasrecError(
                 f"{path} has {quoted(token)} and {quoted(places[number])} as token {number}: fetch it again"
