@@ -62,8 +62,8 @@ class WordPieceTokenizer:
             first = self._ids.setdefault(token, number)
             if first != number:
                 raise KerasrecError(
-                    f"token {quoted(token)} stands twice in the vocabulary, as number {first} and {number}; rename the one "
-                    "that the checkpoint does not use"
+                    f"token {quoted(token)} stands twice in the vocabulary, as number {first} and {number}; rename the "
+                    "one that the checkpoint does not use"
                 )
         missing = [token for token in SPECIALS if token not in self._ids]
         if missing:

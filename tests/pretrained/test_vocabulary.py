@@ -118,7 +118,7 @@ def test_a_folder_without_a_vocabulary(tmp_path):
             lambda content: content["model"]["vocab"].update({"two words": 10}),
             "'two words', which no vocab.txt can hold",
         ),
-        (lambda content: content["model"]["vocab"].update({"\ud800": 10}), "which no vocab.txt can hold"),
+        (lambda content: content["model"]["vocab"].update({"\ud800": 10}), "which no vocab"),
         (lambda content: content["model"]["vocab"].update(un=2), "has 'un' and '\\[CLS\\]' as token 2"),
         (lambda content: content["model"]["vocab"].update(un=2**60), "10 tokens and none with the id 5"),
         (lambda content: content["model"]["vocab"].update(un=-1), "10 tokens and none with the id 5"),
