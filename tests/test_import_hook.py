@@ -34,6 +34,8 @@ def test_what_is_taken_from_a_module_is_mended(package):
     namespace = {}
     exec(f"from {package}.inner import answer\nfrom {package} import version", namespace)
     assert (namespace["answer"](), seen) == ("mended", [3])
+    importlib.reload(sys.modules[package])
+    assert seen == [3]
 
 
 def test_an_error_is_one_of_the_import_and_comes_again(package):

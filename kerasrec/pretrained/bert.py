@@ -12,7 +12,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-import ml_dtypes
 import numpy as np
 
 from kerasrec.errors import KerasrecError, require
@@ -21,7 +20,7 @@ from kerasrec.pretrained.checkpoints import left_out, stored_tensors, weights_fi
 from kerasrec.pretrained.config import config_file as config_beside
 from kerasrec.pretrained.config import read_config
 from kerasrec.pretrained.names import DECODER, HARMLESS, OUTPUT_BIAS, OWN, WORD_EMBEDDINGS, Names, bert_names
-from kerasrec.pretrained.stored import StoredTensor
+from kerasrec.pretrained.stored import StoredTensor, read_weights
 from kerasrec.pretrained.vocabulary import Vocabulary, read_vocabulary, vocabulary_file
 
 if TYPE_CHECKING:
@@ -235,12 +234,7 @@ class PretrainedBert:
                 )
 
     def _floats(self, copy: _Copy) -> np.ndarray:
-        values = copy.stored.read()
-        if not np.issubdtype(values.dtype, np.floating) and values.dtype != ml_dtypes.bfloat16:
-            raise KerasrecError(
-                f"{copy.name} in {self.path} holds {values.dtype} values: give a checkpoint of floating-point weights"
-            )
-        values = values.astype(np.float32, copy=False)
+        values = read_weights(self.path, copy.name, copy.stored)
         return values.T if copy.transposed else values
 
 

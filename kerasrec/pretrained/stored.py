@@ -1,9 +1,13 @@
 """A tensor in a file: its shape at once, its values when they are asked for."""
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import NamedTuple
 
+import ml_dtypes
 import numpy as np
+
+from kerasrec.errors import KerasrecError
 
 
 class StoredTensor(NamedTuple):
@@ -11,3 +15,20 @@ class StoredTensor(NamedTuple):
 
     shape: tuple[int, ...]
     read: Callable[[], np.ndarray]
+
+
+def read_weights(path: Path, name: str, stored: StoredTensor) -> np.ndarray:
+    """The values of a tensor as float32.
+
+    Raises:
+        KerasrecError: they cannot be read, are no floating-point numbers, or are not all finite.
+    """
+    values = stored.read()
+    if not np.issubdtype(values.dtype, np.floating) and values.dtype != ml_dtypes.bfloat16:
+        raise KerasrecError(
+            f"{name} in {path} holds {values.dtype} values: give a checkpoint of floating-point weights"
+        )
+    values = values.astype(np.float32, copy=False)
+    if not np.isfinite(values).all():
+        raise KerasrecError(f"{name} in {path} holds values that are no finite numbers: fetch the file again")
+    return values

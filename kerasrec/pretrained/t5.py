@@ -15,7 +15,7 @@ from kerasrec.errors import KerasrecError
 from kerasrec.nn.settings import T5Config
 from kerasrec.pretrained.checkpoints import left_out, stored_tensors, weights_file
 from kerasrec.pretrained.json_file import read_object
-from kerasrec.pretrained.stored import StoredTensor
+from kerasrec.pretrained.stored import StoredTensor, read_weights
 
 if TYPE_CHECKING:
     from kerasrec.backend import keras, tf
@@ -122,7 +122,7 @@ class PretrainedT5:
             logger.info(f"{self.path}: {left_out(self._other)}")
 
     def _read(self, name: str) -> np.ndarray:
-        return self._stored[name].read().astype(np.float32)
+        return read_weights(self.path, name, self._stored[name])
 
 
 def _config(path: Path) -> T5Config:

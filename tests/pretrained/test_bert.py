@@ -273,6 +273,14 @@ def test_whole_numbers_are_no_weights(checkpoint):
         bert.load_into(text_encoder(bert.config))
 
 
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_values_that_are_no_numbers(checkpoint, value):
+    damaged = {"embeddings.LayerNorm.bias": np.full([16], value, np.float32)}
+    bert = open_bert(checkpoint.but(tensors=checkpoint.tensors | damaged).write("torch"))
+    with pytest.raises(KerasrecError, match="embeddings.LayerNorm.bias in .* no finite numbers"):
+        bert.read("bert/embeddings/LayerNorm/beta")
+
+
 def test_a_vocabulary_of_another_size(checkpoint):
     path = checkpoint.but(tokens=[*checkpoint.tokens, "more"]).write()
     with pytest.raises(KerasrecError, match=r"vocab.txt has 31 tokens and .*config.json says 30"):
