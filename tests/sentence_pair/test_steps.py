@@ -63,6 +63,8 @@ assert not {{"kerasrec", "bert4keras", "tf_keras"}} & set(sys.modules)
     texts = desk.write("texts.txt", "red car\nblue boat\n")
     desk.ok("encode", "--output_dir", desk.output, "--texts", texts, "--vectors", desk.folder / "v.npy")
     np.testing.assert_allclose(np.linalg.norm(np.load(desk.folder / "v.npy"), axis=1), [1, 1], atol=1e-5)
+    unsaid = Train(desk.output, vocab_file=desk.vocab, train_file=desk.pairs, do_train=True)
+    assert _tokenizer(unsaid).lower_case, "a run that goes on has the lower-casing that it began with"
 
 
 @pytest.mark.parametrize("loss", ["cosine", "cosent", "ranking"])
