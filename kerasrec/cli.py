@@ -2,6 +2,7 @@
 
 import argparse
 import importlib
+import os
 import signal
 import sys
 from collections.abc import Sequence
@@ -12,8 +13,9 @@ import tyro
 from kerasrec import signals
 from kerasrec.anime import settings as anime
 from kerasrec.colarec import settings as colarec
-from kerasrec.console import logged_to_stdout
-from kerasrec.errors import KerasrecError
+from kerasrec.console import logged_to_stdout, plain
+from kerasrec.data.text_files import is_unicode
+from kerasrec.errors import KerasrecError, quoted, reason
 from kerasrec.pretrained import settings as pretrained
 from kerasrec.recall import settings as recall
 from kerasrec.sentence_pair import settings as sentence_pair
@@ -98,6 +100,8 @@ def main(args: Sequence[str] | None = None) -> int:
     parser.add_argument("system", choices=SYSTEMS, help=described)
     parser.add_argument("step", nargs=argparse.REMAINDER, help="`kerasrec recall --help` lists the steps of recall")
     words = parser.parse_args(args)
+    if foreign := next((word for word in words.step if not is_unicode(word)), None):
+        return _refuse(f"{quoted(os.fsencode(foreign))} is not UTF-8: give the file or folder another name")
     steps = SYSTEMS[words.system]
     choices = tuple(Annotated[settings, tyro.conf.subcommand(name)] for name, (settings, _) in steps.items())
     try:
@@ -111,16 +115,20 @@ def main(args: Sequence[str] | None = None) -> int:
         with logged_to_stdout(), signals.stoppable():
             getattr(importlib.import_module(module), function)(settings)
     except KerasrecError as error:
-        print(f"kerasrec: {error}", file=sys.stderr)
-        return 2
+        return _refuse(str(error))
     except OSError as error:
-        print(f"kerasrec: {f'{error.filename}: ' if error.filename else ''}{error.strerror or error}", file=sys.stderr)
-        return 2
+        path = error.filename2 or error.filename  # of a rename the file that was to be there
+        return _refuse(f"{path}: {reason(error)}" if path else reason(error))
     except KeyboardInterrupt as error:
         stopped = error if isinstance(error, signals.Stopped) else signals.Stopped(signal.SIGINT)
         print(f"kerasrec: {stopped}; the same command goes on from what is saved", file=sys.stderr)
         return 128 + stopped.signal
     return 0
+
+
+def _refuse(message: str) -> int:
+    print(f"kerasrec: {plain(message)}".replace("\n", " "), file=sys.stderr)
+    return 2
 
 
 if __name__ == "__main__":

@@ -5,7 +5,7 @@ from typing import NamedTuple
 import numpy as np
 
 from kerasrec.colarec.prepared import Prepared
-from kerasrec.errors import KerasrecError
+from kerasrec.errors import KerasrecError, quoted
 
 
 class SharedPrefix(NamedTuple):
@@ -51,7 +51,7 @@ def item_number(prepared: Prepared, item_id: str) -> int:
     try:
         return prepared.item_ids.index(item_id)
     except ValueError:
-        raise KerasrecError(f"item {item_id!r} is not in the corpus of {prepared.name}") from None
+        raise KerasrecError(f"item {quoted(item_id)} is not in the corpus of {prepared.name}") from None
 
 
 def user_history(prepared: Prepared, user_id: str) -> list[str]:
@@ -63,6 +63,6 @@ def user_history(prepared: Prepared, user_id: str) -> list[str]:
     try:
         user = prepared.user_ids.index(user_id)
     except ValueError:
-        raise KerasrecError(f"user {user_id!r} is not in the interactions of {prepared.name}") from None
+        raise KerasrecError(f"user {quoted(user_id)} is not in the interactions of {prepared.name}") from None
     begin, end = prepared.interactions.offsets[user : user + 2]
     return [prepared.item_ids[item] for item in prepared.interactions.items[begin:end]]

@@ -13,7 +13,7 @@ from kerasrec.data.quoted_lines import RUNS_ON, UNPAIRED, pairs_up, rows_over_li
 from kerasrec.data.rejects import Reject
 from kerasrec.data.text_files import is_unicode, read_text
 from kerasrec.data.times import Moment, TimeUnit, read_time, require_one_form
-from kerasrec.errors import KerasrecError
+from kerasrec.errors import KerasrecError, quoted, reason
 
 logger = logging.getLogger(__name__)
 
@@ -78,20 +78,22 @@ def read_corpus(path: Path) -> Corpus:
     for item, entry in content.items():
         if item.splitlines() != [item] or item != item.strip() or not is_unicode(item):
             raise KerasrecError(
-                f"{path} has an item called {item!r}: ids are not empty, begin and end with no space, and hold no line "
-                "break and no half character"
+                f"{path} has an item called {quoted(item)}: ids are not empty, begin and end with no space, and hold "
+                "no line break and no half character"
             )
         if not isinstance(entry, dict) or not isinstance(entry.get("content"), str):
-            raise KerasrecError(f"item {item!r} in {path} has no 'content' that is a text; an empty one will do")
+            raise KerasrecError(f"item {quoted(item)} in {path} has no 'content' that is a text; an empty one will do")
         if not is_unicode(entry["content"]):
-            raise KerasrecError(f"the content of item {item!r} in {path} holds half a character (a lone surrogate)")
+            raise KerasrecError(
+                f"the content of item {quoted(item)} in {path} holds half a character (a lone surrogate)"
+            )
     with_codes = [item for item, entry in content.items() if entry.get("cid") is not None]
     codes = None
     if with_codes:
         if without := [item for item, entry in content.items() if entry.get("cid") is None]:
             raise KerasrecError(
                 f"{len(with_codes):,} items in {path} have codes ('cid') and {len(without):,} have none, such as "
-                f"{without[0]!r}: give codes to all items or to none"
+                f"{quoted(without[0])}: give codes to all items or to none"
             )
         codes = [_codes(item, entry["cid"], path) for item, entry in content.items()]
     return Corpus(list(content), [entry["content"].strip() for entry in content.values()], codes)
@@ -109,23 +111,25 @@ def read_object(path: Path, form: str) -> object:
     try:
         return json.loads(text, object_pairs_hook=_without_repeats)
     except (ValueError, RecursionError) as error:
-        raise KerasrecError(f"{path} cannot be read as JSON ({error}): give {form}") from None
+        raise KerasrecError(f"{path} cannot be read as JSON ({reason(error)}): give {form}") from None
 
 
 def _without_repeats(pairs: list[tuple[str, object]]) -> dict:
     found = dict(pairs)
     if len(found) < len(pairs):
         names = [name for name, _ in pairs]
-        raise ValueError(f"{next(name for name in names if names.count(name) > 1)!r} stands in it twice")
+        raise ValueError(f"{quoted(next(name for name in names if names.count(name) > 1))} stands in it twice")
     return found
 
 
 def _codes(item: str, given: object, path: Path) -> list[int]:
     whole = isinstance(given, list) and all(isinstance(code, int) and not isinstance(code, bool) for code in given)
     if not whole:
-        raise KerasrecError(f"the codes of item {item!r} in {path} are {given!r}; they must be a list of whole numbers")
+        raise KerasrecError(
+            f"the codes of item {quoted(item)} in {path} are {quoted(given)}; they must be a list of whole numbers"
+        )
     if any(abs(code) >= 2**31 for code in given):
-        raise KerasrecError(f"the codes of item {item!r} in {path} are {given!r}; they must be below 2^31")
+        raise KerasrecError(f"the codes of item {quoted(item)} in {path} are {quoted(given)}; they must be below 2^31")
     return given
 
 

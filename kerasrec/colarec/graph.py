@@ -9,6 +9,7 @@ from kerasrec.colarec.lightgcn import LightGCN, training_batches
 from kerasrec.colarec.prepared import Prepared
 from kerasrec.colarec.ranking import SHOWN, Recommender, by_scores, curve_title, popularity, protocol, rank, some_users
 from kerasrec.colarec.settings import LightGcn
+from kerasrec.commands import command_line
 from kerasrec.data.files import exclusive
 from kerasrec.training import report
 from kerasrec.training.checkpoints import read_model, read_progress
@@ -101,5 +102,6 @@ def _train(command: LightGcn, prepared: Prepared, name: str) -> None:
 
     run.fit(passes, batches, figures, planned=passes)
     read_model(model, output)
-    prepared.write_array(name, np.concatenate([part.numpy() for part in model.embeddings()]))
+    embeddings = np.concatenate([part.numpy() for part in model.embeddings()])
+    prepared.write_array(name, embeddings, command_line(TRAINS, command))
     report.draw(output, SHOWN, curve_title(prepared.targets("valid"), valid, prepared.filter_seen))

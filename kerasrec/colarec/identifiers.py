@@ -13,7 +13,7 @@ from sklearn.decomposition import TruncatedSVD
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.preprocessing import normalize
 
-from kerasrec.errors import KerasrecError
+from kerasrec.errors import KerasrecError, quoted
 
 WORD = r"\w+"
 HIGHEST_CODE = 65_535  # heads and the tree are as wide as it
@@ -114,19 +114,24 @@ def ready_codes(given: list[list[int]], item_ids: list[str]) -> np.ndarray:
     """
     lengths = {len(codes) for codes in given}
     if len(lengths) > 1 or min(lengths) < 2:
-        raise KerasrecError(f"the ready codes have the lengths {sorted(lengths)}: all items need as many, two at least")
+        raise KerasrecError(
+            f"the ready codes have the lengths {quoted(sorted(lengths))}: all items need as many, two at least"
+        )
     codes = np.array(given)
     for code in (codes.min(), codes.max()):
         if not 1 <= code <= HIGHEST_CODE:
             item = item_ids[int(np.flatnonzero((codes == code).any(axis=1))[0])]
-            raise KerasrecError(f"item {item!r} has the code {code}: codes are numbers from 1 to {HIGHEST_CODE:,}")
+            raise KerasrecError(
+                f"item {quoted(item)} has the code {code}: codes are numbers from 1 to {HIGHEST_CODE:,}"
+            )
     _, first, which = np.unique(codes, axis=0, return_index=True, return_inverse=True)
     if len(first) < len(codes):
         second = int(np.flatnonzero(first[which.ravel()] != np.arange(len(codes)))[0])
         one = int(first[which.ravel()[second]])
+        same = " ".join(map(str, codes[one]))[:200]
         raise KerasrecError(
-            f"items {item_ids[one]!r} and {item_ids[second]!r} both have the codes {' '.join(map(str, codes[one]))}: "
-            "every item needs its own"
+            f"items {quoted(item_ids[one])} and {quoted(item_ids[second])} both have the codes {same}: every item "
+            "needs its own"
         )
     return codes.astype(np.int32)
 

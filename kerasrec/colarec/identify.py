@@ -16,6 +16,7 @@ from kerasrec.colarec.identifiers import (
 from kerasrec.colarec.placement import placed_codes
 from kerasrec.colarec.prepared import Prepared
 from kerasrec.colarec.settings import Identifiers
+from kerasrec.commands import command_line
 from kerasrec.data.files import exclusive
 from kerasrec.errors import KerasrecError
 
@@ -27,7 +28,7 @@ def identifiers(command: Identifiers) -> None:
     prepared = Prepared(command.name, command.places)
     with exclusive(prepared.data):
         codes = _codes(command, prepared)
-        prepared.write_array("codes", codes)
+        prepared.write_array("codes", codes, command_line("kerasrec colarec identifiers", command))
     for level in range(1, codes.shape[1] + 1):
         _, sizes = np.unique(codes[:, :level], axis=0, return_counts=True)
         logger.info(f"first {level} codes: {len(sizes):,} different, of 1 to {sizes.max():,} items")

@@ -15,6 +15,7 @@ from kerasrec.data.examples import TokenHistories
 from kerasrec.data.files import exclusive
 from kerasrec.data.settings import ExampleSettings, MaskingRules
 from kerasrec.data.splits import padded
+from kerasrec.data.stored import understood
 from kerasrec.data.vocab import FIRST_ITEM, MASK
 from kerasrec.data.window_rows import window_rows, windows_of
 from kerasrec.nn.co_occurrence import co_occurrence_vectors
@@ -101,8 +102,11 @@ def trained(prepared: Prepared) -> dict[str, Recommender]:
         return {}
     config = read_config(output, TRAINS)
     prepared.require_same_files(config, output)
-    histories, rules = Histories(prepared), _rules(config["max_seq_length"], MaskingRules(**config["masking"]))
-    model = ItemModel(ItemModelSettings(**config["model"]), histories.vocab_size, rules.max_seq_length)
+    with understood(output / "config.json", f"remove {output} and run {TRAINS} {prepared.name} again"):
+        rules = _rules(config["max_seq_length"], MaskingRules(**config["masking"]))
+        settings = ItemModelSettings(**config["model"])
+    histories = Histories(prepared)
+    model = ItemModel(settings, histories.vocab_size, rules.max_seq_length)
     read_model(model, output)
     return {"item recall": recommender(prepared, histories, model, rules)}
 

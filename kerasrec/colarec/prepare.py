@@ -1,6 +1,5 @@
 """Interactions and item texts into numbered users, items and tokens."""
 
-import hashlib
 import itertools
 import logging
 from collections.abc import Iterable
@@ -11,13 +10,14 @@ import pandas as pd
 import pyarrow as pa
 
 from kerasrec.colarec.files import Corpus, Events, read_corpus, read_events
-from kerasrec.colarec.prepared import write_table
 from kerasrec.colarec.settings import Prepare
-from kerasrec.data.files import Manifest, content_digest, exclusive
+from kerasrec.commands import command_line
+from kerasrec.data.files import Manifest, exclusive
 from kerasrec.data.rejects import Reject, count_reasons, in_words, require_few, write_rejects
 from kerasrec.data.seen_items import repeats_are_common
+from kerasrec.data.stored import content_digest, digest_of
 from kerasrec.data.subwords import SubwordTokenizer
-from kerasrec.data.tasks import Task
+from kerasrec.data.tables import write_parquet
 from kerasrec.errors import KerasrecError
 
 logger = logging.getLogger(__name__)
@@ -58,7 +58,7 @@ def prepare(command: Prepare) -> None:
             raise KerasrecError("no interaction is left to train on: give more, or a smaller --cold-share")
         if tokenizer is None:
             tokenizer = SubwordTokenizer.train(itertools.compress(corpus.contents, ~cold), command.text_tokens)
-        _write(task, corpus, tokenizer, cold, user_ids, interactions, targets, filter_seen)
+        _write(command, corpus, tokenizer, cold, user_ids, interactions, targets, filter_seen)
 
     never_taken = len(numbers) - interactions["item"].nunique() - int(cold.sum())
     logger.info(
@@ -144,7 +144,7 @@ def _hold_out(interactions: pd.DataFrame, targets: pd.DataFrame, cold: np.ndarra
 
 
 def _write(
-    task: Task,
+    command: Prepare,
     corpus: Corpus,
     tokenizer: SubwordTokenizer,
     cold: np.ndarray,
@@ -154,6 +154,7 @@ def _write(
     filter_seen: bool,
 ) -> None:
     """Put the files in the place of earlier ones, and say so in the manifest."""
+    task = command.places.task(command.name)
     manifest = Manifest(task.manifest_path)
     manifest.claim("colarec")
     manifest.replace(prepare={})  # whoever looks in between must not take an old entry for new files
@@ -166,11 +167,13 @@ def _write(
     }
     digests = []
     for name, table in tables.items():
-        write_table(task.data / f"{name}.parquet", table)
+        write_parquet(task.data / f"{name}.parquet", table)
         digests.append(content_digest(task.data / f"{name}.parquet"))
     if not filter_seen:
         digests.append("seen items kept")  # a model that was chosen by other figures is one of other files
-    digest = hashlib.sha256("".join(digests).encode()).hexdigest()[:16]
+    digest = digest_of("".join(digests).encode())
+    files = [task.data / name for name in ("spiece.model", *(f"{table}.parquet" for table in tables))]
+    manifest.note(command_line("kerasrec colarec prepare", command), *files)
     entry = {"digest": digest, "ready_codes": corpus.codes is not None, "filter_seen": filter_seen}
     manifest.replace(prepare=entry)
 

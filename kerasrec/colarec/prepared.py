@@ -6,14 +6,16 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from kerasrec.colarec.item_sets import ItemSets
-from kerasrec.data.files import Manifest, content_digest, replacing
+from kerasrec.data.files import Manifest
+from kerasrec.data.stored import content_digest, understood
 from kerasrec.data.subwords import SubwordTokenizer
+from kerasrec.data.tables import read_array, read_parquet, write_array
 from kerasrec.data.tasks import Places
-from kerasrec.errors import KerasrecError
+from kerasrec.errors import KerasrecError, quoted
 
 
 class Targets(NamedTuple):
@@ -35,9 +37,11 @@ class Prepared:
     Attributes:
         name: The same.
         data, output, export: The run's folders.
+        digest: Content digest of the items, the users, the interactions and the targets.
 
     Raises:
-        KerasrecError: nothing was prepared under this name, or by another system, or a file of it is missing.
+        KerasrecError: nothing was prepared under this name, or by another system, or a file of it is missing or
+            damaged.
     """
 
     def __init__(self, name: str, places: Places):
@@ -46,14 +50,13 @@ class Prepared:
         self.data, self.output, self.export = task.data, task.output, task.export
         self.manifest = Manifest(task.manifest_path)
         self.manifest.require("colarec")
+        self._prepares = f"kerasrec colarec prepare {name}"
         self.entry = self.manifest.section("prepare")
         if not self.entry:
-            raise KerasrecError(f"nothing is prepared in {self.data}: run kerasrec colarec prepare {name} first")
-
-    @property
-    def digest(self) -> str:
-        """Content digest of the items, the users, the interactions and the targets."""
-        return self.entry["digest"]
+            raise KerasrecError(f"nothing is prepared in {self.data}: run {self._prepares} first")
+        with understood(self.manifest.path, f"run {self._prepares} again"):
+            self.digest: str = self.entry["digest"]
+            self._has_codes: bool = self.entry["ready_codes"]
 
     def config(self, command) -> dict:
         """What `config.json` keeps of a training: its settings, and what files it was of."""
@@ -65,7 +68,7 @@ class Prepared:
         Raises:
             KerasrecError: it was.
         """
-        if config["prepared"] != self.digest:
+        if config.get("prepared") != self.digest:
             raise KerasrecError(
                 f"other files are prepared in {self.data} than those that the model in {folder} was trained on: "
                 "prepare those again, or remove that folder"
@@ -74,11 +77,11 @@ class Prepared:
     @cached_property
     def tokenizer(self) -> SubwordTokenizer:
         """What the texts are tokenised with."""
-        return SubwordTokenizer.load(self.data / "spiece.model")
+        return SubwordTokenizer.load(self.manifest.whole(self.data / "spiece.model", self._prepares))
 
     @cached_property
     def _items(self):
-        return self._read("items")
+        return self._table("items", ["id", "content", "tokens", "codes", "cold"])
 
     @cached_property
     def item_ids(self) -> list[str]:
@@ -105,17 +108,17 @@ class Prepared:
     @cached_property
     def ready_codes(self) -> list[list[int]] | None:
         """The codes that the corpus has; None where it has none."""
-        return self._items["codes"].to_pylist() if self.entry["ready_codes"] else None
+        return self._items["codes"].to_pylist() if self._has_codes else None
 
     @cached_property
     def user_ids(self) -> list[str]:
         """Raw ids by user number."""
-        return self._read("users")["id"].to_pylist()
+        return self._table("users", ["id"])["id"].to_pylist()
 
     @cached_property
     def interactions(self) -> ItemSets:
         """What each user took in training."""
-        table = self._read("interactions")
+        table = self._table("interactions", ["user", "item"])
         counts = np.bincount(table["user"].to_numpy(), minlength=len(self.user_ids))
         offsets = np.concatenate([[0], np.cumsum(counts)])
         return ItemSets(offsets, table["item"].to_numpy(), len(self.item_ids))
@@ -137,10 +140,10 @@ class Prepared:
         Raises:
             KerasrecError: there is none.
         """
-        chosen = self._read("targets").filter(pc.field("split") == split)
+        chosen = self._table("targets", ["split", "user", "item"]).filter(pc.field("split") == split)
         if not len(chosen):
             raise KerasrecError(
-                f"{self.name} has no targets in the split {split!r}: prepare it with files of targets (--valid, "
+                f"{self.name} has no targets in the split {quoted(split)}: prepare it with files of targets (--valid, "
                 "--test), with users of three events or more, or, for the split 'cold', with a --cold-share"
             )
         return Targets(chosen["user"].to_numpy(), chosen["item"].to_numpy())
@@ -176,33 +179,23 @@ class Prepared:
         Raises:
             KerasrecError: it is missing, of other files, or damaged.
         """
+        makes = self._makes(name)
         if not self.has(name):
-            raise KerasrecError(f"there is no {name} of these files in {self.data}: run {self._makes(name)} first")
-        try:
-            return np.load(self.data / f"{name}.npy", allow_pickle=False)
-        except (OSError, ValueError):
-            raise KerasrecError(f"{self.data / name}.npy is damaged: run {self._makes(name)} again") from None
+            raise KerasrecError(f"there is no {name} of these files in {self.data}: run {makes} first")
+        return read_array(self.manifest.whole(self.data / f"{name}.npy", makes), makes)
 
     def _makes(self, name: str) -> str:
         """The command that leaves an array."""
         step = {"codes": "identifiers", "lightgcn": "lightgcn", "bpr-mf": "lightgcn"}[name]
         return f"kerasrec colarec {step} {self.name}" + " --propagations 0" * (name == "bpr-mf")
 
-    def write_array(self, name: str, values: np.ndarray) -> None:
-        """Keep an array for a later step."""
-        with replacing(self.data / f"{name}.npy") as unfinished, unfinished.open("wb") as file:
-            np.save(file, values, allow_pickle=False)
+    def write_array(self, name: str, values: np.ndarray, command: str) -> None:
+        """Keep an array for a later step, and the command that makes it."""
+        path = self.data / f"{name}.npy"
+        write_array(path, values)
+        self.manifest.note(command, path)
         self.manifest.update("arrays", {name: self.digest})
 
-    def _read(self, name: str):
-        path = self.data / f"{name}.parquet"
-        try:
-            return pq.read_table(path)
-        except FileNotFoundError:
-            raise KerasrecError(f"{path} is missing: run kerasrec colarec prepare again") from None
-
-
-def write_table(path: Path, table) -> None:
-    """Write a Parquet file, whole or not at all."""
-    with replacing(path) as unfinished:
-        pq.write_table(table, unfinished, compression="zstd")
+    def _table(self, name: str, columns: list[str]) -> pa.Table:
+        path = self.manifest.whole(self.data / f"{name}.parquet", self._prepares)
+        return read_parquet(path, columns, self._prepares)

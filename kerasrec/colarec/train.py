@@ -15,7 +15,8 @@ from kerasrec.colarec.samples import Samples
 from kerasrec.colarec.settings import Train
 from kerasrec.colarec.table_start import start_from_graph
 from kerasrec.colarec.trained import TRAINS, new_model, recommender, require_same_run
-from kerasrec.data.files import content_digest, exclusive
+from kerasrec.data.files import exclusive
+from kerasrec.data.stored import content_digest, understood
 from kerasrec.errors import KerasrecError
 from kerasrec.nn.settings import T5Config
 from kerasrec.pretrained.t5 import open_t5
@@ -90,7 +91,8 @@ def _run(command: Train, prepared: Prepared) -> TrainingRun:
         earlier = read_config(output, TRAINS)
         require_same_run(prepared, earlier)
         CONTRACT.go_on(output, earlier, dataclasses.asdict(command) | {"augmentation": settings["augmentation"]})
-        config, text_tokens = T5Config(**earlier["t5"]), earlier["text_tokens"]
+        with understood(output / "config.json", f"remove {output} to train anew"):
+            config, text_tokens = T5Config(**earlier["t5"]), int(earlier["text_tokens"])
     elif command.pretrained is not None:
         pretrained = open_t5(command.pretrained)
         _require_same_tokenizer(command.pretrained, prepared, pretrained.vocab_size)

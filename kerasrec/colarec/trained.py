@@ -10,6 +10,7 @@ from kerasrec.colarec.prepared import Prepared
 from kerasrec.colarec.ranking import LISTED, Recommender, filled_up
 from kerasrec.colarec.rows import RowMaker
 from kerasrec.colarec.settings import Losses, RowSettings
+from kerasrec.data.stored import understood
 from kerasrec.errors import KerasrecError
 from kerasrec.nn.settings import T5Config
 from kerasrec.training.checkpoints import read_model, require_checkpoint
@@ -58,16 +59,11 @@ class Trained:
         config = read_config(folder, TRAINS)
         require_checkpoint(folder, f"{TRAINS} {prepared.name}")
         require_same_run(prepared, config)
-        self.rows = RowSettings(**config["rows"])
-        self.model = new_model(
-            prepared,
-            T5Config(**config["t5"]),
-            self.rows,
-            Losses(**config["losses"]),
-            config["formulation"],
-            config["text_tokens"],
-            seed=0,
-        )
+        with understood(folder / "config.json", f"remove {folder} and run {TRAINS} {prepared.name} again"):
+            self.rows = RowSettings(**config["rows"])
+            t5, losses = T5Config(**config["t5"]), Losses(**config["losses"])
+            formulation, text_tokens = str(config["formulation"]), int(config["text_tokens"])
+        self.model = new_model(prepared, t5, self.rows, losses, formulation, text_tokens, seed=0)
         read_model(self.model, folder, which)
         self.make = RowMaker(prepared.tokens, self.rows.lengths, self.rows.content)
         self.tree = PrefixTree(prepared.codes)
@@ -81,7 +77,7 @@ def require_same_run(prepared: Prepared, config: dict) -> None:
     """
     prepared.require_same_files(config, prepared.output)
     _ = prepared.codes  # there are some
-    if config["identifiers"] != prepared.codes_digest:
+    if config.get("identifiers") != prepared.codes_digest:
         raise KerasrecError(
             f"the identifiers in {prepared.data} are not those that the model in {prepared.output} was trained with: "
             "make those again, or remove that folder"

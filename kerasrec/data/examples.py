@@ -9,13 +9,13 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from kerasrec.backend import tf
 from kerasrec.data import masking, splits, tfrecord
-from kerasrec.data.files import content_digest
-from kerasrec.data.parts import read_part
+from kerasrec.data.parts import SPLITS, read_part
 from kerasrec.data.settings import ExampleSettings
+from kerasrec.data.stored import content_digest
+from kerasrec.data.tables import read_parquet
 from kerasrec.data.vocab import FIRST_ITEM, MASK, UNK, ItemVocab
 
 ROWS_AT_A_TIME = 2048  # the byte matrices of so many rows fit into a processor's cache
@@ -165,7 +165,7 @@ def items_before(part_paths: Iterable[str | os.PathLike], vocab: ItemVocab, sett
     """
     known = np.zeros(len(vocab), bool)
     for path in part_paths:
-        earlier = pq.read_table(path, columns=["item"], filters=pc.field("time") < settings.split_time)
+        earlier = read_parquet(path, ["item"], SPLITS, pc.field("time") < settings.split_time)
         known[vocab.encode(earlier["item"].unique())] = True
     known[:FIRST_ITEM] = False
     return known

@@ -1,8 +1,7 @@
-"""Files that are either whole or not there: atomic replacement, content digests, locks and the manifest."""
+"""Files that are either whole or not there: atomic replacement, locks and the manifest."""
 
 import contextlib
 import errno
-import hashlib
 import json
 import os
 import re
@@ -11,6 +10,7 @@ from pathlib import Path
 
 import filelock
 
+from kerasrec.data.stored import Damaged, content_digest, copy_of, read_json, require_whole, signed
 from kerasrec.errors import KerasrecError
 
 
@@ -67,15 +67,6 @@ def disk_full(path: str | os.PathLike) -> KerasrecError:
     )
 
 
-def content_digest(path: str | os.PathLike) -> str:
-    """SHA-256 of a file's bytes, as its first 16 hexadecimal digits."""
-    digest = hashlib.sha256()
-    with Path(path).open("rb") as file:
-        while block := file.read(1 << 20):
-            digest.update(block)
-    return digest.hexdigest()[:16]
-
-
 @contextlib.contextmanager
 def exclusive(folder: str | os.PathLike, name: str = ".lock") -> Iterator[None]:
     """Hold `folder`, or what `name` stands for in it, for this process alone; even `kill -9` lets go of it.
@@ -119,18 +110,18 @@ def _is_running(process: int) -> bool:
     return True
 
 
-def read_json(path: Path, missing: str) -> dict:
-    """The object in a JSON file.
+def write_json(path: Path, content: dict, keep_copy: bool = True) -> None:
+    """Write a JSON file with a digest of its own for `read_json`.
 
-    Raises:
-        KerasrecError: there is no such file, which `missing` says, or it holds no JSON.
+    Args:
+        path: The file.
+        content: What it holds.
+        keep_copy: Write a second copy, in a hidden file beside it: no command can make the file again.
     """
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise KerasrecError(missing) from None
-    except ValueError as error:
-        raise KerasrecError(f"{path} is damaged ({error}): remove it and run the step that writes it again") from None
+    text = json.dumps(signed(content), indent=1, ensure_ascii=False)
+    for file in (copy_of(path), path) if keep_copy else (path,):
+        with replacing(file) as unfinished:
+            unfinished.write_text(text, encoding="utf-8")
 
 
 class Manifest:
@@ -146,12 +137,50 @@ class Manifest:
         self.path = Path(path)
 
     def read(self) -> dict:
-        """All sections as `{section: value}`; empty when nothing has been written yet."""
-        return read_json(self.path, missing="") if self.path.exists() else {}
+        """All sections as `{section: value}`; empty when nothing has been written yet.
+
+        Raises:
+            KerasrecError: it is damaged, and so is its copy.
+        """
+        if not (self.path.exists() or copy_of(self.path).exists()):
+            return {}
+        again = f"remove it and {copy_of(self.path).name} beside it, and run all steps of this folder again"
+        return read_json(self.path, missing="", again=again)
 
     def section(self, name: str) -> dict:
-        """One section; empty when it has not been written yet."""
-        return self.read().get(name, {})
+        """One section; empty when it has not been written yet.
+
+        Raises:
+            KerasrecError: it is damaged.
+        """
+        section = self.read().get(name, {})
+        if not isinstance(section, dict):
+            raise Damaged(f"{self.path} is damaged, its {name} is no object: remove it and run all steps again")
+        return section
+
+    def note(self, command: str, *paths: Path) -> None:
+        """Keep the digests of finished files of this folder, and the command that writes them."""
+        self.update("files", {path.name: {"digest": content_digest(path), "command": command} for path in paths})
+
+    def command(self, path: Path, default: str) -> str:
+        """The command that wrote a file, or the default where it was not noted."""
+        return self._noted(path).get("command", default)
+
+    def whole(self, path: Path, default: str) -> Path:
+        """The path of a file of this folder that is as it was noted; of one that was not noted, just the path.
+
+        Args:
+            path: The file.
+            default: The command that writes it, where none was noted.
+
+        Raises:
+            Damaged: it is missing or another one.
+        """
+        noted = self._noted(path)
+        return require_whole(path, noted.get("digest"), noted.get("command", default)) if noted else path
+
+    def _noted(self, path: Path) -> dict:
+        return self.section("files").get(path.name, {})
 
     def update(self, section: str, entries: dict) -> None:
         """Set `entries` in `section` and leave the section's other entries as they are."""
@@ -195,5 +224,4 @@ class Manifest:
         with filelock.FileLock(self.path.with_name(f".{self.path.name}.lock")):
             content = self.read()
             yield content
-            with replacing(self.path) as unfinished:
-                unfinished.write_text(json.dumps(content, indent=1, ensure_ascii=False), encoding="utf-8")
+            write_json(self.path, content)

@@ -31,6 +31,7 @@ from kerasrec.data.rejects import REJECTS_SCHEMA, require_few
 from kerasrec.data.split_report import SplitReport, length_histogram, truncation
 from kerasrec.data.split_settings import SplitSettings
 from kerasrec.data.staging import Rows, Staged, stage
+from kerasrec.data.tables import PARQUET
 from kerasrec.data.tasks import Task
 from kerasrec.errors import KerasrecError
 from kerasrec.progress_bar import progress_bar
@@ -154,7 +155,7 @@ def _workspace(root: Path) -> Iterator[Path]:
 
 def _keep_rejects(db: duckdb.DuckDBPyConnection, work: Path) -> dict[str, int]:
     """Write `rejects.parquet` and return the number of bad rows by reason."""
-    with pq.ParquetWriter(work / "rejects.parquet", REJECTS_SCHEMA, compression="zstd") as file:
+    with pq.ParquetWriter(work / "rejects.parquet", REJECTS_SCHEMA, **PARQUET) as file:
         for batch in db.sql("SELECT * FROM rejected ORDER BY file, line").to_arrow_reader(100_000):
             file.write_batch(batch)
     return dict(db.sql("SELECT reason, count(*) AS n FROM rejected GROUP BY reason ORDER BY n DESC, reason").fetchall())
@@ -225,7 +226,7 @@ def _write_parts(
     times: list[int] = []
     with (
         progress_bar("sorting the parts", total=buckets.events, unit="events") as bar,
-        pq.ParquetWriter(work / "users.parquet", USERS_SCHEMA, compression="zstd") as users_file,
+        pq.ParquetWriter(work / "users.parquet", USERS_SCHEMA, **PARQUET) as users_file,
     ):
         for part in range(buckets.parts):
             db.execute(sql.load_part(buckets.source(part), settings.drop_repeats, filtered, fewest))

@@ -1,7 +1,9 @@
 """Part files: the histories of a share of the users, each user whole in one of them."""
 
 import contextlib
+import itertools
 from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,10 +14,14 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from kerasrec.data import interactions_sql as sql
-from kerasrec.data.files import replacing
-from kerasrec.errors import KerasrecError
+from kerasrec.data.files import Manifest, replacing
+from kerasrec.data.stored import Damaged, require_whole
+from kerasrec.data.tables import PARQUET, read_parquet
+from kerasrec.data.tasks import Task
+from kerasrec.errors import KerasrecError, quoted, reason
 
 PART_SCHEMA = pa.schema([("user", pa.int64()), ("item", pa.dictionary(pa.int32(), pa.string())), ("time", pa.int64())])
+SPLITS = "kerasrec recall split"
 _ROWS_A_GROUP = 1 << 20
 
 
@@ -51,15 +57,10 @@ def read_part(path: str | Path) -> Histories:
         >>> part.users.tolist(), part.offsets.tolist(), part.items.to_pylist()
         ([3, 8], [0, 2, 3], ['tea', 'bread', 'tea'])
     """
-    try:
-        table = pq.read_table(path)
-    except FileNotFoundError:
-        raise KerasrecError(f"there is no part {path}; make it with `kerasrec recall split`") from None
-    except (OSError, pa.ArrowInvalid) as error:
-        raise KerasrecError(f"{path} is not a whole part file ({error}); split the log again") from error
+    table = read_parquet(path, None, SPLITS)
     if not table.schema.equals(PART_SCHEMA):
         raise KerasrecError(
-            f"{path} has the columns {', '.join(table.schema.names)}, not those of a part; split the log again"
+            f"{path} has the columns {quoted(', '.join(table.schema.names))}, not those of a part; split the log again"
         )
     user = table["user"].to_numpy()
     starts = np.flatnonzero(np.diff(user, prepend=-1))
@@ -76,7 +77,7 @@ def write_part(path: Path, batches: Iterable[pa.RecordBatch]) -> list[int]:
     """
     times = []
     # The default of 1 MB would give up on the dictionary of a large catalogue.
-    writer = {"compression": "zstd", "dictionary_pagesize_limit": 1 << 26}
+    writer = {**PARQUET, "dictionary_pagesize_limit": 1 << 26}
     with replacing(path) as unfinished, pq.ParquetWriter(unfinished, PART_SCHEMA, **writer) as file:
         for group in _regrouped(batches, _ROWS_A_GROUP):
             user, item, time = group.columns
@@ -98,8 +99,35 @@ def _regrouped(batches: Iterable[pa.RecordBatch], rows: int) -> Iterator[pa.Tabl
         yield pa.Table.from_batches(waiting).combine_chunks()
 
 
+def whole_parts(task: Task, parts: Sequence[str]) -> list[Path]:
+    """The files of these parts, each as the split has written it.
+
+    Raises:
+        KerasrecError: one is missing or damaged, or is not of the split.
+    """
+    manifest = Manifest(task.manifest_path)
+    written = manifest.section("parts")
+    again = manifest.command(task.users_path, SPLITS)
+    if written and (foreign := [part for part in parts if part not in written]):
+        raise KerasrecError(f"{task.part_path(foreign[0])} was not written by the split of this task: remove it")
+    digests = [written[part]["digest"] if written else None for part in parts]
+    with ThreadPoolExecutor() as readers:  # digests are made without the interpreter's lock
+        return list(readers.map(require_whole, map(task.part_path, parts), digests, itertools.repeat(again)))
+
+
+@contextlib.contextmanager
+def _named_errors() -> Iterator[None]:
+    try:
+        yield
+    except duckdb.Error as error:  # it names the file
+        raise Damaged(f"a part cannot be read ({reason(error)}): restore it with `{SPLITS}`") from error
+
+
 def item_counts(part_paths: Sequence[str | Path]) -> pa.Table:
     """How often each item stands in the given parts: `item` string and `count` int64, in the order of the ids.
+
+    Raises:
+        Damaged: a part cannot be read.
 
     Example:
         >>> import tempfile
@@ -109,5 +137,5 @@ def item_counts(part_paths: Sequence[str | Path]) -> pa.Table:
         >>> item_counts([path]).to_pylist()
         [{'item': 'bread', 'count': 1}, {'item': 'tea', 'count': 2}]
     """
-    with contextlib.closing(duckdb.connect()) as db:
+    with contextlib.closing(duckdb.connect()) as db, _named_errors():
         return db.sql(f"{sql.item_counts(sql.parquet(*part_paths))} ORDER BY item").to_arrow_table()

@@ -7,9 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
-from kerasrec.data.files import replacing
+from kerasrec.data.tables import write_parquet
 from kerasrec.errors import KerasrecError
 
 REJECTS_SCHEMA = pa.schema([("file", pa.string()), ("line", pa.int64()), ("reason", pa.string()), ("raw", pa.string())])
@@ -87,5 +86,4 @@ def write_rejects(path: str | os.PathLike, rejects: Sequence[Reject]) -> None:
     """Write `rejects.parquet`: columns `file`, `line`, `reason`, `raw`; what is not UTF-8 as backslash escapes."""
     columns = {name: [getattr(reject, name) for reject in rejects] for name in REJECTS_SCHEMA.names}
     columns["raw"] = [raw.encode("utf-8", "backslashreplace").decode() for raw in columns["raw"]]
-    with replacing(path) as unfinished:
-        pq.write_table(pa.table(columns, schema=REJECTS_SCHEMA), unfinished, compression="zstd")
+    write_parquet(path, pa.table(columns, schema=REJECTS_SCHEMA))

@@ -9,7 +9,7 @@ import numpy as np
 import sentencepiece
 
 from kerasrec.data.files import replacing
-from kerasrec.errors import KerasrecError
+from kerasrec.errors import KerasrecError, reason
 
 
 class SubwordTokenizer:
@@ -46,7 +46,7 @@ class SubwordTokenizer:
         try:
             return cls(Path(path).read_bytes())
         except OSError as error:
-            raise KerasrecError(f"{path} cannot be read ({error.strerror})") from None
+            raise KerasrecError(f"{path} cannot be read ({reason(error)})") from None
         except KerasrecError as error:
             raise KerasrecError(f"{path}: {error}") from None
 
@@ -84,9 +84,9 @@ class SubwordTokenizer:
                 minloglevel=2,
             )
         except RuntimeError as error:
+            why = str(error).strip().splitlines()[-1][:200]
             raise KerasrecError(
-                f"no tokenizer of {most} pieces can be trained on these texts ({str(error).strip().splitlines()[-1]}): "
-                "allow more pieces"
+                f"no tokenizer of {most} pieces can be trained on these texts ({why}): allow more pieces"
             ) from None
         return cls(model.getvalue())
 

@@ -43,7 +43,7 @@ import pyarrow.compute
 import pyarrow.csv
 
 from kerasrec.data.files import replacing
-from kerasrec.errors import KerasrecError, require
+from kerasrec.errors import KerasrecError, reason, require
 
 USERS_PER_BLOCK = 1 << 16  # part of the process: each block has random numbers of its own
 _SCORES_PER_BLOCK = 1 << 22  # 32 MiB of float64
@@ -138,7 +138,8 @@ class SyntheticLog:
             return cls(**json.loads(path.read_text(encoding="utf-8")))
         except (OSError, ValueError, TypeError) as error:
             raise KerasrecError(
-                f"{path} does not hold the settings of a synthetic log ({error}): name a folder that one was written to"
+                f"{path} does not hold the settings of a synthetic log ({reason(error)}): name a folder that one was "
+                "written to"
             ) from error
 
     def write(self, folder: str | os.PathLike) -> Path:

@@ -11,9 +11,11 @@ from itertools import groupby
 from pathlib import Path
 from typing import NamedTuple
 
-from kerasrec.errors import KerasrecError, require
+from kerasrec.data.files import Manifest
+from kerasrec.errors import KerasrecError, quoted, require
 
-_DATASET_NAME = r"(?![0-9]{8}(?:-|$))\w[\w.-]*"
+_NAME = r"\w[\w.-]*"
+_DATASET_NAME = rf"(?![0-9]{{8}}(?:-|$)){_NAME}"
 _TASK = rf"(?:(?P<date>[0-9]{{8}})-)?(?P<dataset_name>{_DATASET_NAME})-refine-(?P<refine>[01])"
 _FOLDER = re.compile(_TASK)
 _TYPED = re.compile(rf"(?:{_TASK}-)?(?:part-(?P<digits>[0-9]*)|all)")
@@ -79,7 +81,7 @@ def parse_name(typed: str) -> tuple[TaskName, str | None]:
     """
     match = _TYPED.fullmatch(typed)
     if not match:
-        raise KerasrecError(f"{typed!r} is not the name of a part or a task; names are {_FORMS}")
+        raise KerasrecError(f"{quoted(typed)} is not the name of a part or a task; names are {_FORMS}")
     return _task_name_of(match), match["digits"]
 
 
@@ -152,6 +154,10 @@ class Task:
         stems = (path.stem for path in self.parts_folder.glob("part-*.parquet"))
         return sorted(stem for stem in stems if _PART.fullmatch(stem))
 
+    def split_names(self) -> list[str]:
+        """Names of the parts that the split has written, in order, whether or not they are still there."""
+        return sorted(Manifest(self.manifest_path).section("parts"))
+
 
 @dataclass(frozen=True)
 class Places:
@@ -162,8 +168,29 @@ class Places:
     export_path: Path = Path("export")
 
     def task(self, name: str) -> Task:
-        """The task `{date}-{dataset_name}-refine-{0|1}`, whether or not it exists yet."""
+        """The folders of a task `{date}-{dataset_name}-refine-{0|1}`, or of another name, whether or not they exist.
+
+        Raises:
+            KerasrecError: it is not the name of one folder in each of the three, or models cannot be kept there.
+
+        Example:
+            >>> Places().task("../shop")
+            Traceback (most recent call last):
+            kerasrec.errors.KerasrecError: name is '../shop'; it must be letters, digits, _ . -, the first none of . -
+        """
+        require(re.fullmatch(_NAME, name), "name", name, "letters, digits, _ . -, the first none of . -")
+        for kind in ("output_path", "export_path"):
+            require_model_folder(kind, getattr(self, kind))
         return Task(name, *(Path(root, name) for root in (self.data_path, self.output_path, self.export_path)))
+
+
+def require_model_folder(setting: str, folder: Path) -> None:
+    r"""Refuse a folder from which TensorFlow cannot read a checkpoint: it takes [ and \ in a path for a pattern.
+
+    Raises:
+        KerasrecError: it has one of the two in its name.
+    """
+    require(not set("[\\") & set(str(folder)), setting, folder, "a path without [ and \\, which TensorFlow cannot read")
 
 
 def find_task(typed: str, places: Places) -> Task:
@@ -220,20 +247,25 @@ def find_parts(
     if task_name is not None:
         whole = _whole_task(task_name)
         if not pieces.agrees(whole):
-            raise KerasrecError(f"{typed!r} and {task_name!r} are not of one task: leave one out or mend it")
+            raise KerasrecError(
+                f"{quoted(typed)} and {quoted(task_name)} are not of one task: leave one out or mend it"
+            )
         pieces = TaskName(*(mine if mine is not None else theirs for mine, theirs in zip(pieces, whole, strict=True)))
     task = _the_one(typed, pieces, places)
-    there = task.part_names()
-    if not there:
+    there, written = task.part_names(), task.split_names()
+    if not (there or written):
         raise KerasrecError(f"{task.parts_folder} holds no part: split a log into parts first (kerasrec recall split)")
     if (first, last) != (None, None):
-        wanted = _range(typed, digits, first, last, width=len(there[-1]) - len("part-"))
+        wanted = _range(typed, digits, first, last, width=len((there or written)[-1]) - len("part-"))
     elif digits == "":
-        raise KerasrecError(f"{typed!r} has no number: give one, or the FIRST and LAST of a range")
+        raise KerasrecError(f"{quoted(typed)} has no number: give one, or the FIRST and LAST of a range")
     else:
-        wanted = there if digits is None else [f"part-{digits}"]
+        wanted = (written or there) if digits is None else [f"part-{digits}"]
     if missing := sorted(set(wanted) - set(there)):
-        raise KerasrecError(f"missing from {task.parts_folder}: {_listing(missing)}; it holds {_listing(there)}")
+        again = Manifest(task.manifest_path).command(task.users_path, "kerasrec recall split")
+        lost = f"; restore them with `{again}`" if set(missing) <= set(written) else ""
+        held = _listing(there) or "no part"
+        raise KerasrecError(f"missing from {task.parts_folder}: {_listing(missing)}; it holds {held}{lost}")
     return task, wanted
 
 
@@ -244,7 +276,9 @@ def _task_name_of(match: re.Match) -> TaskName:
 def _whole_task(typed: str) -> TaskName:
     pieces, digits = parse_name(typed)
     if digits is not None:
-        raise KerasrecError(f"{typed!r} names a part, and this takes the name of a whole task, which ends in 'all'")
+        raise KerasrecError(
+            f"{quoted(typed)} names a part, and this takes the name of a whole task, which ends in 'all'"
+        )
     return pieces
 
 
@@ -256,15 +290,19 @@ def _the_one(typed: str, pieces: TaskName, places: Places) -> Task:
     fitting = [name for name in tasks if name.agrees(pieces)]
     if not fitting:
         there = f"which holds {_some(tasks) or 'no task'}" if root.is_dir() else "which does not exist"
-        raise KerasrecError(f"no task fits {typed!r}: looked for {pieces} in {root}, {there}")
+        raise KerasrecError(f"no task fits {quoted(typed)}: looked for {pieces} in {root}, {there}")
     if len(fitting) > 1:
-        raise KerasrecError(f"{typed!r} fits {len(fitting)} tasks in {root}: {_some(fitting)}; give more of the name")
+        raise KerasrecError(
+            f"{quoted(typed)} fits {len(fitting)} tasks in {root}: {_some(fitting)}; give more of the name"
+        )
     return places.task(str(fitting[0]))
 
 
 def _range(typed: str, digits: str | None, first: int | None, last: int | None, width: int) -> list[str]:
     if digits is None:
-        raise KerasrecError(f"{typed!r} takes no FIRST and LAST: they follow a name that ends in 'part-' or its digits")
+        raise KerasrecError(
+            f"{quoted(typed)} takes no FIRST and LAST: they follow a name that ends in 'part-' or its digits"
+        )
     if first is None or last is None or not 0 <= first <= last:
         raise KerasrecError(f"a range takes two numbers, 0 <= FIRST <= LAST, and these are {first} and {last}")
     width = max(width - len(digits), len(str(last)))

@@ -24,8 +24,9 @@ from typing import NamedTuple
 import numpy as np
 
 from kerasrec.backend import tf
-from kerasrec.data.files import content_digest, disk_full, replacing
-from kerasrec.errors import KerasrecError
+from kerasrec.data.files import disk_full, replacing
+from kerasrec.data.stored import Damaged, content_digest
+from kerasrec.errors import KerasrecError, reason
 
 
 def parse_example(serialized: tf.Tensor, max_seq_length: int, max_predictions_per_seq: int) -> dict[str, tf.Tensor]:
@@ -106,7 +107,7 @@ def write_records(path: str | os.PathLike, batches: Iterable[Sequence[bytes]]) -
         What the manifest keeps about the file: its content `digest`, `bytes` and `rows`.
 
     Raises:
-        KerasrecError: the disk is full.
+        KerasrecError: the disk is full, or the file cannot be written.
     """
     rows = 0
     with replacing(path) as unfinished:
@@ -118,40 +119,32 @@ def write_records(path: str | os.PathLike, batches: Iterable[Sequence[bytes]]) -
                     rows += len(batch)
         except tf.errors.ResourceExhaustedError as error:
             raise disk_full(path) from error
+        except tf.errors.OpError as error:
+            raise KerasrecError(f"{path} cannot be written ({reason(error)})") from error
     return {"digest": content_digest(path), "bytes": Path(path).stat().st_size, "rows": rows}
 
 
-def require_whole(path: str | os.PathLike, size: int) -> None:
-    """Refuse a file that is not there, or whose size in bytes is not the one that the manifest keeps.
-
-    Raises:
-        KerasrecError: as said.
-    """
-    found = Path(path).stat().st_size if Path(path).is_file() else None
-    if found is None:
-        raise KerasrecError(f"there is no {path}: write this part's examples again")
-    if found != size:
-        raise KerasrecError(f"{path} has {found} bytes and was written with {size}: write this part's examples again")
-
-
 @contextlib.contextmanager
-def naming_broken_files(paths: Iterable[str | os.PathLike]) -> Iterator[None]:
-    """Turn what TensorFlow raises for a damaged record while the files are read into an error that names the file.
+def naming_broken_files(files: Mapping[str | os.PathLike, str]) -> Iterator[None]:
+    """Turn what TensorFlow raises for a damaged record while files are read into an error that names the file.
+
+    Args:
+        files: The files, each with the command that writes it again.
 
     Raises:
-        KerasrecError: a file is truncated or damaged.
+        Damaged: a file is truncated or damaged.
     """
     try:
         yield
-    except tf.errors.DataLossError as error:
-        for path in paths:
+    except (tf.errors.DataLossError, tf.errors.NotFoundError) as error:
+        for path, again in files.items():
             intact = 0
             try:
                 for _ in tf.data.TFRecordDataset(os.fspath(path)):
                     intact += 1
-            except tf.errors.DataLossError:
-                raise KerasrecError(
-                    f"{path} is truncated or damaged after record {intact}: write this part's examples again"
+            except tf.errors.OpError:
+                raise Damaged(
+                    f"{path} is truncated or damaged after record {intact}: restore it with `{again}`"
                 ) from error
         raise
 

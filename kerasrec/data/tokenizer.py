@@ -14,7 +14,7 @@ from tokenizers.models import WordPiece
 
 from kerasrec.data.characters import INVALID, Replacements, is_accent, is_cjk, is_punctuation, is_removed, is_space
 from kerasrec.data.files import replacing
-from kerasrec.errors import KerasrecError, quoted
+from kerasrec.errors import KerasrecError, quoted, reason
 
 SPECIALS = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
 MAX_WORD = 200
@@ -89,7 +89,7 @@ class WordPieceTokenizer:
         try:
             text = Path(path).read_bytes().decode("utf-8-sig")
         except OSError as error:
-            raise KerasrecError(f"the vocabulary {path} cannot be read ({error.strerror}); give a vocab.txt") from None
+            raise KerasrecError(f"the vocabulary {path} cannot be read ({reason(error)}); give a vocab.txt") from None
         except UnicodeDecodeError as error:
             raise KerasrecError(f"{path} is not UTF-8 (byte {error.start}); give a vocab.txt in UTF-8") from None
         # Only ASCII spaces part lines and words: Google's Chinese vocabulary has a line separator, U+2028, as a token.
@@ -104,7 +104,12 @@ class WordPieceTokenizer:
     def save(self, path: str | os.PathLike) -> None:
         """Write a `vocab.txt`."""
         with replacing(path) as unfinished:
-            unfinished.write_bytes("".join(f"{token}\n" for token in self.tokens).encode())
+            unfinished.write_bytes(self.content)
+
+    @property
+    def content(self) -> bytes:
+        """What a `vocab.txt` holds."""
+        return "".join(f"{token}\n" for token in self.tokens).encode()
 
     def __len__(self) -> int:
         return len(self.tokens)

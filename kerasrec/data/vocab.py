@@ -8,10 +8,11 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
-from kerasrec.data.files import replacing
-from kerasrec.errors import KerasrecError
+from kerasrec.data.files import Manifest
+from kerasrec.data.stored import understood
+from kerasrec.data.tables import read_parquet, write_parquet
+from kerasrec.errors import KerasrecError, quoted
 
 SPECIALS = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
 PAD, UNK, CLS, SEP, MASK = range(len(SPECIALS))
@@ -52,11 +53,15 @@ class ItemVocab:
             raise KerasrecError("an item of the vocabulary has no id (null); take such rows out of the log")
         broken = self.items.filter(pc.or_(pc.match_substring(self.items, "\n"), pc.match_substring(self.items, "\r")))
         if len(broken):
-            raise KerasrecError(f"item id {broken[0].as_py()!r} holds a line break; take such rows out of the log")
+            raise KerasrecError(
+                f"item id {quoted(broken[0].as_py())} holds a line break; take such rows out of the log"
+            )
         if pc.count_distinct(self.items).as_py() != len(self.items):
             seen = pc.value_counts(self.items)
             twice = seen.field("values").filter(pc.greater(seen.field("counts"), 1))[0]
-            raise KerasrecError(f"item id {twice.as_py()!r} stands twice in the vocabulary; each id may stand once")
+            raise KerasrecError(
+                f"item id {quoted(twice.as_py())} stands twice in the vocabulary; each id may stand once"
+            )
 
     @classmethod
     def build(cls, counts: Counts, min_count: int = 1) -> "ItemVocab":
@@ -154,29 +159,30 @@ class ItemVocab:
     def save(self, path: str | os.PathLike) -> None:
         """Write `vocab.parquet`: columns `token` (string) and `count` (int64), the row number is the token id."""
         counts = np.concatenate([np.zeros(FIRST_ITEM, np.int64), self.counts])
-        with replacing(path) as unfinished:
-            pq.write_table(pa.table([self._tokens(), counts], schema=_SCHEMA), unfinished, compression="zstd")
+        write_parquet(path, pa.table([self._tokens(), counts], schema=_SCHEMA))
 
     @classmethod
     def load(cls, path: str | os.PathLike) -> "ItemVocab":
-        """Read a file that `save` wrote.
+        """Read a file that `save` wrote; the manifest beside it, if there is one, says whether it is whole.
 
         Raises:
-            KerasrecError: there is no such file, or it is no vocabulary.
+            KerasrecError: there is no such file, it is damaged, or it is no vocabulary.
         """
-        if not Path(path).is_file():
-            raise KerasrecError(f"there is no vocabulary at {path}: write it with `kerasrec recall vocab` first")
-        again = "write it again with `kerasrec recall vocab`"
-        try:
-            table = pq.read_table(path).select(_SCHEMA.names).cast(_SCHEMA)
-        except (pa.ArrowException, KeyError, ValueError, OSError) as error:
-            raise KerasrecError(
-                f"{path} cannot be read as a vocabulary ({str(error).splitlines()[0]}): {again}"
-            ) from error
+        path = Path(path)
+        manifest = Manifest(path.with_name("manifest.json"))
+        writes = manifest.command(path, "kerasrec recall vocab all")
+        if not path.exists():
+            raise KerasrecError(f"there is no vocabulary at {path}: write it with `{writes}` first")
+        manifest.whole(path, writes)
+        again = f"write it again with `{writes}`"
+        table = read_parquet(path, _SCHEMA.names, writes)
+        with understood(path, again):
+            table = table.cast(_SCHEMA)
         tokens, counts = table["token"].combine_chunks(), table["count"].to_numpy()
         if tokens[:FIRST_ITEM].to_pylist() != list(SPECIALS):
             raise KerasrecError(f"{path} is no vocabulary: its first tokens have to be {' '.join(SPECIALS)}: {again}")
-        return cls(tokens[FIRST_ITEM:], counts[FIRST_ITEM:])
+        with understood(path, again):
+            return cls(tokens[FIRST_ITEM:], counts[FIRST_ITEM:])
 
     def _tokens(self) -> pa.Array:
         return pa.concat_arrays([pa.array(SPECIALS, pa.string()), self.items])

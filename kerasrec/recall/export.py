@@ -6,15 +6,16 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 from rich.table import Table
 
 from kerasrec.backend import tf
 from kerasrec.console import say, show
-from kerasrec.data.parts import read_part
+from kerasrec.data.files import Manifest
+from kerasrec.data.parts import SPLITS, read_part, whole_parts
+from kerasrec.data.tables import read_parquet
 from kerasrec.data.tasks import Task, find_parts, find_task
 from kerasrec.data.tfrecord import parse_example
-from kerasrec.errors import KerasrecError
+from kerasrec.errors import KerasrecError, quoted, reason
 from kerasrec.recall.model import trained_model
 from kerasrec.recall.prepared import Prepared
 from kerasrec.recall.settings import Export, Recommend
@@ -27,7 +28,7 @@ logger = logging.getLogger(__name__)
 def export(command: Export) -> Path:
     """Step 6: write the next version of a task's served model; returns its folder."""
     task, _ = find_parts(command.name, command.places)
-    prepared = Prepared(task, sorted(Prepared.written(task)))
+    prepared = Prepared(task, Prepared.written(task))
     model, _ = trained_model(prepared, command.checkpoint)
     version, signatures = export_item_model(
         model,
@@ -45,7 +46,7 @@ def export(command: Export) -> Path:
 def _examples(prepared: Prepared) -> "dict[str, tf.Tensor] | None":
     """Two examples of the first part."""
     settings = prepared.settings
-    file = prepared.task.tfrecord_path(prepared.parts[0], "test")
+    [file] = prepared.files("test", prepared.parts[:1])
     for record in tf.data.TFRecordDataset([str(file)]).batch(2).take(1):
         features = parse_example(record, settings.max_seq_length, settings.max_predictions_per_seq)
         return features | {"info": tf.cast(features["info"], tf.int32)}
@@ -71,11 +72,12 @@ def user_history(task: Task, raw: str) -> list[str]:
     Raises:
         KerasrecError: the log has no such user.
     """
-    found = pq.read_table(task.users_path, filters=pc.field("raw") == raw)
+    path = Manifest(task.manifest_path).whole(task.users_path, SPLITS)
+    found = read_parquet(path, ["user", "part"], SPLITS, pc.field("raw") == raw)
     if not len(found):
-        raise KerasrecError(f"user {raw!r} is not in {task.users_path}: give a raw user id of the log, or --items")
+        raise KerasrecError(f"user {quoted(raw)} is not in {path}: give a raw user id of the log, or --items")
     [user], [part] = found["user"].to_pylist(), found["part"].to_pylist()
-    histories = read_part(next(task.part_path(name) for name in task.part_names() if int(name[5:]) == part))
+    histories = read_part(*whole_parts(task, [name for name in task.part_names() if int(name[5:]) == part]))
     row = int(np.searchsorted(histories.users, user))
     return histories.items[histories.offsets[row] : histories.offsets[row + 1]].to_pylist()
 
@@ -91,9 +93,9 @@ def read_titles(path: Path) -> dict[str, str]:
             rows = csv.reader(file)
             next(rows)
             return {row[0]: row[1] for row in rows if row}
-    except (OSError, UnicodeDecodeError, StopIteration, IndexError) as error:
+    except (OSError, UnicodeDecodeError, StopIteration, IndexError, csv.Error) as error:
         raise KerasrecError(
-            f"{path} is not a UTF-8 CSV file with a header and the columns id, title ({error})"
+            f"{path} is not a UTF-8 CSV file with a header and the columns id, title ({reason(error)})"
         ) from None
 
 

@@ -4,7 +4,8 @@ import dataclasses
 from pathlib import Path
 
 from kerasrec.data.settings import ExampleSettings
-from kerasrec.errors import KerasrecError
+from kerasrec.data.stored import understood
+from kerasrec.errors import KerasrecError, quoted
 from kerasrec.nn.item_model import ItemModel
 from kerasrec.nn.settings import ItemModelSettings
 from kerasrec.recall.prepared import Prepared
@@ -69,12 +70,14 @@ def check_progress(folder: Path, config: dict, prepared: Prepared) -> Progress |
             f"the vocabulary {prepared.task.vocab_path} does not belong to the checkpoint in {folder}: it is neither "
             "the one it was trained with nor grown from it; put that one back, or train into another output folder"
         )
-    if config["max_seq_length"] != prepared.settings.max_seq_length:
+    with understood(folder / "config.json", f"remove {folder} and run {TRAINS} again"):
+        longest = config["max_seq_length"]
+        trained_with = ExampleSettings(**config.get("examples", {})).valid_share
+    if longest != prepared.settings.max_seq_length:
         raise KerasrecError(
             f"the examples have a max_seq_length of {prepared.settings.max_seq_length} and the model in {folder} has "
-            f"one of {config['max_seq_length']}: write the examples again, or train into another output folder"
+            f"one of {quoted(longest)}: write the examples again, or train into another output folder"
         )
-    trained_with = ExampleSettings(**config.get("examples", {})).valid_share
     if folder == prepared.task.output and trained_with != prepared.settings.valid_share:  # figures would not say it
         raise KerasrecError(
             f"the examples have a valid_share of {prepared.settings.valid_share:g} and the model in {folder} was "
@@ -97,5 +100,7 @@ def trained_model(prepared: Prepared, which: str) -> tuple[ItemModel, int]:
         raise KerasrecError(
             f"the vocabulary has grown since the model in {folder} was trained: train again, so that it grows, too"
         )
-    model = ItemModel(ItemModelSettings(**config["model"]), size, config["max_seq_length"])
+    with understood(folder / "config.json", f"remove {folder} and run {TRAINS} again"):
+        settings = ItemModelSettings(**config["model"])
+    model = ItemModel(settings, size, config["max_seq_length"])
     return model, read_model(model, folder, which)

@@ -1,19 +1,23 @@
 """Raw logs into training files: split, vocabulary, examples."""
 
+import dataclasses
 import functools
 import logging
 import os
 from collections import Counter
-from concurrent.futures import as_completed
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
+from pathlib import Path
 
 import numpy as np
 
+from kerasrec.commands import command_line
 from kerasrec.data import interactions
-from kerasrec.data.files import Manifest, content_digest, exclusive
-from kerasrec.data.parts import item_counts
+from kerasrec.data.files import Manifest, exclusive
+from kerasrec.data.parts import SPLITS, item_counts, whole_parts
 from kerasrec.data.settings import ExampleSettings
 from kerasrec.data.split_report import SplitReport
+from kerasrec.data.stored import Damaged, content_digest, copy_of, is_whole, understood
 from kerasrec.data.tasks import Task, find_parts, find_task
 from kerasrec.data.times import in_words
 from kerasrec.data.vocab import ItemVocab
@@ -34,6 +38,9 @@ def split(command: Split) -> SplitReport:
         )
     report = interactions.split(command)
     logger.info(report)
+    folder = Path(report.task)
+    dated = dataclasses.replace(command, date=folder.name[:8])
+    Manifest(folder / "manifest.json").note(command_line(SPLITS, dated), folder / "users.parquet")
     return report
 
 
@@ -45,27 +52,53 @@ def vocab(command: Vocab) -> ItemVocab:
     """
     find_task(command.name, command.places)
     task, parts = find_parts(command.name, command.places)
-    counts = item_counts([task.part_path(part) for part in parts])
-    ancestor = task.vocab_path if task.vocab_path.is_file() else command.init_from
-    if ancestor:
-        old = ItemVocab.load(ancestor)
-        _require_grown(old, command)
-        built = old.grow(counts, command.min_count)
-        logger.info(f"{ancestor} grew from {len(old):,} to {len(built):,} tokens; no token id moved")
-        if command.min_count > 1:
-            logger.info(
-                f"min_count {command.min_count} left out new items only: the {len(old.items):,} items of {ancestor} "
-                "are kept; to count them anew, remove that file, and train a new model"
-            )
-    else:
-        built = ItemVocab.build(counts, command.min_count)
-    built.save(task.vocab_path)
+    counts = item_counts(whole_parts(task, parts))
+    old = _vocab_to_grow(task, command)
+    built = ItemVocab.build(counts, command.min_count) if old is None else old.grow(counts, command.min_count)
+    manifest = Manifest(task.manifest_path)
+    again = command_line("kerasrec recall vocab", dataclasses.replace(command, name=f"{task.name}-all"))
+    for path in (copy_of(task.vocab_path), task.vocab_path):  # nothing could make one again that has grown
+        built.save(path)
+        manifest.note(again, path)
     unknown = built.unknown_share(counts)
-    Manifest(task.manifest_path).update(
-        "vocab", {"digest": built.digest(), "size": len(built), "unknown_share": unknown}
-    )
+    manifest.update("vocab", {"digest": built.digest(), "size": len(built), "unknown_share": unknown})
     logger.info(f"{task.vocab_path}: {len(built.items):,} items; {unknown:.2%} of the events become [UNK]")
     return built
+
+
+def _vocab_to_grow(task: Task, command: Vocab) -> ItemVocab | None:
+    """The task's vocabulary, or else that of an earlier task; None where there is neither."""
+    if task.vocab_path.exists():
+        path, old = task.vocab_path, _own_vocab(task)
+        _require_grown(old, command)
+    elif command.init_from:
+        path, old = command.init_from, ItemVocab.load(command.init_from)
+    else:
+        return None
+    logger.info(f"{path}, which has {len(old):,} tokens, grows; no token id moves")
+    if command.min_count > 1:
+        logger.info(
+            f"min_count {command.min_count} left out new items only: the {len(old.items):,} items of {path} are "
+            "kept; to count them anew, remove that file, and train a new model"
+        )
+    return old
+
+
+def _own_vocab(task: Task) -> ItemVocab:
+    """The task's vocabulary, from its second copy where it is damaged."""
+    try:
+        return ItemVocab.load(task.vocab_path)
+    except Damaged as error:
+        copy = copy_of(task.vocab_path)
+        try:
+            vocabulary = ItemVocab.load(copy)
+        except KerasrecError:
+            raise KerasrecError(
+                f"{task.vocab_path} is damaged, and so is its copy {copy.name}: put them back, or remove both and run "
+                "kerasrec recall vocab, examples and train anew"
+            ) from None
+        logger.warning(f"{error}; its copy {copy} is whole and takes its place")
+        return vocabulary
 
 
 def _require_grown(old: ItemVocab, command: Vocab) -> None:
@@ -86,7 +119,10 @@ def examples(command: Examples) -> None:
     manifest = Manifest(task.manifest_path)
     _require_day_within(command.examples, manifest.section("split"), task)
     written = manifest.section("examples")
-    waiting = [part for part in parts if not _is_written(written.get(part), task, part, vocabulary, command.examples)]
+    whole_parts(task, parts)
+    is_written = functools.partial(_is_written, written, task, vocabulary, command.examples)
+    with ThreadPoolExecutor() as readers:  # digests are made without the interpreter's lock
+        waiting = [part for part, done in zip(parts, readers.map(is_written, parts), strict=True) if not done]
     if finished := len(parts) - len(waiting):
         logger.info(f"{finished} of {len(parts)} parts are written already from the same input and settings")
     rows = {"train": 0, "valid": 0, "test": 0}
@@ -124,18 +160,24 @@ def _require_day_within(settings: ExampleSettings, report: dict, task: Task) -> 
         )
 
 
-def _is_written(entry: dict | None, task: Task, part: str, vocabulary: str, settings: ExampleSettings) -> bool:
-    return (
-        entry is not None
-        and ExampleSettings(**entry["settings"]) == settings
-        and entry["vocab"] == vocabulary
-        and entry["part"] == content_digest(task.part_path(part))
-        and all(
-            task.tfrecord_path(part, split).is_file()
-            and task.tfrecord_path(part, split).stat().st_size == file["bytes"]
-            for split, file in entry["files"].items()
-        )
-    )
+def _is_written(written: dict, task: Task, vocabulary: str, settings: ExampleSettings, part: str) -> bool:
+    """Whether a part's examples are there, whole, and made from this part and vocabulary with these settings."""
+    if part not in written:
+        return False
+    try:
+        with understood(task.manifest_path, f"the examples of {part} are written again"):
+            entry = written[part]
+            return (
+                ExampleSettings(**entry["settings"]) == settings
+                and entry["vocab"] == vocabulary
+                and is_whole(task.part_path(part), entry["part"])
+                and all(
+                    is_whole(task.tfrecord_path(part, split), file["digest"]) for split, file in entry["files"].items()
+                )
+            )
+    except Damaged as error:
+        logger.warning(str(error))
+        return False
 
 
 def _write(task: Task, parts: list[str], command: Examples):
@@ -162,8 +204,9 @@ def _write_part(task: Task, part: str, settings: ExampleSettings) -> dict:
     from kerasrec.data.examples import write_part  # loads TensorFlow, in the workers only
 
     vocabulary, seen_before = _shared(task, settings, content_digest(task.vocab_path))
+    [path] = whole_parts(task, [part])
     with exclusive(task.tfrecord_folder, f".{part}.lock"):
-        return write_part(task.part_path(part), vocabulary, task.tfrecord_folder, settings, seen_before)
+        return write_part(path, vocabulary, task.tfrecord_folder, settings, seen_before)
 
 
 @functools.lru_cache(maxsize=1)
@@ -177,4 +220,4 @@ def _shared(task: Task, settings: ExampleSettings, vocab_digest: str) -> tuple[I
     vocabulary = ItemVocab.load(task.vocab_path)
     if settings.split == "leave-one-out":
         return vocabulary, None
-    return vocabulary, items_before([task.part_path(part) for part in task.part_names()], vocabulary, settings)
+    return vocabulary, items_before(whole_parts(task, task.split_names() or task.part_names()), vocabulary, settings)

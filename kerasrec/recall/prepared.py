@@ -4,6 +4,7 @@ import dataclasses
 import logging
 from collections import Counter
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
 from functools import cached_property
 from pathlib import Path
@@ -11,20 +12,23 @@ from pathlib import Path
 import numpy as np
 
 from kerasrec.backend import tf
+from kerasrec.commands import command_line
 from kerasrec.data.batches import evaluation_batches, steps_per_epoch
 from kerasrec.data.examples import TokenHistories, histories_before
 from kerasrec.data.files import Manifest, read_json
+from kerasrec.data.parts import SPLITS, whole_parts
 from kerasrec.data.seen_items import repeats_are_common
 from kerasrec.data.settings import ExampleSettings
-from kerasrec.data.tasks import Task
-from kerasrec.data.tfrecord import naming_broken_files, require_whole
+from kerasrec.data.stored import copy_of, require_size, require_whole, understood
+from kerasrec.data.tasks import Places, Task
+from kerasrec.data.tfrecord import naming_broken_files
 from kerasrec.data.vocab import FIRST_ITEM, ItemVocab
 from kerasrec.errors import KerasrecError
+from kerasrec.recall.settings import Examples
 from kerasrec.training.ranking import Protocol
 
 logger = logging.getLogger(__name__)
 
-AGAIN = ": write this part's examples again"
 PARTS_AT_A_TIME = 16  # in one pipeline: a pipeline of its own for each small part would take most of the time
 SCORES_AT_A_TIME = 1 << 26  # bounds the memory of an evaluation: about 256 MB for a batch of scores
 
@@ -46,16 +50,19 @@ class Prepared:
         self.task = task
         self.parts = parts
         self.vocab = ItemVocab.load(task.vocab_path)
-        written = self.written(task)
+        manifest = Manifest(task.manifest_path)
+        written = manifest.section("examples")
         if not parts:
             raise KerasrecError(f"there are no examples in {task.tfrecord_folder}: run kerasrec recall examples first")
         if missing := [part for part in parts if part not in written]:
             raise KerasrecError(
                 f"there are no examples of {', '.join(missing)} in {task.tfrecord_folder}: run kerasrec recall examples"
             )
-        self._digests = {part: entry["digest"] for part, entry in Manifest(task.manifest_path).section("parts").items()}
-        self.settings = ExampleSettings(**written[parts[0]]["settings"])
-        problems = {part: self._problem(part, entry) for part, entry in written.items()}
+        everything = Examples(f"{task.name}-all", places=Places(task.data.parent))
+        with understood(manifest.path, f"write it again with `{command_line('kerasrec recall examples', everything)}`"):
+            self._digests = {part: entry["digest"] for part, entry in manifest.section("parts").items()}
+            self.settings = ExampleSettings(**written[parts[0]]["settings"])
+            problems = {part: self._problem(part, entry) for part, entry in written.items()}
         if problem := next(filter(None, (problems[part] for part in parts)), None):
             raise KerasrecError(problem)
         self.entries = {part: entry for part, entry in written.items() if problems[part] is None}
@@ -70,9 +77,10 @@ class Prepared:
     @property
     def filter_seen(self) -> bool:
         """Whether seen items are left out of figures and lists: as the task's model was trained, or as the log is."""
-        if not self.trained_with_path.is_file():
+        path = self.trained_with_path
+        if not (path.exists() or copy_of(path).exists()):
             return not self.repeats_are_common
-        config = read_json(self.trained_with_path, missing="")
+        config = read_json(path, missing="")
         return config.get("filter_seen", True)  # models of earlier versions were chosen with the filter
 
     @property
@@ -98,30 +106,34 @@ class Prepared:
         return report.get("repeats", 0), report.get("events", 0)
 
     @staticmethod
-    def written(task: Task) -> dict[str, dict]:
-        """The manifest's entries of the parts that are there and have examples."""
-        there = set(task.part_names())
-        return {
-            part: entry for part, entry in Manifest(task.manifest_path).section("examples").items() if part in there
-        }
+    def written(task: Task) -> list[str]:
+        """The parts that are there and have examples."""
+        written = Manifest(task.manifest_path).section("examples")
+        return [part for part in task.part_names() if part in written]
+
+    def again(self, part: str) -> str:
+        """The command that writes a part's examples again, with the settings of the first part that is asked for."""
+        name, places = f"{self.task.name}-{part}", Places(self.task.data.parent)
+        return command_line("kerasrec recall examples", Examples(name, places=places, examples=self.settings))
 
     def _problem(self, part: str, entry: dict) -> str | None:
         """Why a part's examples cannot be used with those of the first part that is asked for."""
-        settings = ExampleSettings(**entry["settings"])
+        settings, again = ExampleSettings(**entry["settings"]), f": write them again with `{self.again(part)}`"
         if settings != self.settings:
             first = dataclasses.asdict(self.settings)
             differing = [name for name, value in dataclasses.asdict(settings).items() if value != first[name]]
             return (
-                f"the examples of {part} and {self.parts[0]} were written with different {', '.join(differing)}{AGAIN}"
+                f"the examples of {part} and {self.parts[0]} were written with different {', '.join(differing)}{again}"
             )
         if entry["part"] != self._digests.get(part):
-            return f"the examples of {part} were written before the log was split again{AGAIN}"
+            return f"the examples of {part} were written before the log was split again{again}"
         size = entry["vocab_size"]
         if size > len(self.vocab) or self.vocab.digest(size) != entry["vocab"]:
-            return f"the examples of {part} were written with another vocabulary than {self.task.vocab_path}{AGAIN}"
+            return f"the examples of {part} were written with another vocabulary than {self.task.vocab_path}{again}"
         try:
+            require_whole(self.task.part_path(part), None, SPLITS)
             for split, file in entry["files"].items():
-                require_whole(self.task.tfrecord_path(part, split), file["bytes"])
+                require_size(self.task.tfrecord_path(part, split), file["bytes"], self.again(part))
         except KerasrecError as error:
             return str(error)
         return None
@@ -132,16 +144,28 @@ class Prepared:
 
     def reading(self) -> AbstractContextManager[None]:
         """While files are read within it, a damaged one is an error that names it."""
-        paths = (self.task.tfrecord_path(part, split) for part in self.entries for split in ("train", "valid", "test"))
-        return naming_broken_files(paths)
+        return naming_broken_files(
+            {
+                self.task.tfrecord_path(part, split): self.again(part)
+                for part in self.entries
+                for split in ("train", "valid", "test")
+            }
+        )
 
     def rows(self, split: str, parts: list[str] | None = None) -> int:
         """Rows of the `train`, `valid` or `test` files of these parts; of those asked for by default."""
         return sum(self.entries[part]["files"][split]["rows"] for part in parts or self.parts)
 
-    def training_files(self, parts: list[str]) -> list[Path]:
-        """The training files of these parts."""
-        return [self.task.tfrecord_path(part, "train") for part in parts]
+    def files(self, split: str, parts: list[str]) -> list[Path]:
+        """The `train`, `valid` or `test` files of these parts, each as it was written.
+
+        Raises:
+            KerasrecError: one is damaged.
+        """
+        paths = [self.task.tfrecord_path(part, split) for part in parts]
+        digests = [self.entries[part]["files"][split]["digest"] for part in parts]
+        with ThreadPoolExecutor() as readers:  # digests are made without the interpreter's lock
+            return list(readers.map(require_whole, paths, digests, map(self.again, parts)))
 
     def steps(self, parts: list[str], batch_size: int) -> int:
         """Steps of one pass over these parts together."""
@@ -167,8 +191,7 @@ class Prepared:
         every = 1 if users is None else max(1, round(self.rows(split, parts) / users))
         for begin in range(0, len(parts), PARTS_AT_A_TIME):
             some = parts[begin : begin + PARTS_AT_A_TIME]
-            files = [self.task.tfrecord_path(part, split) for part in some]
-            batches = evaluation_batches(files, self.settings, batch_size, every)
+            batches = evaluation_batches(self.files(split, some), self.settings, batch_size, every)
             histories = [self.histories(part, split) for part in some]
             if every > 1:  # they are kept while training goes on
                 wanted = np.concatenate([np.zeros(0, np.int64), *(batch["info"] for batch in batches)])
@@ -177,7 +200,8 @@ class Prepared:
 
     def histories(self, part: str, target: str) -> TokenHistories:
         """All that each user of a part saw before the `valid` or the `test` target."""
-        return histories_before(self.task.part_path(part), self.vocab, self.settings, target)
+        [path] = whole_parts(self.task, [part])
+        return histories_before(path, self.vocab, self.settings, target)
 
     def some_histories(self, most_events: int, what: str) -> TokenHistories:
         """Training histories of the first parts that hold so many events together, or of all parts.

@@ -13,6 +13,7 @@ import numpy as np
 from kerasrec.backend import distribution, tf
 from kerasrec.data.batches import Terms, training_batches
 from kerasrec.data.files import Manifest, exclusive
+from kerasrec.data.stored import understood
 from kerasrec.data.tasks import find_parts
 from kerasrec.data.vocab import FIRST_ITEM
 from kerasrec.errors import KerasrecError
@@ -56,7 +57,7 @@ def train(command: Train) -> None:
 
         def batches(this: Pass, first_step: int) -> "tf.data.Dataset":
             return training_batches(
-                prepared.training_files([part for part, _ in this.parts]),
+                prepared.files("train", [part for part, _ in this.parts]),
                 prepared.settings,
                 command.batches,
                 terms,
@@ -161,9 +162,11 @@ def _new_run(command: Train, prepared: Prepared, vocab_size: int, folder: Path) 
 
 def _check_settings(command: Train, config: dict, source: Path) -> list[str]:
     """Refuse a model of another shape than that in `source`; the names of what has changed else."""
-    trained = config["train"] | {"model": dataclasses.asdict(ItemModelSettings(**config["model"]))}
+    with understood(source / "config.json", f"remove {source} to train anew"):
+        model = dataclasses.asdict(ItemModelSettings(**config["model"]))
+        trained = config["train"] | {"model": model}
     changed = models.CONTRACT.go_on(source, trained, dataclasses.asdict(command))
-    given, before = command.model.seq2seq_weight, config["model"]["seq2seq_weight"]
+    given, before = command.model.seq2seq_weight, model["seq2seq_weight"]
     if (given > 0) != (before > 0):
         raise KerasrecError(
             f"seq2seq_weight is {given} and the checkpoint in {source} was trained with {before}: only one of them has "

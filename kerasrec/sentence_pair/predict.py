@@ -9,6 +9,7 @@ import pandas as pd
 from rich.table import Table
 
 from kerasrec.baselines import character_vectors
+from kerasrec.commands import command_line
 from kerasrec.console import say, show
 from kerasrec.data.files import replacing
 from kerasrec.nn.losses.text import cosine
@@ -67,8 +68,9 @@ def evaluate(command: Evaluate) -> None:
 
 def encode(command: Encode) -> None:
     """Write the vectors of a file's sentences."""
-    vectors = Trained(command.output_dir).encoder.encode(read_texts(command.texts))
-    write_vectors(command.vectors, vectors)
+    texts = read_texts(command.texts)
+    vectors = Trained(command.output_dir).encoder.encode(texts)
+    write_vectors(command.vectors, vectors, texts, command_line("kerasrec sentence-pair encode", command))
     logger.info(f"{command.vectors}: {len(vectors):,} vectors of {vectors.shape[1]} numbers")
 
 

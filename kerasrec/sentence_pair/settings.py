@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from kerasrec.data.tasks import require_model_folder
 from kerasrec.errors import KerasrecError, require, require_seed
 
 
@@ -102,6 +103,7 @@ class Train:
         require(0 <= self.warmup_proportion <= 1, "warmup_proportion", self.warmup_proportion, "between 0 and 1")
         require(0 <= self.max_reject_share <= 1, "max_reject_share", self.max_reject_share, "between 0 and 1")
         require_seed(self.seed)
+        require_model_folder("output_dir", self.output_dir)
         for name, file in (("do_train", "train_file"), ("do_predict", "predict_file")):
             if getattr(self, name) and getattr(self, file) is None:
                 raise KerasrecError(f"--{name} needs --{file}")

@@ -4,7 +4,8 @@ import dataclasses
 from pathlib import Path
 
 from kerasrec.backend import distribution, set_precision
-from kerasrec.data.files import exclusive
+from kerasrec.data.files import exclusive, replacing
+from kerasrec.data.stored import digest_of, is_whole, understood
 from kerasrec.data.text_batches import sentence_batches, steps
 from kerasrec.data.tokenizer import WordPieceTokenizer
 from kerasrec.errors import KerasrecError
@@ -92,9 +93,26 @@ def _pretrained(command: Train) -> PretrainedBert | None:
 def _tokenizer(command: Train) -> WordPieceTokenizer:
     """The vocabulary of the model in the output folder, or else the one that training starts with."""
     output = command.output_dir
-    if read_progress(output) is not None:
-        lower_case = command.do_lower_case or read_config(output, TRAINS)["train"]["do_lower_case"]
+    if read_progress(output) is None:
+        return _given_tokenizer(command)
+    config = read_config(output, TRAINS)
+    with understood(output / "config.json", f"remove {output} to train anew"):
+        lower_case = command.do_lower_case or config["train"]["do_lower_case"]
+    vocab = config.get("vocab")
+    if vocab is None or is_whole(output / "vocab.txt", vocab):
         return WordPieceTokenizer.load(output / "vocab.txt", lower_case)
+    content = _given_tokenizer(command).content
+    if digest_of(content) != vocab:
+        raise KerasrecError(
+            f"{output / 'vocab.txt'} is damaged, and the vocabulary that is given is not the one that the model was "
+            "trained with: give that one, and it takes the place of the damaged one"
+        )
+    with replacing(output / "vocab.txt") as unfinished:
+        unfinished.write_bytes(content)
+    return WordPieceTokenizer.load(output / "vocab.txt", lower_case)
+
+
+def _given_tokenizer(command: Train) -> WordPieceTokenizer:
     if command.vocab_file is not None:
         vocabulary = read_vocabulary(command.vocab_file)
     else:
@@ -112,8 +130,9 @@ def _run(command: Train, tokenizer: WordPieceTokenizer, steps_in_all: int) -> Tr
     start = None if begun else Start(tokenizer.tokens, _pretrained(command), command.bert_config_file)
     if start is None:
         earlier = read_config(output, TRAINS)
-        CONTRACT.go_on(output, earlier["train"], dataclasses.asdict(command))
-        bert = BertConfig(**earlier["bert"])
+        with understood(output / "config.json", f"remove {output} to train anew"):
+            bert, trained = BertConfig(**earlier["bert"]), dict(earlier["train"])
+        CONTRACT.go_on(output, trained, dataclasses.asdict(command))
     else:
         bert = start.config
     if command.max_seq_length > bert.max_position_embeddings:
@@ -138,7 +157,7 @@ def _run(command: Train, tokenizer: WordPieceTokenizer, steps_in_all: int) -> Tr
         start.load_into(model.encoder)
         tokenizer.save(output / "vocab.txt")
         run.checkpoints.keep_start()
-    write_config(output, TRAINS, config_of(bert, command))
+    write_config(output, TRAINS, config_of(bert, tokenizer, command))
     return run
 
 

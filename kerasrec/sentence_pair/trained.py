@@ -3,6 +3,8 @@
 import dataclasses
 from pathlib import Path
 
+from kerasrec.commands import command_line
+from kerasrec.data.stored import digest_of, require_whole, understood
 from kerasrec.data.tokenizer import WordPieceTokenizer
 from kerasrec.nn.lean_encoder import LeanEncoder
 from kerasrec.nn.settings import BertConfig
@@ -51,19 +53,27 @@ class Trained:
 
     def __init__(self, folder: Path, untrained: bool = False):
         settings = read_config(folder, TRAINS)
+        with understood(folder / "config.json", f"remove {folder} and run {TRAINS} again"):
+            bert, lower_case = BertConfig(**settings["bert"]), settings["train"]["do_lower_case"]
+            objective = Objective(**settings["train"]["objective"])
+            self.max_length: int = int(settings["train"]["max_seq_length"])
+            self.top_n: int | None = settings["train"]["top_n"]
+        vocab = require_whole(folder / "vocab.txt", settings.get("vocab"), settings.get("again", TRAINS))
+        self.tokenizer = WordPieceTokenizer.load(vocab, lower_case, bert.vocab_size)
         require_checkpoint(folder, TRAINS)
-        bert, lower_case = BertConfig(**settings["bert"]), settings["train"]["do_lower_case"]
-        self.tokenizer = WordPieceTokenizer.load(folder / "vocab.txt", lower_case, bert.vocab_size)
-        self.model = SentencePairModel(bert, Objective(**settings["train"]["objective"]))
+        self.model = SentencePairModel(bert, objective)
         if untrained:
             read_start(self.model, folder)
         else:
             read_model(self.model, folder)
-        self.max_length: int = settings["train"]["max_seq_length"]
-        self.top_n: int | None = settings["train"]["top_n"]
         self.encoder = SentenceEncoder(LeanEncoder(self.model.encoder), self.tokenizer, self.max_length)
 
 
-def config_of(bert: BertConfig, command: Train) -> dict:
+def config_of(bert: BertConfig, tokenizer: WordPieceTokenizer, command: Train) -> dict:
     """What `config.json` keeps of a run."""
-    return {"bert": dataclasses.asdict(bert), "train": dataclasses.asdict(command)}
+    return {
+        "bert": dataclasses.asdict(bert),
+        "vocab": digest_of(tokenizer.content),
+        "train": dataclasses.asdict(command),
+        "again": command_line(TRAINS, command),
+    }

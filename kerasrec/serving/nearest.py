@@ -1,12 +1,15 @@
 """Texts and their vectors in files, and the nearest of them."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import faiss
 import numpy as np
 
-from kerasrec.data.files import replacing
-from kerasrec.errors import KerasrecError, require
+from kerasrec.data.files import write_json
+from kerasrec.data.stored import content_digest, digest_of, read_json, require_whole
+from kerasrec.data.tables import read_array, write_array
+from kerasrec.errors import KerasrecError, reason, require
 from kerasrec.serving.arguments import list_length
 
 
@@ -20,33 +23,64 @@ def read_texts(path: Path) -> list[str]:
         text = path.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError as error:
         raise KerasrecError(f"{path} is not UTF-8 (byte {error.start}): convert it") from None
+    except OSError as error:
+        raise KerasrecError(f"{path} cannot be read ({reason(error)}); give a file with a text a line") from None
     if not text:
         raise KerasrecError(f"{path} is empty; give a file with a text a line")
     return text.removesuffix("\n").split("\n")
 
 
-def write_vectors(path: Path, vectors: np.ndarray) -> None:
-    """Write a .npy file, whole or not at all."""
-    with replacing(path) as unfinished, unfinished.open("wb") as file:
-        np.save(file, vectors)
+def write_vectors(path: Path, vectors: np.ndarray, texts: Sequence[str], command: str) -> None:
+    """Write the vectors of texts as a .npy file, and beside it, as `NAME.npy.json`, what they are of.
 
-
-def read_vectors(path: Path, rows: int) -> np.ndarray:
-    """The vectors of so many texts, float32 [rows, H].
+    Args:
+        path: The .npy file.
+        vectors: float32 [n, H].
+        texts: The n texts.
+        command: What writes the file.
 
     Raises:
-        KerasrecError: the file is no .npy file of as many vectors.
+        KerasrecError: the disk is full.
     """
-    try:
-        vectors = np.load(path, mmap_mode="r", allow_pickle=False)
-    except (ValueError, EOFError) as error:
-        raise KerasrecError(f"{path} is no whole .npy file ({error}): write it again with `encode`") from None
-    if vectors.ndim != 2 or vectors.dtype != np.float32 or len(vectors) != rows:
+    write_array(path, vectors)
+    written = {"vectors": content_digest(path), "texts": _texts_digest(texts), "command": command}
+    write_json(_written_path(path), written, keep_copy=False)
+
+
+def read_vectors(path: Path, texts: Sequence[str]) -> np.ndarray:
+    """The vectors of texts, float32 [n, H].
+
+    Vectors without a `NAME.npy.json`, which somebody else may have made, are taken for those of these texts.
+
+    Args:
+        path: The .npy file.
+        texts: The n texts.
+
+    Raises:
+        KerasrecError: the file is missing or damaged, or holds the vectors of other texts.
+    """
+    beside, again = _written_path(path), "encode"
+    if beside.exists():
+        written = read_json(beside, missing="", again=f"remove it, and write {path} again with `{again}`")
+        again = written.get("command", again)
+        require_whole(path, written.get("vectors"), again)
+        if written.get("texts") not in (None, _texts_digest(texts)):
+            raise KerasrecError(f"{path} holds the vectors of other texts: write those of this file with `{again}`")
+    vectors = read_array(path, again)
+    if vectors.ndim != 2 or vectors.dtype != np.float32 or len(vectors) != len(texts):
         raise KerasrecError(
-            f"{path} holds {vectors.dtype} {list(vectors.shape)} and there are {rows} texts: write the vectors of this "
-            "file with `encode`"
+            f"{path} holds {vectors.dtype} {list(vectors.shape)} and there are {len(texts)} texts: write the vectors "
+            f"of this file with `{again}`"
         )
     return vectors
+
+
+def _written_path(path: Path) -> Path:
+    return path.with_name(f"{path.name}.json")
+
+
+def _texts_digest(texts: Sequence[str]) -> str:
+    return digest_of("\n".join(texts).encode())
 
 
 def nearest(vectors: np.ndarray, queries: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:

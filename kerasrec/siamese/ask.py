@@ -5,6 +5,7 @@ import logging
 import numpy as np
 from rich.table import Table
 
+from kerasrec.commands import command_line
 from kerasrec.console import show
 from kerasrec.data.text_rows import TextTokens, single_rows
 from kerasrec.serving.nearest import nearest, read_texts, read_vectors, write_vectors
@@ -18,8 +19,9 @@ logger = logging.getLogger(__name__)
 def encode(command: Encode) -> None:
     """Write the vectors of a file's texts."""
     trained = Trained(command.places.task(command.name).output)
-    vectors = trained.encoder.encode(read_texts(command.texts))
-    write_vectors(command.vectors, vectors)
+    texts = read_texts(command.texts)
+    vectors = trained.encoder.encode(texts)
+    write_vectors(command.vectors, vectors, texts, command_line("kerasrec siamese encode", command))
     logger.info(f"{command.vectors}: {len(vectors):,} vectors of {vectors.shape[1]} numbers")
 
 
@@ -27,7 +29,7 @@ def similar(command: Similar) -> list[list[tuple[str, float]]]:
     """Print the nearest texts of a file for each query."""
     trained = Trained(command.places.task(command.name).output)
     texts = read_texts(command.texts)
-    vectors = trained.encoder.encode(texts) if command.vectors is None else read_vectors(command.vectors, len(texts))
+    vectors = trained.encoder.encode(texts) if command.vectors is None else read_vectors(command.vectors, texts)
     cosines, rows = nearest(vectors, trained.encoder.encode(command.query), command.k)
     lists = [
         [(texts[row], float(cosine)) for row, cosine in zip(*found, strict=True)]

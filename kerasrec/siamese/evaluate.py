@@ -21,7 +21,7 @@ def evaluate(command: Evaluate) -> None:
     if valid is None:
         raise KerasrecError(f"{prepared.data} has no valid pairs to choose a threshold on: prepare with --valid-file")
     trained = Trained(prepared.output)
-    threshold = trained.settings["train"]["threshold"]
+    threshold = trained.threshold
     encoders = {
         "model": trained.encoder.encode,
         "untrained": Trained(prepared.output, untrained=True).encoder.encode,

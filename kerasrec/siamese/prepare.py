@@ -5,12 +5,14 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 
-from kerasrec.data.files import Manifest, content_digest, exclusive, replacing
+from kerasrec.commands import command_line
+from kerasrec.data.files import Manifest, exclusive
 from kerasrec.data.rejects import Reject, count_reasons, require_few, write_rejects
 from kerasrec.data.sentence_groups import Groups, read_groups
 from kerasrec.data.sentence_pairs import read_pairs
+from kerasrec.data.stored import content_digest
+from kerasrec.data.tables import write_parquet
 from kerasrec.data.tokenizer import WordPieceTokenizer
 from kerasrec.pretrained.vocabulary import agreed_lower_case, read_vocabulary
 from kerasrec.siamese.settings import Prepare
@@ -42,6 +44,8 @@ def prepare(command: Prepare) -> None:
         for split, read in pairs.items():
             _write(task.data / f"{split}.parquet", {"left": read.first, "right": read.second, "label": read.labels})
         digest = content_digest(task.data / "groups.parquet")
+        files = [task.data / name for name in ("vocab.txt", "groups.parquet", *(f"{split}.parquet" for split in pairs))]
+        manifest.note(command_line("kerasrec siamese prepare", command), *files)
         manifest.replace(prepare={"groups": digest, "lower_case": tokenizer.lower_case, "pairs": list(pairs)})
     _report(groups, pairs, rejects, tokenizer, task.data)
 
@@ -59,8 +63,7 @@ def _write_groups(path: Path, groups: Groups, tokenizer: WordPieceTokenizer) -> 
 
 
 def _write(path: Path, columns: dict) -> None:
-    with replacing(path) as unfinished:
-        pq.write_table(pa.table(columns), unfinished, compression="zstd")
+    write_parquet(path, pa.table(columns))
 
 
 def _report(groups: Groups, pairs: dict, rejects: list[Reject], tokenizer: WordPieceTokenizer, folder: Path) -> None:

@@ -4,9 +4,11 @@ from functools import cached_property
 from pathlib import Path
 
 import numpy as np
-import pyarrow.parquet as pq
+import pyarrow as pa
 
-from kerasrec.data.files import Manifest, content_digest
+from kerasrec.data.files import Manifest
+from kerasrec.data.stored import content_digest, understood
+from kerasrec.data.tables import read_parquet
 from kerasrec.data.tasks import Places
 from kerasrec.data.text_rows import TextTokens
 from kerasrec.data.tokenizer import WordPieceTokenizer
@@ -23,39 +25,46 @@ class Prepared:
 
     Attributes:
         data, output, export: The run's folders.
+        digest: Content digest of the groups.
 
     Raises:
-        KerasrecError: nothing was prepared under this name, or by another system, or a file of it is missing.
+        KerasrecError: nothing was prepared under this name, or by another system, or a file of it is missing or
+            damaged.
     """
 
     def __init__(self, name: str, places: Places):
         task = places.task(name)
         self.data, self.output, self.export = task.data, task.output, task.export
-        manifest = Manifest(task.manifest_path)
-        manifest.require("siamese")
-        self.entry = manifest.section("prepare")
-        if not self.entry:
-            raise KerasrecError(f"nothing is prepared in {self.data}: run kerasrec siamese prepare {name} first")
-
-    @property
-    def digest(self) -> str:
-        """Content digest of the groups."""
-        return self.entry["groups"]
+        self._manifest = Manifest(task.manifest_path)
+        self._manifest.require("siamese")
+        self._prepares = f"kerasrec siamese prepare {name}"
+        entry = self._manifest.section("prepare")
+        if not entry:
+            raise KerasrecError(f"nothing is prepared in {self.data}: run {self._prepares} first")
+        with understood(self._manifest.path, f"run {self._prepares} again"):
+            self.digest: str = entry["groups"]
+            self._lower_case: bool = entry["lower_case"]
+            self._splits: list[str] = list(entry["pairs"])
 
     @property
     def valid_digest(self) -> str:
         """Content digest of the valid pairs; empty where there are none."""
-        return content_digest(self.data / "valid.parquet") if "valid" in self.entry["pairs"] else ""
+        return content_digest(self._whole("valid.parquet")) if "valid" in self._splits else ""
 
     @cached_property
     def tokenizer(self) -> WordPieceTokenizer:
         """The run's vocabulary."""
-        return WordPieceTokenizer.load(self.data / "vocab.txt", self.entry["lower_case"])
+        return WordPieceTokenizer.load(self._whole("vocab.txt"), self._lower_case)
+
+    @property
+    def vocab_digest(self) -> str:
+        """Content digest of its file."""
+        return content_digest(self._whole("vocab.txt"))
 
     @cached_property
     def groups(self) -> tuple[TextTokens, np.ndarray]:
         """Tokens of all texts, and int64 [G + 1]: group g has the texts `[g]` to `[g + 1]`."""
-        table = _read(self.data / "groups.parquet")
+        table = self._table("groups.parquet", ["group", "ids"])
         ids = table["ids"].combine_chunks()
         offsets = ids.offsets.to_numpy().astype(np.int64)
         tokens = TextTokens(offsets - offsets[0], ids.flatten().to_numpy(), self.tokenizer.cls, self.tokenizer.sep)
@@ -64,14 +73,13 @@ class Prepared:
 
     def pairs(self, split: str) -> LabelledPairs | None:
         """The labelled pairs of `valid` or `test`; None where no file of them was given."""
-        if split not in self.entry["pairs"]:
+        if split not in self._splits:
             return None
-        table = _read(self.data / f"{split}.parquet")
-        return LabelledPairs(*(table[name].to_pylist() for name in ("left", "right", "label")))
+        table = self._table(f"{split}.parquet", ["left", "right", "label"])
+        return LabelledPairs(*(column.to_pylist() for column in table.columns))
 
+    def _table(self, name: str, columns: list[str]) -> pa.Table:
+        return read_parquet(self._whole(name), columns, self._prepares)
 
-def _read(path: Path):
-    try:
-        return pq.read_table(path)
-    except FileNotFoundError:
-        raise KerasrecError(f"{path} is missing: run kerasrec siamese prepare again") from None
+    def _whole(self, name: str) -> Path:
+        return self._manifest.whole(self.data / name, self._prepares)

@@ -5,6 +5,7 @@ from collections.abc import Callable
 
 from kerasrec.backend import distribution
 from kerasrec.data.files import exclusive
+from kerasrec.data.stored import content_digest, understood
 from kerasrec.data.text_batches import siamese_batches, steps
 from kerasrec.errors import KerasrecError
 from kerasrec.nn.settings import BertConfig
@@ -78,7 +79,7 @@ def _run(command: Train, prepared: Prepared) -> TrainingRun:
         raise KerasrecError(
             f"max_length is {command.max_length} and the model has {bert.max_position_embeddings} positions: give less"
         )
-    write_config(output, TRAINS, config_of(bert, prepared.tokenizer.lower_case, command))
+    write_config(output, TRAINS, config_of(bert, prepared, command))
     return run
 
 
@@ -86,13 +87,17 @@ def _checked_config(command: Train, prepared: Prepared) -> BertConfig:
     """The shape of the model in the output folder, whose vocabulary and losses have to be those of this run."""
     output = prepared.output
     config = read_config(output, TRAINS)
-    CONTRACT.go_on(output, config["train"], dataclasses.asdict(command))
-    if (output / "vocab.txt").read_bytes() != (prepared.data / "vocab.txt").read_bytes():
+    with understood(output / "config.json", f"remove {output} to train anew"):
+        bert, trained = BertConfig(**config["bert"]), dict(config["train"])
+    CONTRACT.go_on(output, trained, dataclasses.asdict(command))
+    trained_with = config.get("vocab") or content_digest(output / "vocab.txt")
+    if trained_with != prepared.vocab_digest:
         raise KerasrecError(
             f"the vocabulary in {prepared.data} is not the one that the model in {output} was trained with: prepare "
             "with that one, or train under another name"
         )
-    return BertConfig(**config["bert"])
+    prepared.tokenizer.save(output / "vocab.txt")  # the same, which may have been damaged
+    return bert
 
 
 def _evaluation(

@@ -3,12 +3,15 @@
 import dataclasses
 from pathlib import Path
 
+from kerasrec.commands import command_line
+from kerasrec.data.stored import require_whole, understood
 from kerasrec.data.tokenizer import WordPieceTokenizer
 from kerasrec.nn.lean_encoder import LeanEncoder
 from kerasrec.nn.settings import BertConfig
 from kerasrec.serving.encoding import SentenceEncoder
 from kerasrec.siamese.model import SiameseModel
-from kerasrec.siamese.settings import Losses
+from kerasrec.siamese.prepared import Prepared
+from kerasrec.siamese.settings import Losses, Train
 from kerasrec.training.checkpoints import read_model, read_start, require_checkpoint
 from kerasrec.training.config import read_config
 from kerasrec.training.contract import Contract
@@ -34,23 +37,28 @@ class Trained:
         tokenizer: Its vocabulary.
         max_length: Longest row of a text alone.
         encoder: Texts into vectors of length 1.
-        settings: What it was trained with, as `config.json` has it.
+        threshold: The fixed threshold of the cosine.
 
     Raises:
         KerasrecError: nothing was trained there.
     """
 
     def __init__(self, folder: Path, untrained: bool = False):
-        self.settings = read_config(folder, TRAINS)
+        settings = read_config(folder, TRAINS)
+        with understood(folder / "config.json", f"run {TRAINS} again"):
+            bert, lower_case = BertConfig(**settings["bert"]), settings["lower_case"]
+            losses = Losses(**settings["train"]["losses"])
+            self.max_length: int = int(settings["train"]["max_length"])
+            self.threshold: float = float(settings["train"]["threshold"])
+        again = settings.get("again", f"{TRAINS} {folder.name}")
+        vocab = require_whole(folder / "vocab.txt", settings.get("vocab"), again)
+        self.tokenizer = WordPieceTokenizer.load(vocab, lower_case, bert.vocab_size)
         require_checkpoint(folder, TRAINS)
-        bert = BertConfig(**self.settings["bert"])
-        self.tokenizer = WordPieceTokenizer.load(folder / "vocab.txt", self.settings["lower_case"], bert.vocab_size)
-        self.model = SiameseModel(bert, Losses(**self.settings["train"]["losses"]))
+        self.model = SiameseModel(bert, losses)
         if untrained:
             read_start(self.model, folder)
         else:
             read_model(self.model, folder)
-        self.max_length: int = self.settings["train"]["max_length"]
         self.encoder = SentenceEncoder(lean(self.model), self.tokenizer, self.max_length)
 
 
@@ -59,6 +67,12 @@ def lean(model: SiameseModel) -> LeanEncoder:
     return LeanEncoder(model.encoder, pooling="cls", pooler=model.pooler)
 
 
-def config_of(bert: BertConfig, lower_case: bool, settings) -> dict:
+def config_of(bert: BertConfig, prepared: Prepared, settings: Train) -> dict:
     """What `config.json` keeps of a run."""
-    return {"bert": dataclasses.asdict(bert), "lower_case": lower_case, "train": dataclasses.asdict(settings)}
+    return {
+        "bert": dataclasses.asdict(bert),
+        "lower_case": prepared.tokenizer.lower_case,
+        "vocab": prepared.vocab_digest,
+        "train": dataclasses.asdict(settings),
+        "again": command_line(TRAINS, settings),
+    }

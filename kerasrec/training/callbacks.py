@@ -1,6 +1,5 @@
 """What happens beside the steps of a training: figures, progress and checkpoints."""
 
-import json
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -11,6 +10,7 @@ from kerasrec import signals
 from kerasrec.backend import keras, tf
 from kerasrec.data.files import replacing, writing
 from kerasrec.progress_bar import Bar
+from kerasrec.training.metrics_file import metrics_line, read_metrics
 from kerasrec.training.settings import LoopSettings
 
 
@@ -40,7 +40,7 @@ class MetricsLog(keras.callbacks.Callback):
             return
         with replacing(self.path) as unfinished:
             kept = [line for line in read_metrics(self.path) if line["step"] <= step]
-            unfinished.write_text("".join(json.dumps(line) + "\n" for line in kept), encoding="utf-8")
+            unfinished.write_text("".join(map(metrics_line, kept)), encoding="utf-8")
 
     def on_train_begin(self, logs=None):
         self.since = time.perf_counter(), self.step(), {}
@@ -67,17 +67,11 @@ class MetricsLog(keras.callbacks.Callback):
         figures = {name: round(float(value), 6) for name, value in figures.items()}
         with writing(self.path):
             with self.path.open("a", encoding="utf-8") as file:
-                file.write(json.dumps({"kind": kind, "step": step, "time": round(time.time(), 1), **figures}) + "\n")
+                file.write(metrics_line({"kind": kind, "step": step, "time": round(time.time(), 1), **figures}))
             with self.board.as_default(step=step):
                 for name, value in figures.items():
                     tf.summary.scalar(f"{kind}/{name}", value)
             self.board.flush()
-
-
-def read_metrics(path: Path) -> list[dict]:
-    """The lines of a `metrics.jsonl`; a last line that a killed run left unfinished is left out."""
-    lines = path.read_text(encoding="utf-8").split("\n")[:-1]
-    return [json.loads(line) for line in lines]
 
 
 class CheckpointEvery(keras.callbacks.Callback):

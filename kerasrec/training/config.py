@@ -1,9 +1,8 @@
 """`config.json`: what a run was trained with, for whoever opens it again."""
 
-import json
 from pathlib import Path
 
-from kerasrec.data.files import read_json, replacing
+from kerasrec.data.files import read_json, write_json
 from kerasrec.errors import KerasrecError
 
 
@@ -16,9 +15,7 @@ def write_config(folder: Path, command: str, config: dict, name: str = "config.j
         config: What it was trained with.
         name: Name of the file.
     """
-    content = json.dumps({"command": command, **config}, indent=1, ensure_ascii=False, default=str)
-    with replacing(folder / name) as unfinished:
-        unfinished.write_text(content, encoding="utf-8")
+    write_json(folder / name, {"command": command, **config})
 
 
 def read_config(folder: Path, command: str, name: str = "config.json") -> dict:
@@ -30,9 +27,10 @@ def read_config(folder: Path, command: str, name: str = "config.json") -> dict:
         name: Name of the file.
 
     Raises:
-        KerasrecError: nothing was trained there, or by another command.
+        KerasrecError: nothing was trained there, or by another command, or the file is damaged and so is its copy.
     """
-    config = read_json(folder / name, missing=f"there is no trained model in {folder}: run {command}")
+    missing = f"there is no trained model in {folder}: run {command}"
+    config = read_json(folder / name, missing, f"remove {folder} and run {command} again")
     trained_by = config.get("command", command)  # folders of earlier versions do not say
     if trained_by != command:
         raise KerasrecError(f"{folder} holds a model of {trained_by}, not of {command}: name another folder")

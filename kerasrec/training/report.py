@@ -9,7 +9,7 @@ from pathlib import Path
 from matplotlib.figure import Figure
 
 from kerasrec.data.files import replacing
-from kerasrec.training.callbacks import read_metrics
+from kerasrec.training.metrics_file import read_metrics
 
 logger = logging.getLogger(__name__)
 
@@ -29,9 +29,9 @@ def draw(folder: Path, shown: Sequence[str], protocol: str) -> None:
         shown: The figures of the valid split that are drawn; the best is the highest of the first.
         protocol: What they are figures of.
     """
-    lines = read_metrics(folder / "metrics.jsonl") if (folder / "metrics.jsonl").exists() else []
-    train = [line for line in lines if line["kind"] == "train"]
-    valid = [line for line in lines if line["kind"] == "valid"]
+    lines = read_metrics(folder / "metrics.jsonl")
+    train = [line for line in lines if line.get("kind") == "train"]
+    valid = [line for line in lines if line.get("kind") == "valid" and all(name in line for name in shown)]
     figure = Figure(figsize=(12, 4.5), layout="constrained")  # and not pyplot, whose state is the notebook's
     losses, figures = figure.subplots(1, 2)
     for name in sorted({name for line in train for name in line if name.endswith("loss")}):
@@ -47,7 +47,7 @@ def draw(folder: Path, shown: Sequence[str], protocol: str) -> None:
         label = f"best {shown[0]} {best[shown[0]]:.4f}"
         figures.axvline(best["step"], color="grey", linestyle=":", label=label)
     if train:
-        rates = sorted(line["sequences_per_second"] for line in train)
+        rates = sorted(line.get("sequences_per_second", 0) for line in train)
         summary |= {"steps": train[-1]["step"], "median_sequences_per_second": rates[len(rates) // 2]}
     for axes in (losses, figures):
         axes.grid(alpha=0.3)

@@ -4,7 +4,7 @@ import os
 
 import pytest
 
-from kerasrec.data.files import Manifest, content_digest, exclusive, replacing, writing
+from kerasrec.data.files import Manifest, exclusive, replacing, writing
 from kerasrec.errors import KerasrecError
 
 
@@ -39,11 +39,6 @@ def test_disk_full(tmp_path):
 def test_other_errors_of_the_system_stay_what_they_are(tmp_path):
     with pytest.raises(PermissionError), replacing(tmp_path / "file.txt"):
         raise PermissionError
-
-
-def test_content_digest(tmp_path):
-    (tmp_path / "a").write_bytes(b"abc")
-    assert content_digest(tmp_path / "a") == "ba7816bf8f01cfea"  # FIPS 180-4's example
 
 
 def test_exclusive(tmp_path):
@@ -104,3 +99,21 @@ def test_files_that_killed_runs_left_unfinished_are_swept(tmp_path):
         path.touch()
     with exclusive(tmp_path):
         assert not any(path.exists() for path in left) and all(path.exists() for path in kept)
+
+
+def test_noted_files_are_believed_when_they_are_whole(tmp_path):
+    manifest, path = Manifest(tmp_path / "manifest.json"), tmp_path / "users.parquet"
+    path.write_bytes(b"one")
+    assert manifest.whole(path, "kerasrec recall split") == path  # of an earlier version, which noted nothing
+    assert manifest.command(path, "kerasrec recall split") == "kerasrec recall split"
+    manifest.note("kerasrec recall split --log log.csv", path)
+    assert manifest.whole(path, "kerasrec recall split") == path
+    path.write_bytes(b"two")
+    with pytest.raises(KerasrecError, match="users.parquet is damaged.*`kerasrec recall split --log log.csv`"):
+        manifest.whole(path, "kerasrec recall split")
+
+
+def test_a_section_of_another_form(tmp_path):
+    (tmp_path / "manifest.json").write_text('{"parts": 5}', encoding="utf-8")
+    with pytest.raises(KerasrecError, match="manifest.json is damaged, its parts is no object"):
+        Manifest(tmp_path / "manifest.json").section("parts")

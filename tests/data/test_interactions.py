@@ -276,7 +276,7 @@ def snapshot(task: Path) -> dict[str, str]:
     return {
         str(path.relative_to(task)): content_digest(path)
         for path in task.rglob("*")
-        if path.is_file() and not path.name.endswith(".lock")
+        if path.is_file() and path.name[0] != "."  # locks, and the copy of the manifest
     }
 
 

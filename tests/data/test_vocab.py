@@ -181,8 +181,8 @@ def columns(tokens, counts=None):
         (columns([]), "first tokens have to be"),
         (columns([*SPECIALS, "a", "a"]), "stands twice"),
         (columns([*SPECIALS, None]), "no id"),
-        ({"token": [*SPECIALS]}, "cannot be read as a vocabulary"),
-        (columns([*SPECIALS, "a"], ["many"] * 6), "cannot be read as a vocabulary"),
+        ({"token": [*SPECIALS]}, "is damaged.*kerasrec recall vocab"),
+        (columns([*SPECIALS, "a"], ["many"] * 6), "is damaged.*kerasrec recall vocab"),
     ],
 )
 def test_a_parquet_file_that_is_no_vocabulary(tmp_path, table, message):
@@ -199,7 +199,7 @@ def test_missing_truncated_and_foreign_files(tmp_path):
     whole = path.read_bytes()
     for content in (whole[: len(whole) // 2], b"a,1\n", b""):
         path.write_bytes(content)
-        with pytest.raises(KerasrecError, match="cannot be read as a vocabulary"):
+        with pytest.raises(KerasrecError, match="is damaged.*kerasrec recall vocab"):
             ItemVocab.load(path)
 
 

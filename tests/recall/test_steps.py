@@ -158,11 +158,11 @@ def test_examples_of_mixed_settings_are_refused(prepared_desk):
 
 
 def test_examples_written_before_a_setting_was_there_stay_good(prepared_desk):
-    path = prepared_desk.task / "manifest.json"
-    manifest = json.loads(path.read_text(encoding="utf-8"))
-    for entry in manifest["examples"].values():
+    manifest = Manifest(prepared_desk.task / "manifest.json")
+    written = manifest.section("examples")
+    for entry in written.values():
         del entry["settings"]["valid_share"]
-    path.write_text(json.dumps(manifest), encoding="utf-8")
+    manifest.replace(examples=written)
     options = ("--masking", "dynamic", "--jobs", 1, *prepared_desk.LENGTHS)
     assert "3 of 3 parts are written already" in prepared_desk.ok("examples", "all", *options)
     assert Prepared(*find_parts("all", Places(prepared_desk.folder / "data"))).settings.valid_share == 1
@@ -173,6 +173,7 @@ def test_examples_of_another_vocabulary_are_refused(prepared_desk):
     table = pq.read_table(desk.task / "vocab.parquet").to_pandas()
     table.loc[[5, 6], "token"] = table.loc[[6, 5], "token"].to_numpy()
     table.to_parquet(desk.task / "vocab.parquet")
+    Manifest(desk.task / "manifest.json").note("kerasrec recall vocab all", desk.task / "vocab.parquet")
     assert "written with another vocabulary" in desk.error("train", "all")
 
 

@@ -220,12 +220,15 @@ def test_a_truncated_record_file(prepared_desk):
     content = file.read_bytes()
     file.write_bytes(content[:-7])
     line = desk.error("train", "all", *desk.SMALL)
-    assert "part-001.train.tfrecord" in line and "write this part's examples again" in line
+    assert (
+        "part-001.train.tfrecord is damaged" in line
+        and "`kerasrec recall examples 20210419-task-refine-0-part-001" in line
+    )
     damaged = bytearray(content)
     damaged[len(content) // 2] ^= 0xFF  # of the right length, and wrong inside
     file.write_bytes(damaged)
     line = desk.error("train", "all", *desk.SMALL)
-    assert "part-001.train.tfrecord is truncated or damaged after record" in line
+    assert "part-001.train.tfrecord is damaged, its content is not what was written" in line
 
 
 def test_steps_that_are_missing(desk):

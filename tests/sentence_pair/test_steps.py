@@ -1,5 +1,6 @@
 import json
 import os
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -8,6 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from kerasrec.cli import main
 from kerasrec.sentence_pair.settings import Train
 from kerasrec.sentence_pair.train import _tokenizer
 from kerasrec.sentence_pair.trained import Trained
@@ -134,10 +136,14 @@ def test_neither_training_nor_predicting(desk):
 
 def test_a_vocabulary_of_another_size_than_the_checkpoint(desk):
     desk.train("--num_train_epochs", 1)
+    content = (desk.output / "vocab.txt").read_bytes()
     (desk.output / "vocab.txt").write_text(desk.vocab.read_text(encoding="utf-8") + "\nmore", encoding="utf-8")
-    assert "vocab.txt" in desk.error(
-        "predict", "--output_dir", desk.output, "--predict_file", desk.valid, "--result_file", "r"
-    )
+    predict = ("predict", "--output_dir", desk.output, "--predict_file", desk.valid, "--result_file", desk.folder / "r")
+    line = desk.error(*predict)
+    assert "vocab.txt is damaged" in line
+    assert main(shlex.split(line.split("`")[1])[1:]) == 0  # the training, of which nothing is left to do
+    assert (desk.output / "vocab.txt").read_bytes() == content
+    desk.ok(*predict)
 
 
 @pytest.mark.parametrize("label", ["2", "-1", "x", ""])

@@ -38,10 +38,16 @@ def test_files_that_are_no_texts(tmp_path, content, said):
 def test_vectors(tmp_path):
     path = tmp_path / "vectors.npy"
     vectors = np.arange(6, dtype=np.float32).reshape(2, 3)
-    write_vectors(path, vectors)
-    np.testing.assert_array_equal(read_vectors(path, 2), vectors)
+    write_vectors(path, vectors, ["one", "two"], "kerasrec siamese encode shop")
+    np.testing.assert_array_equal(read_vectors(path, ["one", "two"]), vectors)
+    with pytest.raises(KerasrecError, match="the vectors of other texts: .*`kerasrec siamese encode shop`"):
+        read_vectors(path, ["one", "three"])
+    whole = path.read_bytes()
+    path.write_bytes(whole[:-1] + b"?")
+    with pytest.raises(KerasrecError, match="vectors.npy is damaged.*`kerasrec siamese encode shop`"):
+        read_vectors(path, ["one", "two"])
+    (tmp_path / "vectors.npy.json").unlink()  # vectors from elsewhere
+    path.write_bytes(whole)
+    np.testing.assert_array_equal(read_vectors(path, ["three", "four"]), vectors)
     with pytest.raises(KerasrecError, match="there are 3 texts"):
-        read_vectors(path, 3)
-    path.write_bytes(path.read_bytes()[:-4])
-    with pytest.raises(KerasrecError, match="no whole .npy file"):
-        read_vectors(path, 2)
+        read_vectors(path, ["one", "two", "three"])

@@ -1,11 +1,13 @@
 import json
 import os
+import shlex
 import subprocess
 import sys
 
 import numpy as np
 import pytest
 
+from kerasrec.cli import main
 from kerasrec.data.files import Manifest
 from kerasrec.data.tasks import Places
 from kerasrec.siamese.prepared import Prepared
@@ -35,7 +37,7 @@ def test_from_groups_to_vectors_similar_texts_and_an_export(desk):
         assert "where can i buy soup" in desk.ok("similar", "shop", "--texts", texts, *query, *more)
     shorter = desk.write("shorter.txt", "one\n")
     line = desk.error("similar", "shop", "--texts", shorter, *query, "--vectors", desk.folder / "vectors.npy")
-    assert "there are 1 texts" in line
+    assert "the vectors of other texts" in line and "`kerasrec siamese encode shop --texts" in line
     paraphrases = desk.ok("generate", "shop", "--text", "where can i buy soup", "--samples", 20, "--max-length", 8)
     assert paraphrases.count("soup") >= 2  # once in the title
 
@@ -141,6 +143,13 @@ def test_what_is_missing_is_named(desk, words, said):
 def test_another_vocabulary_than_the_models(desk):
     desk.prepare()
     desk.train("shop", "--epochs", 1)
+    vocab = desk.folder / "output/shop/vocab.txt"
+    content = vocab.read_text(encoding="utf-8")
+    vocab.write_text(content.replace("tea", "toa"), encoding="utf-8")
+    line = desk.error("encode", "shop", "--texts", desk.vocab, "--vectors", desk.folder / "v.npy")
+    assert "output/shop/vocab.txt is damaged" in line
+    assert main(shlex.split(line.split("`")[1])[1:]) == 0  # the training, of which nothing is left to do
+    assert vocab.read_text(encoding="utf-8") == content
     desk.vocab.write_text(desk.vocab.read_text(encoding="utf-8") + "\nmore", encoding="utf-8")
     desk.prepare()
     small = ("--config-file", desk.config, "--max-length", 24)

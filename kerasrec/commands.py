@@ -1,0 +1,55 @@
+"""Settings as the command line that gives them, for messages that name a command."""
+
+import dataclasses
+import shlex
+from collections.abc import Iterator
+from typing import Annotated, get_args, get_origin
+
+from tyro.conf import Positional, UseAppendAction
+
+_POSITIONAL, _APPENDED = get_args(Positional[str])[1], get_args(UseAppendAction[str])[1]
+
+
+def command_line(step: str, *settings: object) -> str:
+    """The command that runs a step with these settings; what stands at its default is left out.
+
+    Args:
+        step: The command without its settings, say `kerasrec recall vocab`.
+        settings: Dataclasses from which the command line of the step is made.
+
+    Example:
+        >>> from kerasrec.colarec.settings import CodeSettings, Identifiers
+        >>> command_line("kerasrec colarec identifiers", Identifiers("my-shop", CodeSettings(source="ready")))
+        'kerasrec colarec identifiers my-shop --source ready'
+    """
+    words = [(is_name, word) for part in settings for is_name, word in _words(part)]
+    names = [word for is_name, word in words if is_name]
+    return " ".join([step, shlex.join([*names, *(word for is_name, word in words if not is_name)])]).strip()
+
+
+def _words(settings: object, default: object = None) -> Iterator[tuple[bool, str]]:
+    """Each word, and whether it is the name that stands in front of all flags; `default` is what would be without."""
+    for field in dataclasses.fields(settings):
+        value = getattr(settings, field.name)
+        left_out = _default(field) if default is None else getattr(default, field.name)
+        if dataclasses.is_dataclass(value):
+            yield from _words(value, left_out)
+            continue
+        marks = get_args(field.type)[1:] if get_origin(field.type) is Annotated else ()
+        flag = f"--{field.name.replace('_', '-')}"
+        if _POSITIONAL in marks:
+            yield True, str(value)
+        elif value == left_out:
+            continue
+        elif isinstance(value, bool):
+            yield False, flag if value else flag.replace("--", "--no-", 1)
+        elif isinstance(value, (tuple, list)):
+            each = [[flag, str(one)] for one in value] if _APPENDED in marks else [[flag, *map(str, value)]]
+            yield from ((False, word) for words in each for word in words)
+        else:
+            yield from ((False, word) for word in (flag, str(value)))
+
+
+def _default(field: dataclasses.Field) -> object:
+    """MISSING for a setting that has to be given."""
+    return field.default if field.default_factory is dataclasses.MISSING else field.default_factory()

@@ -1,0 +1,323 @@
+"""Every kind of file that a step stores and a later one reads, damaged in every way."""
+
+import shlex
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+
+from kerasrec.cli import main
+from kerasrec.colarec import prepared as colarec
+from kerasrec.data.files import Manifest
+from kerasrec.data.tasks import Places, find_parts
+from kerasrec.errors import KerasrecError
+from kerasrec.recall import prepared as recall
+from kerasrec.recall.export import user_history
+from kerasrec.serving.nearest import read_vectors, write_vectors
+from kerasrec.siamese import prepared as siamese
+from kerasrec.siamese.trained import Trained
+from kerasrec.training.config import read_config, write_config
+from kerasrec.training.metrics_file import metrics_line, read_metrics
+from tests.colarec.conftest import Desk as ColaRecDesk
+from tests.recall.conftest import Desk as RecallDesk
+from tests.siamese.conftest import Desk as SiameseDesk
+
+TEXTS = ["one", "two"]
+LINES = [{"kind": "train", "step": step, "loss": 1 / step} for step in range(1, 9)]
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A stored file, how it is read, whether reading it gets along without it, and whether its command is run."""
+
+    path: Path
+    read: Callable[[], object]
+    heals: bool = False
+    restores: bool = True
+
+
+def places(desk):
+    return Places(*(desk.folder / kind for kind in ("data", "output", "export")))
+
+
+@pytest.fixture(scope="session")
+def recall_kinds(tmp_path_factory, command_line):
+    desk = RecallDesk(tmp_path_factory.mktemp("recall *"), command_line)
+    desk.prepare(desk.write_log(users=40), "--masking", "dynamic")
+    user = pq.read_table(desk.task / "users.parquet")["raw"][0].as_py()
+
+    def opened():
+        return recall.Prepared(*find_parts("all", places(desk)))
+
+    def examples():
+        return opened().files("train", opened().parts) and opened().files("test", opened().parts)
+
+    def command(*words):
+        code, _, err = desk.run(*words)
+        if code:
+            raise KerasrecError(err.removeprefix("kerasrec: ").removesuffix("\n"))
+
+    return {
+        "part": Kind(desk.task / "parts" / "part-001.parquet", lambda: command("vocab", "all")),
+        "users": Kind(desk.task / "users.parquet", lambda: user_history(opened().task, user)),
+        "vocab": Kind(desk.task / "vocab.parquet", lambda: opened().vocab.items.to_pylist()),
+        "train examples": Kind(desk.task / "tfrecord" / "part-001.train.tfrecord", examples),
+        "test examples": Kind(desk.task / "tfrecord" / "part-002.test.tfrecord", examples),
+        "recall manifest": Kind(desk.task / "manifest.json", lambda: opened().parts, heals=True),
+    }
+
+
+@pytest.fixture(scope="session")
+def siamese_kinds(tmp_path_factory, command_line):
+    desk = SiameseDesk(tmp_path_factory.mktemp("siamese ?*"), command_line)
+    desk.prepare()
+    folder = places(desk).task("shop").data
+
+    def opened():
+        return siamese.Prepared("shop", places(desk))
+
+    return {
+        "vocab.txt": Kind(folder / "vocab.txt", lambda: opened().tokenizer.tokens),
+        "groups": Kind(folder / "groups.parquet", lambda: opened().groups[1].tolist()),
+        "pairs": Kind(folder / "valid.parquet", lambda: opened().pairs("valid").left),
+        "siamese manifest": Kind(folder / "manifest.json", lambda: opened().digest, heals=True),
+    }
+
+
+@pytest.fixture(scope="session")
+def colarec_kinds(tmp_path_factory, command_line):
+    desk = ColaRecDesk(tmp_path_factory.mktemp("colarec ?*"), command_line)
+    desk.prepare()
+    desk.identify()
+    folder = places(desk).task("shop").data
+
+    def opened():
+        return colarec.Prepared("shop", places(desk))
+
+    opened().write_array("lightgcn", np.ones([4, 2], np.float32), "kerasrec colarec lightgcn shop --size 2")
+    return {
+        "items": Kind(folder / "items.parquet", lambda: opened().contents),
+        "user ids": Kind(folder / "users.parquet", lambda: opened().user_ids),
+        "interactions": Kind(folder / "interactions.parquet", lambda: opened().interactions.items.tolist()),
+        "targets": Kind(folder / "targets.parquet", lambda: opened().targets("test").items.tolist()),
+        "spiece.model": Kind(folder / "spiece.model", lambda: len(opened().tokenizer)),
+        "codes": Kind(folder / "codes.npy", lambda: opened().codes.tolist()),
+        "embeddings": Kind(folder / "lightgcn.npy", lambda: opened().array("lightgcn").tolist(), restores=False),
+        "colarec manifest": Kind(folder / "manifest.json", lambda: opened().digest, heals=True),
+    }
+
+
+@pytest.fixture(scope="session")
+def output_kinds(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("output")
+    write_config(folder, "kerasrec recall train", {"model": {"hidden_size": 16}})
+    write_vectors(folder / "vectors.npy", np.ones([2, 3], np.float32), TEXTS, "kerasrec siamese encode shop")
+    (folder / "metrics.jsonl").write_text("".join(map(metrics_line, LINES)), encoding="utf-8")
+    return {
+        "config": Kind(folder / "config.json", lambda: read_config(folder, "kerasrec recall train"), heals=True),
+        "vectors": Kind(
+            folder / "vectors.npy", lambda: read_vectors(folder / "vectors.npy", TEXTS).tolist(), restores=False
+        ),
+        "metrics": Kind(folder / "metrics.jsonl", lambda: read_metrics(folder / "metrics.jsonl")),
+    }
+
+
+def flipped(path):
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+
+
+def made_a_folder(path):
+    path.unlink()
+    path.mkdir()
+
+
+DAMAGES = {
+    "flipped": flipped,
+    "truncated": lambda path: path.write_bytes(path.read_bytes()[:-5]),
+    "empty": lambda path: path.write_bytes(b""),
+    "missing": lambda path: path.unlink(),
+    "other JSON": lambda path: path.write_bytes(b'{"settings": [{"unknown": null}]}'),
+    "null": lambda path: path.write_bytes(b"null\n"),
+    "NULs": lambda path: path.write_bytes(bytes(path.stat().st_size)),
+    "a folder": made_a_folder,
+}
+SYSTEMS = {
+    "recall_kinds": ("part", "users", "vocab", "train examples", "test examples", "recall manifest"),
+    "siamese_kinds": ("vocab.txt", "groups", "pairs", "siamese manifest"),
+    "colarec_kinds": (
+        *("items", "user ids", "interactions", "targets", "spiece.model", "codes"),
+        *("embeddings", "colarec manifest"),
+    ),
+    "output_kinds": ("config", "vectors"),
+}
+
+
+@pytest.fixture
+def damaged(request):
+    """`damaged(kinds, name, damage)` damages a file until the test ends; gives its kind."""
+    undone = []
+
+    def damage_it(kinds, name, damage):
+        kind = request.getfixturevalue(kinds)[name]
+        content = kind.path.read_bytes()
+        undone.append((kind.path, content))
+        DAMAGES[damage](kind.path)
+        return kind
+
+    yield damage_it
+    for path, content in undone:
+        if path.is_dir():
+            shutil.rmtree(path)
+        path.write_bytes(content)
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+@pytest.mark.parametrize(("kinds", "name"), [(kinds, name) for kinds, names in SYSTEMS.items() for name in names])
+def test_a_damaged_file_is_refused_and_restored_or_not_needed(request, damaged, kinds, name, damage):
+    """One line names the file and the command, and that command restores what it was."""
+    before = request.getfixturevalue(kinds)[name].read()
+    whole = request.getfixturevalue(kinds)[name].path.read_bytes()
+    kind = damaged(kinds, name, damage)
+    if kind.heals:
+        assert kind.read() == before
+        return
+    with pytest.raises(KerasrecError) as refused:
+        kind.read()
+    line = str(refused.value)
+    assert kind.path.stem in line and "\n" not in line
+    if damage == "a folder":
+        assert "is a folder and has to be a file: move it away" in line
+        kind.path.rmdir()
+    elif damage not in ("flipped", "missing"):
+        assert "is damaged" in line
+        return  # the command is the same
+    _, command, _ = line.split("`")
+    if not kind.restores:
+        assert command in ("kerasrec colarec lightgcn shop --size 2", "kerasrec siamese encode shop")
+        return
+    assert main(shlex.split(command)[1:]) == 0
+    assert kind.path.read_bytes() == whole
+    assert kind.read() == before
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_a_damaged_log_of_figures_keeps_its_good_lines(output_kinds, damaged, caplog, damage):
+    if damage == "a folder":
+        damaged("output_kinds", "metrics", damage)
+        with pytest.raises(IsADirectoryError):  # exit code 2 and one line
+            output_kinds["metrics"].read()
+        return
+    lines = damaged("output_kinds", "metrics", damage).read()
+    assert all(line in LINES for line in lines)
+    assert len(lines) == {"flipped": 7, "truncated": 7}.get(damage, 0)
+    assert ("1 of 8 lines are damaged" in caplog.text) == (damage == "flipped")
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_what_is_kept_twice_is_refused_when_both_are_damaged(tmp_path, damage):
+    write_config(tmp_path, "kerasrec recall train", {"model": {}})
+    for path in (tmp_path / "config.json", tmp_path / ".config.json.copy"):
+        DAMAGES[damage](path)
+    with pytest.raises(KerasrecError) as refused:
+        read_config(tmp_path, "kerasrec recall train")
+    line = str(refused.value)
+    assert "\n" not in line and "run kerasrec recall train" in line
+    assert f"{tmp_path / 'config.json'} is damaged" in line or (damage, "no trained model" in line) == ("missing", True)
+
+
+@pytest.mark.parametrize("config", [{}, {"bert": 5}, {"bert": {"width": 5}}, {"bert": {"vocab_size": "many"}}])
+def test_settings_of_another_form(tmp_path, config):
+    write_config(tmp_path, "kerasrec siamese train", config)
+    with pytest.raises(KerasrecError, match=r"config.json is damaged or of another version \(.*: run kerasrec siamese"):
+        Trained(tmp_path)
+
+
+def test_examples_of_the_right_size_and_wrong_inside_are_written_again(recall_kinds, damaged, command_line):
+    kind = recall_kinds["train examples"]
+    content = kind.path.read_bytes()
+    damaged("recall_kinds", "train examples", "flipped")
+    with pytest.raises(KerasrecError) as refused:
+        kind.read()
+    command = shlex.split(str(refused.value).split("`")[1])
+    out = command_line("recall").ok("examples", "all", *command[4:])
+    assert "2 of 3 parts are written already" in out
+    assert kind.path.read_bytes() == content
+
+
+def test_a_vocabulary_whose_copy_is_damaged_too(recall_kinds, damaged, command_line):
+    kind = recall_kinds["vocab"]
+    data = f"--data-path={kind.path.parent.parent}"
+    copy = kind.path.with_name(".vocab.parquet.copy")
+    content = copy.read_bytes()
+    damaged("recall_kinds", "vocab", "truncated")
+    copy.write_bytes(content[:-1])
+    line = command_line("recall").error("vocab", "all", data)
+    assert "vocab.parquet is damaged, and so is its copy .vocab.parquet.copy: put them back, or remove both" in line
+    copy.write_bytes(content)
+
+
+@pytest.mark.parametrize("name", ["../../x", "/abs", ".", "..", "", "a/b", "a\\b", "-x", "a b", "a\x1b"])
+@pytest.mark.parametrize("system", ["siamese", "colarec"])
+def test_a_name_is_that_of_one_folder(tmp_path, monkeypatch, command_line, system, name):
+    monkeypatch.chdir(tmp_path)
+    line = command_line(system).error("evaluate", "--", name)
+    assert "it must be letters, digits, _ . -, the first none of . -" in line
+    assert not list(tmp_path.iterdir())
+
+
+def test_words_that_are_not_utf_8(command_line):
+    line = command_line("siamese").error("evaluate", "shop", "--data-path", "caf\udce9")
+    assert line == r"kerasrec: b'caf\xe9' is not UTF-8: give the file or folder another name"
+
+
+@pytest.mark.parametrize("folder", ["out[1]", "out\\1"])
+def test_a_folder_that_tensorflow_takes_for_a_pattern(tmp_path, command_line, folder):
+    """It would train for hours and then not find its checkpoints."""
+    allowed = "it must be a path without [ and \\, which TensorFlow cannot read"
+    for words in (("siamese", "train", "shop", "--output-path"), ("colarec", "export", "shop", "--export-path")):
+        assert allowed in command_line(words[0]).error(*words[1:], tmp_path / folder)
+    words = ("train", "--do_train", "--train_file", "pairs.txt", "--output_dir", tmp_path / folder)
+    assert allowed in command_line("sentence-pair").error(*words)
+
+
+def test_an_unknown_setting_of_examples(recall_kinds):
+    """As a later version may have written it: the error names the command, and that writes them again."""
+    kind = recall_kinds["train examples"]
+    manifest = Manifest(recall_kinds["recall manifest"].path)
+    entry = manifest.section("examples")["part-001"]
+    manifest.update("examples", {"part-001": {**entry, "settings": {**entry["settings"], "width": 5}}})
+    with pytest.raises(KerasrecError, match="manifest.json is damaged or of another version .*'width'") as refused:
+        kind.read()
+    options = ("--masking", "dynamic", *map(str, RecallDesk.LENGTHS))
+    assert main([*shlex.split(str(refused.value).split("`")[1])[1:], *options, "--jobs", "1"]) == 0
+    kind.read()
+    assert manifest.section("examples")["part-001"] == entry
+
+
+@pytest.mark.parametrize(
+    ("kinds", "name", "words"),
+    [
+        ("recall_kinds", "part", ("recall", "vocab", "all")),
+        ("recall_kinds", "part", ("recall", "examples", "all")),
+        ("recall_kinds", "vocab", ("recall", "examples", "all")),
+        ("recall_kinds", "users", ("recall", "recommend", "all", "--user", "u1")),
+        ("siamese_kinds", "vocab.txt", ("siamese", "train", "shop", "--config-file", "{desk}/bert_config.json")),
+        ("siamese_kinds", "pairs", ("siamese", "evaluate", "shop")),
+        ("colarec_kinds", "items", ("colarec", "identifiers", "shop", "--source", "random")),
+        ("colarec_kinds", "interactions", ("colarec", "lightgcn", "shop")),
+        ("colarec_kinds", "codes", ("colarec", "train", "shop")),
+    ],
+)
+def test_steps_refuse_a_flipped_byte_in_one_line(damaged, command_line, kinds, name, words):
+    kind = damaged(kinds, name, "flipped")
+    desk = next(folder.parent for folder in kind.path.parents if folder.name == "data")
+    places = [f"--{place}-path={desk / place}" for place in ("data", "output", "export")]
+    system, *rest = (str(word).format(desk=desk) for word in words)
+    line = command_line(system).error(*rest, *places)
+    assert kind.path.name in line and "is damaged" in line and "`kerasrec" in line
