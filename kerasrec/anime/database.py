@@ -9,14 +9,14 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import filelock
 
 from kerasrec.anime.records import WATCHED, ListEntry, Relation, Tag, Title
 from kerasrec.anime.schema import migrate
 from kerasrec.data.files import disk_full
-from kerasrec.errors import KerasrecError
+from kerasrec.errors import KerasrecError, quoted
 
 BUSY_SECONDS = 60
 """How long one writer waits for another."""
@@ -41,6 +41,22 @@ class User:
     anilist_id: int | None
     score_format: str | None
     fetched_at: int | None
+
+
+class SetAside(NamedTuple):
+    """An answer of AniList's, or a part of one, that could not be taken.
+
+    Attributes:
+        kind: What was asked for.
+        name: Which one, say a user's name.
+        reason: Why it could not be taken.
+        answer: What AniList sent; at most a million characters are kept.
+    """
+
+    kind: Literal["page", "title", "user", "entry"]
+    name: str
+    reason: str
+    answer: str
 
 
 @dataclass(frozen=True)
@@ -73,8 +89,9 @@ class Database:
         create: Make it if it is not there.
 
     Raises:
-        KerasrecError: there is no such file, it is not one of kerasrec's, or a later version's. The methods raise it
-            when the disk is full, the file cannot be written or another process does not let go of it.
+        KerasrecError: there is no such file, it is damaged, not one of kerasrec's, or a later version's. The methods
+            raise it when the disk is full, the file cannot be read or written, or another process does not let go of
+            it.
     """
 
     def __init__(self, path: str | Path, create: bool = False):
@@ -86,11 +103,14 @@ class Database:
                 f"there is no database {self.path}: make it with `kerasrec anime fetch-titles` and `fetch-users` or "
                 "with `kerasrec anime import`, or give the right --database"
             )
+        elif not self.path.stat().st_size:
+            raise self._damaged("the file is empty")
         with self._mendable():
             self._db = sqlite3.connect(self.path, timeout=BUSY_SECONDS, isolation_level=None)
             try:
                 self._db.execute("PRAGMA foreign_keys = ON")
                 self._db.execute("PRAGMA synchronous = FULL")  # what is reported as stored outlives a power cut
+                self._check_whole()
                 self._prepare()
             except BaseException:
                 self._db.close()
@@ -134,6 +154,7 @@ class Database:
         """Add a page of titles, and that it was fetched `at` epoch seconds, in one transaction."""
         with self._transaction():
             self._upsert_titles(titles, at)
+            self._db.execute("DELETE FROM set_aside WHERE kind = 'page' AND name = ?", (f"{sort} {page}",))
             self._db.execute(
                 "INSERT INTO title_pages (sort, page, has_next, fetched_at) VALUES (?, ?, ?, ?) "
                 "ON CONFLICT (sort, page) DO UPDATE SET has_next = excluded.has_next, fetched_at = excluded.fetched_at",
@@ -142,39 +163,55 @@ class Database:
 
     def title_pages(self, sort: str, since: float) -> dict[int, bool]:
         """Pages fetched at or after `since`, each with whether another one followed."""
-        rows = self._db.execute(
-            "SELECT page, has_next FROM title_pages WHERE sort = ? AND fetched_at >= ?", (sort, since)
-        )
+        rows = self._rows("SELECT page, has_next FROM title_pages WHERE sort = ? AND fetched_at >= ?", (sort, since))
         return {page: bool(has_next) for page, has_next in rows}
 
     def titles(self) -> list[Title]:
         """All titles of which more than the id is known, the most popular first."""
         genres, tags, relations = defaultdict(list), defaultdict(list), defaultdict(list)
         with self._snapshot():
-            for title, genre in self._db.execute("SELECT title_id, genre FROM title_genres ORDER BY title_id, genre"):
+            for title, genre in self._rows("SELECT title_id, genre FROM title_genres ORDER BY title_id, genre"):
                 genres[title].append(genre)
-            for title, *tag in self._db.execute(
+            for title, *tag in self._rows(
                 "SELECT title_id, tag_id, name, category, rank, is_spoiler, is_adult FROM title_tags "
                 "JOIN tags ON tags.id = tag_id ORDER BY title_id, rank DESC, tag_id"
             ):
                 tags[title].append(Tag(*tag[:4], *map(bool, tag[4:])))
-            for title, *relation in self._db.execute(
+            for title, *relation in self._rows(
                 "SELECT title_id, kind, other_id FROM title_relations ORDER BY title_id, kind, other_id"
             ):
                 relations[title].append(Relation(*relation))
-            rows = self._db.execute(
+            rows = self._rows(
                 f"SELECT {', '.join(_TITLE_COLUMNS)} FROM titles WHERE fetched_at IS NOT NULL "
                 "ORDER BY popularity DESC, id"
-            ).fetchall()
+            )
         return [
             Title(
-                **known | {"is_adult": bool(known["is_adult"]), "synonyms": tuple(json.loads(known["synonyms"]))},
+                **known | {"is_adult": bool(known["is_adult"]), "synonyms": tuple(self._list_of(known["synonyms"]))},
                 genres=tuple(genres[known["id"]]),
                 tags=tuple(tags[known["id"]]),
                 relations=tuple(relations[known["id"]]),
             )
             for known in (dict(zip(_TITLE_COLUMNS, row, strict=True)) for row in rows)
         ]
+
+    def known_titles(self) -> list[Title]:
+        """`titles`, of which there has to be one.
+
+        Raises:
+            KerasrecError: no title is known; the message says which command brings them.
+        """
+        titles = self.titles()
+        if not titles:
+            raise KerasrecError(f"{self.path} {self.no_titles()}")
+        return titles
+
+    def no_titles(self) -> str:
+        """That no titles are known, and which command brings them, as the end of a sentence about the file."""
+        [[source]] = self._rows("SELECT source FROM origin") or [["AniList"]]
+        [[lists]] = self._rows("SELECT count(*) FROM users WHERE status = 'ok'")
+        command = "fetch-titles" if source == "AniList" else "import --titles FILE"
+        return f"holds the lists of {lists:,} users and knows no titles: run `kerasrec anime {command}` first"
 
     def _upsert_titles(self, titles: Iterable[Title], at: int) -> None:
         for title in titles:
@@ -213,7 +250,7 @@ class Database:
 
     def entries(self, name: str) -> list[ListEntry]:
         """The list of one user, in the order of the title ids; empty for a user who is not there."""
-        rows = self._db.execute(
+        rows = self._rows(
             "SELECT title_id, entry.status, score, progress, started, completed, updated "
             "FROM list_entries AS entry JOIN users ON users.id = user_id WHERE name = ? ORDER BY title_id",
             (name,),
@@ -234,11 +271,11 @@ class Database:
 
     def chunks(self, name: str, since: float) -> list[list[ListEntry]]:
         """The chunks, from the first on, of a list that is not whole yet, fetched at or after `since`."""
-        rows = self._db.execute(
+        rows = self._rows(
             "SELECT chunk, entries FROM list_chunks WHERE name = ? AND fetched_at >= ? ORDER BY chunk", (name, since)
-        ).fetchall()
+        )
         without_gap = [entries for place, (chunk, entries) in enumerate(rows, 1) if chunk == place]
-        return [[ListEntry(*entry) for entry in json.loads(entries)] for entries in without_gap]
+        return [[ListEntry(*entry) for entry in self._list_of(entries)] for entries in without_gap]
 
     def store_user(
         self, name: str, anilist_id: int | None, score_format: str | None, entries: Iterable[ListEntry], at: int
@@ -277,10 +314,8 @@ class Database:
             self._db.execute("UPDATE users SET status = 'ok', fetched_at = ? WHERE status = 'pending'", (at,))
 
     def _users(self, condition: str, *values: object) -> Iterator[User]:
-        rows = self._db.execute(
-            f"SELECT name, status, anilist_id, score_format, fetched_at FROM users {condition}", values
-        )
-        return (User(*row) for row in rows.fetchall())
+        rows = self._rows(f"SELECT name, status, anilist_id, score_format, fetched_at FROM users {condition}", values)
+        return (User(*row) for row in rows)
 
     def _set_user(self, name: str, status: str, at: int) -> None:
         self._db.execute(
@@ -289,6 +324,7 @@ class Database:
             (name, status, at),
         )
         self._db.execute("DELETE FROM list_chunks WHERE name = ?", (name,))
+        self._db.execute("DELETE FROM set_aside WHERE kind = 'user' AND name = ?", (name,))
 
     def _insert_entries(self, rows: Sequence[tuple[str, ListEntry]]) -> None:
         self._db.executemany(
@@ -304,16 +340,33 @@ class Database:
             [(*entry, name) for name, entry in rows],
         )
 
+    # What could not be taken
+
+    def set_aside(self, parts: Iterable[SetAside], at: int) -> None:
+        """Keep answers that could not be taken, in the place of earlier ones of the same kind and name."""
+        with self._transaction():
+            self._db.executemany(
+                "INSERT INTO set_aside (kind, name, reason, answer, at) VALUES (?, ?, ?, ?, ?) "
+                "ON CONFLICT (kind, name) DO UPDATE SET "
+                "reason = excluded.reason, answer = excluded.answer, at = excluded.at",
+                [(part.kind, part.name, part.reason, part.answer[:1_000_000], at) for part in parts],
+            )
+
+    def kept_aside(self, kind: str) -> list[SetAside]:
+        """The answers of one kind that could not be taken."""
+        rows = self._rows("SELECT kind, name, reason, answer FROM set_aside WHERE kind = ? ORDER BY name", (kind,))
+        return [SetAside(*row) for row in rows]
+
     # What training reads
 
     def watched_counts(self, statuses: Sequence[str] = WATCHED) -> dict[str, int]:
         """For each user whose list is whole, the number of titles on it that have one of the statuses."""
-        rows = self._db.execute(
+        rows = self._rows(
             "SELECT name, count(title_id) FROM users LEFT JOIN list_entries AS entry ON user_id = users.id "
             f"AND entry.status IN ({', '.join('?' * len(statuses))}) WHERE users.status = 'ok' GROUP BY users.id",
             tuple(statuses),
         )
-        return dict(rows.fetchall())
+        return dict(rows)
 
     def histories(
         self, min_anime: int = 20, statuses: Sequence[str] = WATCHED, user: str | None = None
@@ -334,7 +387,7 @@ class Database:
             (they stand on a list but were not fetched themselves) are left out, and so is who has no others.
         """
         statuses = tuple(statuses)
-        rows = self._db.execute(
+        rows = self._rows(
             "SELECT users.name, entry.title_id, entry.status, entry.score, "
             "coalesce(completed, started, date(updated, 'unixepoch')) AS day "
             "FROM users JOIN list_entries AS entry ON user_id = users.id JOIN titles ON titles.id = title_id "
@@ -365,6 +418,26 @@ class Database:
                     self._db.execute("ROLLBACK")
                 raise
 
+    def _rows(self, query: str, values: Sequence[object] = ()) -> list[tuple]:
+        with self._mendable():
+            return self._db.execute(query, values).fetchall()
+
+    def _list_of(self, text: object) -> list:
+        """A list that was stored as JSON."""
+        try:
+            found = json.loads(text)
+        except (TypeError, ValueError) as error:
+            raise self._damaged(quoted(text, 50)) from error
+        if not isinstance(found, list):
+            raise self._damaged(quoted(text, 50))
+        return found
+
+    def _check_whole(self) -> None:
+        """SQLite keeps no checksums, and finds a damaged page only when it comes to it; so all are looked at."""
+        [found] = self._db.execute("PRAGMA quick_check(1)").fetchone()
+        if found != "ok":
+            raise self._damaged(found)
+
     def _prepare(self) -> None:
         """Bring the tables up to date and the file to WAL mode, where that has not been done yet."""
         if self._db.execute("PRAGMA journal_mode").fetchone() == ("wal",):
@@ -386,29 +459,40 @@ class Database:
     @contextlib.contextmanager
     def _snapshot(self) -> Iterator[None]:
         """All reading in the block sees the same state."""
-        self._db.execute("BEGIN")
-        try:
-            yield
-        finally:
-            self._db.execute("COMMIT")
+        with self._mendable():
+            self._db.execute("BEGIN")
+            try:
+                yield
+            finally:
+                self._db.execute("ROLLBACK")  # nothing was written
 
     @contextlib.contextmanager
     def _mendable(self) -> Iterator[None]:
         """Put SQLite's errors in terms of what to do about them."""
         try:
             yield
-        except (sqlite3.OperationalError, filelock.Timeout) as error:
-            if "full" in str(error):
-                raise disk_full(self.path) from error
-            if isinstance(error, filelock.Timeout) or "locked" in str(error):
-                raise KerasrecError(
-                    f"another program has held {self.path} for {BUSY_SECONDS} seconds: let it end, and run the same "
-                    "command again"
-                ) from error
-            raise KerasrecError(f"{self.path} cannot be used ({error}): give another --database") from error
-        except sqlite3.DatabaseError as error:
-            if isinstance(error, sqlite3.IntegrityError):
-                raise
-            raise KerasrecError(
-                f"{self.path} is not a database or is damaged ({error}): give another --database"
-            ) from error
+        except (sqlite3.Error, filelock.Timeout) as error:
+            raise self._in_words(error) from error
+
+    def _in_words(self, error: Exception) -> KerasrecError:
+        text = str(error)
+        if "full" in text:
+            return disk_full(self.path)
+        if isinstance(error, filelock.Timeout) or "locked" in text:
+            return KerasrecError(
+                f"another program has held {self.path} for {BUSY_SECONDS} seconds: let it end, and run the same "
+                "command again"
+            )
+        if "readonly" in text:
+            return KerasrecError(f"{self.path} may not be written: change the file's and its folder's permissions")
+        if isinstance(error, sqlite3.IntegrityError):
+            return KerasrecError(f"{self.path} does not take a value that is to be stored ({quoted(text)})")
+        if isinstance(error, sqlite3.OperationalError) and "decode" not in text:
+            return KerasrecError(f"{self.path} cannot be used ({quoted(text)}): give another --database")
+        return self._damaged(text)
+
+    def _damaged(self, reason: str) -> KerasrecError:
+        return KerasrecError(
+            f"{self.path} is not a database or is damaged ({quoted(reason)}): give another --database, or move it away "
+            "and fill a new one with `kerasrec anime fetch-titles` and `fetch-users`, or with `kerasrec anime import`"
+        )

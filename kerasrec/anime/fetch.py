@@ -3,24 +3,26 @@
 import contextlib
 import logging
 import math
-import re
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import filelock
 
-from kerasrec.anime.anilist.client import AniListClient, UserUnavailable
+from kerasrec.anime.anilist.answers import OddPart, TitlePage
+from kerasrec.anime.anilist.client import AniListClient, NoAnswer, UserUnavailable
 from kerasrec.anime.anilist.queries import PER_PAGE
 from kerasrec.anime.database import Database, User
 from kerasrec.anime.settings import Fetching, FetchTitles, FetchUsers
-from kerasrec.errors import KerasrecError
+from kerasrec.anime.troubles import Troubles, set_aside
+from kerasrec.anime.user_names import read_user_names
 from kerasrec.progress_bar import tracked
 
 logger = logging.getLogger(__name__)
 
-_NAME = re.compile(r"[^\s\N{REPLACEMENT CHARACTER}]{1,50}")  # AniList's own rule is narrower, and not written down
+MOST_CHUNKS = 100
+"""Chunks of 500 entries in one list; AniList gives 11,000 entries at most."""
 
 
 def fetch_titles(command: FetchTitles) -> None:
@@ -30,7 +32,8 @@ def fetch_titles(command: FetchTitles) -> None:
     was, and a larger `count` fetches only what is new.
 
     Raises:
-        KerasrecError: the API refuses or cannot be reached, or the database cannot be used. What was fetched is kept.
+        KerasrecError: the API cannot be reached, a page or a title could not be taken, or the database cannot be used.
+            What was fetched is kept.
     """
     with _fetching(command.fetching) as (database, client):
         fresh = database.title_pages(command.sort, time.time() - command.fetching.max_age_seconds)
@@ -38,50 +41,90 @@ def fetch_titles(command: FetchTitles) -> None:
         end = min((number for number, has_next in fresh.items() if not has_next), default=pages)
         wanted = range(1, min(pages, end) + 1)
         waiting = [number for number in wanted if number not in fresh]
-        fetched = 0
+        troubles = Troubles(database, "page")
+        fetched, failed, seen, ended = 0, 0, set(), ""
         for number in tracked(waiting, "titles", unit="pages"):
-            page = client.title_page(command.sort, number)
-            database.store_title_page(command.sort, number, page.titles, page.has_next, int(time.time()))
+            try:
+                page = _title_page(client, command.sort, number)
+            except NoAnswer as error:
+                failed += 1
+                troubles.failed(f"{command.sort} {number}", error)
+                if troubles.are_too_many:
+                    break
+                continue
+            troubles.took(page.odd)
+            if page.has_next and not page.parts - seen:
+                ended = (
+                    f"; page {number} brought nothing new, though more were said to follow, and is taken for the end"
+                )
+                break
+            seen |= page.parts
+            now = int(time.time())
+            database.set_aside(set_aside("title", page.odd), now)
+            database.store_title_page(command.sort, number, page.titles, page.has_next, now)
             fetched += 1
             if not page.has_next:
                 break
-        requests, stored = client.requests, len(database.titles())
-    logger.info(
-        f"{command.fetching.database}: {fetched:,} pages fetched in {requests:,} requests, "
-        f"{len(wanted) - len(waiting):,} were still fresh; {stored:,} titles"
-    )
+        logger.info(
+            f"{command.fetching.database}: {fetched:,} pages fetched in {client.requests:,} requests, "
+            f"{len(wanted) - len(waiting):,} were still fresh; {len(database.titles()):,} titles"
+            f"{troubles.in_short()}{ended}"
+        )
+        troubles.require_none(failed)
+
+
+def _title_page(client: AniListClient, sort: str, number: int) -> TitlePage:
+    page = client.title_page(sort, number)
+    if page.odd and not page.titles:
+        raise _no_good_part(page.odd)
+    return page
 
 
 def fetch_users(command: FetchUsers) -> None:
     """Fetch the lists of the users named in a file, each as one transaction (long lists: one a chunk).
 
-    Users whose list, privacy or absence was found out less than `max_age` ago are not asked for again.
+    Users whose list, privacy or absence was found out less than `max_age` ago are not asked for again. Those whose list
+    could not be had in an earlier run are asked for after all others.
 
     Raises:
-        KerasrecError: the file cannot be read or names nobody, the API refuses or cannot be reached, or the database
-            cannot be used. What was fetched is kept.
+        KerasrecError: the file cannot be read or names nobody, the API cannot be reached, a list or an entry could not
+            be taken, or the database cannot be used. What was fetched is kept.
     """
-    names, problems = _read_names(command.file)
+    names, problems = read_user_names(command.file)
     with _fetching(command.fetching) as (database, client):
         since = time.time() - command.fetching.max_age_seconds
+        failed_before = {user.name.casefold() for user in database.kept_aside("user")}
         waiting = [name for name in names if not _is_fresh(database.user(name), since)]
-        fetched = Counter(fetch_user(database, client, name, since) for name in tracked(waiting, "lists", unit="users"))
-        users = {name: database.user(name) for name in names}
-        counts, requests = database.watched_counts(), client.requests
-    # An account that was found under a newer name is not there any more under the older one.
-    statuses = {name: user.status if user else "missing" for name, user in users.items()}
-    found = Counter(statuses.values())
-    watched = {name.casefold(): count for name, count in counts.items()}
-    short = sum(status == "ok" and watched[name.casefold()] < command.min_anime for name, status in statuses.items())
-    logger.info(
-        f"{command.file}: {len(names):,} users: {fetched['ok']:,} fetched in {requests:,} requests, "
-        f"{len(names) - len(waiting):,} were still fresh; skipped {found['private']:,} private and "
-        f"{found['missing']:,} missing; {short:,} have watched fewer than {command.min_anime} titles and stay out of "
-        f"training{''.join(problems)}"
-    )
+        waiting.sort(key=lambda name: name.casefold() in failed_before)
+        troubles = Troubles(database, "user")
+        fetched: dict[str, str] = {}
+        for name in tracked(waiting, "lists", unit="users"):
+            try:
+                fetched[name], odd = fetch_user(database, client, name, since)
+            except NoAnswer as error:
+                troubles.failed(name, error)
+                if troubles.are_too_many:
+                    break
+            else:
+                troubles.took(odd, name)
+        # An account that was found under a newer name is not there any more under the older one.
+        known = {name: database.user(name) for name in names if name in fetched or name not in waiting}
+        statuses = {name: user.status if user else "missing" for name, user in known.items()}
+        found = Counter(statuses.values())
+        watched = {name.casefold(): count for name, count in database.watched_counts().items()}
+        few = sum(status == "ok" and watched[name.casefold()] < command.min_anime for name, status in statuses.items())
+        without_titles = "" if database.titles() else f"; {command.fetching.database} {database.no_titles()}"
+        logger.info(
+            f"{command.file}: {len(names):,} users: {Counter(fetched.values())['ok']:,} fetched in "
+            f"{client.requests:,} requests, {len(names) - len(waiting):,} were still fresh; skipped "
+            f"{found['private']:,} private and {found['missing']:,} missing; {few:,} have watched fewer than "
+            f"{command.min_anime} titles and stay out of training{''.join(problems)}{troubles.in_short()}"
+            f"{without_titles}"
+        )
+        troubles.require_none(len(waiting) - len(fetched))
 
 
-def fetch_user(database: Database, client: AniListClient, name: str, since: float) -> str:
+def fetch_user(database: Database, client: AniListClient, name: str, since: float) -> tuple[str, list[OddPart]]:
     """Fetch the list of one user into the database.
 
     Args:
@@ -91,54 +134,51 @@ def fetch_user(database: Database, client: AniListClient, name: str, since: floa
         since: Epoch seconds; chunks of an unfinished list that are older are fetched again.
 
     Returns:
-        The user's status: ok, private or missing.
+        The user's status: ok, private or missing; and the entries of an unknown form, which the database keeps aside.
 
     Raises:
-        KerasrecError: the API refuses or cannot be reached, or the database cannot be used.
+        NoAnswer: the API refuses this list, or it has an unknown form or no end.
+        KerasrecError: the API cannot be reached, or the database cannot be used.
     """
     chunks = database.chunks(name, since)
+    entries = {entry.title: entry for chunk in chunks for entry in chunk}
+    seen: set[object] = set(entries)
+    odd: list[OddPart] = []
     try:
-        while True:
-            chunk = client.list_chunk(name, len(chunks) + 1)
-            chunks.append(chunk.entries)
+        for number in range(len(chunks) + 1, MOST_CHUNKS + 1):
+            chunk = client.list_chunk(name, number)
             now = int(time.time())
-            if not chunk.has_next or not chunk.entries:
-                entries = {entry.title: entry for chunk in chunks for entry in chunk}
-                database.store_user(name, chunk.user_id, chunk.score_format, entries.values(), now)
-                return "ok"
-            database.store_chunk(name, len(chunks), chunk.entries, now)
+            odd += chunk.odd
+            database.set_aside(set_aside("entry", chunk.odd, name), now)
+            entries |= {entry.title: entry for entry in chunk.entries}
+            is_new = bool(chunk.parts - seen)
+            seen |= chunk.parts
+            if chunk.has_next and is_new:
+                database.store_chunk(name, number, chunk.entries, now)
+                continue
+            if odd and not entries:
+                raise _no_good_part(odd)
+            if chunk.has_next:
+                logger.warning(
+                    f"{name}: chunk {number} of the list brought nothing new, though more were said to follow, and is "
+                    "taken for its end"
+                )
+            database.store_user(name, chunk.user_id, chunk.score_format, entries.values(), now)
+            return "ok", odd
     except UserUnavailable as error:
         database.store_unavailable(name, error.status, int(time.time()))
-        return error.status
+        return error.status, []
+    reason = f"the list has no end: {MOST_CHUNKS} chunks, and more were said to follow"
+    raise NoAnswer(f"{client.url}: {name}: {reason}", reason)
+
+
+def _no_good_part(odd: Sequence[OddPart]) -> NoAnswer:
+    reason = f"an answer of an unknown form: {odd[0].what}: {odd[0].reason}"
+    return NoAnswer(reason, reason, odd[0].text)
 
 
 def _is_fresh(user: User | None, since: float) -> bool:
     return user is not None and user.fetched_at is not None and user.fetched_at >= since
-
-
-def _read_names(path: Path) -> tuple[list[str], list[str]]:
-    """The user names in a file, each once, and what is to be said of its other lines."""
-    try:
-        lines = path.read_text(encoding="utf-8-sig", errors="replace").splitlines()
-    except FileNotFoundError:
-        raise KerasrecError(f"there is no file {path}: write AniList user names into it, one a line") from None
-    words = [(number, line.strip()) for number, line in enumerate(lines, 1) if line.strip()]
-    bad = [number for number, word in words if not _NAME.fullmatch(word)]
-    good = [word for _, word in words if _NAME.fullmatch(word)]
-    first = {}
-    for word in good:
-        first.setdefault(word.casefold(), word)
-    names = list(first.values())
-    if not names:
-        raise KerasrecError(f"{path} holds no AniList user name; it must hold one a line")
-    problems = []
-    if bad:
-        problems.append(
-            f"; {len(bad):,} lines hold no user name (line {', '.join(map(str, bad[:5]))}{'...' * (len(bad) > 5)})"
-        )
-    if len(good) > len(names):
-        problems.append(f"; {len(good) - len(names):,} names stand there more than once")
-    return names, problems
 
 
 @contextlib.contextmanager

@@ -95,7 +95,19 @@ _RELATIONS_AND_SYNONYMS = (
     "DELETE FROM title_pages",
 )
 
-MIGRATIONS = (_FIRST, _RELATIONS_AND_SYNONYMS)
+# What AniList answered where that could not be taken, so that somebody can look into it.
+_SET_ASIDE = (
+    """CREATE TABLE set_aside (
+        kind TEXT NOT NULL CHECK (kind IN ('page', 'title', 'user', 'entry')),
+        name TEXT NOT NULL COLLATE NOCASE,
+        reason TEXT NOT NULL,
+        answer TEXT NOT NULL,
+        at INTEGER NOT NULL,
+        PRIMARY KEY (kind, name)
+    ) WITHOUT ROWID""",
+)
+
+MIGRATIONS = (_FIRST, _RELATIONS_AND_SYNONYMS, _SET_ASIDE)
 """Statements by version: those at index v lead from version v to v + 1. What has been released never changes."""
 
 

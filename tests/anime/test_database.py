@@ -180,7 +180,7 @@ def test_a_title_that_is_stored_again_is_replaced_with_all_that_belongs_to_it(da
 
 
 def test_a_page_is_stored_whole_or_not_at_all(database):
-    with pytest.raises(sqlite3.IntegrityError):
+    with pytest.raises(KerasrecError, match="score BETWEEN"):
         database.store_title_page("ID", 1, [BEBOP, Title(id=2, score=1000)], True, at=5)
     assert database.titles() == [] and database.title_pages("ID", 0) == {}
     database.store_title_page("ID", 1, [BEBOP], True, at=5)

@@ -127,7 +127,8 @@ def test_the_lines_of_the_file_that_hold_no_name_are_counted(desk):
         b"\xef\xbb\xbfuser1\r\n\r\n  user2  \nnot a name\n\xff\xfe\n" + b"x" * 60
     )
     line = desk.ok("fetch-users", "--file", desk.folder / "datas_user.txt")
-    assert "2 users: 2 fetched" in line and "3 lines hold no user name (line 4, 5, 6)" in line
+    assert "2 users: 2 fetched" in line
+    assert "3 lines hold no user name (line 4: 'not a name', line 5: " in line and "line 6: 'xxx" in line
 
 
 @pytest.mark.parametrize(
@@ -148,6 +149,21 @@ def test_what_cannot_work_is_said_in_one_line(desk, words, message):
 
 def test_an_empty_file_is_an_error(desk):
     assert "holds no AniList user name" in desk.error("fetch-users", "--file", desk.users(""))
+    assert "(line 1: 'user1,user2')" in desk.error("fetch-users", "--file", desk.users("user1,user2"))
+
+
+def test_names_as_people_write_them(desk, anilist):
+    lines = ("https://anilist.co/user/user1/", "@user2", "user1", "user1,user2", "http://example.test/user/user3")
+    line = desk.ok("fetch-users", "--file", desk.users(*lines))
+    assert "2 users: 2 fetched" in line and "2 lines hold no user name (line 4: 'user1,user2', line 5: " in line
+    assert asked(anilist) == {("user1", 1): 1, ("user2", 1): 1}
+
+
+def test_without_titles_the_command_that_brings_them_is_named(desk):
+    names = desk.users("user1")
+    assert "knows no titles: run `kerasrec anime fetch-titles` first" in desk.ok("fetch-users", "--file", names)
+    desk.ok("fetch-titles", "--count", 50)
+    assert "knows no titles" not in desk.ok("fetch-users", "--file", names)
 
 
 # --- when things go wrong ---
@@ -166,14 +182,143 @@ def test_a_wait_is_told(desk, anilist):
     assert code == 0 and "waiting 1.0 s: 429" in out
 
 
-def test_a_refusal_ends_the_run_in_one_line_and_the_next_run_goes_on(desk, anilist, made_up):
+NULL_LIST = {"data": {"MediaListCollection": None}}
+REFUSALS = {
+    "403": {"data": None, "errors": [{"message": "Forbidden", "status": 403}]},
+    "400": {"data": None, "errors": [{"message": "validation", "status": 400}]},
+    "a null list": NULL_LIST,
+    "no lists": {"data": {"MediaListCollection": {"lists": None, "hasNextChunk": False, "user": {"id": 7}}}},
+    "nested deeply": b'{"data": ' + b"[" * 100_000 + b"]" * 100_000 + b"}",
+}
+
+
+@pytest.mark.parametrize("answer", REFUSALS.values(), ids=REFUSALS)
+def test_one_user_whose_list_cannot_be_had_is_named_and_the_run_goes_on(desk, anilist, made_up, answer):
     names = desk.users("user1", "user2", "user3")
-    desk.ok("fetch-users", "--file", desk.users("user1"))
-    desk.users("user1", "user2", "user3")
-    anilist.faults.append("400")
-    assert "400" in desk.error("fetch-users", "--file", names)
-    assert "2 fetched in 2 requests" in desk.ok("fetch-users", "--file", names)
-    assert_whole(desk, made_up, ["user1", "user2", "user3"])
+    anilist.instead["ListChunk", "user2"] = answer
+    code, out, error = desk.run("fetch-users", "--file", names)
+    assert code == 2 and "2 fetched in 3 requests" in out and "1 users could not be fetched" in out
+    assert "1 users were not fetched (user2: " in error and error.count("\n") == 1 and len(error) < 500
+    assert_whole(desk, made_up, ["user1", "user3"])
+    with desk.open() as database:
+        [kept] = database.kept_aside("user")
+        assert kept.name == "user2" and kept.answer[:9] == '{"data": '
+        assert database.user("user2") is None, "nothing is known of a list that was not seen"
+
+    desk.users("user2", "user4", "user5")
+    desk.run("fetch-users", "--file", names)
+    assert [values["name"] for _, values in anilist.log[3:]] == ["user4", "user5", "user2"], "it is asked for last"
+    anilist.instead.clear()
+    assert "1 fetched in 1 requests" in desk.ok("fetch-users", "--file", names)
+    with desk.open() as database:
+        assert database.kept_aside("user") == []
+
+
+def test_a_list_that_was_known_stays_when_it_cannot_be_had_any_more(desk, anilist, made_up):
+    names = desk.users("user1")
+    desk.ok("fetch-users", "--file", names)
+    anilist.instead["ListChunk", "user1"] = NULL_LIST
+    assert "user1: an answer of an unknown form" in desk.error("fetch-users", "--file", names, "--max-age", 0)
+    assert_whole(desk, made_up, ["user1"])
+
+
+@pytest.mark.parametrize("step", ["fetch-users", "fetch-titles"])
+def test_many_failures_in_a_row_end_the_run(desk, anilist, step):
+    for number in range(1, 13):
+        anilist.instead["ListChunk", f"user{number}"] = NULL_LIST
+    for number in range(2, 25):
+        anilist.instead["TitlePage", number] = {"data": {"Page": None}}
+    names = desk.users("newcomer", *(f"user{number}" for number in range(1, 13)))
+    code, out, error = desk.run(step, *(["--file", names] if step == "fetch-users" else []))
+    assert code == 2 and len(anilist.log) == 6
+    assert "5 users could not" in out or "5 pages could not" in out
+    assert "stopped after 5 failures in a row" in error and "an unknown form: " in error
+
+
+def test_a_list_whose_chunks_bring_nothing_new_ends(desk, anilist, made_up):
+    chunks = []
+
+    def the_first_again(answer):
+        chunks.append(answer)
+        chunks[0]["data"]["MediaListCollection"]["hasNextChunk"] = True
+        return chunks[0]
+
+    anilist.instead["ListChunk", "user1"] = the_first_again
+    code, out, _ = desk.run("fetch-users", "--file", desk.users("user1", "user2"))
+    assert code == 0 and "user1: chunk 2 of the list brought nothing new" in out and len(anilist.log) == 3
+    assert_whole(desk, made_up, ["user1", "user2"])
+
+
+def test_a_list_that_never_ends_is_refused(desk, anilist, server, monkeypatch):
+    numbers = itertools.count(1)
+
+    def another(answer):
+        entries = [server.entry(next(numbers))]
+        return {
+            "data": {"MediaListCollection": {"lists": [{"entries": entries}], "hasNextChunk": True, "user": {"id": 7}}}
+        }
+
+    anilist.instead["ListChunk", "user1"] = another
+    monkeypatch.setattr("kerasrec.anime.fetch.MOST_CHUNKS", 4)
+    error = desk.error("fetch-users", "--file", desk.users("user1", "user2"))
+    assert "user1: the list has no end: 4 chunks" in error and len(anilist.log) == 5
+
+
+ODD = {
+    "a score of 101": ("averageScore", "score", 101),
+    "a score below 0": ("averageScore", "score", -5),
+    "a number of 64 bits": ("popularity", "progress", 2**63),
+    "not a number": ("meanScore", "score", float("nan")),
+    "a surrogate": ("format", "status", "\ud800"),
+    "a text": ("episodes", "updatedAt", "many"),
+    "a number for an object": ("title", "startedAt", 7),
+    "no id": ("id", "mediaId", None),
+    "an id that is a text": ("id", "mediaId", "21; DROP TABLE"),
+    "an id below 1": ("id", "mediaId", 0),
+}
+
+
+@pytest.mark.parametrize(("field", "other_field", "value"), ODD.values(), ids=ODD)
+def test_an_odd_field_of_a_title_or_an_entry_is_named_and_kept_aside(desk, anilist, field, other_field, value):
+    def odd_title(answer):
+        answer["data"]["Page"]["media"][3][field] = value
+        return answer
+
+    def odd_entry(answer):
+        answer["data"]["MediaListCollection"]["lists"][0]["entries"][3][other_field] = value
+        return answer
+
+    anilist.instead |= {("TitlePage", 1): odd_title, ("ListChunk", "user1"): odd_entry}
+    is_lost = field == "id"
+    names = desk.users("user1", "user2")
+    for step, words, kind in (("fetch-titles", ["--count", 100], "title"), ("fetch-users", ["--file", names], "entry")):
+        code, out, error = desk.run(step, *words)
+        assert code == (2 if is_lost else 0), error
+        assert ("1 titles were left out" in error) == is_lost and ("1 titles are kept without" in out) != is_lost
+        name = f"title {value!r}" if is_lost else "title 1197" if kind == "title" else "the entry of title"
+        assert name in out and "an unknown form" in out
+        with desk.open() as database:
+            assert len(database.kept_aside(kind)) == 1
+    with desk.open() as database:
+        assert len(database.titles()) == 100 - is_lost
+        assert len(database.entries("user1")) == 15 - is_lost and len(database.entries("user2")) == 20
+
+
+@pytest.mark.parametrize("page", [[], None], ids=["empty", "the same again"])
+def test_pages_that_bring_nothing_new_end(desk, anilist, page):
+    def repeated(answer):
+        found = anilist.instead["first"]["data"]["Page"]["media"] if page is None else page
+        return {"data": {"Page": {"pageInfo": {"hasNextPage": True}, "media": found}}}
+
+    def first(answer):
+        anilist.instead["first"] = answer
+        return answer
+
+    anilist.instead["TitlePage", 1] = first
+    for number in range(2, 25):
+        anilist.instead["TitlePage", number] = repeated
+    line = desk.ok("fetch-titles")
+    assert len(anilist.log) == 2 and "page 2 brought nothing new, though more were said to follow" in line
 
 
 @pytest.mark.parametrize("name", ["user1", "Collector"])

@@ -1,104 +1,299 @@
-"""AniList's JSON as typed results."""
+"""AniList's JSON as typed results: what is not of the form that the schema promises is left out, and named."""
 
+import json
+import math
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any, TypeVar
 
 from kerasrec.anime.records import ListEntry, Relation, Tag, Title, fuzzy_date
+from kerasrec.errors import quoted
+
+MOST = 2**31 - 1
+"""Largest whole number of GraphQL."""
+
+LONGEST_TEXT = 10_000
+"""Characters; the longest names at AniList have a few hundred."""
+
+_STATUSES = ("CURRENT", "PLANNING", "COMPLETED", "DROPPED", "PAUSED", "REPEATING")
+_T = TypeVar("_T")
+
+
+class UnknownForm(ValueError):
+    """A part of an answer is not of the form that the schema promises."""
+
+
+@dataclass(frozen=True)
+class OddPart:
+    """A title or a list entry that is not of the form that the schema promises.
+
+    Attributes:
+        what: Its name, for messages: `title 21`, `the entry of title 5`.
+        reason: What is wrong with it.
+        text: Its JSON.
+        is_lost: Whether all of it was left out, and not only the fields in question.
+    """
+
+    what: str
+    reason: str
+    text: str
+    is_lost: bool
 
 
 @dataclass(frozen=True)
 class TitlePage:
-    """A page of titles, and whether another one follows."""
+    """A page of titles, whether another one follows, and what of it has an unknown form."""
 
     titles: tuple[Title, ...]
     has_next: bool
+    odd: tuple[OddPart, ...] = ()
+
+    @property
+    def parts(self) -> set[object]:
+        """What tells this page from others."""
+        return {title.id for title in self.titles} | {part.text for part in self.odd if part.is_lost}
 
 
 @dataclass(frozen=True)
 class ListChunk:
-    """A chunk of a user's list, and whether another one follows."""
+    """A chunk of a user's list, whether another one follows, and what of it has an unknown form."""
 
-    user_id: int
+    user_id: int | None
     score_format: str | None
     entries: tuple[ListEntry, ...]
     has_next: bool
+    odd: tuple[OddPart, ...] = ()
+
+    @property
+    def parts(self) -> set[object]:
+        """What tells this chunk from others."""
+        return {entry.title for entry in self.entries} | {part.text for part in self.odd if part.is_lost}
 
 
-def title_page(data: dict) -> TitlePage:
+def title_page(data: object) -> TitlePage:
     """The page in the `data` of an answer.
 
     Raises:
-        KeyError, TypeError, AttributeError: `data` is not of the form that the query asks for.
+        UnknownForm: `data` holds no page. A single title of an unknown form is among `odd` instead.
     """
-    page = data["Page"]
-    titles = tuple(_title(media) for media in page["media"] if media)
-    return TitlePage(titles, bool(page["pageInfo"]["hasNextPage"]))
+    page = _object(_field(_object(data, "data"), "Page"), "Page")
+    has_next = _flag(_field(_object(_field(page, "pageInfo"), "pageInfo"), "hasNextPage"), "hasNextPage")
+    odd: list[OddPart] = []
+    found = [_whole_part(_title, "title", "id", media, odd) for media in _list(_field(page, "media"), "media") if media]
+    return TitlePage(tuple(title for title in found if title is not None), has_next, tuple(odd))
 
 
-def list_chunk(data: dict) -> ListChunk:
+def list_chunk(data: object) -> ListChunk:
     """The chunk in the `data` of an answer; a title that stands on several lists of the user comes once.
 
     Raises:
-        KeyError, TypeError, AttributeError: `data` is not of the form that the query asks for.
+        UnknownForm: `data` holds no list. A single entry of an unknown form is among `odd` instead.
     """
-    collection = data["MediaListCollection"]
+    collection = _object(_field(_object(data, "data"), "MediaListCollection"), "MediaListCollection")
+    user = _object(_field(collection, "user"), "user")
+    options = _object(user.get("mediaListOptions") or {}, "mediaListOptions")
+    has_next = _flag(_field(collection, "hasNextChunk"), "hasNextChunk")
+    odd: list[OddPart] = []
     entries = {}
-    for group in collection["lists"] or ():
-        for entry in group["entries"] or ():
-            if entry:
-                entries[entry["mediaId"]] = _entry(entry)
-    user = collection["user"]
-    score_format = (user["mediaListOptions"] or {}).get("scoreFormat")
-    return ListChunk(user["id"], score_format, tuple(entries.values()), bool(collection["hasNextChunk"]))
-
-
-def _title(media: dict) -> Title:
-    names, score = media["title"] or {}, media["averageScore"]
-    return Title(
-        id=media["id"],
-        romaji=names.get("romaji"),
-        english=names.get("english"),
-        native=names.get("native"),
-        synonyms=tuple(filter(None, media["synonyms"] or ())),
-        mal_id=media["idMal"],
-        format=media["format"],
-        episodes=media["episodes"],
-        year=media["seasonYear"] or (media["startDate"] or {}).get("year"),
-        score=media["meanScore"] if score is None else score,  # the weighted one is there from some number of users on
-        popularity=media["popularity"],
-        cover=(media["coverImage"] or {}).get("large"),
-        is_adult=bool(media["isAdult"]),
-        genres=tuple(dict.fromkeys(filter(None, media["genres"] or ()))),
-        tags=tuple(_tag(tag) for tag in media["tags"] or () if tag),
-        relations=tuple(
-            Relation(edge["relationType"], edge["node"]["id"])
-            for edge in (media["relations"] or {}).get("edges") or ()
-            if edge and edge["node"] and edge["node"]["type"] == "ANIME" and edge["relationType"]
-        ),
+    for group in _list(_field(collection, "lists"), "lists"):
+        for raw in _list(_field(_object(group, "a list"), "entries"), "entries"):
+            entry = _whole_part(_entry, "the entry of title", "mediaId", raw, odd) if raw else None
+            if entry is not None:
+                entries[entry.title] = entry
+    return ListChunk(
+        _whole(_field(user, "id"), "user id", 1),
+        _text(options.get("scoreFormat"), "scoreFormat"),
+        tuple(entries.values()),
+        has_next,
+        tuple(odd),
     )
 
 
-def _tag(tag: dict) -> Tag:
+class _Fields:
+    """The fields of one part; those of an unknown form are noted, and count as not given."""
+
+    def __init__(self, values: dict):
+        self._values = values
+        self.problems: list[str] = []
+
+    def get(self, name: str, parse: Callable[..., _T], *bounds: Any) -> _T | None:
+        """A field, as `parse` reads it."""
+        return self.read(name, lambda: parse(_field(self._values, name), name, *bounds))
+
+    def read(self, name: str, parse: Callable[[], _T]) -> _T | None:
+        try:
+            return parse()
+        except UnknownForm as error:
+            self.problems.append(str(error))
+            return None
+
+    def many(self, name: str, parse: Callable[[Any], _T | None]) -> tuple[_T, ...]:
+        """A list, each once and in its order, without what is null."""
+        values = self.get(name, lambda value, name: _list([] if value is None else value, name)) or ()
+        found = [self.read(name, lambda value=value: parse(value)) for value in values if value is not None]
+        return tuple(dict.fromkeys(one for one in found if one is not None))
+
+
+def _whole_part(parse: Callable[[int, _Fields], _T], kind: str, key: str, raw: object, odd: list[OddPart]) -> _T | None:
+    """A title or an entry; None if not even its id can be read."""
+    try:
+        number = _needed(_whole(_field(_object(raw, kind), key), key, 1), key)
+    except UnknownForm as error:
+        name = raw.get(key) if isinstance(raw, dict) else raw
+        odd.append(OddPart(f"{kind} {quoted(name, 50)}", str(error), json.dumps(raw), is_lost=True))
+        return None
+    fields = _Fields(raw)
+    part = parse(number, fields)
+    if fields.problems:
+        reason = "; ".join(dict.fromkeys(fields.problems))
+        odd.append(OddPart(f"{kind} {number}", reason, json.dumps(raw), is_lost=False))
+    return part
+
+
+def _title(number: int, fields: _Fields) -> Title:
+    names = _Fields(fields.get("title", _object_or_empty) or {})
+    start = _Fields(fields.get("startDate", _object_or_empty) or {})
+    cover = _Fields(fields.get("coverImage", _object_or_empty) or {})
+    mean, score = (fields.get(name, _whole, 0, 100) for name in ("meanScore", "averageScore"))
+    title = Title(
+        id=number,
+        romaji=names.get("romaji", _text),
+        english=names.get("english", _text),
+        native=names.get("native", _text),
+        synonyms=fields.many("synonyms", lambda value: _text(value, "a synonym") or None),
+        mal_id=fields.get("idMal", _whole, 1),
+        format=fields.get("format", _text),
+        episodes=fields.get("episodes", _whole),
+        year=fields.get("seasonYear", _whole, 0, 9999) or start.get("year", _whole, 0, 9999),
+        score=mean if score is None else score,  # the weighted one is there from some number of users on
+        popularity=fields.get("popularity", _whole),
+        cover=cover.get("large", _text),
+        is_adult=bool(fields.get("isAdult", _flag)),
+        genres=fields.many("genres", lambda value: _text(value, "a genre") or None),
+        tags=fields.many("tags", _tag),
+        relations=fields.read("relations", lambda: _relations(fields)) or (),
+    )
+    for part in (names, start, cover):
+        fields.problems += part.problems
+    return title
+
+
+def _relations(fields: _Fields) -> tuple[Relation, ...]:
+    edges = _Fields(fields.get("relations", _object_or_empty) or {"edges": []})
+    found = edges.many("edges", _relation)
+    fields.problems += edges.problems
+    return found
+
+
+def _relation(value: object) -> Relation | None:
+    edge = _object(value, "a relation")
+    kind, other = _text(_field(edge, "relationType"), "relationType"), _field(edge, "node")
+    if not kind or other is None or _field(_object(other, "a related title"), "type") != "ANIME":
+        return None
+    return Relation(kind, _needed(_whole(_field(other, "id"), "id", 1), "id"))
+
+
+def _tag(value: object) -> Tag:
+    tag = _object(value, "a tag")
     return Tag(
-        id=tag["id"],
-        name=tag["name"],
-        category=tag["category"],
-        rank=tag["rank"],
-        is_spoiler=bool(tag["isGeneralSpoiler"] or tag["isMediaSpoiler"]),
-        is_adult=bool(tag["isAdult"]),
+        id=_needed(_whole(_field(tag, "id"), "tag id"), "tag id"),
+        name=_needed(_text(_field(tag, "name"), "tag name"), "tag name"),
+        category=_text(_field(tag, "category"), "tag category"),
+        rank=_whole(_field(tag, "rank"), "tag rank", 0, 100),
+        is_spoiler=any(_flag(_field(tag, name), name) for name in ("isGeneralSpoiler", "isMediaSpoiler")),
+        is_adult=_flag(_field(tag, "isAdult"), "isAdult"),
     )
 
 
-def _entry(entry: dict) -> ListEntry:
+def _entry(number: int, fields: _Fields) -> ListEntry | None:
     return ListEntry(
-        title=entry["mediaId"],
-        status=entry["status"],
-        score=round(entry["score"] or 0) or None,  # AniList says 0 where no score was given
-        progress=entry["progress"],
-        started=_date(entry["startedAt"]),
-        completed=_date(entry["completedAt"]),
-        updated=entry["updatedAt"] or None,
+        title=number,
+        status=fields.get("status", _status),
+        score=fields.get("score", _score),
+        progress=fields.get("progress", _whole),
+        started=fields.get("startedAt", _date),
+        completed=fields.get("completedAt", _date),
+        updated=fields.get("updatedAt", _whole, 0, 2**40) or None,
     )
 
 
-def _date(date: dict | None) -> str | None:
-    return fuzzy_date(date["year"], date["month"], date["day"]) if date else None
+# Fields: each takes a value and its name, and raises an UnknownForm.
+
+
+def _field(values: dict, name: str) -> object:
+    if name not in values:
+        raise UnknownForm(f"{name} is not there")
+    return values[name]
+
+
+def _needed(value: _T | None, name: str) -> _T:
+    if value is None:
+        raise UnknownForm(f"{name} is null")
+    return value
+
+
+def _object(value: object, name: str) -> dict:
+    if not isinstance(value, dict):
+        raise UnknownForm(f"{name} is {quoted(value, 50)}")
+    return value
+
+
+def _object_or_empty(value: object, name: str) -> dict | None:
+    return None if value is None else _object(value, name)
+
+
+def _list(value: object, name: str) -> list:
+    if not isinstance(value, list):
+        raise UnknownForm(f"{name} is {quoted(value, 50)}")
+    return value
+
+
+def _flag(value: object, name: str) -> bool:
+    if value is not None and not isinstance(value, bool):
+        raise UnknownForm(f"{name} is {quoted(value, 50)}")
+    return bool(value)
+
+
+def _whole(value: object, name: str, least: int = 0, most: int = MOST) -> int | None:
+    if value is None:
+        return None
+    if not isinstance(value, int) or isinstance(value, bool) or not least <= value <= most:
+        raise UnknownForm(f"{name} is {quoted(value, 50)}")
+    return value
+
+
+def _score(value: object, name: str) -> int | None:
+    """1 to 100; AniList says 0 where no score was given."""
+    if value is None:
+        return None
+    is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    if not is_number or not math.isfinite(value) or not 0 <= value <= 100:
+        raise UnknownForm(f"{name} is {quoted(value, 50)}")
+    return round(value) or None
+
+
+def _status(value: object, name: str) -> str | None:
+    status = _text(value, name)
+    if status is not None and status not in _STATUSES:
+        raise UnknownForm(f"{name} is {quoted(value, 50)}")
+    return status
+
+
+def _text(value: object, name: str) -> str | None:
+    if value is None:
+        return None
+    if not isinstance(value, str) or len(value) > LONGEST_TEXT or not _is_unicode(value):
+        raise UnknownForm(f"{name} is {quoted(value, 50)}")
+    return value
+
+
+def _is_unicode(text: str) -> bool:
+    """Whether a text holds no half of a surrogate pair, which no file can hold."""
+    return not any("\ud800" <= character <= "\udfff" for character in text)
+
+
+def _date(value: object, name: str) -> str | None:
+    if value is None:
+        return None
+    date = _object(value, name)
+    return fuzzy_date(*(_whole(_field(date, part), f"{name} {part}", 0, 9999) for part in ("year", "month", "day")))

@@ -1,8 +1,12 @@
 """The client for AniList's API: paced, patient and typed."""
 
+import json
+import queue
 import random
+import threading
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any, Literal, TypeVar
 
 import httpx
@@ -11,12 +15,16 @@ from kerasrec import __version__
 from kerasrec.anime.anilist import answers, queries
 from kerasrec.anime.anilist.rate_limit import RateLimit
 from kerasrec.anime.settings import ANILIST_URL
+from kerasrec.console import plain
 from kerasrec.errors import KerasrecError
 
 USER_AGENT = f"kerasrec/{__version__} (kerasrec for AniList, unofficial)"
 TRIES = 7
 LONGEST_WAIT = 3600.0
 """Seconds; whoever is asked to wait longer had better start again later."""
+
+LARGEST_ANSWER = 1 << 25
+"""Bytes; a chunk of a list has some 200,000."""
 
 _TIMEOUT = 30.0
 _BROKEN = (httpx.TimeoutException, httpx.NetworkError, httpx.RemoteProtocolError, httpx.DecodingError)
@@ -35,6 +43,21 @@ class UserUnavailable(Exception):
         self.status = status
 
 
+class NoAnswer(KerasrecError):
+    """One page or one list cannot be had, while others may: a refusal, or an answer of an unknown form.
+
+    Args:
+        message: What happened and what to do about it.
+        reason: What happened, in few words.
+        answer: What the server sent; empty where it sent nothing.
+    """
+
+    def __init__(self, message: str, reason: str, answer: str = ""):
+        super().__init__(message)
+        self.reason = reason
+        self.answer = answer
+
+
 class AniListClient:
     """Asks AniList, one request at a time.
 
@@ -43,7 +66,7 @@ class AniListClient:
 
     Args:
         url: Where the API answers.
-        timeout: Seconds without a sign of life after which a request has failed.
+        timeout: Seconds, from connecting to the last byte of the answer, after which a request has failed.
         now: The time in epoch seconds.
         sleep: Waits so many seconds.
         chance: Uniform in [0, 1); blurs the waits, so that many clients do not come back all at once.
@@ -71,8 +94,9 @@ class AniListClient:
         self._sleep = sleep
         self._chance = chance
         self._on_wait = on_wait
-        headers = {"User-Agent": USER_AGENT, "Accept": "application/json"}
-        self._http = httpx.Client(headers=headers, timeout=timeout, transport=transport)
+        self._timeout = timeout
+        self._transport = transport
+        self._http = self._new_http()
 
     def __enter__(self) -> "AniListClient":
         return self
@@ -88,11 +112,12 @@ class AniListClient:
             page: From 1.
 
         Raises:
-            KerasrecError: the API refuses or cannot be reached.
+            NoAnswer: the API refuses this page, or it has an unknown form.
+            KerasrecError: the API cannot be reached, or refuses everything.
         """
         variables = {"page": page, "perPage": queries.PER_PAGE, "sort": list(dict.fromkeys((sort, "ID")))}
         try:
-            return self._typed(answers.title_page, self._ask(queries.TITLE_PAGE, variables))
+            return self._typed(answers.title_page, queries.TITLE_PAGE, variables)
         except _NotFound as error:
             raise self._refusal(404, str(error)) from None
 
@@ -105,29 +130,41 @@ class AniListClient:
 
         Raises:
             UserUnavailable: the user is private or missing.
-            KerasrecError: the API refuses or cannot be reached.
+            NoAnswer: the API refuses this list, or it has an unknown form.
+            KerasrecError: the API cannot be reached, or refuses everything.
         """
         variables = {"name": name, "chunk": chunk, "perChunk": queries.PER_CHUNK}
         try:
-            return self._typed(answers.list_chunk, self._ask(queries.LIST_CHUNK, variables))
+            return self._typed(answers.list_chunk, queries.LIST_CHUNK, variables)
         except _NotFound as error:
             raise UserUnavailable("private" if "private" in str(error).lower() else "missing") from None
 
-    def _ask(self, query: str, variables: dict) -> dict:
-        """The `data` of the answer, after as many tries as it takes and `TRIES` at most."""
+    def _typed(self, parse: Callable[[Any], _Typed], query: str, variables: dict) -> _Typed:
+        """What `parse` makes of the `data` of the answer."""
+        text, body = self._ask(query, variables)
+        try:
+            return parse(body.get("data"))
+        except (answers.UnknownForm, RecursionError) as error:
+            raise self._unknown_form(str(error), text) from error
+
+    def _ask(self, query: str, variables: dict) -> tuple[str, dict]:
+        """The answer, after as many tries as it takes and `TRIES` at most."""
         self._wait(self._rate.wait())
         for failures in range(1, TRIES + 1):
             try:
                 return self._once(query, variables)
             except _Passing as trouble:
-                reason = str(trouble)
+                passing = trouble
                 if failures < TRIES:
                     pause = 0.0 if trouble.paced else 2.0 ** (failures - 1) * (0.5 + 0.5 * self._chance())
-                    self._wait(max(pause, self._rate.wait()), reason)
-        raise KerasrecError(
-            f"{self.url} has failed {TRIES} times in a row (at last: {reason}); run the same command again later, "
+                    self._wait(max(pause, self._rate.wait()), str(trouble))
+        message = (
+            f"{self.url} has failed {TRIES} times in a row (at last: {passing}); run the same command again later, "
             "it goes on where it stopped"
         )
+        if passing.concerns_all:
+            raise KerasrecError(message)
+        raise NoAnswer(message, f"{TRIES} times: {passing}", passing.answer)
 
     def _wait(self, seconds: float, reason: str = "") -> None:
         if seconds > LONGEST_WAIT:
@@ -140,81 +177,144 @@ class AniListClient:
         if seconds > 0:
             self._sleep(seconds)
 
-    def _once(self, query: str, variables: dict) -> dict:
+    def _once(self, query: str, variables: dict) -> tuple[str, dict]:
         self._rate.sent()
         self.requests += 1
         try:
-            response = self._http.post(self.url, json={"query": query, "variables": variables})
+            answer = self._answer({"query": query, "variables": variables})
         except _BROKEN as error:
-            raise _Passing(str(error) or type(error).__name__) from error
+            concerns_all = isinstance(error, (httpx.ConnectError, httpx.ConnectTimeout))
+            raise _Passing(_line(str(error) or type(error).__name__), concerns_all=concerns_all) from error
         except (httpx.HTTPError, httpx.InvalidURL) as error:
-            raise KerasrecError(f"{self.url} cannot be asked ({error}); is the address right?") from error
-        self._rate.learn(response.headers)
-        body = _json_object(response)
-        status, message = _outcome(response, body)
+            raise KerasrecError(f"{self.url} cannot be asked ({_line(str(error))}); is the address right?") from error
+        self._rate.learn(answer.headers)
+        try:
+            body = _json_object(answer.text)
+            status, message = _outcome(answer, body)
+        except RecursionError as error:
+            raise self._unknown_form("it is nested too deeply", answer.text) from error
         if status == 429:
-            self._rate.refused(response.headers)
-            raise _Passing(f"429 {message}", paced=True)
+            self._rate.refused(answer.headers)
+            raise _Passing(f"429 {message}", paced=True, concerns_all=True)
         if status >= 500 or status == 408:
-            self._rate.unavailable(response.headers)
-            raise _Passing(f"{status} {message}")
+            self._rate.unavailable(answer.headers)
+            raise _Passing(f"{status} {message}", answer=answer.text)
         if body is None and status == 200:
-            raise _Passing("an answer that is cut short or no JSON")
+            raise _Passing("an answer that is cut short or no JSON", answer=answer.text)
         if status == 404 and body and body.get("errors"):
             raise _NotFound(message)
         if status != 200 or body is None:
-            raise self._refusal(status, message)
-        return body.get("data")
+            raise self._refusal(status, message, answer.text)
+        return answer.text, body
 
-    def _refusal(self, status: int, message: str) -> KerasrecError:
+    def _answer(self, payload: dict) -> "_Answer":
+        """Send a request and read its answer, all of it within the deadline.
+
+        httpx bounds each single read, and an answer that comes byte by byte would take for ever; so a thread reads,
+        and is left behind when the time is over. Closing the connection ends it with the next byte, and silence with
+        httpx's own bound.
+        """
+        results: queue.SimpleQueue = queue.SimpleQueue()
+        http = self._http
+
+        def read() -> None:
+            try:
+                results.put(_read(http, self.url, payload))
+            except BaseException as error:
+                results.put(error)
+
+        threading.Thread(target=read, daemon=True).start()
+        try:
+            result = results.get(timeout=self._timeout)
+        except queue.Empty:
+            self._http = self._new_http()
+            http.close()
+            result = httpx.ReadTimeout(f"timed out: no whole answer within {self._timeout:g} seconds")
+        if isinstance(result, BaseException):
+            raise result
+        return result
+
+    def _new_http(self) -> httpx.Client:
+        headers = {"User-Agent": USER_AGENT, "Accept": "application/json"}
+        return httpx.Client(headers=headers, timeout=self._timeout, transport=self._transport)
+
+    def _refusal(self, status: int, message: str, answer: str = "") -> KerasrecError:
         advice = {
             400: "this version of kerasrec may be too old for the present API",
             401: "the API may ask for a login now",
             403: "the API may be closed for a while or this address blocked: try again later",
             404: "is the address right?",
         }
-        return KerasrecError(
-            f"{self.url} answered {status} ({message}); {advice.get(status, 'trying again is not worth while')}"
-        )
+        text = f"{self.url} answered {status} ({message}); {advice.get(status, 'trying again is not worth while')}"
+        if status == 404 or status < 400:  # the address, and not what was asked for
+            return KerasrecError(text)
+        return NoAnswer(text, f"{status} {message}", answer)
 
-    def _typed(self, parse: Callable[[Any], _Typed], data: object) -> _Typed:
-        try:
-            return parse(data)
-        except (KeyError, TypeError, AttributeError) as error:
-            raise KerasrecError(
-                f"{self.url} gave an answer of an unknown form ({type(error).__name__}: {error}); "
-                "this version of kerasrec may be too old for the present API"
-            ) from error
+    def _unknown_form(self, reason: str, answer: str) -> NoAnswer:
+        return NoAnswer(
+            f"{self.url} gave an answer of an unknown form ({reason}); this version of kerasrec may be too old for the "
+            "present API",
+            f"an answer of an unknown form: {reason}",
+            answer,
+        )
 
 
 class _Passing(Exception):
-    """A failure that may be over at the next try; `paced` when the server has said how long to wait."""
+    """A failure that may be over at the next try; `paced` when the server has said how long to wait.
 
-    def __init__(self, reason: str, paced: bool = False):
+    `concerns_all` says that it has nothing to do with what was asked for.
+    """
+
+    def __init__(self, reason: str, paced: bool = False, concerns_all: bool = False, answer: str = ""):
         super().__init__(reason)
         self.paced = paced
+        self.concerns_all = concerns_all
+        self.answer = answer
 
 
 class _NotFound(Exception):
     """A GraphQL error with status 404."""
 
 
-def _json_object(response: httpx.Response) -> dict | None:
+@dataclass(frozen=True)
+class _Answer:
+    status: int
+    phrase: str
+    headers: httpx.Headers
+    text: str
+
+
+def _read(http: httpx.Client, url: str, payload: dict) -> _Answer:
+    body = bytearray()
+    with http.stream("POST", url, json=payload) as response:
+        for block in response.iter_bytes():
+            body += block
+            if len(body) > LARGEST_ANSWER:
+                raise httpx.DecodingError(f"an answer of more than {LARGEST_ANSWER:,} bytes")
+    return _Answer(response.status_code, response.reason_phrase, response.headers, body.decode("utf-8", "replace"))
+
+
+def _json_object(text: str) -> dict | None:
     try:
-        body = response.json()
+        body = json.loads(text)
     except ValueError:
         return None
     return body if isinstance(body, dict) else None
 
 
-def _outcome(response: httpx.Response, body: dict | None) -> tuple[int, str]:
+def _outcome(answer: _Answer, body: dict | None) -> tuple[int, str]:
     """The status and what was said: an error in the body counts even where HTTP says 200."""
     errors = (body or {}).get("errors")
     if not errors:
-        return response.status_code, response.reason_phrase
+        return answer.status, _line(answer.phrase)
     error = errors[0] if isinstance(errors, list) and isinstance(errors[0], dict) else {}
-    message = " ".join(str(error.get("message", errors)).split())  # an error is one line
     status = error.get("status")
-    if not isinstance(status, int):
-        status = response.status_code if response.status_code >= 400 else 400
-    return status, message
+    if not isinstance(status, int) or not 400 <= status <= 599:
+        status = answer.status if answer.status >= 400 else 400
+    return status, _line(str(error.get("message", errors)))
+
+
+def _line(text: str) -> str:
+    """What a server or a library says, as one line for a message."""
+    line = plain(" ".join(text.split()))
+    return line if len(line) <= 200 else f"{line[:200]}..."

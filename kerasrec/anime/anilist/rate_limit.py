@@ -92,7 +92,7 @@ class RateLimit:
 
 def _number(headers: Mapping[str, str], name: str) -> int | None:
     text = headers.get(name, "")
-    return int(text) if text.isascii() and text.isdigit() else None
+    return int(text) if text.isascii() and text.isdigit() and len(text) <= 15 else None
 
 
 def _retry_after(headers: Mapping[str, str], now: float) -> float | None:
@@ -102,5 +102,5 @@ def _retry_after(headers: Mapping[str, str], now: float) -> float | None:
         return float(seconds)
     try:
         return email.utils.parsedate_to_datetime(headers.get("Retry-After", "")).timestamp() - now
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         return None

@@ -1,11 +1,14 @@
+import contextlib
 import json
 import random
+import socket
+import threading
 import time
 
 import httpx
 import pytest
 
-from kerasrec.anime.anilist.client import TRIES, AniListClient, UserUnavailable
+from kerasrec.anime.anilist.client import TRIES, AniListClient, NoAnswer, UserUnavailable
 from kerasrec.anime.anilist.queries import LIST_CHUNK
 from kerasrec.anime.records import Relation, Tag
 from kerasrec.errors import KerasrecError
@@ -315,6 +318,54 @@ def test_a_slow_server_is_waited_for_and_a_silent_one_is_not(listening, anilist)
             client.title_page("ID", 1)
         assert client.requests == TRIES
     assert time.monotonic() - began < 10
+
+
+@contextlib.contextmanager
+def dripping(text, seconds):
+    """A server that says this, and then a byte every so many seconds, for ever; yields its address."""
+    over = threading.Event()
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def serve():
+            with contextlib.suppress(OSError):
+                connection, _ = listener.accept()
+                connection.sendall(text)
+                while not over.wait(seconds):
+                    connection.sendall(b"a")
+
+        threads = [threading.Thread(target=serve, daemon=True) for _ in range(TRIES)]
+        for thread in threads:
+            thread.start()
+        try:
+            yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+        finally:
+            over.set()
+
+
+@pytest.mark.parametrize(
+    "text",
+    [b"HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n{", b"HTTP/1.1 200 OK\r\nX-Long: "],
+    ids=["body", "headers"],
+)
+def test_an_answer_that_comes_byte_by_byte_does_not_take_for_ever(text):
+    began = time.monotonic()
+    with dripping(text, 0.02) as url, AniListClient(url, timeout=0.15, sleep=lambda seconds: None) as client:
+        with pytest.raises(NoAnswer, match="no whole answer within 0.15 seconds"):
+            client.title_page("ID", 1)
+        assert client.requests == TRIES
+    assert time.monotonic() - began < 5
+
+
+def test_an_answer_of_endless_size_is_given_up(clock, monkeypatch):
+    monkeypatch.setattr("kerasrec.anime.anilist.client.LARGEST_ANSWER", 1000)
+    with pytest.raises(NoAnswer, match="more than 1,000 bytes"):
+        answering(clock, httpx.Response(200, content=b"a" * 1001)).title_page("ID", 1)
+
+
+def test_numbers_in_headers_that_are_too_large_to_be_meant_are_not_believed(clock):
+    headers = {"X-RateLimit-Limit": "9" * 5000, "Retry-After": "Fri, 31 Dec 9999999 23:59:59 GMT"}
+    with pytest.raises(KerasrecError, match=f"failed {TRIES} times"):
+        answering(clock, httpx.Response(503, headers=headers)).title_page("ID", 1)
 
 
 def test_a_server_that_is_not_there():

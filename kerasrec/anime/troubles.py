@@ -1,0 +1,100 @@
+"""What of a fetching run could not be taken: told, kept in the database, and counted."""
+
+import logging
+import time
+from collections.abc import Sequence
+from typing import Literal
+
+from kerasrec.anime.anilist.answers import OddPart
+from kerasrec.anime.anilist.client import NoAnswer
+from kerasrec.anime.database import Database, SetAside
+from kerasrec.errors import KerasrecError
+
+logger = logging.getLogger(__name__)
+
+IN_A_ROW = 5
+"""After so many pages or lists, one after the other, that cannot be had, a run stops."""
+
+_SHOWN = 3
+
+
+class Troubles:
+    """Counts the pages, users, titles and entries that could not be taken.
+
+    Args:
+        database: Where the answers are kept.
+        kind: What is asked for.
+    """
+
+    def __init__(self, database: Database, kind: Literal["page", "user"]):
+        self._database = database
+        self._kind = kind
+        self._failed: list[str] = []
+        self._lost: list[str] = []
+        self._incomplete = 0
+        self._in_a_row = 0
+
+    @property
+    def are_too_many(self) -> bool:
+        """Whether asking on is not worth while."""
+        return self._in_a_row >= IN_A_ROW
+
+    def failed(self, name: str, error: NoAnswer) -> None:
+        """Note that one page or user cannot be had."""
+        self._in_a_row += 1
+        self._failed.append(f"{name}: {error.reason}")
+        logger.warning(f"{self._kind} {name} is left out: {error.reason}")
+        self._database.set_aside([SetAside(self._kind, name, error.reason, error.answer)], int(time.time()))
+
+    def took(self, odd: Sequence[OddPart], of: str = "") -> None:
+        """Note that one page or user was had, and what of it has an unknown form."""
+        self._in_a_row = 0
+        for part in odd:
+            tell(part, of)
+            if part.is_lost:
+                self._lost.append(f"{part.what}{of and f' of {of}'}: {part.reason}")
+            else:
+                self._incomplete += 1
+
+    def in_short(self) -> str:
+        """The counts, as the end of a summary."""
+        counts = (
+            (len(self._failed), f"{self._kind}s could not be fetched"),
+            (len(self._lost), "titles of an unknown form are left out"),
+            (self._incomplete, "titles are kept without fields of an unknown form"),
+        )
+        return "".join(f"; {count:,} {what}" for count, what in counts if count)
+
+    def require_none(self, not_fetched: int) -> None:
+        """Refuse to end well where something is missing.
+
+        Args:
+            not_fetched: Pages or users that failed or were not asked for any more.
+
+        Raises:
+            KerasrecError: something is missing.
+        """
+        where = f"the answers are kept in the table set_aside of {self._database.path}"
+        if not_fetched:
+            stopped = f"; stopped after {IN_A_ROW} failures in a row" if self.are_too_many else ""
+            raise KerasrecError(
+                f"{not_fetched:,} {self._kind}s were not fetched ({_some(self._failed)}){stopped}; {where}; run the "
+                "same command again later, it asks for them last"
+            )
+        if self._lost:
+            raise KerasrecError(f"{len(self._lost):,} titles were left out ({_some(self._lost)}); {where}")
+
+
+def tell(part: OddPart, of: str = "") -> None:
+    """Log what is wrong with a title or an entry."""
+    done = "is left out" if part.is_lost else "is kept without it"
+    logger.warning(f"{part.what}{of and f' of {of}'} {done}: an unknown form ({part.reason})")
+
+
+def set_aside(kind: Literal["title", "entry"], odd: Sequence[OddPart], of: str = "") -> list[SetAside]:
+    """Parts of an unknown form, to be kept in the database."""
+    return [SetAside(kind, f"{of}{of and ': '}{part.what}", part.reason, part.text) for part in odd]
+
+
+def _some(texts: Sequence[str]) -> str:
+    return ", ".join(texts[:_SHOWN]) + (", ..." if len(texts) > _SHOWN else "")
