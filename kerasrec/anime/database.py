@@ -15,7 +15,7 @@ import filelock
 
 from kerasrec.anime.records import WATCHED, ListEntry, Relation, Tag, Title
 from kerasrec.anime.schema import migrate
-from kerasrec.data.files import disk_full
+from kerasrec.anime.sqlite_errors import damaged, mendable
 from kerasrec.errors import KerasrecError, quoted
 
 BUSY_SECONDS = 60
@@ -104,8 +104,8 @@ class Database:
                 "with `kerasrec anime import`, or give the right --database"
             )
         elif not self.path.stat().st_size:
-            raise self._damaged("the file is empty")
-        with self._mendable():
+            raise damaged(self.path, "the file is empty")
+        with mendable(self.path, BUSY_SECONDS):
             self._db = sqlite3.connect(self.path, timeout=BUSY_SECONDS, isolation_level=None)
             try:
                 self._db.execute("PRAGMA foreign_keys = ON")
@@ -149,6 +149,12 @@ class Database:
         """Add titles, or put them in the place of what was known of them, in one transaction."""
         with self._transaction():
             self._upsert_titles(titles, at)
+
+    def name_titles(self, titles: Iterable[Title], at: int) -> None:
+        """Add titles of which nothing but the id is known, in one transaction; the others stay as they are."""
+        with self._transaction():
+            known = {title for (title,) in self._db.execute("SELECT id FROM titles WHERE fetched_at IS NOT NULL")}
+            self._upsert_titles([title for title in titles if title.id not in known], at)
 
     def store_title_page(self, sort: str, page: int, titles: Iterable[Title], has_next: bool, at: int) -> None:
         """Add a page of titles, and that it was fetched `at` epoch seconds, in one transaction."""
@@ -408,7 +414,7 @@ class Database:
     @contextlib.contextmanager
     def _transaction(self) -> Iterator[None]:
         """All of the block or nothing; waits for other writers first, not in the middle."""
-        with self._mendable():
+        with mendable(self.path, BUSY_SECONDS):
             self._db.execute("BEGIN IMMEDIATE")
             try:
                 yield
@@ -419,7 +425,7 @@ class Database:
                 raise
 
     def _rows(self, query: str, values: Sequence[object] = ()) -> list[tuple]:
-        with self._mendable():
+        with mendable(self.path, BUSY_SECONDS):
             return self._db.execute(query, values).fetchall()
 
     def _list_of(self, text: object) -> list:
@@ -427,16 +433,16 @@ class Database:
         try:
             found = json.loads(text)
         except (TypeError, ValueError) as error:
-            raise self._damaged(quoted(text, 50)) from error
+            raise damaged(self.path, quoted(text, 50)) from error
         if not isinstance(found, list):
-            raise self._damaged(quoted(text, 50))
+            raise damaged(self.path, quoted(text, 50))
         return found
 
     def _check_whole(self) -> None:
         """SQLite keeps no checksums, and finds a damaged page only when it comes to it; so all are looked at."""
         [found] = self._db.execute("PRAGMA quick_check(1)").fetchone()
         if found != "ok":
-            raise self._damaged(found)
+            raise damaged(self.path, found)
 
     def _prepare(self) -> None:
         """Bring the tables up to date and the file to WAL mode, where that has not been done yet."""
@@ -459,40 +465,9 @@ class Database:
     @contextlib.contextmanager
     def _snapshot(self) -> Iterator[None]:
         """All reading in the block sees the same state."""
-        with self._mendable():
+        with mendable(self.path, BUSY_SECONDS):
             self._db.execute("BEGIN")
             try:
                 yield
             finally:
                 self._db.execute("ROLLBACK")  # nothing was written
-
-    @contextlib.contextmanager
-    def _mendable(self) -> Iterator[None]:
-        """Put SQLite's errors in terms of what to do about them."""
-        try:
-            yield
-        except (sqlite3.Error, filelock.Timeout) as error:
-            raise self._in_words(error) from error
-
-    def _in_words(self, error: Exception) -> KerasrecError:
-        text = str(error)
-        if "full" in text:
-            return disk_full(self.path)
-        if isinstance(error, filelock.Timeout) or "locked" in text:
-            return KerasrecError(
-                f"another program has held {self.path} for {BUSY_SECONDS} seconds: let it end, and run the same "
-                "command again"
-            )
-        if "readonly" in text:
-            return KerasrecError(f"{self.path} may not be written: change the file's and its folder's permissions")
-        if isinstance(error, sqlite3.IntegrityError):
-            return KerasrecError(f"{self.path} does not take a value that is to be stored ({quoted(text)})")
-        if isinstance(error, sqlite3.OperationalError) and "decode" not in text:
-            return KerasrecError(f"{self.path} cannot be used ({quoted(text)}): give another --database")
-        return self._damaged(text)
-
-    def _damaged(self, reason: str) -> KerasrecError:
-        return KerasrecError(
-            f"{self.path} is not a database or is damaged ({quoted(reason)}): give another --database, or move it away "
-            "and fill a new one with `kerasrec anime fetch-titles` and `fetch-users`, or with `kerasrec anime import`"
-        )

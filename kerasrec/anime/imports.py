@@ -1,110 +1,168 @@
-"""MyAnimeList-style files into the database."""
+"""Files that people have into the database: MyAnimeList-style tables and exports of people's own lists."""
 
+import contextlib
 import csv
 import itertools
 import logging
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import BinaryIO
 
 from kerasrec.anime.database import Database
-from kerasrec.anime.mal_files import BadRow, read_entries, read_titles
+from kerasrec.anime.exports import kind_of, read_export
+from kerasrec.anime.mal_files import LISTS, SOURCES, TITLES, fits, read_table
+from kerasrec.anime.packed import Member, unpacked, whole
+from kerasrec.anime.records import Title
 from kerasrec.anime.settings import Import
+from kerasrec.anime.tables import BadRow
 from kerasrec.data.files import replacing
-from kerasrec.errors import KerasrecError
-from kerasrec.progress_bar import progress_bar
+from kerasrec.data.rejects import require_few
+from kerasrec.errors import KerasrecError, quoted
+from kerasrec.progress_bar import tracked
 
 logger = logging.getLogger(__name__)
 
 _BATCH = 10_000
 
 
-class _Rejects:
-    """Counts bad rows by reason and writes them to a CSV file."""
+@dataclass
+class _Read:
+    """What was found in a file."""
 
-    def __init__(self, file):
-        self.reasons: Counter[str] = Counter()
-        self._writer = csv.writer(file)
-        self._writer.writerow(("file", "line", "reason", "row"))
+    source: str
+    good: int = 0
+    bad: Counter[str] = field(default_factory=Counter)
+    fields: Counter[str] = field(default_factory=Counter)
+    """Rows that were taken without a field, by reason."""
+    owner: str = ""
+    """Whose list it is, where a file is the list of one user."""
 
-    def keep(self, path: Path, row: BadRow) -> None:
-        self.reasons[row.reason] += 1
-        self._writer.writerow((path, row.line, row.reason, row.raw))
+    def in_words(self, path: Path) -> str:
+        return f"{path}: {self.good:,} rows{self.owner and f' of {self.owner}'}"
 
 
 def import_files(command: Import) -> None:
-    """Read titles, histories and ratings into the database, in transactions of 10,000 rows.
+    """Read titles, histories, ratings and exported lists into the database, in transactions of 10,000 rows.
 
-    What an earlier import or an earlier row has said of the same title or entry is replaced; a rating keeps the entry
-    of a history and adds its score. Lists that are new count as whole only when all files have been read, so that an
-    import that ended early leaves no half lists to train on: run it again.
+    Every file is read twice: first to count its bad rows, so that nothing is stored of files that are refused. What an
+    earlier import or an earlier row has said of the same title or entry is replaced; a rating keeps the entry of a
+    history and adds its score. Lists that are new count as whole only when all files have been read, so that an import
+    that ended early leaves no half lists to train on: run it again.
 
     Raises:
-        KerasrecError: a file is not there, damaged, lacks a column or has no good row, or the database holds the ids
-            of another source.
+        KerasrecError: a file is not there, damaged, lacks a column, has no good row or too many bad ones, or the
+            database holds the ids of another source.
     """
     rejects_path = command.database.with_suffix(".rejects.csv")
-    files = [(kind, path) for kind in ("titles", "history", "ratings") if (path := getattr(command, kind))]
-    for _, path in files:
-        if not path.is_file():
-            raise KerasrecError(f"there is no file {path}")
     with Database(command.database, create=True) as database:
         with replacing(rejects_path) as unfinished, unfinished.open("w", encoding="utf-8", newline="") as file:
-            rejects = _Rejects(file)
-            rows = {path: _import(database, kind, path, rejects) for kind, path in files}
-        bad = rejects.reasons.total()
-        if not bad:
+            rejects = csv.writer(file)
+            rejects.writerow(("file", "line", "reason", "row"))
+            reads = {(kind, path): _check(command, kind, path, rejects) for kind, path in command.files}
+        bad, fields = (sum((getattr(read, name) for read in reads.values()), Counter()) for name in ("bad", "fields"))
+        if not bad and not fields:
             rejects_path.unlink()
-        if empty := [str(path) for path, count in rows.items() if not count]:
-            raise KerasrecError(
-                f"no good row in {', '.join(empty)} ({_reasons(rejects) or 'no rows at all'}); is it the right file?"
-            )
+        for (_, path), read in reads.items():
+            if not read.good:
+                raise KerasrecError(
+                    f"no good row in {path} ({_reasons(read.bad) or 'no rows at all'}); is it the right file?"
+                )
+            require_few(read.bad, read.good + read.bad.total(), command.max_reject_share, rejects_path)
+        for read in reads.values():
+            database.claim(read.source)
+        for kind, path in reads:
+            _store(database, command, kind, path)
         database.finish_lists(int(time.time()))
         titles, lists = len(database.titles()), database.watched_counts()
-    read = ", ".join(f"{path}: {count:,} rows" for path, count in rows.items())
-    kept = f"; {bad:,} bad rows ({_reasons(rejects)}) are kept in {rejects_path}" if bad else ""
+        without_titles = "" if titles else f"; it {database.no_titles()}"
+    kept = "".join(
+        f"; {counts.total():,} {what} ({_reasons(counts)}) are kept in {rejects_path}"
+        for counts, what in ((bad, "bad rows"), (fields, "rows with a field that was left out"))
+        if counts
+    )
     logger.info(
-        f"{read}{kept}\n{command.database}: {titles:,} titles, {len(lists):,} users, {sum(lists.values()):,} watched"
+        f"{', '.join(read.in_words(path) for (_, path), read in reads.items())}{kept}\n{command.database}: {titles:,} "
+        f"titles, {len(lists):,} users, {sum(lists.values()):,} watched{without_titles}"
     )
 
 
-def _reasons(rejects: _Rejects) -> str:
-    return ", ".join(f"{reason}: {count:,}" for reason, count in rejects.reasons.most_common())
+def _check(command: Import, kind: str, path: Path, rejects) -> _Read:
+    """Count the rows of one file, good and bad, and keep the bad ones."""
+    with _opened(command, kind, path) as (source, rows):
+        read = _Read(source)
+        for row in tracked(rows, f"{path.name}: check", unit="rows"):
+            if isinstance(row, BadRow):
+                rejects.writerow((path, row.line, row.reason, row.raw))
+                (read.bad if row.is_lost else read.fields)[row.reason] += 1
+                continue
+            read.good += 1
+            if kind == LISTS:
+                read.owner = row[0]
+    return read
 
 
-def _import(database: Database, kind: str, path: Path, rejects: _Rejects) -> int:
-    """Read one file; return the number of its good rows."""
-    size = path.stat().st_size / 1e6
-    with path.open("rb") as file, progress_bar(path.name, total=size, unit="MB") as bar:
-        source, rows = _READERS[kind](path, file)
-        database.claim(source)
-        good = 0
-        for batch in _batches(row for row in rows if not _is_bad(row, path, rejects)):
-            if kind == "titles":
-                database.store_titles(batch, int(time.time()))
+def _store(database: Database, command: Import, kind: str, path: Path) -> None:
+    """Store the good rows of one file."""
+    with _opened(command, kind, path) as (_, rows):
+        good = (row for row in tracked(rows, f"{path.name}: store", unit="rows") if not isinstance(row, BadRow))
+        while batch := list(itertools.islice(good, _BATCH)):
+            at = int(time.time())
+            if isinstance(batch[0], Title):
+                database.store_titles(batch, at)
             else:
-                database.add_entries(batch)
-            good += len(batch)
-            bar.move_to(size if file.closed else file.tell() / 1e6)
-    return good
+                database.name_titles([title for _, _, title in batch if title is not None], at)
+                database.add_entries([(user, entry) for user, entry, _ in batch])
 
 
-def _is_bad(row: object, path: Path, rejects: _Rejects) -> bool:
-    if isinstance(row, BadRow):
-        rejects.keep(path, row)
-        return True
-    return False
+@contextlib.contextmanager
+def _opened(command: Import, kind: str, path: Path) -> Iterator[tuple[str, Iterator[object]]]:
+    """Whose ids stand in a file, and its rows: titles; or user, entry and maybe the title; or a `BadRow`."""
+    with unpacked(path) as members:
+        with whole(path):
+            member = _the_one(kind, path, members)
+            with member.open() as file:
+                export = kind_of(file)
+        if export and kind == TITLES:
+            raise KerasrecError(f"{path} holds somebody's list and no table of titles: give it with --lists")
+        if not export and kind == LISTS:
+            raise KerasrecError(
+                f"{path} is neither MyAnimeList's XML nor AniList's JSON: give a table with --ratings or --history"
+            )
+        with member.open() as file:
+            with whole(path):
+                read = read_export(export, member.name, file) if export else read_table(kind, member.name, file)
+            yield SOURCES.get(command.ids, read[0]), _read_whole(read[1], path)
 
 
-def _batches(rows: Iterator) -> Iterator[list]:
-    while batch := list(itertools.islice(rows, _BATCH)):
-        yield batch
+def _read_whole(rows: Iterator[object], path: Path) -> Iterator[object]:
+    with whole(path):
+        yield from rows
 
 
-_READERS: dict[str, Callable[[Path, BinaryIO], tuple[str, Iterator]]] = {
-    "titles": read_titles,
-    "history": lambda path, file: read_entries(path, file, scored=False),
-    "ratings": lambda path, file: read_entries(path, file, scored=True),
-}
+def _the_one(kind: str, path: Path, members: list[Member]) -> Member:
+    """The text of a file, or that of a zip which is of the kind that is asked for."""
+    if len(members) == 1:
+        return members[0]
+    fitting = [member for member in members if _is_of_kind(kind, member)]
+    if len(fitting) == 1:
+        return fitting[0]
+    names = ", ".join(member.name for member in fitting or members)
+    if fitting:
+        raise KerasrecError(f"several files in {path} hold {kind}: name one of {quoted(names)}")
+    raise KerasrecError(f"no file in {path} holds {kind}; it holds {quoted(names) if names else 'nothing'}")
+
+
+def _is_of_kind(kind: str, member: Member) -> bool:
+    try:
+        with member.open() as file:
+            export = kind_of(file)
+        with member.open() as file, whole(member.name):
+            return bool(export) if kind == LISTS else not export and fits(kind, member.name, file)
+    except KerasrecError:  # of a kind that cannot be read
+        return False
+
+
+def _reasons(counts: Counter[str]) -> str:
+    return ", ".join(f"{reason}: {count:,}" for reason, count in counts.most_common())

@@ -81,13 +81,15 @@ class FetchUsers:
 
 @dataclass(frozen=True)
 class Import:
-    """Read MyAnimeList-style files into the database: .csv, or tab-separated .dat; each plain or gzipped.
+    """Read files of MyAnimeList's kind, or exports of people's own lists, into the database.
 
-    Each file has a header. Bad rows are counted by reason and kept beside the database in `NAME.rejects.csv`. A
-    database holds the ids of one source only: AniList, MyAnimeList (.csv) or a renumbered extract of it (.dat).
+    Tables have a header and are comma- or tab-separated; any file may be compressed with gzip, bzip2 or xz, or stand in
+    a .zip as Kaggle gives it (`archive.zip/anime.csv` names one of several that fit). Bad rows are counted by reason
+    and kept beside the database in `NAME.rejects.csv`. A database holds the ids of one source only: AniList,
+    MyAnimeList or a renumbered extract of it.
 
     Raises:
-        KerasrecError: no file is given.
+        KerasrecError: no file is given, or a value lies outside its range.
     """
 
     titles: Path | None = None
@@ -96,12 +98,27 @@ class Import:
     """Who watched what: user and anime id, without scores (anime_history.dat.gz)."""
     ratings: Path | None = None
     """User, anime id, score from 1 to 10; status and dates where they are there (anime_ratings.dat.gz, rating.csv)."""
+    lists: UseAppendAction[tuple[Path, ...]] = field(default=())
+    """Somebody's own list as exported: MyAnimeList's .xml or .xml.gz, AniList's .json; say it once for each file."""
+    ids: Literal["MyAnimeList", "AniList", "renumbered"] | None = None
+    """Whose ids stand in the files; by default the names of the columns say it."""
+    max_reject_share: float = 0.01
+    """Largest share of a file's rows that may be bad; above it nothing is stored."""
     database: Path = Path("data/bert.db")
     """The SQLite file; it is made when it is not there."""
 
     def __post_init__(self):
-        if not any((self.titles, self.history, self.ratings)):
-            raise KerasrecError("no file to import is given: give --titles, --history or --ratings, or several of them")
+        if not any((self.titles, self.history, self.ratings, self.lists)):
+            raise KerasrecError(
+                "no file to import is given: give --titles, --history, --ratings or --lists, or several of them"
+            )
+        require(0 <= self.max_reject_share <= 1, "max_reject_share", self.max_reject_share, "between 0 and 1")
+
+    @property
+    def files(self) -> list[tuple[str, Path]]:
+        """What each file is said to hold, and its path, in the order in which they are read."""
+        given = (("titles", self.titles), ("history", self.history), ("ratings", self.ratings))
+        return [(kind, path) for kind, path in given if path] + [("lists", path) for path in self.lists]
 
 
 @dataclass(frozen=True)
@@ -222,6 +239,7 @@ class Recommend:
     fetching: Fetching = Fetching()
 
     def __post_init__(self):
-        given = "both --user and --likes" if self.user and self.likes else "neither --user nor --likes"
-        require(bool(self.user) != bool(self.likes), "who the list is for", given, "one of --user and --likes")
+        if bool(self.user) == bool(self.likes):
+            given = "both --user and --likes are" if self.user else "neither --user nor --likes is"
+            raise KerasrecError(f"{given} given: give one of them, to say who the list is for")
         require(self.k >= 1, "k", self.k, "at least 1")

@@ -1,7 +1,13 @@
+import bz2
 import csv
 import gzip
+import json
+import lzma
+import zipfile
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from kerasrec.anime.database import Database
 from kerasrec.anime.records import ListEntry, Title
@@ -90,29 +96,96 @@ def test_the_third_column_of_a_history_is_no_score(desk, write):
         assert [(entry.title, entry.score) for entry in database.entries("1")] == [(5, None), (6, 80)]
 
 
+TITLES_WITH_BAD_ROWS = (
+    b"anime_id,name,genre,type,episodes,rating,members\n1,Good,,TV,12,8.0,10\nx,No id,,TV,12,8.0,10\n"
+    b"2,,,TV,12,8.0,10\n3,Too good,,TV,12,11,10\n4,Short\n5,B\xffd,,TV,12,8.0,10\n\n6,Many,,TV,a dozen,8.0,10\n"
+)
+
+
 def test_bad_rows_are_counted_by_reason_and_kept(desk, write):
-    titles = (
-        b"anime_id,name,genre,type,episodes,rating,members\n1,Good,,TV,12,8.0,10\nx,No id,,TV,12,8.0,10\n"
-        b"2,,,TV,12,8.0,10\n3,Too good,,TV,12,11,10\n4,Short\n5,B\xffd,,TV,12,8.0,10\n\n6,Many,,TV,a dozen,8.0,10\n"
-    )
     ratings = "user_id,anime_id,rating,watching_status\n1,1,8,2\n,1,8,2\n1,-3,8,2\n1,1,eight,2\n1,1,12,2\n1,1,8,99\n"
-    code, out, err = desk.run("import", "--titles", write("a.csv", titles), "--ratings", write("r.csv", ratings))
+    words = ("--titles", write("a.csv", TITLES_WITH_BAD_ROWS), "--ratings", write("r.csv", ratings))
+    code, out, err = desk.run("import", *words, "--max-reject-share", 1)
     assert code == 0, err
-    assert "11 bad rows" in out and "no user: 1" in out and "score outside -1 to 10: 1" in out
+    assert "9 bad rows" in out and "no user: 1" in out and "score outside -1 to 10: 1" in out
+    assert "2 rows with a field that was left out (taken without a field: score outside 0 to 10: 1" in out
     an_id = "the anime id is not a whole number from 1 on"
     assert reject_rows(desk) == [
-        *[(3, an_id), (4, "no name"), (5, "score outside 0 to 10"), (6, "wrong number of fields"), (7, "not UTF-8")],
-        *[(9, "episodes is not a number"), (3, "no user"), (4, an_id), (5, "score is not a number")],
-        *[(6, "score outside -1 to 10"), (7, "unknown status")],
+        *[(3, an_id), (4, "no name"), (5, "taken without a field: score outside 0 to 10")],
+        *[(6, "wrong number of fields"), (7, "not UTF-8"), (9, "taken without a field: episodes is not a number")],
+        *[(3, "no user"), (4, an_id), (5, "score is not a number"), (6, "score outside -1 to 10")],
+        *[(7, "unknown status")],
     ]
+    with desk.open() as database:
+        assert [(title.id, title.score, title.episodes) for title in database.titles()] == [
+            *[(1, 80, 12), (3, None, 12), (6, 80, None)]
+        ]
     desk.ok("import", "--ratings", write("r.csv", RATINGS))
     assert not (desk.folder / "data" / "bert.rejects.csv").exists()  # those of another import would mislead
 
 
-def test_an_unclosed_quote_swallows_rows_and_is_told(desk, write):
-    text = 'user_id,anime_id,rating\n1,1,8\n1,2,"8\n' + "1,3,8\n" * 50_000
+def test_a_large_share_of_bad_rows_ends_an_import_before_anything_is_stored(desk, write):
+    titles = "".join(f"{number},Title {number},,TV,12,8.0,10\n" for number in range(1, 200))
+    ratings = "user_id,anime_id,rating\n" + "1,1,8\n" * 100 + "1,one,8\n" * 900
+    words = ("--titles", write("a.csv", ANIME.splitlines()[0] + "\n" + titles), "--ratings", write("r.csv", ratings))
+    error = desk.error("import", *words)
+    assert "900 of 1,000 rows are bad" in error and "--max_reject_share" in error
+    assert len(reject_rows(desk)) == 900
+    with desk.open() as database:
+        assert database.titles() == [] and database.users() == []
+    desk.ok("import", *words, "--max-reject-share", 0.9)
+
+
+@pytest.mark.parametrize("field", ["progress", "started", "completed", "updated"])
+def test_a_bad_field_that_need_not_be_there_loses_no_entry(desk, write, field):
+    good = {"progress": "26", "started": "2014-03-01", "completed": "2014-04-02", "updated": "1400000000"}
+    names = {"progress": "my_watched_episodes", "started": "my_start_date", "completed": "my_finish_date"}
+    header = ",".join(["username", "anime_id", "my_score", *(names.get(name, "my_last_updated") for name in good)])
+    row = ",".join(["ann", "1", "9", *(good | {field: "-1"}).values()])
+    line = desk.run("import", "--ratings", write("r.csv", f"{header}\n{row}\n"))[1]
+    assert "1 rows with a field that was left out" in line
+    expected = ListEntry(1, "COMPLETED", 90, 26, "2014-03-01", "2014-04-02", 1_400_000_000)
+    with desk.open() as database:
+        assert database.entries("ann") == [expected._replace(**{field: None})]
+
+
+def test_a_stray_quote_swallows_little_and_all_of_it_is_told(desk, write):
+    text = 'user_id,anime_id,rating\n1,1,8\n1,2,"8\n' + "".join(f"1,{number},8\n" for number in range(3, 20_000))
     code, out, _ = desk.run("import", "--ratings", write("r.csv", text))
-    assert code == 0 and "unreadable (field larger than field limit (131072)): 1" in out
+    assert code == 0 and "19,899 rows; 100 bad rows (in a quoted field without an end: 100)" in out
+    assert [line for line, _ in reject_rows(desk)] == list(range(3, 103))
+    with desk.open() as database:
+        assert len(database.entries("1")) == 19_899
+
+    few = "".join(text.splitlines(keepends=True)[:2001])
+    assert "100 of 2,000 rows are bad" in desk.error("import", "--ratings", write("r.csv", few))
+
+
+def test_rows_in_a_quoted_field_are_no_events_and_ids_span_no_lines(desk, write):
+    text = 'user_id,anime_id,rating,note\nann,1,8,"nice\nbob,2,9,ha\nbye"\nann,3,"7\nann,4,8,x\nann,5,"9,y\nann,6,8,z\n'
+    code, out, _ = desk.run("import", "--ratings", write("r.csv", text), "--max-reject-share", 1)
+    assert code == 0
+    assert reject_rows(desk)[:3] == [(line, "in a quoted field that spans lines") for line in (2, 3, 4)]
+    assert [line for line, _ in reject_rows(desk)][3:] == [5, 6, 7]
+    with desk.open() as database:
+        assert [user.name for user in database.users()] == ["ann"]
+        assert [entry.title for entry in database.entries("ann")] == [6]
+
+
+def test_a_synopsis_may_span_lines(desk, write):
+    rows = (
+        "MAL_ID,Name,sypnopsis",
+        '1,"Good, one","First',
+        "2,Poison,second",
+        'third ""line"""',
+        "3,Other,x",
+        '4,"Two',
+    )
+    text = "\n".join((*rows, 'lines",x\n'))
+    desk.ok("import", "--titles", write("a.csv", text), "--max-reject-share", 0.6)
+    assert reject_rows(desk) == [(6, "in a quoted field that spans lines"), (7, "in a quoted field that spans lines")]
+    with desk.open() as database:
+        assert sorted((title.id, title.name) for title in database.titles()) == [(1, "Good, one"), (3, "Other")]
 
 
 @pytest.mark.parametrize(
@@ -147,10 +220,253 @@ def test_an_import_that_ends_early_leaves_no_half_lists_to_train_on(desk, write)
     damaged.write_bytes(gzip.compress(ANIME.encode())[:-9])
     desk.error("import", "--history", ratings, "--ratings", damaged)
     with desk.open() as database:
-        assert {user.status for user in database.users()} == {"pending"} and database.watched_counts() == {}
+        assert database.users() == [] and database.watched_counts() == {}, "the damage is seen before any is stored"
     desk.ok("import", "--history", ratings)
     with desk.open() as database:
         assert len(database.watched_counts()) == 2
+
+
+def test_an_import_that_is_interrupted_leaves_no_half_lists_to_train_on(desk, write, monkeypatch):
+    def interrupted(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Database, "finish_lists", interrupted)
+    assert desk.run("import", "--history", write("rating.csv", RATINGS))[0] == 130
+    with desk.open() as database:
+        assert {user.status for user in database.users()} == {"pending"} and database.watched_counts() == {}
+
+
+# --- whose ids they are ---
+
+
+@pytest.mark.parametrize("delimiter", [",", "\t", ";", "|"])
+def test_columns_and_not_delimiters_say_whose_ids_they_are(desk, write, delimiter):
+    text = delimiter.join(("anime_id", "name")) + "\n" + delimiter.join(("1", "Cowboy Bebop")) + "\n"
+    desk.ok("import", "--titles", write("titles.tsv", text), "--ratings", write("rating.csv", RATINGS))
+    renumbered = write("h.dat", "User_ID\tAnime_ID\tFeedback\n1\t5\t1\n")
+    assert "holds ids of MyAnimeList" in desk.error("import", "--history", renumbered)
+    desk.ok("import", "--history", renumbered, "--ids", "MyAnimeList")
+
+
+def test_tables_with_anilists_ids(desk, write):
+    desk.ok("fetch-titles", "--count", 50)
+    text = "user,anilist_id,score\nann,1200,9\n"
+    desk.ok("import", "--ratings", write("r.csv", text))
+    desk.ok("import", "--ratings", write("r.csv", text.replace("anilist_id", "anime_id")), "--ids", "AniList")
+    with desk.open() as database:
+        assert database.histories(1)[0].titles == (1200,)
+
+
+# --- exports of people's own lists ---
+
+ANIMELIST = """<?xml version="1.0" encoding="UTF-8" ?>
+<!-- Created by XML Export feature at MyAnimeList.net -->
+<myanimelist>
+  <myinfo>
+    <user_id>123</user_id>
+    <user_name>ann</user_name>
+    <user_export_type>1</user_export_type>
+  </myinfo>
+  <anime>
+    <series_animedb_id>1</series_animedb_id>
+    <series_title><![CDATA[Cowboy Bebop & more]]></series_title>
+    <series_type>TV</series_type>
+    <series_episodes>26</series_episodes>
+    <my_id>0</my_id>
+    <my_watched_episodes>26</my_watched_episodes>
+    <my_start_date>2014-03-00</my_start_date>
+    <my_finish_date>2014-04-02</my_finish_date>
+    <my_score>9</my_score>
+    <my_status>Completed</my_status>
+    <my_comments><![CDATA[]]></my_comments>
+    <my_tags><![CDATA[a, "b"
+c]]></my_tags>
+  </anime>
+  <anime>
+    <series_animedb_id>5</series_animedb_id>
+    <series_title><![CDATA[Tengoku no Tobira]]></series_title>
+    <series_type>TV Special</series_type>
+    <series_episodes>0</series_episodes>
+    <my_watched_episodes>-1</my_watched_episodes>
+    <my_start_date>0000-00-00</my_start_date>
+    <my_finish_date>0000-00-00</my_finish_date>
+    <my_score>0</my_score>
+    <my_status>Plan to Watch</my_status>
+  </anime>
+</myanimelist>
+"""
+GDPR = {
+    "user": {"id": 7, "display_name": "Bob"},
+    "lists": [
+        {
+            **{"id": 1, "series_type": 0, "user_id": 7, "series_id": 1200, "status": 2, "score": 85, "progress": 12},
+            **{"started_on": 20190400, "finished_on": 20190407, "updated_at": "2019-04-08 00:00:10"},
+        },
+        {
+            "series_type": 0,
+            "series_id": 1199,
+            "status": 1,
+            "score": 0,
+            "progress": 0,
+            "started_on": 0,
+            "finished_on": 0,
+        },
+        {"series_type": 1, "series_id": 30000, "status": 2, "score": 100, "progress": 5},
+        {"series_type": 0, "series_id": 1198, "status": 3, "score": 101, "progress": -1, "started_on": "soon"},
+    ],
+    "activity": [],
+}
+
+
+@pytest.mark.parametrize("name", ["animelist.xml", "animelist_1700000000_-_123.xml.gz"])
+@pytest.mark.parametrize("option", ["--lists", "--ratings", "--history"])
+def test_the_export_of_myanimelist(desk, write, name, option):
+    code, out, error = desk.run("import", option, write(name, ANIMELIST))
+    assert code == 0, error
+    assert "2 titles, 1 users, 1 watched" in out and "progress is not" not in error
+    with desk.open() as database:
+        assert database.entries("ann") == [
+            ListEntry(1, "COMPLETED", 90, 26, "2014-03", "2014-04-02"),
+            ListEntry(5, "PLANNING"),
+        ]
+        assert {title.id: title for title in database.titles()} == {
+            1: Title(1, "Cowboy Bebop & more", format="TV", episodes=26),
+            5: Title(5, "Tengoku no Tobira", format="TV_SPECIAL"),
+        }
+        [history] = database.histories(1)
+        assert history.titles == (1,), "there is something to train on"
+
+
+def test_exports_of_several_people_add_to_what_is_known(desk, write):
+    titles = write("anime.csv", ANIME + '1,Cowboy Bebop,"Action, Sci-Fi",TV,26,8.8,100\n')
+    other = write("b.xml", ANIMELIST.replace("<user_name>ann</user_name>", ""))
+    code, out, error = desk.run("import", "--titles", titles, "--lists", write("a.xml", ANIMELIST), "--lists", other)
+    assert code == 0, error
+    assert "a.xml: 2 rows of ann" in out and "b.xml: 2 rows of b" in out
+    with desk.open() as database:
+        assert [user.name for user in database.users()] == ["ann", "b"]
+        assert [title.genres for title in database.titles() if title.id == 1] == [("Action", "Sci-Fi")]
+
+
+def test_the_export_of_anilist(desk, write):
+    desk.ok("fetch-titles", "--count", 50)
+    code, out, error = desk.run("import", "--lists", write("gdpr_data.json", json.dumps(GDPR)))
+    assert code == 0, error
+    assert "3 rows of Bob; 3 rows with a field that was left out" in out
+    with desk.open() as database:
+        assert database.entries("bob") == [
+            *[ListEntry(1198, "DROPPED"), ListEntry(1199, "PLANNING", progress=0)],
+            ListEntry(1200, "COMPLETED", 85, 12, "2019-04", "2019-04-07", 1_554_681_610),
+        ]
+
+
+LAUGHS = (
+    '<?xml version="1.0"?><!DOCTYPE lolz [<!ENTITY a "lol">'
+    + "".join(f'<!ENTITY {b} "{f"&{a};" * 10}">' for a, b in zip("abcdefgh", "bcdefghi", strict=True))
+    + "]><myanimelist><anime><series_title>&i;</series_title></anime></myanimelist>"
+)
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "said"),
+    [
+        ("a.xml", LAUGHS, "has a document type"),
+        ("a.xml", '<!DOCTYPE a SYSTEM "file:///etc/passwd"><myanimelist/>', "has a document type"),
+        ("a.xml", ANIMELIST[:-30], "is no whole XML file"),
+        ("a.xml", "<html><body>Log in</body></html>", "no export of MyAnimeList"),
+        ("a.xml", "<myanimelist></myanimelist>", "no rows at all"),
+        ("a.xml", ANIMELIST.replace("anime>", "manga>"), "is an export of manga"),
+        ("a.xml", "<myanimelist>" + "<a>" * 200_000, "is no whole XML file"),
+        ("a.json", json.dumps(GDPR)[:-5], "is no whole JSON file"),
+        ("a.json", "[" * 200_000, "is no whole JSON file"),
+        ("a.json", "[]", "has no `lists`"),
+        ("a.json", '{"lists": null}', "has no `lists`"),
+        ("a.json", '{"lists": [[], {}, null, {"series_id": "\\ud800", "status": 1}]}', "no good row"),
+        ("a.csv", RATINGS, "neither MyAnimeList's XML nor AniList's JSON"),
+    ],
+)
+def test_what_is_no_export_is_one_line(desk, write, name, text, said):
+    assert said in desk.error("import", "--lists", write(name, text), "--max-reject-share", 1)
+
+
+def test_an_export_is_no_table_of_titles(desk, write):
+    assert "give it with --lists" in desk.error("import", "--titles", write("a.xml", ANIMELIST))
+
+
+@given(st.data())
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_exports_with_spoilt_bytes_are_read_or_refused_in_one_line(desk, data):
+    content = bytearray(data.draw(st.sampled_from([ANIMELIST, json.dumps(GDPR), ANIME, RATINGS])).encode())
+    for _ in range(data.draw(st.integers(1, 4))):
+        place = data.draw(st.integers(0, len(content) - 1))
+        content[place : place + data.draw(st.integers(0, 3))] = data.draw(st.binary(max_size=3))
+    path = desk.folder / "spoilt"
+    path.write_bytes(content)
+    desk.database.unlink(missing_ok=True)
+    option = "--titles" if content[:8] == ANIME[:8].encode() else "--ratings"
+    code, _, error = desk.run("import", option, path)
+    assert code in (0, 2) and error.count("\n") <= 1 and "\x1b" not in error
+
+
+# --- compressed ---
+
+
+def zipped(path, **members):
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as file:
+        for name, text in members.items():
+            file.writestr(name.replace("_", "."), text)
+    return path
+
+
+@pytest.mark.parametrize("compress", [gzip.compress, bz2.compress, lzma.compress])
+def test_compressed_files_are_told_by_their_bytes(desk, compress):
+    path = desk.folder / "rating.csv"
+    path.write_bytes(compress(RATINGS.encode()))
+    desk.ok("import", "--ratings", path)
+    path.write_bytes(compress(RATINGS.encode())[:-5])
+    assert "truncated or damaged" in desk.error("import", "--ratings", path)
+
+
+def test_a_zip_as_kaggle_gives_it(desk):
+    path = zipped(desk.folder / "archive.zip", anime_csv=ANIME, rating_csv=RATINGS, readme_txt="Read me.")
+    line = desk.ok("import", "--titles", path, "--ratings", path)
+    assert line.endswith("3 titles, 2 users, 4 watched")
+
+
+def test_one_of_several_in_a_zip_is_asked_for(desk):
+    path = zipped(desk.folder / "archive.zip", anime_csv=ANIME, old_csv=ANIME, list_xml=ANIMELIST)
+    error = desk.error("import", "--titles", path)
+    assert "several files" in error and "archive.zip/anime.csv" in error and "archive.zip/old.csv" in error
+    desk.ok("import", "--titles", path / "anime.csv", "--lists", path)
+    assert "holds no other.csv; it holds" in desk.error("import", "--titles", path / "other.csv")
+    assert "no file in" in desk.error("import", "--ratings", path)
+
+
+def test_a_zip_that_is_damaged_empty_or_locked(desk):
+    path = zipped(desk.folder / "archive.zip", rating_csv=RATINGS * 20)
+    content = bytearray(path.read_bytes())
+    content[60] ^= 0xFF
+    path.write_bytes(content)
+    assert "truncated or damaged" in desk.error("import", "--ratings", path)
+    path.write_bytes(content[:-30])
+    assert "lacks" in desk.error("import", "--ratings", path)
+    assert "it holds nothing" in desk.error("import", "--ratings", zipped(desk.folder / "empty.zip"))
+    content = bytearray(zipped(desk.folder / "locked.zip", rating_csv=RATINGS).read_bytes())
+    content[6] |= 1
+    content[content.index(b"PK\x01\x02") + 8] |= 1
+    (desk.folder / "locked.zip").write_bytes(content)
+    assert "unpack the zip first" in desk.error("import", "--ratings", desk.folder / "locked.zip")
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [(b"\x28\xb5\x2f\xfd1234", "zstd -d"), (b"PAR1\x15\x04", "Parquet"), (RATINGS.encode("utf-16"), "UTF-16")],
+)
+def test_what_cannot_be_read_is_named(desk, content, said):
+    path = desk.folder / "ratings"
+    path.write_bytes(content)
+    error = desk.error("import", "--ratings", path)
+    assert said in error and error.strip().isprintable()
 
 
 def test_the_dat_files_at_hand(desk, kerasrec_data):

@@ -42,7 +42,7 @@ def recorded(kerasrec_data):
     path = kerasrec_data / "anime" / "anilist" / "responses" / "test_anilist_get_media.json"
     media = json.loads(path.read_text(encoding="utf-8"))["response"]["data"]["Media"]
     media = {name: value for name, value in media.items() if f" {name}\n" in queries.TITLE_PAGE or name in NESTED}
-    media["tags"], media["relations"]["edges"] = media["tags"][:2], media["relations"]["edges"][:2]
+    media |= {"tags": media["tags"][:2], "relations": {"edges": []}}
     return {"data": {"Page": {"pageInfo": {"hasNextPage": False}, "media": [media]}}}
 
 

@@ -1,0 +1,53 @@
+"""SQLite's errors in terms of what to do about them."""
+
+import contextlib
+import sqlite3
+from collections.abc import Iterator
+from pathlib import Path
+
+import filelock
+
+from kerasrec.data.files import disk_full
+from kerasrec.errors import KerasrecError, quoted
+
+
+@contextlib.contextmanager
+def mendable(path: Path, busy_seconds: float) -> Iterator[None]:
+    """Raise what SQLite raises in the block as an error of one line.
+
+    Args:
+        path: The database.
+        busy_seconds: How long others that hold it are waited for.
+
+    Raises:
+        KerasrecError: SQLite raised an error, or a lock was not let go of.
+    """
+    try:
+        yield
+    except (sqlite3.Error, filelock.Timeout) as error:
+        raise _in_words(path, error, busy_seconds) from error
+
+
+def damaged(path: Path, reason: str) -> KerasrecError:
+    """The error for a database that is not whole."""
+    return KerasrecError(
+        f"{path} is not a database or is damaged ({quoted(reason)}): give another --database, or move it away and fill "
+        "a new one with `kerasrec anime fetch-titles` and `fetch-users`, or with `kerasrec anime import`"
+    )
+
+
+def _in_words(path: Path, error: Exception, busy_seconds: float) -> KerasrecError:
+    text = str(error)
+    if "disk is full" in text:
+        return disk_full(path)
+    if isinstance(error, filelock.Timeout) or "locked" in text:
+        return KerasrecError(
+            f"another program has held {path} for {busy_seconds:g} seconds: let it end, and run the same command again"
+        )
+    if "readonly" in text:
+        return KerasrecError(f"{path} may not be written: change the permissions of the file and its folder")
+    if isinstance(error, sqlite3.IntegrityError):
+        return KerasrecError(f"{path} does not take a value that is to be stored ({quoted(text)})")
+    if isinstance(error, sqlite3.OperationalError) and "decode" not in text:
+        return KerasrecError(f"{path} cannot be used ({quoted(text)}): give another --database")
+    return damaged(path, text)

@@ -1,0 +1,171 @@
+"""Delimited text with a header: rows by the names of their columns, bad ones told apart."""
+
+import csv
+import io
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import BinaryIO
+
+from kerasrec.errors import KerasrecError, quoted
+
+MOST_LINES = 100
+"""Lines that a quoted field may span; a quote that opens and does not end within them is a stray one."""
+
+LONGEST_LINE = 1_000_000
+"""Characters."""
+
+_DELIMITERS = ",\t;|"
+
+
+@dataclass(frozen=True)
+class BadRow:
+    """A row, or a field of it, that cannot be taken.
+
+    Attributes:
+        line: Its line, from 1.
+        reason: What is wrong with it.
+        raw: The row.
+        is_lost: Whether the row is left out, and not only a field of it.
+    """
+
+    line: int
+    reason: str
+    raw: str
+    is_lost: bool = True
+
+
+class Fields(dict):
+    """The fields of a row by name; those that need not be there are read by `optional`."""
+
+    def __init__(self, values: Mapping[str, str]):
+        super().__init__(values)
+        self.problems: list[str] = []
+
+    def optional(self, parse: Callable, name: str, *more: object) -> object | None:
+        """What `parse` makes of a field; None, and a problem noted, where it raises a ValueError."""
+        try:
+            return parse(self[name], *more)
+        except ValueError as error:
+            self.problems.append(str(error))
+            return None
+
+
+def parsed(line: int, raw: str, fields: Fields, parse: Callable[[Fields], object]) -> Iterator[object]:
+    """What `parse` makes of the fields of a row, after a bad row for what it had to leave out; or a bad row alone."""
+    try:
+        found = parse(fields)
+    except ValueError as error:
+        yield BadRow(line, str(error), raw)
+        return
+    for problem in fields.problems:
+        yield BadRow(line, f"taken without a field: {problem}", raw, is_lost=False)
+    yield found
+
+
+class Table:
+    """A text of rows, opened to be read from its beginning to its end.
+
+    The delimiter is the one that stands most often in the header: a comma, tab, semicolon or bar. Double quotes count
+    but where tabs delimit.
+
+    Args:
+        name: For messages.
+        file: Its bytes.
+        columns: For each field that is wanted the column names it may have, in small letters; the first that the header
+            has is taken.
+
+    Attributes:
+        names: The columns of the header, in small letters.
+    """
+
+    def __init__(self, name: str, file: BinaryIO, columns: Mapping[str, Sequence[str]]):
+        self._name = name
+        self._columns = columns
+        self._text = io.TextIOWrapper(file, "utf-8-sig", errors="replace", newline="")
+        header = self._text.readline(LONGEST_LINE)
+        self._delimiter = max(_DELIMITERS, key=header.count)
+        names = next(csv.reader([header], delimiter=self._delimiter)) if header.strip() else []
+        self.names = [name.strip().casefold() for name in names]
+        self._places = {
+            field: next((self.names.index(name) for name in wanted if name in self.names), None)
+            for field, wanted in columns.items()
+        }
+
+    def missing(self, needed: Sequence[str]) -> list[str]:
+        """The column names of which one would be needed."""
+        return [" or ".join(self._columns[field]) for field in needed if self._places[field] is None]
+
+    def require(self, needed: Sequence[str]) -> None:
+        """Refuse a table without some columns.
+
+        Raises:
+            KerasrecError: one is not there.
+        """
+        if missing := self.missing(needed):
+            raise KerasrecError(
+                f"{self._name} has the columns {quoted(', '.join(self.names)) if self.names else '(none)'}; it lacks "
+                f"{' and '.join(missing)}"
+            )
+
+    def parsed(self, parse: Callable[[Fields], object], spans_lines: bool) -> Iterator[object]:
+        """What `parse` makes of each row, and a `BadRow` for each that cannot be taken.
+
+        A field whose column is not there is empty.
+
+        Args:
+            parse: Takes the wanted fields; raises a ValueError where the row is bad.
+            spans_lines: Whether columns that are not wanted may hold quoted text of several lines. Ids, numbers and
+                names never do; where one would, a quote is astray, and all its lines are bad.
+        """
+        wanted = [place for place in self._places.values() if place is not None]
+        for line, raws, row in self._records():
+            reason = self._wrong(row, wanted, len(raws) == 1 or spans_lines)
+            if reason:
+                for number, raw in enumerate(raws, line):
+                    yield BadRow(number, reason, raw.rstrip("\r\n"))
+                continue
+            fields = Fields({name: "" if at is None else row[at].strip() for name, at in self._places.items()})
+            yield from parsed(line, "".join(raws).rstrip("\r\n"), fields, parse)
+
+    def _wrong(self, row: list[str] | str, wanted: Sequence[int], may_span: bool) -> str:
+        if isinstance(row, str):
+            return row
+        if len(row) != len(self.names):
+            return "wrong number of fields"
+        if not may_span or any("\n" in row[place] for place in wanted):
+            return "in a quoted field that spans lines"
+        if any("\N{REPLACEMENT CHARACTER}" in field for field in row):
+            return "not UTF-8"
+        return ""
+
+    def _records(self) -> Iterator[tuple[int, list[str], list[str] | str]]:
+        """For each record the number of its first line, its lines, and its fields or what is wrong with them."""
+        lines = enumerate(iter(lambda: self._text.readline(LONGEST_LINE), ""), 2)
+        for number, line in lines:
+            if not line.strip():
+                continue
+            if len(line) == LONGEST_LINE and not line.endswith("\n"):
+                while line and not line.endswith("\n"):
+                    line = self._text.readline(LONGEST_LINE)
+                yield number, [f"a line of more than {LONGEST_LINE:,} characters"], "the line is too long"
+            elif '"' not in line or self._delimiter == "\t":
+                yield number, [line], self._split(line)
+            else:
+                raws = [line]
+                try:
+                    row = next(csv.reader(self._fed(raws, lines), delimiter=self._delimiter, strict=True))
+                except csv.Error as error:
+                    row = "in a quoted field without an end" if len(raws) > 1 else f"unreadable ({error})"
+                yield number, raws, row
+
+    def _fed(self, raws: list[str], lines: Iterator[tuple[int, str]]) -> Iterator[str]:
+        """The first line of a record, and as many more as its quotes ask for; `raws` gathers them."""
+        yield raws[0]
+        for _, line in lines:
+            raws.append(line)
+            yield line
+            if len(raws) == MOST_LINES:
+                return
+
+    def _split(self, line: str) -> list[str]:
+        return line.rstrip("\r\n").split(self._delimiter)
