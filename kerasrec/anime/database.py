@@ -281,7 +281,10 @@ class Database:
             "SELECT chunk, entries FROM list_chunks WHERE name = ? AND fetched_at >= ? ORDER BY chunk", (name, since)
         )
         without_gap = [entries for place, (chunk, entries) in enumerate(rows, 1) if chunk == place]
-        return [[ListEntry(*entry) for entry in self._list_of(entries)] for entries in without_gap]
+        try:
+            return [[ListEntry(*entry) for entry in self._list_of(entries)] for entries in without_gap]
+        except TypeError as error:
+            raise damaged(self.path, str(error)) from error
 
     def store_user(
         self, name: str, anilist_id: int | None, score_format: str | None, entries: Iterable[ListEntry], at: int
@@ -441,6 +444,9 @@ class Database:
     def _check_whole(self) -> None:
         """SQLite keeps no checksums, and finds a damaged page only when it comes to it; so all are looked at."""
         [found] = self._db.execute("PRAGMA quick_check(1)").fetchone()
+        [page_size] = self._db.execute("PRAGMA page_size").fetchone()
+        if found == "ok" and self.path.stat().st_size % page_size:
+            found = "its last page is cut short"
         if found != "ok":
             raise damaged(self.path, found)
 

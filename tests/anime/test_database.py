@@ -1,4 +1,5 @@
 import multiprocessing
+import random
 import shutil
 import sqlite3
 import threading
@@ -9,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kerasrec.anime import schema
-from kerasrec.anime.database import Database, History
+from kerasrec.anime.database import Database, History, SetAside
 from kerasrec.anime.records import ListEntry, Relation, Tag, Title
 from kerasrec.errors import KerasrecError
 
@@ -405,3 +406,135 @@ def test_a_copy_of_the_file_opens_where_there_is_no_lock_file(database, tmp_path
     with Database(tmp_path / "copy.db") as copy:
         assert copy.entries("ann") == [seen(1)]
     assert not (tmp_path / ".copy.db.lock").exists()
+
+
+# --- damage ---
+
+
+def use(path):
+    """All that the commands do with a database."""
+    with Database(path, create=True) as database:
+        database.claim("AniList")
+        database.known_titles()
+        database.histories(0)
+        names = [user.name for user in database.users()]
+        for name in names:
+            database.entries(name)
+            database.chunks(name, 0)
+            assert database.user(name) is None or (database.user(name).fetched_at or 0) >= 0
+        database.title_pages("ID", 0)
+        database.kept_aside("user")
+        database.store_titles([BEBOP], at=2)
+        database.store_user("ann", 7, None, [seen(1), seen(2)], at=3)
+
+
+@pytest.fixture(scope="module")
+def stored(tmp_path_factory):
+    """The bytes of a database with something of everything in it."""
+    path = tmp_path_factory.mktemp("stored") / "bert.db"
+    with Database(path, create=True) as database:
+        database.claim("AniList")
+        fill(database, ann=[seen(number, score=90) for number in range(1, 50)], bob=[seen(2)])
+        database.store_title_page("ID", 1, [BEBOP, MOVIE], True, at=1)
+        database.store_chunk("carl", 1, [seen(1)], at=1)
+        database.set_aside([SetAside("user", "dora", "403", "{}")], at=1)
+    return path.read_bytes()
+
+
+def spoil(change):
+    def spoilt(path, content):
+        path.write_bytes(content)
+        db = sqlite3.connect(path)
+        db.execute(change)
+        db.commit()
+        db.close()
+
+    return spoilt
+
+
+SPOILT = {
+    "cut short": lambda path, content: path.write_bytes(content[: len(content) // 2]),
+    "one byte short": lambda path, content: path.write_bytes(content[:-1]),
+    "a page of zeros": lambda path, content: path.write_bytes(content[:8192] + bytes(4096) + content[12288:]),
+    "only a header": lambda path, content: path.write_bytes(content[:100]),
+    "a text": lambda path, content: path.write_bytes(b"title,score\n" * 500),
+    "a folder": lambda path, content: path.mkdir(),
+    "a table is gone": spoil("DROP TABLE title_genres"),
+    "a column is gone": spoil("ALTER TABLE users DROP COLUMN score_format"),
+    "JSON that is none": spoil("UPDATE titles SET synonyms = '[1'"),
+    "JSON of another kind": spoil("UPDATE list_chunks SET entries = '[5]'"),
+    "not UTF-8": spoil("UPDATE titles SET romaji = CAST(x'ff' AS TEXT)"),
+    "another program's": spoil("PRAGMA application_id = 7"),
+    "a later version": spoil("PRAGMA user_version = 99"),
+}
+
+
+@pytest.mark.parametrize("damage", SPOILT.values(), ids=SPOILT)
+def test_a_damaged_database_is_one_line(tmp_path, stored, damage):
+    path = tmp_path / "bert.db"
+    damage(path, stored)
+    with pytest.raises(KerasrecError) as caught:
+        use(path)
+    assert "\n" not in str(caught.value) and str(path) in str(caught.value)
+    assert "--database" in str(caught.value)
+
+
+def test_a_byte_that_was_flipped_is_no_stack_trace(tmp_path, stored):
+    """SQLite keeps no checksums, so that a flipped letter of a name is not seen; most else is."""
+    path, found = tmp_path / "bert.db", 0
+    (tmp_path / "ok.db").write_bytes(stored)
+    use(tmp_path / "ok.db")
+    for place in random.Random(1).sample(range(len(stored)), 60):
+        for name in ("bert.db-wal", "bert.db-shm"):
+            (tmp_path / name).unlink(missing_ok=True)
+        path.write_bytes(stored[:place] + bytes([stored[place] ^ 0x55]) + stored[place + 1 :])
+        try:
+            use(path)
+        except KerasrecError as error:
+            assert "\n" not in str(error)
+            found += 1
+    assert found
+
+
+def test_an_empty_file_is_no_database_to_read_and_a_new_one_to_write(tmp_path):
+    path = tmp_path / "bert.db"
+    path.touch()
+    with pytest.raises(KerasrecError, match="damaged .'the file is empty'"):
+        Database(path)
+    with Database(path, create=True) as database:
+        assert database.users() == []
+
+
+def test_a_database_that_may_not_be_written_is_one_line(database):
+    fill(database, ann=[seen(1)])
+    database._db.execute("PRAGMA query_only = ON")
+    with pytest.raises(KerasrecError, match="may not be written: change the permissions"):
+        database.store_titles([BEBOP], at=1)
+    assert database.entries("ann") == [seen(1)]
+
+
+def test_lists_without_titles_name_the_command_that_brings_them(database):
+    with pytest.raises(KerasrecError, match="lists of 0 users and knows no titles: run `kerasrec anime fetch-titles`"):
+        database.known_titles()
+    database.claim("MyAnimeList")
+    database.add_entries([("ann", seen(1))])
+    database.finish_lists(1)
+    with pytest.raises(KerasrecError, match="lists of 1 users and knows no titles: run `kerasrec anime import --ti"):
+        database.known_titles()
+
+
+def test_titles_that_exports_name_do_not_replace_what_is_known(database):
+    database.store_titles([BEBOP], at=1)
+    database.add_entries([("ann", seen(5))])
+    database.name_titles([Title(1, romaji="Bebop"), Title(5, romaji="The movie")], at=2)
+    assert {title.id: title for title in database.titles()} == {1: BEBOP, 5: Title(5, romaji="The movie")}
+
+
+def test_what_could_not_be_taken_is_kept_until_it_can(database):
+    parts = [SetAside("user", "Ann", "403", "x" * 2_000_000), SetAside("page", "ID 1", "400", "{}")]
+    database.set_aside(parts, at=1)
+    database.set_aside([SetAside("user", "ann", "400", "{}")], at=2)
+    assert database.kept_aside("user") == [SetAside("user", "Ann", "400", "{}")]
+    database.store_user("ANN", 1, None, [], at=3)
+    database.store_title_page("ID", 1, [], False, at=3)
+    assert database.kept_aside("user") == database.kept_aside("page") == []
