@@ -143,6 +143,11 @@ class Database:
                 "--database"
             )
 
+    def source(self) -> str | None:
+        """Whose ids the database holds; None while it holds none."""
+        [[source]] = self._rows("SELECT max(source) FROM origin")
+        return source
+
     # Titles
 
     def store_titles(self, titles: Iterable[Title], at: int) -> None:
@@ -214,9 +219,8 @@ class Database:
 
     def no_titles(self) -> str:
         """That no titles are known, and which command brings them, as the end of a sentence about the file."""
-        [[source]] = self._rows("SELECT source FROM origin") or [["AniList"]]
         [[lists]] = self._rows("SELECT count(*) FROM users WHERE status = 'ok'")
-        command = "fetch-titles" if source == "AniList" else "import --titles FILE"
+        command = "fetch-titles" if self.source() in (None, "AniList") else "import --titles FILE"
         return f"holds the lists of {lists:,} users and knows no titles: run `kerasrec anime {command}` first"
 
     def _upsert_titles(self, titles: Iterable[Title], at: int) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from rich.table import Table
 
-from kerasrec.anime.anilist.client import AniListClient
+from kerasrec.anime.anilist.client import AniListClient, NoAnswer
 from kerasrec.anime.database import Database
 from kerasrec.anime.fetch import fetch_user
 from kerasrec.anime.lists import in_random_order
@@ -17,9 +17,11 @@ from kerasrec.anime.records import Recommendation, Title
 from kerasrec.anime.settings import Recommend
 from kerasrec.anime.titles import find_title, unseen_before
 from kerasrec.anime.trained import CONFIG, TRAINS, Output, read_mappings
+from kerasrec.anime.troubles import tell
+from kerasrec.anime.user_names import user_name
 from kerasrec.console import show
 from kerasrec.data.vocab import ItemVocab
-from kerasrec.errors import KerasrecError
+from kerasrec.errors import KerasrecError, quoted
 from kerasrec.serving.recommender import Recommender
 from kerasrec.training.config import read_config
 
@@ -38,6 +40,8 @@ class Taste:
     """Those watched to which the user gives no less than the mean of all scores, or none at all."""
     seen: frozenset[int]
     """All that need not be recommended any more, also what was given up."""
+    dropped: frozenset[int] = frozenset()
+    """Those seen that were given up."""
 
 
 def recommend(command: Recommend) -> list[Recommendation]:
@@ -56,14 +60,14 @@ def recommend(command: Recommend) -> list[Recommendation]:
             "another --output"
         )
     with Database(command.fetching.database) as database:
-        titles = database.titles()
+        titles = database.known_titles()
         taste = _taste_of_user(command, database, titles) if command.user else _taste_of_likes(command, titles)
     known = {title.id: title for title in titles}
     history = _history(taste, vocab, config)
 
     left_out = set() if command.keep_seen else set(taste.seen)
     if not command.keep_sequels:
-        left_out |= unseen_before(titles, set(taste.seen))
+        left_out |= unseen_before(titles, set(taste.seen - taste.dropped))
         if not any(title.relations for title in titles):
             logger.info(f"{command.fetching.database} knows no sequels, so that none are left out")
     if not command.keep_adult:
@@ -106,17 +110,28 @@ def _taste_of_user(command: Recommend, database: Database, titles: list[Title]) 
     user = database.user(command.user)
     if user is not None and user.status == "ok":
         return _taste_in(database, command.user)
-    database.claim("AniList")  # it has to hold AniList's ids
+    name = user_name(command.user)
+    if name is None or database.source() not in (None, "AniList"):
+        raise KerasrecError(
+            f"{quoted(command.user)} is no user of {database.path}"
+            + (f", which holds ids of {database.source()}, so AniList cannot be asked" if name else " nor of AniList")
+            + ": name another user, or give titles with --likes"
+        )
     # Into a database of its own: whoever only asks is not to become one of those who are trained on.
     with tempfile.TemporaryDirectory() as folder, Database(Path(folder, "asked.db"), create=True) as asked:
         asked.store_titles(titles, at=0)
         with AniListClient(command.fetching.url) as client:
-            status = fetch_user(asked, client, command.user, since=0)
+            try:
+                status, odd = fetch_user(asked, client, name, since=0)
+            except NoAnswer as error:
+                raise KerasrecError(f"the list of {name} cannot be had: {error}") from error
         if status != "ok":
             raise KerasrecError(
-                f"the list of {command.user} is {status} on AniList: name another user, or give titles with --likes"
+                f"the list of {name} is {status} on AniList: name another user, or give titles with --likes"
             )
-        return _taste_in(asked, command.user)
+        for part in odd:
+            tell(part, name)
+        return _taste_in(asked, name)
 
 
 def _taste_in(database: Database, name: str) -> Taste:
@@ -127,9 +142,11 @@ def _taste_in(database: Database, name: str) -> Taste:
     mean = np.mean(scores) if scores else 0
     scored = zip(history.titles, history.scores, strict=True)
     liked = (title for title, score in scored if score is None or score >= mean)
-    seen = (entry.title for entry in database.entries(name) if entry.status != "PLANNING")
+    entries = database.entries(name)
+    seen = (entry.title for entry in entries if entry.status != "PLANNING")
+    dropped = (entry.title for entry in entries if entry.status == "DROPPED")
     logger.info(f"{history.user}: {len(history.titles):,} titles watched")
-    return Taste(history.titles, frozenset(liked), frozenset(seen))
+    return Taste(history.titles, frozenset(liked), frozenset(seen), frozenset(dropped))
 
 
 def _taste_of_likes(command: Recommend, titles: list[Title]) -> Taste:
@@ -141,7 +158,7 @@ def _taste_of_likes(command: Recommend, titles: list[Title]) -> Taste:
 
 
 def _because(recommender: Recommender, history: list[str], liked: list[int], items: list[str]) -> list[int | None]:
-    """For each item, the place of the liked title without which its score would fall the most; None if by none."""
+    """For each item, the place of a liked title without which its score would fall; see `name_reasons`."""
     if not liked or not items:
         return [None] * len(items)
     histories = [history, *(history[:place] + history[place + 1 :] for place in liked)]
@@ -152,8 +169,34 @@ def _because(recommender: Recommender, history: list[str], liked: list[int], ite
         ]
     )  # [1 + liked, H]
     vectors, _ = recommender.item_vectors(items)  # [k, H]
-    falls = (queries[0] - queries[1:]) @ vectors.T  # [liked, k]
-    return [liked[row] if fall > 0 else None for row, fall in zip(falls.argmax(axis=0), falls.max(axis=0), strict=True)]
+    reasons = name_reasons((queries[0] - queries[1:]) @ vectors.T)
+    return [None if row is None else liked[row] for row in reasons]
+
+
+def name_reasons(falls: np.ndarray) -> list[int | None]:
+    """For each item, the liked title to name: the one without which its score would fall the most.
+
+    One title often matters most to all items of a list, which says little about any of them. So a fall counts a quarter
+    each time that its title has been named before.
+
+    Args:
+        falls: [liked, k], of the score of each item without each of the liked titles.
+
+    Returns:
+        A row for each item; None where no score would fall.
+
+    Example:
+        >>> name_reasons(np.array([[9.0, 8.0, 7.0, -1.0], [1.0, 3.0, 1.0, -2.0]]))
+        [0, 1, 0, None]
+    """
+    reasons: list[int | None] = []
+    counts = np.zeros(len(falls), np.int64)
+    for fall in falls.T:
+        row = int((fall * 0.25**counts).argmax())
+        if fall[row] > 0:
+            counts[row] += 1
+        reasons.append(row if fall[row] > 0 else None)
+    return reasons
 
 
 def _print(found: list[Recommendation]) -> None:

@@ -62,7 +62,7 @@ class Title:
 
 @dataclass(frozen=True)
 class Recommendation:
-    """One line of a list; `because` is the liked title without which the score would fall the most."""
+    """One line of a list; `because` is a liked title without which the score would fall."""
 
     title: Title
     score: float

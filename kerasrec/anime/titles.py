@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from rapidfuzz import fuzz, process, utils
 
 from kerasrec.anime.records import Title
-from kerasrec.errors import KerasrecError
+from kerasrec.errors import KerasrecError, quoted
 
 ALIKE = 80.0
 """Least likeness, 0 to 100, of what was typed and a title's name."""
@@ -33,15 +33,17 @@ def find_title(text: str, titles: Sequence[Title]) -> Title:
     names = [name for name, _ in named]
     close = process.extract(text, names, scorer=fuzz.WRatio, processor=utils.default_process, limit=3)
     if not close or close[0][1] < ALIKE:
-        nearest = ", ".join(repr(name) for name, _, _ in close)
-        raise KerasrecError(f"no title is like {text!r}; the nearest are {nearest or 'none'}: type one of them")
+        nearest = ", ".join(quoted(name, 60) for name, _, _ in close)
+        raise KerasrecError(
+            f"no title is like {quoted(text, 60)}; the nearest are {nearest or 'none'}: type one of them"
+        )
     return named[close[0][2]][1]
 
 
 def unseen_before(titles: Iterable[Title], seen: set[int]) -> set[int]:
-    """Ids of the titles that continue one that somebody has not seen.
+    """Ids of the titles that continue one that somebody has not seen, or has given up.
 
-    A title is left out when any of its direct prequels is unseen, whether the database knows that one or not.
+    A title is left out when any of its direct prequels is not among `seen`, whether the database knows that one or not.
 
     Example:
         >>> from kerasrec.anime.records import Relation

@@ -1,10 +1,14 @@
 import re
 
+import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
 
 from kerasrec.anime.database import Database
 from kerasrec.anime.page import write_page
-from kerasrec.anime.recommend import recommend
+from kerasrec.anime.recommend import name_reasons, recommend
 from kerasrec.anime.records import ListEntry, Recommendation, Title
 from kerasrec.anime.settings import Fetching, Recommend
 
@@ -43,6 +47,28 @@ def test_because_you_liked(ask, made_up_lists):
     assert reasons and {made_up_lists.kind(title.id) for title in reasons} == {3}
 
 
+def test_reasons_are_several(ask):
+    reasons = [one.because.id for one in ask(user="fan3", k=10, keep_sequels=True, keep_seen=True) if one.because]
+    assert len(set(reasons)) >= 4
+
+
+@given(arrays(np.float64, st.tuples(st.integers(1, 6), st.integers(0, 12)), elements=st.floats(-100, 100)))
+def test_a_reason_is_a_title_that_matters_and_the_first_the_one_that_matters_most(falls):
+    reasons = name_reasons(falls)
+    assert len(reasons) == falls.shape[1]
+    for place, row in enumerate(reasons):
+        assert (row is None) == (falls[:, place] <= 0).all() and (row is None or falls[row, place] > 0)
+    if reasons and reasons[0] is not None:
+        assert falls[reasons[0], 0] == falls[:, 0].max()
+
+
+def test_a_title_that_matters_most_to_all_is_not_named_for_all():
+    falls = np.full((5, 10), 1.0)
+    falls[2] = 20.0
+    reasons = name_reasons(falls)
+    assert reasons[:2] == [2, 2] and set(reasons) == set(range(5))
+
+
 def test_for_titles_that_somebody_likes(ask, made_up_lists, logged):
     found = ask(likes=("kind 1 numbr 2", "Kind 1 number 6", "Kind 1 number 6"), k=4)
     printed = logged()
@@ -59,6 +85,14 @@ def test_adult_titles_and_sequels_are_left_out(ask):
     with_sequels = ids(ask(likes=("Kind 0 number 1",), k=48, keep_sequels=True))
     assert {title for title in with_sequels if title > 40}
     assert 41 in ids(ask(likes=("Kind 0 number 37",), k=48)), "its first season was seen"
+
+
+def test_a_dropped_title_leaves_its_sequels_out(ask, trained_desk):
+    """A title that was seen does not: see above."""
+    with Database(trained_desk.database) as database:
+        entries = [ListEntry(title, "COMPLETED", 80) for title in (1, 5, 9)] + [ListEntry(37, "DROPPED", 80)]
+        database.store_user("dropper", None, "POINT_100", entries, at=3)
+    assert not {37, 41} & set(ids(ask(user="dropper", k=48, keep_adult=True)))
 
 
 def test_somebody_from_anilist(ask, trained_desk, listening, logged):
@@ -96,6 +130,19 @@ def test_a_page_with_covers(tmp_path, ask):
     assert "because you liked Kind 0 number 1" in page and "<img" not in page
 
 
+def test_the_page_takes_any_title(tmp_path):
+    """What it looks like has to be looked at; this holds what that looking rests on."""
+    found = [Title(1, english="x" * 300), Title(2, english="\ud800", cover="https://x/2.png"), Title(3)]
+    path = tmp_path / "list.html"
+    write_page(path, "For me", [Recommendation(title, 1.0, None) for title in found])
+    page = path.read_text(encoding="utf-8")
+    assert page.count('<div class="cover"') == 3 and page.count("<img") == 1
+    assert page.count('aria-hidden="true"') == 3, "a cover that does not load has the placeholder behind it"
+    for rule in ("aspect-ratio: 2 / 3", "overflow-wrap: anywhere", "repeat(2, minmax(0, 1fr))", "object-fit: cover"):
+        assert rule in page
+    assert 'class="facts"' not in page and 'class="because"' not in page
+
+
 def test_titles_in_a_page_are_text(tmp_path):
     nasty = Title(1, english="<script>alert('&')</script>", cover='https://x/"onerror="1', genres=("A & B",))
     unsafe = Title(2, english="b", cover="javascript:alert(1)")
@@ -126,6 +173,13 @@ def test_a_user_without_a_public_list(trained_desk, listening):
         error = trained_desk.error("recommend", "--user", name, "--url", listening.url)
         assert f"the list of {name} is {status} on AniList" in error
     assert "has watched no title" in trained_desk.error("recommend", "--user", "planning")
+
+
+def test_a_user_whose_list_cannot_be_had(trained_desk, listening, anilist):
+    anilist.instead["ListChunk", "user1"] = {"data": {"MediaListCollection": None}}
+    error = trained_desk.error("recommend", "--user", "@user1", "--url", listening.url)
+    assert "the list of user1 cannot be had" in error and "unknown form" in error
+    assert "'a,b' is no user of" in trained_desk.error("recommend", "--user", "a,b", "--url", listening.url)
 
 
 def test_before_any_training(training_desk):
