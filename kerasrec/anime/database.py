@@ -355,8 +355,10 @@ class Database:
 
     # What could not be taken
 
-    def set_aside(self, parts: Iterable[SetAside], at: int) -> None:
+    def set_aside(self, parts: Sequence[SetAside], at: int) -> None:
         """Keep answers that could not be taken, in the place of earlier ones of the same kind and name."""
+        if not parts:
+            return
         with self._transaction():
             self._db.executemany(
                 "INSERT INTO set_aside (kind, name, reason, answer, at) VALUES (?, ?, ?, ?, ?) "

@@ -70,7 +70,7 @@ def fetch_titles(command: FetchTitles) -> None:
             f"{len(wanted) - len(waiting):,} were still fresh; {len(database.titles()):,} titles"
             f"{troubles.in_short()}{ended}"
         )
-        troubles.require_none(failed)
+        troubles.require_none(len(waiting) - fetched if troubles.are_too_many else failed)
 
 
 def _title_page(client: AniListClient, sort: str, number: int) -> TitlePage:

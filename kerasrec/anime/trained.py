@@ -92,5 +92,5 @@ def read_mappings(output: Output) -> tuple[ItemVocab, dict[int, str]]:
         return vocab, {int(row["id"]): row["title"] for row in rows}
     except FileNotFoundError:
         raise KerasrecError(f"there is no trained model in {output.folder}: run {TRAINS}") from None
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError, csv.Error, pa.ArrowException) as error:
         raise KerasrecError(f"{path} is damaged ({error}): train into another --output") from None

@@ -78,8 +78,8 @@ class Troubles:
         if not_fetched:
             stopped = f"; stopped after {IN_A_ROW} failures in a row" if self.are_too_many else ""
             raise KerasrecError(
-                f"{not_fetched:,} {self._kind}s were not fetched ({_some(self._failed)}){stopped}; {where}; run the "
-                "same command again later, it asks for them last"
+                f"{not_fetched:,} {self._kind}s were not fetched ({_some(self._failed)}){stopped}; {where}; what was "
+                "fetched is kept: run the same command again later"
             )
         if self._lost:
             raise KerasrecError(f"{len(self._lost):,} titles were left out ({_some(self._lost)}); {where}")

@@ -232,6 +232,7 @@ def test_many_failures_in_a_row_end_the_run(desk, anilist, step):
     code, out, error = desk.run(step, *(["--file", names] if step == "fetch-users" else []))
     assert code == 2 and len(anilist.log) == 6
     assert "5 users could not" in out or "5 pages could not" in out
+    assert f"kerasrec: {12 if step == 'fetch-users' else 59} " in error, "those that were not asked for count, too"
     assert "stopped after 5 failures in a row" in error and "an unknown form: " in error
 
 
