@@ -35,13 +35,22 @@ def plot(command: Plot) -> None:
     metrics = read_json(
         output.metrics_path, missing=f"there is no {output.metrics_path}: run {TRAINS}, or give its --output"
     )
-    lengths = {len(metrics.get(name, ())) for name in ("epoch", *_FIGURES)}
-    if len(lengths) > 1 or not metrics.get("best_epoch"):
+    if not _is_whole(metrics):
         raise KerasrecError(
             f"{output.metrics_path} lacks figures: it must hold {', '.join(_FIGURES)} of each epoch; run {TRAINS}"
         )
     for path in draw(output, metrics):
         logger.info(path)
+
+
+def _is_whole(metrics: object) -> bool:
+    """Whether there is a number of each kind for each epoch, and a best epoch."""
+    if not isinstance(metrics, dict) or not isinstance(metrics.get("best_epoch"), int):
+        return False
+    columns = [metrics.get(name) for name in ("epoch", *_FIGURES)]
+    if not all(isinstance(column, list) and len(column) == len(columns[0]) > 0 for column in columns):
+        return False
+    return all(isinstance(value, (int, float)) for column in columns for value in column)
 
 
 def collect_metrics(output: Output, epochs: int) -> dict:

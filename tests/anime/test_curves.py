@@ -65,7 +65,12 @@ def test_smoothing_restated():
 
 
 @pytest.mark.parametrize(
-    "metrics", [{}, {**METRICS, "loss": [1.0]}, {name: METRICS[name] for name in METRICS if name != "top5"}]
+    "metrics",
+    [
+        *({}, [], None, 7, {**METRICS, "loss": [1.0]}, {name: METRICS[name] for name in METRICS if name != "top5"}),
+        *(METRICS | {name: value} for name, value in (("loss", None), ("top1", ["a", 1, 2]), ("best_epoch", "2"))),
+        {name: [] for name in METRICS} | {"best_epoch": 1},
+    ],
 )
 def test_a_file_that_lacks_figures(training_desk, metrics):
     written(training_desk, metrics)
