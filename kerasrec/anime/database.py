@@ -383,6 +383,18 @@ class Database:
         )
         return dict(rows)
 
+    def training_data(self, min_anime: int) -> tuple[list[Title], list[History]]:
+        """The titles, and the histories of the users who have watched so many of them.
+
+        Raises:
+            KerasrecError: no titles are known, or no list; the message says which command brings them.
+        """
+        titles = self.known_titles()
+        if not self.watched_counts():
+            command = "fetch-users" if self.source() in (None, "AniList") else "import --ratings FILE"
+            raise KerasrecError(f"{self.path} knows titles and holds no lists: run `kerasrec anime {command}` first")
+        return titles, self.histories(min_anime)
+
     def histories(
         self, min_anime: int = 20, statuses: Sequence[str] = WATCHED, user: str | None = None
     ) -> list[History]:

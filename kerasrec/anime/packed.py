@@ -56,7 +56,7 @@ def unpacked(path: Path) -> Iterator[list[Member]]:
     """
     archive = path if path.is_file() else next((parent for parent in path.parents if parent.is_file()), None)
     if archive is None:
-        raise KerasrecError(f"there is no file {path}")
+        raise KerasrecError(f"{path} is a folder: name a file" if path.is_dir() else f"there is no file {path}")
     if not zipfile.is_zipfile(archive):
         if archive != path:
             raise KerasrecError(f"{archive} is no zip, and holds no {path.relative_to(archive)}")

@@ -51,7 +51,7 @@ def train(command: Train) -> None:
             command.seed,
         )
         with Database(command.database) as database:
-            titles, histories = database.known_titles(), database.histories(command.min_anime)
+            titles, histories = database.training_data(command.min_anime)
         is_new = read_progress(output.folder) is None
         lists = _lists(command, None if is_new else output, histories)
         _describe(lists, command)

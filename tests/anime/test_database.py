@@ -523,6 +523,17 @@ def test_lists_without_titles_name_the_command_that_brings_them(database):
         database.known_titles()
 
 
+def test_titles_without_lists_name_the_command_that_brings_them(database):
+    database.store_titles([BEBOP], at=1)
+    with pytest.raises(KerasrecError, match="holds no lists: run `kerasrec anime fetch-users`"):
+        database.training_data(2)
+    database.claim("MyAnimeList")
+    with pytest.raises(KerasrecError, match="holds no lists: run `kerasrec anime import --ratings FILE`"):
+        database.training_data(2)
+    database.store_user("ann", None, None, [seen(1)], at=1)
+    assert database.training_data(1) == ([BEBOP], [History("ann", (1,), ("COMPLETED",), (None,), (None,))])
+
+
 def test_titles_that_exports_name_do_not_replace_what_is_known(database):
     database.store_titles([BEBOP], at=1)
     database.add_entries([("ann", seen(5))])

@@ -204,6 +204,7 @@ def test_a_file_that_is_not_what_it_should_be(desk, write, name, content, messag
 
 def test_a_file_that_is_not_there_and_no_file_at_all(desk):
     assert "there is no file" in desk.error("import", "--titles", "nothing.csv")
+    assert "is a folder: name a file" in desk.error("import", "--titles", desk.folder)
     assert "at least one of --titles" in desk.error("import")
 
 
@@ -394,7 +395,7 @@ def test_an_export_is_no_table_of_titles(desk, write):
 
 
 @given(st.data())
-@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_exports_with_spoilt_bytes_are_read_or_refused_in_one_line(desk, data):
     content = bytearray(data.draw(st.sampled_from([ANIMELIST, json.dumps(GDPR), ANIME, RATINGS])).encode())
     for _ in range(data.draw(st.integers(1, 4))):
