@@ -107,10 +107,11 @@ def _history(taste: Taste, vocab: ItemVocab, config: dict) -> list[str]:
 
 
 def _taste_of_user(command: Recommend, database: Database, titles: list[Title]) -> Taste:
-    user = database.user(command.user)
-    if user is not None and user.status == "ok":
-        return _taste_in(database, command.user)
     name = user_name(command.user)
+    for known in filter(None, (command.user, name)):
+        user = database.user(known)
+        if user is not None and user.status == "ok":
+            return _taste_in(database, known)
     if name is None or database.source() not in (None, "AniList"):
         raise KerasrecError(
             f"{quoted(command.user)} is no user of {database.path}"

@@ -205,7 +205,7 @@ def test_a_file_that_is_not_what_it_should_be(desk, write, name, content, messag
 def test_a_file_that_is_not_there_and_no_file_at_all(desk):
     assert "there is no file" in desk.error("import", "--titles", "nothing.csv")
     assert "is a folder: name a file" in desk.error("import", "--titles", desk.folder)
-    assert "at least one of --titles" in desk.error("import")
+    assert "no file to import is given" in desk.error("import")
 
 
 def test_ids_of_different_sources_are_not_mixed(desk, write):

@@ -48,7 +48,7 @@ def test_because_you_liked(ask, made_up_lists):
 
 
 def test_reasons_are_several(ask):
-    reasons = [one.because.id for one in ask(user="fan3", k=10, keep_sequels=True, keep_seen=True) if one.because]
+    reasons = [one.because.id for one in ask(user="@fan3", k=10, keep_sequels=True, keep_seen=True) if one.because]
     assert len(set(reasons)) >= 4
 
 
