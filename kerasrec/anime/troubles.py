@@ -42,19 +42,20 @@ class Troubles:
     def failed(self, name: str, error: NoAnswer) -> None:
         """Note that one page or user cannot be had."""
         self._in_a_row += 1
-        self._failed.append(f"{name}: {error.reason}")
-        logger.warning(f"{self._kind} {name} is left out: {error.reason}")
+        self._failed.append(f"{name}: {_short(error.reason)}")
+        logger.warning(f"{self._kind} {name} is left out: {_short(error.reason)}")
         self._database.set_aside([SetAside(self._kind, name, error.reason, error.answer)], int(time.time()))
 
     def took(self, odd: Sequence[OddPart], of: str = "") -> None:
         """Note that one page or user was had, and what of it has an unknown form."""
         self._in_a_row = 0
-        for part in odd:
+        for part in odd[:_SHOWN]:
             tell(part, of)
-            if part.is_lost:
-                self._lost.append(f"{part.what}{of and f' of {of}'}: {part.reason}")
-            else:
-                self._incomplete += 1
+        if len(odd) > _SHOWN:
+            logger.warning(f"and {len(odd) - _SHOWN:,} more beside them")
+        lost = [part for part in odd if part.is_lost]
+        self._lost += [f"{part.what}{of and f' of {of}'}: {_short(part.reason)}" for part in lost]
+        self._incomplete += len(odd) - len(lost)
 
     def in_short(self) -> str:
         """The counts, as the end of a summary."""
@@ -88,12 +89,16 @@ class Troubles:
 def tell(part: OddPart, of: str = "") -> None:
     """Log what is wrong with a title or an entry."""
     done = "is left out" if part.is_lost else "is kept without it"
-    logger.warning(f"{part.what}{of and f' of {of}'} {done}: an unknown form ({part.reason})")
+    logger.warning(f"{part.what}{of and f' of {of}'} {done}: an unknown form ({_short(part.reason)})")
 
 
 def set_aside(kind: Literal["title", "entry"], odd: Sequence[OddPart], of: str = "") -> list[SetAside]:
     """Parts of an unknown form, to be kept in the database."""
     return [SetAside(kind, f"{of}{of and ': '}{part.what}", part.reason, part.text) for part in odd]
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= 200 else f"{text[:200]}..."
 
 
 def _some(texts: Sequence[str]) -> str:

@@ -301,6 +301,20 @@ def test_an_odd_field_of_a_title_or_an_entry_is_named_and_kept_aside(desk, anili
         assert len(database.entries("user1")) == 15 - is_lost and len(database.entries("user2")) == 20
 
 
+def test_many_odd_titles_are_counted_and_a_few_named(desk, anilist):
+    def without_scores(answer):
+        for media in answer["data"]["Page"]["media"]:
+            del media["averageScore"]
+        return answer
+
+    anilist.instead["TitlePage", 1] = without_scores
+    code, out, error = desk.run("fetch-titles", "--count", 50)
+    assert code == 0 and "50 titles are kept without fields of an unknown form" in out
+    assert out.count("averageScore is not there") == 3 and "and 47 more beside them" in out
+    with desk.open() as database:
+        assert len(database.titles()) == 50 and len(database.kept_aside("title")) == 50
+
+
 @pytest.mark.parametrize("page", [[], None], ids=["empty", "the same again"])
 def test_pages_that_bring_nothing_new_end(desk, anilist, page):
     def repeated(answer):
