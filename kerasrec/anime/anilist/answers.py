@@ -1,7 +1,6 @@
 """AniList's JSON as typed results: what is not of the form that the schema promises is left out, and named."""
 
 import json
-import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -205,7 +204,7 @@ def _tag(value: object) -> Tag:
     )
 
 
-def _entry(number: int, fields: _Fields) -> ListEntry | None:
+def _entry(number: int, fields: _Fields) -> ListEntry:
     return ListEntry(
         title=number,
         status=fields.get("status", _status),
@@ -267,7 +266,7 @@ def _score(value: object, name: str) -> int | None:
     if value is None:
         return None
     is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
-    if not is_number or not math.isfinite(value) or not 0 <= value <= 100:
+    if not is_number or not 0 <= value <= 100:
         raise UnknownForm(f"{name} is {quoted(value, 50)}")
     return round(value) or None
 

@@ -67,7 +67,7 @@ def spoilt(draw, answer):
         if draw(st.booleans()) and isinstance(part, dict):
             del part[last]
         else:
-            part[last] = draw(ODD)
+            part[last] = copy.deepcopy(draw(ODD))  # it may be spoilt in turn
     return answer
 
 
@@ -138,3 +138,12 @@ def test_a_title_keeps_what_is_right_of_it(answered):
     assert title.score is None and title.genres == right.genres[1:] and title.tags == ()
     assert "averageScore is 101" in odd.reason and "tag rank is 500" in odd.reason and "surrogate" not in odd.reason
     assert not odd.is_lost and json.loads(odd.text)["id"] == title.id
+
+
+@pytest.mark.parametrize("score", [101, -5, 2**63, 10**400, float("nan"), float("inf"), "90", True, [], "\ud800"])
+def test_a_score_that_is_none_is_left_open(answered, score):
+    answer = copy.deepcopy(answered["list_chunk"])
+    answer["data"]["MediaListCollection"]["lists"][0]["entries"][0]["score"] = score
+    chunk = ask("list_chunk", json.dumps(answer))
+    assert len(chunk.entries) == 3 and chunk.entries[0].score is None
+    assert [part.reason.split()[0] for part in chunk.odd] == ["score"]
