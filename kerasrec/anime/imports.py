@@ -13,7 +13,7 @@ from pathlib import Path
 from kerasrec.anime.database import Database
 from kerasrec.anime.exports import kind_of, read_export
 from kerasrec.anime.mal_files import LISTS, SOURCES, TITLES, fits, read_table
-from kerasrec.anime.packed import Member, unpacked, whole
+from kerasrec.anime.packed import Member, unpacked
 from kerasrec.anime.records import Title
 from kerasrec.anime.settings import Import
 from kerasrec.anime.tables import BadRow
@@ -119,26 +119,18 @@ def _store(database: Database, command: Import, kind: str, path: Path) -> None:
 @contextlib.contextmanager
 def _opened(command: Import, kind: str, path: Path) -> Iterator[tuple[str, Iterator[object]]]:
     """Whose ids stand in a file, and its rows: titles; or user, entry and maybe the title; or a `BadRow`."""
-    with unpacked(path) as members:
-        with whole(path):
-            member = _the_one(kind, path, members)
-            with member.open() as file:
-                export = kind_of(file)
-        if export and kind == TITLES:
-            raise KerasrecError(f"{path} holds somebody's list and no table of titles: give it with --lists")
-        if not export and kind == LISTS:
-            raise KerasrecError(
-                f"{path} is neither MyAnimeList's XML nor AniList's JSON: give a table with --ratings or --history"
-            )
-        with member.open() as file:
-            with whole(path):
-                read = read_export(export, member.name, file) if export else read_table(kind, member.name, file)
-            yield SOURCES.get(command.ids, read[0]), _read_whole(read[1], path)
-
-
-def _read_whole(rows: Iterator[object], path: Path) -> Iterator[object]:
-    with whole(path):
-        yield from rows
+    member = _the_one(kind, path, unpacked(path))
+    with member.open() as file:
+        export = kind_of(file)
+    if export and kind == TITLES:
+        raise KerasrecError(f"{path} holds somebody's list and no table of titles: give it with --lists")
+    if not export and kind == LISTS:
+        raise KerasrecError(
+            f"{path} is neither MyAnimeList's XML nor AniList's JSON: give a table with --ratings or --history"
+        )
+    with member.open() as file:
+        source, rows = read_export(export, member.name, file) if export else read_table(kind, member.name, file)
+        yield SOURCES.get(command.ids, source), rows
 
 
 def _the_one(kind: str, path: Path, members: list[Member]) -> Member:
@@ -158,7 +150,7 @@ def _is_of_kind(kind: str, member: Member) -> bool:
     try:
         with member.open() as file:
             export = kind_of(file)
-        with member.open() as file, whole(member.name):
+        with member.open() as file:
             return bool(export) if kind == LISTS else not export and fits(kind, member.name, file)
     except KerasrecError:  # of a kind that cannot be read
         return False

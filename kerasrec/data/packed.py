@@ -4,13 +4,14 @@ gzip, bzip2, xz and zip are read by the standard library and zstd by Arrow, whic
 """
 
 import bz2
+import contextlib
 import gzip
-import io
 import lzma
 import zipfile
 import zlib
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
+from typing import BinaryIO
 
 import pyarrow as pa
 
@@ -53,15 +54,7 @@ _BZIP2_BLOCKS = (b"1AY&SY", b"\x17rE8P\x90")  # behind BZh and a digit: the firs
 _BLOCK = 1 << 20
 _MOST_TIMES_LARGER = 200  # real logs shrink by less; one layer of gzip can shrink by 1,032
 _ALWAYS_ALLOWED = 1 << 28
-_DAMAGE = (
-    EOFError,
-    zlib.error,
-    lzma.LZMAError,
-    zipfile.BadZipFile,
-    NotImplementedError,
-    RuntimeError,
-    pa.ArrowException,
-)
+_DAMAGE = (EOFError, zlib.error, lzma.LZMAError, zipfile.BadZipFile, pa.ArrowException)
 
 
 def packing(path: Path) -> str | None:
@@ -124,16 +117,24 @@ def members(path: Path) -> list[str]:
     return shown
 
 
-def blocks(path: Path, member: str | None = None) -> Iterator[bytes]:
-    """The content of a file, unpacked, in blocks.
+@contextlib.contextmanager
+def opened(path: Path, member: str | None = None) -> Iterator[BinaryIO]:
+    """The content of a file, unpacked, to be read from its beginning.
 
     Args:
         path: The file.
         member: Which file of a zip archive; it may be left out where there is only one.
 
     Raises:
-        KerasrecError: it cannot be read, is cut short or damaged, is packed twice, or unpacks to more than 256 MiB
-            and 200 times its size.
+        KerasrecError: it cannot be read, is cut short or damaged, or is packed twice.
+
+    Example:
+        >>> import tempfile
+        >>> path = Path(tempfile.mkdtemp()) / "log.csv"
+        >>> _ = path.write_bytes(gzip.compress(b"ann,tea"))
+        >>> with opened(path) as file:
+        ...     file.read()
+        b'ann,tea'
     """
     kind = packing(path)
     if kind == "zip" and member is None:
@@ -142,19 +143,41 @@ def blocks(path: Path, member: str | None = None) -> Iterator[bytes]:
             raise KerasrecError(f"the zip archive {path} holds {len(inside):,} files; unpack the one that is meant")
         member = inside[0]
     name = str(path) if member is None else f"{path}/{member}"
-    size, read = path.stat().st_size, 0
+    with _one_line(path, kind):
+        if kind:
+            with _opened(path, kind, member) as file:
+                _require_unpacked(file.read(512), name)
+        with _opened(path, kind, member) as file:  # anew, because not all kinds can go back
+            yield file
+
+
+def blocks(path: Path, member: str | None = None) -> Iterator[bytes]:
+    """The content of a file, unpacked, in blocks.
+
+    Args:
+        path: The file.
+        member: Which file of a zip archive; it may be left out where there is only one.
+
+    Raises:
+        KerasrecError: as `opened`, or it unpacks to more than 256 MiB and 200 times its size.
+    """
+    with opened(path, member) as file:
+        size, read = path.stat().st_size, 0
+        while block := file.read(_BLOCK):
+            read += len(block)
+            if read > max(_ALWAYS_ALLOWED, _MOST_TIMES_LARGER * size):
+                raise KerasrecError(
+                    f"{path} unpacks to more than {_MOST_TIMES_LARGER} times its size, as no log does; unpack it by "
+                    "hand if it is one"
+                )
+            yield block
+
+
+@contextlib.contextmanager
+def _one_line(path: Path, kind: str | None) -> Iterator[None]:
+    """Put what libraries raise for a file that they cannot read in terms of what to do about it."""
     try:
-        with _opened(path, kind, member) as file:
-            while block := file.read(_BLOCK):
-                if kind and not read:
-                    _require_unpacked(block, name)
-                read += len(block)
-                if kind and read > max(_ALWAYS_ALLOWED, _MOST_TIMES_LARGER * size):
-                    raise KerasrecError(
-                        f"{name} unpacks to more than {_MOST_TIMES_LARGER} times its size, as no log does; "
-                        "unpack it by hand if it is one"
-                    )
-                yield block
+        yield
     except OSError as error:
         if error.errno is None and kind:  # bz2 and Arrow say so of damage
             raise _damaged(path, kind, error) from error
@@ -187,11 +210,16 @@ def _packing_of(start: bytes) -> str | None:
     return None if kind == "bzip2" and start[4:10] not in _BZIP2_BLOCKS else kind
 
 
-def _opened(path: Path, kind: str | None, member: str | None) -> io.IOBase:
+def _opened(path: Path, kind: str | None, member: str | None) -> BinaryIO:
     if kind == "zstd":
         return pa.input_stream(path, compression="zstd")
     if kind == "zip":
-        return zipfile.ZipFile(path).open(member)
+        try:
+            return zipfile.ZipFile(path).open(member)
+        except (RuntimeError, NotImplementedError) as error:
+            raise KerasrecError(
+                f"the zip file {path} cannot be unpacked here ({reason(error)}): unpack it first"
+            ) from error
     return {None: open, "gzip": gzip.open, "bzip2": bz2.open, "xz": lzma.open}[kind](path, "rb")
 
 
@@ -205,7 +233,5 @@ def _require_unpacked(start: bytes, name: str) -> None:
 def _damaged(path: Path, kind: str, error: Exception) -> KerasrecError:
     cut = isinstance(error, EOFError) or "Truncated" in str(error)
     problem = "truncated" if cut else f"damaged ({reason(error)})"
-    if isinstance(error, RuntimeError):
-        problem = "encrypted or packed in a way that is not read"
     checks = {"gzip": "gzip -t", "zstd": "zstd -t", "bzip2": "bzip2 -t", "xz": "xz -t", "zip": "unzip -t"}
     return KerasrecError(f"the {kind} file {path} is {problem}; copy or download it again (`{checks[kind]}` checks it)")

@@ -24,7 +24,7 @@ from typing import NamedTuple
 import numpy as np
 
 from kerasrec.backend import tf
-from kerasrec.data.files import disk_full, replacing
+from kerasrec.data.files import replacing, writing
 from kerasrec.data.stored import Damaged, content_digest
 from kerasrec.errors import KerasrecError, reason
 
@@ -112,13 +112,11 @@ def write_records(path: str | os.PathLike, batches: Iterable[Sequence[bytes]]) -
     rows = 0
     with replacing(path) as unfinished:
         try:
-            with tf.io.TFRecordWriter(os.fspath(unfinished)) as writer:
+            with writing(path), tf.io.TFRecordWriter(os.fspath(unfinished)) as writer:
                 for batch in batches:
                     for record in batch:
                         writer.write(record)
                     rows += len(batch)
-        except tf.errors.ResourceExhaustedError as error:
-            raise disk_full(path) from error
         except tf.errors.OpError as error:
             raise KerasrecError(f"{path} cannot be written ({reason(error)})") from error
     return {"digest": content_digest(path), "bytes": Path(path).stat().st_size, "rows": rows}

@@ -7,7 +7,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from kerasrec.backend import tf
-from kerasrec.data.files import disk_full, exclusive
+from kerasrec.data.files import exclusive, writing
 from kerasrec.data.tokenizer import WordPieceTokenizer
 from kerasrec.errors import KerasrecError
 from kerasrec.pretrained.bert import PretrainedBert, open_bert
@@ -41,11 +41,10 @@ def convert(command: Convert) -> Path:
             if leftover != lock:
                 leftover.unlink()
         try:
-            _write(bert, parts, unfinished)
+            with writing(target):
+                _write(bert, parts, unfinished)
             lock.unlink()
             unfinished.rename(target)
-        except tf.errors.ResourceExhaustedError as error:
-            raise disk_full(target) from error
         finally:
             shutil.rmtree(unfinished, ignore_errors=True)
     if bert.other:

@@ -7,7 +7,7 @@ from pathlib import Path
 from google.protobuf import descriptor_pb2, descriptor_pool, message_factory, wrappers_pb2
 
 from kerasrec.backend import tf
-from kerasrec.data.files import disk_full
+from kerasrec.data.files import writing
 from kerasrec.serving.versions import list_files, version_numbers
 
 WARMUP = Path("assets.extra") / "tf_serving_warmup_requests"
@@ -44,15 +44,14 @@ def export(
     unfinished = folder / f".{version.name}.unfinished"
     shutil.rmtree(unfinished, ignore_errors=True)
     try:
-        tf.saved_model.save(module, str(unfinished), signatures=dict(signatures))
-        (unfinished / WARMUP).parent.mkdir()
-        with tf.io.TFRecordWriter(str(unfinished / WARMUP)) as writer:
-            for signature, inputs in warmup.items():
-                writer.write(warmup_request(signature, inputs))
-        list_files(unfinished)
+        with writing(version):
+            tf.saved_model.save(module, str(unfinished), signatures=dict(signatures))
+            (unfinished / WARMUP).parent.mkdir()
+            with tf.io.TFRecordWriter(str(unfinished / WARMUP)) as writer:
+                for signature, inputs in warmup.items():
+                    writer.write(warmup_request(signature, inputs))
+            list_files(unfinished)
         unfinished.rename(version)
-    except tf.errors.ResourceExhaustedError as error:
-        raise disk_full(version) from error
     finally:
         shutil.rmtree(unfinished, ignore_errors=True)
     return version

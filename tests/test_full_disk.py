@@ -1,0 +1,69 @@
+"""On a disk that fills up, every step that writes says so in one line, and goes on when there is space again."""
+
+import subprocess
+
+import pytest
+
+from kerasrec.data.synthetic import SyntheticLog
+
+MEGABYTES = 24
+
+
+@pytest.fixture
+def disk(tmp_path):
+    """A folder on a small disk of its own."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    options = ["-t", "tmpfs", "-o", f"size={MEGABYTES}m", "tmpfs", str(folder)]
+    if subprocess.run(["mount", *options], capture_output=True).returncode:
+        pytest.skip("needs a disk of its own: mounting a tmpfs is allowed to root only")
+    yield folder
+    subprocess.run(["umount", "--lazy", str(folder)], check=True)
+
+
+@pytest.fixture
+def step(disk):
+    """Runs a step while nothing is free on the disk but so many bytes, and then with space."""
+
+    def run(line, *words, free=0):
+        filler = disk / "filler"
+        with filler.open("wb") as file:
+            try:
+                while True:
+                    file.write(bytes(1 << 16))
+                    file.flush()
+            except OSError:
+                pass
+        with filler.open("r+b") as file:
+            file.truncate(max(0, filler.stat().st_size - free))
+        assert "no space left on the disk while writing" in line.error(*words), words
+        assert not [path for path in disk.rglob("*") if path.name.endswith(".unfinished")]
+        filler.unlink()
+        line.ok(*words)
+
+    return run
+
+
+def test_item_recall(disk, step, command_line):
+    places = [f"--{kind}-path={disk / kind}" for kind in ("data", "output", "export")]
+    line = command_line("recall", after=lambda name: [] if name == "split" else places)
+    log = SyntheticLog(users=150, items=110, mean_length=14, max_length=25, files=1).write(disk / "raw")
+    step(line, "split", "--data_path", log, "--save_path", disk / "data", "--parts", 2, "--date", "20210419")
+    step(line, "vocab", "all")
+    lengths = ("--max-seq-length", 20, "--max-predictions-per-seq", 4, "--masking", "dynamic")
+    step(line, "examples", "all", *lengths, "--jobs", 1)
+    small = ("--hidden-size", 16, "--num-layers", 1, "--batch-size", 16, "--checkpoint-steps", 2, "--valid-users", 0)
+    step(line, "train", "all", *small, "--epochs", 1, free=1 << 16)
+    step(line, "export", "all", free=1 << 17)
+
+
+def test_anime(disk, step, command_line):
+    line = command_line("anime", after=lambda name: [f"--database={disk / 'bert.db'}"])
+    titles = [f"{number},Title {number},Action,TV,12,7.5,1000" for number in range(1, 31)]
+    ratings = [f"{user},{title},8" for user in range(1, 200) for title in range(1, 31)]
+    for name, header, rows in (
+        ("anime.csv", "anime_id,name,genre,type,episodes,rating,members", titles),
+        ("rating.csv", "user_id,anime_id,rating", ratings),
+    ):
+        (disk / name).write_text("\n".join([header, *rows]) + "\n")
+    step(line, "import", "--titles", disk / "anime.csv", "--ratings", disk / "rating.csv", free=1 << 16)
