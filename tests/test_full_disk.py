@@ -1,5 +1,6 @@
 """On a disk that fills up, every step that writes says so in one line, and goes on when there is space again."""
 
+import contextlib
 import subprocess
 
 import pytest
@@ -27,15 +28,11 @@ def step(disk):
 
     def run(line, *words, free=0):
         filler = disk / "filler"
-        with filler.open("wb") as file:
-            try:
-                while True:
-                    file.write(bytes(1 << 16))
-                    file.flush()
-            except OSError:
-                pass
-        with filler.open("r+b") as file:
-            file.truncate(max(0, filler.stat().st_size - free))
+        with filler.open("wb", buffering=0) as file:
+            with contextlib.suppress(OSError):
+                while file.write(bytes(1 << 12)):
+                    pass
+            file.truncate(max(0, file.tell() - free))
         assert "no space left on the disk while writing" in line.error(*words), words
         assert not [path for path in disk.rglob("*") if path.name.endswith(".unfinished")]
         filler.unlink()

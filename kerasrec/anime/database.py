@@ -494,4 +494,5 @@ class Database:
             try:
                 yield
             finally:
-                self._db.execute("ROLLBACK")  # nothing was written
+                if self._db.in_transaction:  # SQLite has ended it by itself after some errors
+                    self._db.execute("ROLLBACK")  # nothing was written

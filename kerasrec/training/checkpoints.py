@@ -8,6 +8,7 @@ the file `checkpoint`, which TensorFlow keeps beside them, may be missing or dam
 import logging
 import math
 import re
+import shutil
 from pathlib import Path
 
 from kerasrec.backend import keras, tf
@@ -42,10 +43,9 @@ def _usable(folder: Path) -> list[str]:
 
 
 def _holds_any(folder: Path) -> bool:
-    """Whether anything of a checkpoint lies in a run's folder, be it damaged."""
+    """Whether a state was ever written whole into a run's folder, be it damaged now: the index is written last."""
     checkpoints = folder / "checkpoints"
-    files = [path for place in (checkpoints, checkpoints / "best") if place.is_dir() for path in place.iterdir()]
-    return any(path.name == "checkpoint" or path.name.startswith("ckpt-") for path in files)
+    return any((place / "checkpoint").exists() or found(place) for place in (checkpoints, checkpoints / "best"))
 
 
 def read_progress(folder: Path) -> Progress | None:
@@ -125,8 +125,11 @@ class Checkpoints:
         else:
             (folder / "checkpoint").unlink(missing_ok=True)
         manager = tf.train.CheckpointManager(self._state, str(folder), max_to_keep=most)
-        with writing(folder):
-            manager.save(checkpoint_number=step)
+        try:
+            with writing(folder):
+                manager.save(checkpoint_number=step)
+        finally:
+            _sweep(folder)
 
     def restore(self) -> bool:
         """Go back to the newest whole checkpoint; returns whether there is one.
@@ -153,6 +156,16 @@ class Checkpoints:
         """Keep the weights as they are before the first step, to compare later ones with."""
         with writing(self._folder):
             tf.train.Checkpoint(model=self._model).write(_start(self._run))
+
+
+def _sweep(folder: Path) -> None:
+    """Remove what was written of states that were not finished."""
+    whole = {f"{Path(path).name}.data" for path in found(folder)}
+    for path in folder.glob("ckpt-*"):
+        if path.is_dir():
+            shutil.rmtree(path, ignore_errors=True)
+        elif ".data" in path.name and not any(path.name.startswith(name) for name in whole):
+            path.unlink(missing_ok=True)
 
 
 def read_model(model: "keras.Model", folder: Path, which: str = "best") -> int:

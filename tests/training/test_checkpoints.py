@@ -167,3 +167,19 @@ def test_a_run_of_version_0_1_0():
     )
     assert progress.passes == 1 and progress.data["vocabulary"] == "bb" and progress.data["tokens"] == 9
     assert progress.comparison.best == 0.25 and progress.comparison.without_gain == 2 and progress.first_step == 3
+
+
+def test_a_first_state_that_was_not_finished_is_no_state(tmp_path):
+    """A kill or a full disk leaves data without an index, which is written last."""
+    folder = tmp_path / "checkpoints"
+    (folder / "ckpt-4_temp").mkdir(parents=True)
+    (folder / "ckpt-3.data-00000-of-00001").write_bytes(b"half")
+    assert read_progress(tmp_path) is None
+    model, progress = Numbers(), Progress()
+    model.compile("adam")
+    model.optimizer.build(model.trainable_variables)
+    checkpoints = Checkpoints(tmp_path, model, progress)
+    assert not checkpoints.restore()
+    checkpoints.save(4)
+    names = sorted(path.name for path in folder.iterdir())
+    assert names == ["checkpoint", "ckpt-4.data-00000-of-00001", "ckpt-4.index"]
