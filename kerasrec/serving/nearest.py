@@ -9,25 +9,24 @@ import numpy as np
 from kerasrec.data.files import write_json
 from kerasrec.data.stored import content_digest, digest_of, read_json, require_whole
 from kerasrec.data.tables import read_array, write_array
-from kerasrec.errors import KerasrecError, reason, require
+from kerasrec.data.text_files import is_unicode, read_lines
+from kerasrec.errors import KerasrecError, require
 from kerasrec.serving.arguments import list_length
 
 
 def read_texts(path: Path) -> list[str]:
-    """The lines of a UTF-8 file, without a byte order mark; empty ones are texts, too, so that line numbers hold.
+    """The lines of a file, plain or gzip, in UTF-8; empty ones are texts, too, so that line numbers hold.
 
     Raises:
-        KerasrecError: it is empty or not UTF-8.
+        KerasrecError: it cannot be read, is empty or not UTF-8.
     """
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise KerasrecError(f"{path} is not UTF-8 (byte {error.start}): convert it") from None
-    except OSError as error:
-        raise KerasrecError(f"{path} cannot be read ({reason(error)}); give a file with a text a line") from None
-    if not text:
+    texts = read_lines(path)
+    if texts == [""]:
         raise KerasrecError(f"{path} is empty; give a file with a text a line")
-    return text.removesuffix("\n").split("\n")
+    for number, text in enumerate(texts, 1):
+        if not is_unicode(text):
+            raise KerasrecError(f"line {number} of {path} is not UTF-8: convert the file, or take the line out")
+    return texts
 
 
 def write_vectors(path: Path, vectors: np.ndarray, texts: Sequence[str], command: str) -> None:
