@@ -71,6 +71,50 @@ class Replacements(dict):
         return found
 
 
+def is_blank(text: str) -> bool:
+    """Whether a text holds nothing but spaces and characters that are taken out, so that no token comes of it.
+
+    Example:
+        >>> is_blank(" \\u3000\\u200b"), is_blank("."), is_blank("")
+        (True, False, True)
+    """
+    return not text.translate(_WITHOUT_BLANKS)
+
+
+def is_blank_character(character: str) -> bool:
+    """Whether it is a space or is taken out of the text."""
+    return is_space(character) or is_removed(character)
+
+
+_WITHOUT_BLANKS = Replacements(lambda character: "" if is_blank_character(character) else character)
+_SPACES = Replacements(lambda character: " " if is_space(character) else character)
+
+
+def spaced_once(text: str) -> str:
+    """A text with one space where spaces stand, and none at its ends; the tokens that come of it are the same.
+
+    Example:
+        >>> spaced_once(" a \\u3000\\n b ")
+        'a b'
+    """
+    return " ".join(part for part in text.translate(_SPACES).split(" ") if part)
+
+
+# Quotation marks, and the ASCII ones that a tokenizer with `ascii_quotes` reads them as.
+QUOTES = {"“": '"', "”": '"', "‘": "'", "’": "'"}
+_ASCII_QUOTES = str.maketrans(QUOTES)
+
+
+def with_ascii_quotes(text: str) -> str:
+    """A text with ASCII quotation marks.
+
+    Example:
+        >>> with_ascii_quotes("“it’s”")
+        '"it\\'s"'
+    """
+    return text.translate(_ASCII_QUOTES)
+
+
 @cache
 def re2_class(holds: Callable[[str], bool]) -> str:
     """The characters for which one of the functions above holds, as a character class of RE2.

@@ -12,7 +12,16 @@ import numpy as np
 import tokenizers
 from tokenizers.models import WordPiece
 
-from kerasrec.data.characters import INVALID, Replacements, is_accent, is_cjk, is_punctuation, is_removed, is_space
+from kerasrec.data.characters import (
+    INVALID,
+    Replacements,
+    is_accent,
+    is_cjk,
+    is_punctuation,
+    is_removed,
+    is_space,
+    with_ascii_quotes,
+)
 from kerasrec.data.files import replacing
 from kerasrec.errors import KerasrecError, quoted, reason
 
@@ -34,10 +43,11 @@ class WordPieceTokenizer:
     Args:
         tokens: The vocabulary; a token's place is its id.
         lower_case: Whether the vocabulary is an uncased one.
+        ascii_quotes: Whether “”‘’ are read as ASCII quotation marks.
 
     Attributes:
         tokens: The same, as a list.
-        lower_case: The same.
+        lower_case, ascii_quotes: The same.
         pad, unk, cls, sep, mask: Ids of the special tokens; `pad` is 0.
 
     Raises:
@@ -52,9 +62,10 @@ class WordPieceTokenizer:
         'unaffable猫!'
     """
 
-    def __init__(self, tokens: Sequence[str], lower_case: bool = True):
+    def __init__(self, tokens: Sequence[str], lower_case: bool = True, ascii_quotes: bool = False):
         self.tokens = list(tokens)
         self.lower_case = lower_case
+        self.ascii_quotes = ascii_quotes
         self._ids: dict[str, int] = {}
         for number, token in enumerate(self.tokens):
             if not token:
@@ -75,13 +86,21 @@ class WordPieceTokenizer:
             )
 
     @classmethod
-    def load(cls, path: str | os.PathLike, lower_case: bool = True, size: int | None = None) -> "WordPieceTokenizer":
+    def load(
+        cls,
+        path: str | os.PathLike,
+        lower_case: bool = True,
+        size: int | None = None,
+        *,
+        ascii_quotes: bool = False,
+    ) -> "WordPieceTokenizer":
         """Read a `vocab.txt`: one token a line, UTF-8; of a line with several words the first is the token.
 
         Args:
             path: The file.
             lower_case: Whether it is an uncased vocabulary.
             size: How many tokens its model has; None if that is not known.
+            ascii_quotes: As for the class.
 
         Raises:
             KerasrecError: there is no such file, it is not UTF-8, it is no BERT vocabulary, or has another size.
@@ -97,7 +116,8 @@ class WordPieceTokenizer:
         if size is not None and len(lines) != size:
             raise KerasrecError(f"{path} has {len(lines)} tokens and its model {size}; put the model's own there")
         try:
-            return cls([re.split("[ \t\r]", line.lstrip(" \t"), maxsplit=1)[0] for line in lines], lower_case)
+            tokens = [re.split("[ \t\r]", line.lstrip(" \t"), maxsplit=1)[0] for line in lines]
+            return cls(tokens, lower_case, ascii_quotes)
         except KerasrecError as error:
             raise KerasrecError(f"{path}: {error}") from None
 
@@ -178,10 +198,13 @@ class WordPieceTokenizer:
         candidates = range(len(self)) if texts is None else np.unique(self.encode(texts)[1]).tolist()
         rest = [number for number in candidates if number not in specials and _can_be_given(self.tokens[number])]
         keep_tokens = specials + rest
-        return WordPieceTokenizer([self.tokens[number] for number in keep_tokens], self.lower_case), keep_tokens
+        tokens = [self.tokens[number] for number in keep_tokens]
+        return WordPieceTokenizer(tokens, self.lower_case, self.ascii_quotes), keep_tokens
 
     def _words(self, text: str) -> list[str]:
         """The words of a text, normalised."""
+        if self.ascii_quotes:
+            text = with_ascii_quotes(text)
         text = text.translate(_CLEAN)
         if self.lower_case:
             return unicodedata.normalize("NFD", text.lower()).translate(_PART_WITHOUT_ACCENTS).split()

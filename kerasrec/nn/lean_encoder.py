@@ -112,11 +112,12 @@ class LeanEncoder(tf.Module):
         shares = tf.nn.softmax(scores if bias is None else scores + bias)
         attended = tf.transpose(shares @ value, [0, 2, 1, 3])  # [B, queries, heads, head size]
         attended = self._dense(tf.reshape(attended, [-1, self.hidden_size]), block["output"])
+        kept = queries or shape[1]  # not -1, which TensorFlow cannot infer where there are no rows
         states = tf.reshape(states[:, :queries], [-1, self.hidden_size]) + attended
         states = self._normalised(states, block["attention_norm"])
         forward = self._dense(self._dense(states, block["inner"], self._activation), block["outer"])
         states = self._normalised(states + forward, block["norm"])
-        return tf.reshape(states, [shape[0], -1, self.hidden_size])
+        return tf.reshape(states, [shape[0], kept, self.hidden_size])
 
     def _dense(self, states, kernel_and_bias, activation=None):
         kernel, bias = kernel_and_bias

@@ -7,7 +7,17 @@ into `ss`, they part words at control characters, and they give up on words of m
 from types import ModuleType
 
 from kerasrec.backend import tf
-from kerasrec.data.characters import INVALID, is_accent, is_cjk, is_punctuation, is_removed, is_space, re2_class
+from kerasrec.data.characters import (
+    INVALID,
+    QUOTES,
+    is_accent,
+    is_blank_character,
+    is_cjk,
+    is_punctuation,
+    is_removed,
+    is_space,
+    re2_class,
+)
 from kerasrec.data.tokenizer import MAX_WORD, WordPieceTokenizer
 from kerasrec.errors import KerasrecError
 
@@ -39,6 +49,7 @@ class GraphTokenizer(tf.Module):
         super().__init__(name="tokenizer")
         self._text = _tensorflow_text()
         self._lower_case = tokenizer.lower_case
+        self._ascii_quotes = tokenizer.ascii_quotes
         self._cls, self._sep = tokenizer.cls, tokenizer.sep
         self._word_piece = self._text.FastWordpieceTokenizer(
             tokenizer.tokens,
@@ -47,6 +58,14 @@ class GraphTokenizer(tf.Module):
             unknown_token="[UNK]",
             no_pretokenization=True,
         )
+
+    def blank(self, texts: "tf.Tensor") -> "tf.Tensor":
+        """Which texts give no token at all, because they are empty or hold nothing but spaces: bool, as `is_blank`.
+
+        Args:
+            texts: string of any shape.
+        """
+        return tf.strings.regex_full_match(texts, f"{re2_class(is_blank_character)}*")
 
     def ids(self, texts: "tf.Tensor") -> "tf.RaggedTensor":
         """Token ids of texts, without special tokens.
@@ -70,15 +89,20 @@ class GraphTokenizer(tf.Module):
             max_length: Longest row, special tokens included; at least 2.
 
         Returns:
-            int32 [B, L], L being the longest row's length; padding is 0 and stands on the right.
+            int32 [B, L], L being the longest row's length, 2 where there are no rows; padding is 0 and stands on the
+            right.
         """
         rows = tf.shape(texts)[0]
         ids = self.ids(texts)[:, : max_length - 2]
-        return tf.concat([tf.fill([rows, 1], self._cls), ids, tf.fill([rows, 1], self._sep)], axis=1).to_tensor()
+        ids = tf.concat([tf.fill([rows, 1], self._cls), ids, tf.fill([rows, 1], self._sep)], axis=1).to_tensor()
+        return tf.pad(ids, [[0, 0], [0, tf.maximum(2 - tf.shape(ids)[1], 0)]])
 
     def _normalised(self, texts):
         """The words of each text with spaces between them; the order of the steps is that of Google's code."""
         texts = tf.strings.unicode_transcode(texts, "UTF-8", "UTF-8", errors="replace", replacement_char=ord(INVALID))
+        if self._ascii_quotes:
+            for quote, ascii_quote in QUOTES.items():
+                texts = tf.strings.regex_replace(texts, quote, ascii_quote)
         texts = tf.strings.regex_replace(texts, re2_class(is_removed), "")
         texts = tf.strings.regex_replace(texts, re2_class(is_space), " ")
         texts = tf.strings.regex_replace(texts, f"({re2_class(is_cjk)})", r" \1 ")

@@ -13,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kerasrec.backend import tf
+from kerasrec.data.characters import is_blank, spaced_once, with_ascii_quotes
 from kerasrec.data.text_rows import TextTokens, single_rows
 from kerasrec.data.tokenizer import SPECIALS, WordPieceTokenizer
 from kerasrec.errors import KerasrecError
@@ -34,6 +35,7 @@ UGLY = [
     "👍好 👨\u200d👩\u200d👧 ☺\ufe0f 🇨🇳 a\ue000b a\u0378b",
     "[MASK] a[SEP]b [unused1] [UNK] [PAD][CLS] ##ing ## a##b",
     "a$b^c`d~e|f<g>h=i+j",
+    "“a” ‘b’ it’s “‘a’”„b‟ 《a》「b」",
     "Я" * 60,
     "a" * 200,
     "a" * 201,
@@ -60,9 +62,10 @@ def compiled(tokenizer):
     return tokenizer, tf.function(graph.ids, input_signature=[tf.TensorSpec([None], tf.string)])
 
 
-@pytest.fixture(scope="module", params=[True, False], ids=["uncased", "cased"])
+@pytest.fixture(scope="module", params=[(True, True), (False, False)], ids=["uncased, ASCII quotes", "cased"])
 def both(request):
-    return compiled(WordPieceTokenizer(small_vocab(), lower_case=request.param))
+    lower_case, ascii_quotes = request.param
+    return compiled(WordPieceTokenizer(small_vocab(), lower_case, ascii_quotes))
 
 
 def test_ugly_strings(both):
@@ -80,7 +83,19 @@ def test_ugly_strings(both):
 )
 def test_any_strings(both, texts):
     tokenizer, graph = both
-    assert graph(tf.constant(texts, tf.string)).to_list() == as_lists(tokenizer.encode(texts))
+    expected = as_lists(tokenizer.encode(texts))
+    assert graph(tf.constant(texts, tf.string)).to_list() == expected
+    assert as_lists(tokenizer.encode([spaced_once(text) for text in texts])) == expected, "what readers do to a text"
+    if tokenizer.ascii_quotes:
+        assert as_lists(tokenizer.encode([with_ascii_quotes(text) for text in texts])) == expected
+
+
+def test_blank_texts():
+    graph = GraphTokenizer(WordPieceTokenizer(small_vocab()))
+    texts = ["", " \u3000\u200b\0\ufffd\x85", ".", "\ue000", "\u0301", *UGLY]
+    expected = [True, True, False, False, False, *([True] * 2), *([False] * (len(UGLY) - 2))]
+    assert [is_blank(text) for text in texts] == expected
+    assert graph.blank(tf.constant([texts])).numpy().tolist() == [expected]
 
 
 # TensorFlow lower-cases by Unicode 13. These pairs of letters came later, and no vocabulary that is in use has them.
@@ -144,7 +159,7 @@ def test_rows_are_those_of_training(max_length):
 
 
 def test_no_rows():
-    assert GraphTokenizer(WordPieceTokenizer(small_vocab())).rows(tf.constant([], tf.string), 8).shape[0] == 0
+    assert GraphTokenizer(WordPieceTokenizer(small_vocab())).rows(tf.constant([], tf.string), 8).shape == (0, 2)
 
 
 ASK = """
