@@ -97,10 +97,11 @@ def log_to_stdout() -> logging.Handler:
 def logged_to_stdout() -> Iterator[None]:
     """`log_to_stdout` for a block."""
     logger = logging.getLogger("kerasrec")
-    before = logger.handlers[:], logger.level
+    before = logger.handlers[:], logger.level, logger.propagate
     log_to_stdout()
+    logger.propagate = False  # absl, which TensorFlow logs by, gives the root logger a handler: lines would come twice
     try:
         yield
     finally:
-        logger.handlers[:], level = before
+        logger.handlers[:], level, logger.propagate = before
         logger.setLevel(level)

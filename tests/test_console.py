@@ -38,6 +38,17 @@ class Terminal(io.StringIO):
         return True
 
 
+def test_a_handler_of_the_root_logger_does_not_show_the_lines_again(capsys):
+    handler = logging.StreamHandler()  # as absl adds one when TensorFlow first writes a checkpoint
+    logging.getLogger().addHandler(handler)
+    try:
+        with logged_to_stdout():
+            logging.getLogger("kerasrec.test").info("3 rows")
+    finally:
+        logging.getLogger().removeHandler(handler)
+    assert "".join(capsys.readouterr()).count("3 rows") == 1
+
+
 def test_lines_have_the_time_where_there_is_no_terminal(monkeypatch):
     logger = logging.getLogger("kerasrec.test")
     for stream, expected in ((io.StringIO(), r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d  3 rows\n"), (Terminal(), "3 rows\n")):
