@@ -7,8 +7,9 @@ from pathlib import Path
 
 import own_python  # noqa: F401  before anything of kerasrec
 
+from kerasrec.console import logged_to_stdout, say
 from kerasrec.errors import KerasrecError
-from kerasrec.sentence_pair.trained import Trained
+from kerasrec.sentence_pair.trained import sentence_encoder
 from kerasrec.serving import similarity_matrix
 from kerasrec.serving.nearest import nearest, read_texts
 
@@ -19,28 +20,31 @@ NEAREST = 3
 def show(output_dir: Path, texts_file: Path, picture: Path) -> None:
     """Print the nearest sentences of a file's first ones, and draw how similar these are."""
     texts = read_texts(texts_file)
-    vectors = Trained(output_dir).encoder.encode(texts)  # float32 [n, H], each of length 1
-    print(f"{texts_file}: {len(texts):,} sentences, vectors of {vectors.shape[1]} numbers")
+    vectors = sentence_encoder(output_dir).encode(texts)  # float32 [n, H], each of length 1
+    say(f"{texts_file}: {len(texts):,} sentences, vectors of {vectors.shape[1]} numbers")
     cosines, rows = nearest(vectors, vectors[:SHOWN], NEAREST + 1)
     for own, text in enumerate(texts[:SHOWN]):
-        print(f"\n{own + 1}  {text}")
+        say(f"\n{own + 1}  {text}")
         others = [found for found in zip(cosines[own], rows[own], strict=True) if found[1] != own]
         for cosine, row in others[:NEAREST]:
-            print(f"   {cosine:6.3f}  {texts[row]}")
+            say(f"   {cosine:6.3f}  {texts[row]}")
     similarity_matrix.draw(picture, texts[:SHOWN], vectors[:SHOWN])
-    print(f"\n{picture}: the cosines of the first {min(SHOWN, len(texts))} sentences")
+    say(f"\n{picture}: the cosines of the first {min(SHOWN, len(texts))} sentences")
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("output_dir", type=Path, metavar="OUTPUT_DIR", help="folder of the trained model")
+    parser.add_argument(
+        "output_dir", type=Path, metavar="OUTPUT_DIR", help="folder of the trained model, or of a pretrained BERT"
+    )
     parser.add_argument("texts_file", type=Path, metavar="TEXTS_FILE", help="file with a sentence a line")
     parser.add_argument(
         "picture", type=Path, nargs="?", metavar="PICTURE", help="PNG file; by default in the model's plots/"
     )
     words = parser.parse_args()
     try:
-        show(words.output_dir, words.texts_file, words.picture or words.output_dir / "plots" / "similarities.png")
+        with logged_to_stdout():
+            show(words.output_dir, words.texts_file, words.picture or words.output_dir / "plots" / "similarities.png")
     except (KerasrecError, OSError) as error:
         print(f"{parser.prog}: {error}", file=sys.stderr)
         return 2

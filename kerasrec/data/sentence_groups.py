@@ -3,7 +3,7 @@
 import json
 import re
 import unicodedata
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,6 +11,7 @@ import numpy as np
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
+from kerasrec.data.characters import is_blank, spaced_once
 from kerasrec.data.rejects import Reject, in_words
 from kerasrec.data.text_files import find_texts, is_unicode, read_text
 from kerasrec.errors import KerasrecError
@@ -46,7 +47,7 @@ class Groups:
         return len(self.offsets) - 1
 
 
-def read_groups(path: str | Path) -> Groups:
+def read_groups(path: str | Path, held_out: Collection[Path] = ()) -> Groups:
     """Read groups from a JSON file, or from all files of a folder; a file may be gzip-compressed.
 
     A file holds JSON objects one after the other, each a record as SimBERT has it, `{"text": "...", "synonyms": ["...",
@@ -55,6 +56,10 @@ def read_groups(path: str | Path) -> Groups:
 
     Texts are the same when they differ in case, width (NFKC) or white space only. Groups that share a text become one:
     two sentences with one meaning must not be taken for sentences of different meanings.
+
+    Args:
+        path: The file or folder.
+        held_out: Files of the folder that are left out (`find_texts`).
 
     Raises:
         KerasrecError: there is no file, or no group of two texts in it.
@@ -69,7 +74,7 @@ def read_groups(path: str | Path) -> Groups:
     """
     found: list[list[str]] = []
     rejects: list[Reject] = []
-    for file in find_texts(path):
+    for file in find_texts(path, held_out):
         for line, raw, record in _objects(read_text(file)):
             reject = _Rejecter(rejects, str(file), line)
             if not isinstance(record, _Object):
@@ -138,10 +143,10 @@ def _texts_of(values: list, reject: _Rejecter) -> list[str]:
             reject("text is not a string", json.dumps(value, ensure_ascii=False))
         elif not is_unicode(value):
             reject("text is not valid Unicode", value)
-        elif not value.split():
+        elif is_blank(value):
             reject("empty text", value)
         else:
-            texts.append(" ".join(value.split()))
+            texts.append(spaced_once(value))
     return texts
 
 

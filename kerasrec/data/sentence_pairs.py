@@ -1,17 +1,41 @@
 """Labelled pairs of sentences, or of sides of several sentences: read and check."""
 
 import math
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+import re
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 
-from kerasrec.data.rejects import Reject, in_words
-from kerasrec.data.text_files import find_texts, is_unicode, read_text
-from kerasrec.errors import KerasrecError, require
+from kerasrec.data.characters import is_blank
+from kerasrec.data.labels import Labels
+from kerasrec.data.pair_files import Form, read_rows
+from kerasrec.data.rejects import Reject, count_reasons
+from kerasrec.data.text_files import find_texts
+from kerasrec.errors import KerasrecError, quoted, require
 
-_QUOTES = str.maketrans("“”‘’", "\"\"''")
+NO_CLASS = "label is not one of the classes"
+NO_NUMBER = "label is not a number"
+
+
+@dataclass(frozen=True)
+class StrangeLabels:
+    """Labels that are not understood.
+
+    Args:
+        allowed: What would be, in words.
+        texts: The labels, as they stand in the file.
+    """
+
+    allowed: str
+    texts: list[str] = field(default_factory=list)
+
+    def reasons(self, rejects: Sequence[Reject]) -> dict[str, int]:
+        """The counts of bad rows by reason; with a label that is not understood and what is allowed."""
+        such = f" (such as {quoted(self.texts[0], 60)}; allowed: {self.allowed})" if self.texts else ""
+        counts = count_reasons(rejects)
+        return {f"{reason}{such if reason in (NO_CLASS, NO_NUMBER) else ''}": n for reason, n in counts.items()}
 
 
 @dataclass(frozen=True)
@@ -24,6 +48,7 @@ class Pairs:
         labels: int32 [P], classes, -1 where there is none; or float32 [P], scores, NaN where there is none.
         places: File and line of each pair.
         rejects: Bad rows.
+        strange: Labels that are not understood, of bad rows or, where a row need not have a label, of pairs.
     """
 
     first: list[str]
@@ -31,10 +56,16 @@ class Pairs:
     labels: np.ndarray
     places: list[tuple[str, int]]
     rejects: list[Reject]
+    strange: StrangeLabels
 
     def __len__(self) -> int:
         """Number of pairs, P."""
         return len(self.first)
+
+    @property
+    def reasons(self) -> dict[str, int]:
+        """How many rows are bad for each reason, the most frequent first."""
+        return self.strange.reasons(self.rejects)
 
 
 @dataclass(frozen=True)
@@ -46,33 +77,54 @@ class Sides:
         offsets: int64 [2P + 1]; side `s` has `sentences[offsets[s] : offsets[s + 1]]`, at least one. Sides 2i and
             2i + 1 are pair i.
         labels: As in `Pairs`.
+        label_texts: Each pair's label as it stands in the file; empty where it has none.
+        classes: The names of the classes; None where labels are scores.
         names: Each pair's name; None where it has none.
         places: File and line of each pair.
         rejects: Bad rows.
+        strange: As in `Pairs`.
     """
 
     sentences: list[str]
     offsets: np.ndarray
     labels: np.ndarray
+    label_texts: list[str]
+    classes: Labels | None
     names: list[str | None]
     places: list[tuple[str, int]]
     rejects: list[Reject]
+    strange: StrangeLabels
 
     def __len__(self) -> int:
         """Number of pairs, P."""
         return len(self.labels)
 
+    @property
+    def reasons(self) -> dict[str, int]:
+        """How many rows are bad for each reason, the most frequent first."""
+        return self.strange.reasons(self.rejects)
 
-def read_pairs(path: str | Path, num_labels: int | None = None, *, labelled: bool = True) -> Pairs:
+
+def read_pairs(
+    path: str | Path,
+    num_labels: int | None = None,
+    *,
+    labelled: bool = True,
+    held_out: Collection[Path] = (),
+) -> Pairs:
     """Read rows `text1 \\t text2 \\t label` from a file or from all files of a folder; a file may be gzip-compressed.
 
-    A file whose first line names the columns `sentence1` and `sentence2` is read by these names, its label from `label`
-    or `score`.
+    A file whose first line names the columns, such as `sentence1`, `sentence2` and `label`, with tabs, commas or
+    semicolons between them, is read by these names (`pair_files`), and so are JSON lines. Otherwise there are tabs
+    between the fields; a first column of ids, whole numbers that all differ, is passed over.
 
     Args:
         path: The file or folder.
-        num_labels: Labels are classes 0 to `num_labels - 1`; without it, they are scores, which may be any number.
-        labelled: Whether each row has to have a label, as for training; for prediction it need not.
+        num_labels: Labels are classes 0 to `num_labels - 1`; of two, they may be -1 and 1, or False and True. Without
+            it, they are scores, which may be any number.
+        labelled: Whether each row has to have a label, as for training. For prediction it need not: a row whose label
+            is not understood then is a pair without a label.
+        held_out: Files of the folder that are left out (`find_texts`).
 
     Raises:
         KerasrecError: there is no file, or no good row.
@@ -85,144 +137,160 @@ def read_pairs(path: str | Path, num_labels: int | None = None, *, labelled: boo
         >>> pairs.first, pairs.labels.tolist(), [(reject.line, reject.reason) for reject in pairs.rejects]
         (['how are you'], [1], [(2, 'label is not one of the classes')])
     """
-    rows, rejects = _read(path, _Rules(num_labels, labelled))
+    rows, bad = _read(find_texts(path, held_out), Form(labelled, scores=num_labels is None), None)
+    classes = None if num_labels is None else _numbers([row.label for row in rows], num_labels)
+    read = _labelled(path, rows, bad, labelled, classes)
     return Pairs(
-        first=[row.first for row in rows],
-        second=[row.second for row in rows],
-        labels=_labels(rows, num_labels),
-        places=[row.place for row in rows],
-        rejects=rejects,
+        first=[row.first for row in read.rows],
+        second=[row.second for row in read.rows],
+        labels=read.labels,
+        places=[row.place for row in read.rows],
+        rejects=read.rejects,
+        strange=read.strange,
     )
 
 
 def read_sides(
-    path: str | Path, num_labels: int | None = None, *, top_n: int | None = None, labelled: bool = True
+    path: str | Path,
+    classes: Labels | int | None = None,
+    *,
+    top_n: int | None = None,
+    labelled: bool = True,
+    held_out: Collection[Path] = (),
 ) -> Sides:
     """Read rows `side A \\t side B \\t label [\\t name]`, a side being one sentence or several joined by `||`.
 
-    Chinese quotation marks become ASCII ones. The rest is as in `read_pairs`.
+    The rest is as in `read_pairs`.
 
     Args:
         path: The file or folder.
-        num_labels: As in `read_pairs`.
+        classes: The names of the classes; or how many there are, their names then being those in the files
+            (`Labels.learned`). Without it, labels are scores.
         top_n: Take only the first so many sentences of each side.
         labelled: As in `read_pairs`.
+        held_out: As in `read_pairs`.
 
     Raises:
-        KerasrecError: there is no file, or no good row.
+        KerasrecError: there is no file, or no good row, or the files have more or fewer different labels.
 
     Example:
         >>> import tempfile
         >>> path = Path(tempfile.mkdtemp()) / "dialogue.txt"
-        >>> _ = path.write_text("“hi”||who?||me\\tbye\\t1\\tAnn\\n")
-        >>> sides = read_sides(path, num_labels=2, top_n=2)
+        >>> _ = path.write_text("hi||who?||me\\tbye\\tsame\\tAnn\\nhi\\twho?\\tother\\n")
+        >>> sides = read_sides(path, classes=2, top_n=2)
         >>> sides.sentences, sides.offsets.tolist(), sides.names
-        (['"hi"', 'who?', 'bye'], [0, 2, 3], ['Ann'])
+        (['hi', 'who?', 'bye', 'hi', 'who?'], [0, 2, 3, 4, 5], ['Ann', None])
+        >>> sides.labels.tolist(), sides.classes.names
+        ([1, 0], ('other', 'same'))
     """
     require(top_n is None or top_n >= 1, "top_n", top_n, "at least 1")
-    rows, rejects = _read(path, _Rules(num_labels, labelled, separator="||", named=True))
-    sides = [_sentences(side, "||")[:top_n] for row in rows for side in (row.first, row.second)]
+    known = classes if isinstance(classes, Labels) else None
+    form = Form(labelled, named=True, scores=classes is None, labels=known)
+    rows, bad = _read(find_texts(path, held_out), form, "||")
+    if isinstance(classes, int):
+        classes = Labels.learned((row.label for row in rows if row.label), classes, str(path))
+    read = _labelled(path, rows, bad, labelled, classes)
+    sides = [_sentences(side, "||")[:top_n] for row in read.rows for side in (row.first, row.second)]
     return Sides(
-        sentences=[sentence.translate(_QUOTES) for side in sides for sentence in side],
+        sentences=[sentence for side in sides for sentence in side],
         offsets=np.cumsum([0, *map(len, sides)]),
-        labels=_labels(rows, num_labels),
-        names=[row.name for row in rows],
-        places=[row.place for row in rows],
-        rejects=rejects,
+        labels=read.labels,
+        label_texts=[row.label for row in read.rows],
+        classes=classes,
+        names=[row.name for row in read.rows],
+        places=[row.place for row in read.rows],
+        rejects=read.rejects,
+        strange=read.strange,
     )
-
-
-@dataclass(frozen=True)
-class _Rules:
-    """What a good row is."""
-
-    num_labels: int | None
-    labelled: bool
-    separator: str | None = None
-    named: bool = False
 
 
 @dataclass(frozen=True)
 class _Row:
     place: tuple[str, int]
+    raw: str
     first: str
     second: str
-    label: float | None
+    label: str
     name: str | None
 
 
-def _read(path: str | Path, rules: _Rules) -> tuple[list[_Row], list[Reject]]:
+@dataclass(frozen=True)
+class _Labelled:
+    rows: list[_Row]
+    labels: np.ndarray
+    rejects: list[Reject]
+    strange: StrangeLabels
+
+
+def _read(files: Sequence[Path], form: Form, separator: str | None) -> tuple[list[_Row], dict[tuple[str, int], Reject]]:
+    """Rows whose texts can be read, and the others, by their places."""
     rows: list[_Row] = []
-    rejects: list[Reject] = []
-    for file in find_texts(path):
-        for line, raw, fields in _lines(file, rules):
+    bad: dict[tuple[str, int], Reject] = {}
+    for file in files:
+        for line, raw, fields in read_rows(file, form):
+            place = str(file), line
+            if not isinstance(fields, str) and not all(
+                _sentences(fields[side], separator) for side in ("first", "second")
+            ):
+                fields = "empty text"
             if isinstance(fields, str):
-                rejects.append(Reject(str(file), line, fields, raw))
-                continue
-            label, problem = _label(fields.get("label", ""), rules)
-            if not all(_sentences(fields[side], rules.separator) for side in ("first", "second")):
-                problem = "empty text"
-            if problem:
-                rejects.append(Reject(str(file), line, problem, raw))
+                bad[place] = Reject(*place, fields, raw)
             else:
-                name = fields.get("name") or None
-                rows.append(_Row((str(file), line), fields["first"], fields["second"], label, name))
-    if not rows:
-        why = f" ({in_words(rejects)})" if rejects else ""
-        form = "text1, text2 and label" if rules.labelled else "text1 and text2"
-        raise KerasrecError(f"{path} has no row that can be used{why}; give rows of {form} with tabs between them")
-    return rows, rejects
+                label, name = fields.get("label", "").strip(), fields.get("name") or None
+                rows.append(_Row(place, raw, fields["first"], fields["second"], label, name))
+    return rows, bad
 
 
-_HEADER = {"sentence1": "first", "sentence2": "second", "label": "label", "score": "label"}
-
-
-def _lines(file: Path, rules: _Rules) -> Iterator[tuple[int, str, dict[str, str] | str]]:
-    """Line number, line, and its fields by their roles, or what is wrong with their number."""
-    lines = read_text(file).split("\n")
-    if not lines[-1]:
-        lines.pop()
-    columns: Sequence[str | None] = ("first", "second", "label", *(["name"] if rules.named else []))
-    least, start = (3 if rules.labelled else 2), 0
-    header = lines[0].rstrip("\r").split("\t") if lines else []
-    if {"sentence1", "sentence2"} <= set(header):
-        columns = [_HEADER.get(name) for name in header]
-        least, start = len(columns), 1
-    for number, line in enumerate(lines[start:], start + 1):
-        line = line.removesuffix("\r")
-        fields = [field.strip() for field in line.split("\t")]
-        if not is_unicode(line):
-            yield number, line, "not UTF-8"
-        elif not line.strip():
-            yield number, line, "empty line"
-        elif len(fields) > len(columns):
-            yield number, line, "too many columns"
-        elif len(fields) < 2 or (start and len(fields) < least):
-            yield number, line, "too few columns"
+def _labelled(path, rows: Sequence[_Row], bad: dict, labelled: bool, classes: Labels | None) -> _Labelled:
+    """The labels of rows; where each row has to have one, rows without a good one are bad."""
+    missing, dtype = (math.nan, np.float32) if classes is None else (-1, np.int32)
+    no_label = NO_NUMBER if classes is None else NO_CLASS
+    strange = StrangeLabels("any number" if classes is None else str(classes))
+    bad, kept, labels = dict(bad), [], []
+    for row in rows:
+        label = _score(row.label) if classes is None else classes.class_of(row.label)
+        if label is None and row.label:
+            strange.texts.append(row.label)
+        if label is None and labelled:
+            bad[row.place] = Reject(*row.place, no_label if row.label else "label is missing", row.raw)
         else:
-            yield number, line, {role: field for role, field in zip(columns, fields, strict=False) if role}
+            kept.append(row)
+            labels.append(missing if label is None else label)
+    rejects = [bad[place] for place in sorted(bad)]
+    if not kept:
+        counts = ", ".join(f"{reason}: {count:,}" for reason, count in strange.reasons(rejects).items())
+        label = " and label" if labelled else ""
+        raise KerasrecError(
+            f"{path} has no row that can be used{f' ({counts})' if counts else ''}; give rows of text1, text2{label} "
+            f"with tabs between them, or a CSV file or JSON lines with the names sentence1, sentence2{label}"
+        )
+    return _Labelled(kept, np.array(labels, dtype), rejects, strange)
+
+
+def _numbers(labels: Sequence[str], num_labels: int) -> Labels:
+    """Classes that have to be numbers: which of two texts mean the same is not to be guessed from words."""
+    signed = Labels(("-1", "1"))
+    found = {signed.class_of(label) for label in labels}
+    numbered = Labels.numbered(num_labels)
+    return signed if num_labels == 2 and found >= {0, 1} and not any(map(_is_zero, labels)) else numbered
+
+
+def _is_zero(label: str) -> bool:
+    return Labels(("0",)).class_of(label) is not None
 
 
 def _sentences(side: str, separator: str | None) -> list[str]:
     """The sentences of a side; what is empty between separators is none."""
     parts = side.split(separator) if separator else [side]
-    return [part.strip() for part in parts if part.strip()]
+    return [part.strip() for part in parts if not is_blank(part)]
 
 
-def _label(text: str, rules: _Rules) -> tuple[float | None, str | None]:
-    """The label, and what is wrong with it."""
-    if not text:
-        return None, "label is missing" if rules.labelled else None
-    if rules.num_labels is not None:
-        good = text.isascii() and text.isdigit() and int(text) < rules.num_labels
-        return (int(text), None) if good else (None, "label is not one of the classes")
-    try:
-        score = float(text)
-    except ValueError:
-        return None, "label is not a number"
-    return (score, None) if math.isfinite(score) else (None, "label is not a number")
+_NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?", re.ASCII | re.IGNORECASE)
 
 
-def _labels(rows: Sequence[_Row], num_labels: int | None) -> np.ndarray:
-    missing, dtype = (math.nan, np.float32) if num_labels is None else (-1, np.int32)
-    return np.array([missing if row.label is None else row.label for row in rows], dtype)
+def _score(text: str) -> float | None:
+    """A finite number as people write it; True and False are 1 and 0."""
+    truth = {"true": 1.0, "false": 0.0}.get(text.casefold())
+    if truth is not None or not _NUMBER.fullmatch(text):
+        return truth
+    return float(text) if abs(float(text)) <= float(np.finfo(np.float32).max) else None

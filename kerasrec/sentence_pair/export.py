@@ -15,7 +15,7 @@ logger = logging.getLogger(__name__)
 def export(command: Export) -> Path:
     """Write the next version of a served model; returns its folder."""
     trained = Trained(command.output_dir)
-    served = ServedPairModel(trained.model, trained.tokenizer, trained.max_length)
+    served = ServedPairModel(trained)
     with exclusive(command.export_path):
         version = write_version(served, command.export_path, served.signatures(), served.warmup())
     logger.info(

@@ -1,7 +1,9 @@
 """Labelled pairs as a model takes them, and how good its outputs are."""
 
 import hashlib
+import itertools
 import logging
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -9,11 +11,14 @@ from pathlib import Path
 import numpy as np
 
 from kerasrec.backend import tf
-from kerasrec.data.rejects import count_reasons, require_few, write_rejects
+from kerasrec.data.labels import Labels
+from kerasrec.data.rejects import require_few, write_rejects
 from kerasrec.data.sentence_pairs import Sides, read_sides
 from kerasrec.data.text_batches import sentence_evaluation_batches
+from kerasrec.data.text_files import text_digest
 from kerasrec.data.text_rows import TextTokens
 from kerasrec.data.tokenizer import WordPieceTokenizer
+from kerasrec.errors import KerasrecError, quoted
 from kerasrec.nn.similarity_metrics import best_threshold, classification_metrics, similarity_metrics, spearman
 from kerasrec.sentence_pair.model import SentencePairModel
 from kerasrec.sentence_pair.settings import Objective
@@ -39,6 +44,24 @@ class TokenPairs:
         labels = self.sides.labels
         return labels >= 0 if labels.dtype == np.int32 else np.isfinite(labels)
 
+    def shared_with(self, other: "TokenPairs") -> int:
+        """How many of the pairs are among the others, token by token."""
+        theirs = set(other._keys())
+        return sum(key in theirs for key in self._keys())
+
+    def _keys(self) -> Iterator[tuple[bytes, ...]]:
+        """Equal for pairs of the same tokens."""
+        tokens, offsets = self.tokens, self.sides.offsets
+        rows = [tokens.ids[start:end].tobytes() for start, end in itertools.pairwise(tokens.offsets)]
+        return (
+            (*rows[left:middle], b"", *rows[middle:right])
+            for left, middle, right in zip(offsets[:-1:2], offsets[1::2], offsets[2::2], strict=True)
+        )
+
+    def file_digests(self) -> list[str]:
+        """The digests of the files that the pairs stand in."""
+        return [text_digest(Path(file)) for file in dict.fromkeys(file for file, _ in self.sides.places)]
+
     @property
     def digest(self) -> str:
         """Tells the pairs from any others."""
@@ -46,31 +69,111 @@ class TokenPairs:
         return hashlib.sha256(b"".join(array.tobytes() for array in arrays)).hexdigest()[:16]
 
 
-def read_token_pairs(
-    path: Path,
-    tokenizer: WordPieceTokenizer,
-    objective: Objective,
-    top_n: int | None,
-    *,
-    labelled: bool,
-    rejects: Path,
-    max_reject_share: float = 1.0,
-) -> TokenPairs:
-    """Read and tokenise a file of pairs; bad rows are kept in `rejects`, counted and printed.
+@dataclass(frozen=True)
+class PairReader:
+    """Reads pairs as one model takes them.
+
+    Attributes:
+        tokenizer: The model's.
+        classes: The names of its classes, or how many names are to be found in the file; None for scores.
+        top_n: Sentences of a side that it looks at; None for all.
+    """
+
+    tokenizer: WordPieceTokenizer
+    classes: Labels | int | None
+    top_n: int | None
+
+    def read(
+        self,
+        path: Path,
+        rejects: Path,
+        *,
+        labelled: bool = True,
+        max_reject_share: float = 1.0,
+        held_out: Collection[Path] = (),
+    ) -> TokenPairs:
+        """Read and tokenise a file of pairs; bad rows are kept in `rejects`, counted and logged.
+
+        Args:
+            path: The file or folder.
+            rejects: Where bad rows go; it is removed where there are none.
+            labelled: Whether each row has to have a label.
+            max_reject_share: Largest share of the rows that may be bad.
+            held_out: Files that are left out, because they are evaluated or predicted.
+
+        Raises:
+            KerasrecError: there is no good row, too many are bad, or the labels do not fit the classes.
+        """
+        sides = read_sides(path, self.classes, top_n=self.top_n, labelled=labelled, held_out=held_out)
+        rejects.unlink(missing_ok=True)
+        if sides.rejects:
+            write_rejects(rejects, sides.rejects)
+            require_few(sides.reasons, len(sides) + len(sides.rejects), max_reject_share, rejects)
+            logger.info(f"{path}: rejected {_in_words(sides.reasons)}; kept in {rejects}")
+        if labelled and sides.classes is not None:
+            counts = np.bincount(sides.labels, minlength=len(sides.classes.names))
+            named = zip(sides.classes.names, counts, strict=True)
+            logger.info(
+                f"{path}: pairs by label: " + ", ".join(f"{quoted(name, 60)} {count:,}" for name, count in named)
+            )
+        return TokenPairs(sides, TextTokens.encode(self.tokenizer, sides.sentences))
+
+
+def _in_words(reasons: dict[str, int]) -> str:
+    return ", ".join(f"{count:,} {reason}" for reason, count in reasons.items())
+
+
+def require_learnable(pairs: TokenPairs, objective: Objective, batch_size: int, path: Path) -> None:
+    """Refuse pairs of which nothing can be learned: their loss would be 0, or one answer would do for all.
+
+    Args:
+        pairs: What is to be trained on.
+        objective: What is to be learned.
+        batch_size: Pairs that are compared with each other.
+        path: The file, for the message.
 
     Raises:
-        KerasrecError: there is no good row, or too many are bad.
+        KerasrecError: all labels are alike; of `ranking`, none is above 0; of `cosine`, one asks for more than a cosine
+            of 1; or a loss that compares pairs is given one at a time.
     """
-    num_labels = objective.num_labels if objective.loss == "softmax" else None
-    sides = read_sides(path, num_labels, top_n=top_n, labelled=labelled)
-    if sides.rejects:
-        reasons = count_reasons(sides.rejects)
-        write_rejects(rejects, sides.rejects)
-        require_few(reasons, len(sides) + len(sides.rejects), max_reject_share, rejects)
-        logger.info(
-            f"{path}: rejected {', '.join(f'{n:,} {reason}' for reason, n in reasons.items())}; kept in {rejects}"
+    labels, highest = pairs.sides.labels, objective.highest_score
+    if objective.compares_pairs and min(batch_size, len(labels)) < 2:
+        raise KerasrecError(
+            f"the loss {objective.loss} compares the pairs of a batch and there is one pair in it, so that the loss is "
+            "always 0: give more pairs and a larger --train_batch_size"
         )
-    return TokenPairs(sides, TextTokens.encode(tokenizer, sides.sentences))
+    if objective.loss == "ranking":
+        if not (labels > 0).any():
+            raise KerasrecError(
+                f"no label of {path} is above 0, and the loss ranking learns from such pairs alone: give labels above "
+                "0 to pairs that belong together"
+            )
+        return
+    _require_different(pairs, path, "nothing can be learned")
+    if objective.loss == "cosine" and labels.max() > highest:
+        raise KerasrecError(
+            f"the highest label of {path} is {labels.max():g} and highest_score is {highest:g}: give --highest_score "
+            f"{labels.max():g}, so that it asks for a cosine of 1"
+        )
+
+
+def require_judgeable(pairs: TokenPairs, objective: Objective, path: Path) -> None:
+    """Refuse pairs on which no figure is defined that could choose a model.
+
+    Raises:
+        KerasrecError: the figure is Spearman's, and all labels are alike.
+    """
+    if objective.loss != "softmax":
+        _require_different(pairs, path, "no rank correlation is defined, which chooses the best model")
+
+
+def _require_different(pairs: TokenPairs, path: Path, so: str) -> None:
+    if len(np.unique(pairs.sides.labels)) < 2:
+        label = quoted(pairs.sides.label_texts[0], 60)
+        raise KerasrecError(
+            f"all {len(pairs.sides):,} pairs of {path} have the label {label}, so that {so}: give pairs with different "
+            "labels"
+        )
 
 
 class Judge:

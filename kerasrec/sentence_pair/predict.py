@@ -2,6 +2,7 @@
 
 import json
 import logging
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -11,41 +12,83 @@ from rich.table import Table
 from kerasrec.baselines import character_vectors
 from kerasrec.commands import command_line
 from kerasrec.console import say, show
+from kerasrec.data.characters import with_ascii_quotes
 from kerasrec.data.files import replacing
+from kerasrec.data.rejects import Reject
+from kerasrec.data.sentence_pairs import Sides
+from kerasrec.errors import KerasrecError, quoted
 from kerasrec.nn.losses.text import cosine
-from kerasrec.sentence_pair.pairs import Judge, TokenPairs, figures_of, read_token_pairs
+from kerasrec.sentence_pair.pairs import Judge, TokenPairs, figures_of
 from kerasrec.sentence_pair.settings import Encode, Evaluate, Objective, Predict
-from kerasrec.sentence_pair.trained import Trained
+from kerasrec.sentence_pair.trained import Trained, sentence_encoder
 from kerasrec.serving.nearest import read_texts, write_vectors
 
 logger = logging.getLogger(__name__)
 
 
 def predict(command: Predict) -> None:
-    """Write a CSV file with a row for each pair: its name, its label, and the classes' probabilities or the cosine."""
+    """Write a CSV file with a row for each pair: its name, its label, and the classes' probabilities or the cosine.
+
+    Raises:
+        KerasrecError: there are rows whose texts cannot be read; the others are written, and these kept beside them.
+    """
     trained = Trained(command.output_dir)
     rejects = command.result_file.with_name(f"{command.result_file.name}.rejects.parquet")
-    pairs = _read(trained, command.predict_file, labelled=False, rejects=rejects)
+    pairs = trained.reader.read(command.predict_file, rejects, labelled=False)
+    _say_if_trained_on(trained, pairs, command.predict_file)
     outputs = Judge(trained.model, trained.max_length, command.eval_batch_size).outputs(pairs)
-    labels = pd.Series(pairs.sides.labels).where(pairs.labelled).convert_dtypes()
-    columns = {"line": [line for _, line in pairs.sides.places], "name": pairs.sides.names, "label": labels}
-    if outputs.ndim == 2:
-        columns["predicted"] = outputs.argmax(axis=1)
-        columns |= {f"probability_{label}": outputs[:, label] for label in range(outputs.shape[1])}
-    else:
-        columns["cosine"] = outputs
     with replacing(command.result_file) as unfinished:
-        pd.DataFrame(columns).to_csv(unfinished, index=False)
+        _table(pairs.sides, outputs).to_csv(unfinished, index=False)
     logger.info(f"{command.result_file}: {len(outputs):,} pairs")
+    strange = pairs.sides.strange
+    if strange.texts:
+        logger.info(
+            f"{command.predict_file}: {len(strange.texts):,} labels are left out of the figures, such as "
+            f"{quoted(strange.texts[0], 60)}; the model knows {strange.allowed}"
+        )
     if pairs.labelled.any():
         figures = figures_of(outputs[pairs.labelled], pairs.sides.labels[pairs.labelled], trained.model.objective)
         say(", ".join(f"{name} {value:.4f}" for name, value in figures.items()))
+    if pairs.sides.rejects:
+        bad = pairs.sides.rejects
+        raise KerasrecError(
+            f"{len(bad):,} of {len(outputs) + len(bad):,} rows of {command.predict_file} are not in "
+            f"{command.result_file}, because their texts cannot be read: {_lines(bad)}; all of them are in {rejects}"
+        )
+
+
+def _table(sides: Sides, outputs: np.ndarray) -> pd.DataFrame:
+    """A row for each pair."""
+    files, lines = zip(*sides.places, strict=True)
+    columns = {"file": files} if len(set(files)) > 1 else {}
+    columns |= {"line": lines, "name": sides.names}
+    if sides.classes is None:
+        return pd.DataFrame({**columns, "label": sides.label_texts, "cosine": outputs})
+    names = sides.classes.names
+    known = zip(sides.labels, sides.label_texts, strict=True)
+    columns["label"] = [names[label] if label >= 0 else text for label, text in known]
+    columns["predicted"] = [names[number] for number in outputs.argmax(axis=1)]
+    return pd.DataFrame(columns | {f"probability_{name}": outputs[:, place] for place, name in enumerate(names)})
+
+
+def _lines(rejects: Sequence[Reject]) -> str:
+    """Which lines are bad, and why."""
+    several = len({reject.file for reject in rejects}) > 1
+    shown = [f"{f'{reject.file} ' if several else ''}line {reject.line} ({reject.reason})" for reject in rejects[:10]]
+    return ", ".join(shown) + (" and more" if len(rejects) > 10 else "")
+
+
+def _say_if_trained_on(trained: Trained, pairs: TokenPairs, path: Path) -> None:
+    if set(pairs.file_digests()) & set(trained.trained_on):
+        logger.warning(f"{path}: the model was trained on it, so that its figures say nothing about other pairs")
 
 
 def evaluate(command: Evaluate) -> None:
     """Print the figures of labelled pairs and write them to `evaluation.json`."""
     trained = Trained(command.output_dir)
-    pairs = _read(trained, command.eval_file, labelled=True, rejects=command.output_dir / "rejects-evaluate.parquet")
+    rejects = command.output_dir / "rejects-evaluate.parquet"
+    pairs = trained.reader.read(command.eval_file, rejects, max_reject_share=command.max_reject_share)
+    _say_if_trained_on(trained, pairs, command.eval_file)
     objective = trained.model.objective
     cosines = Objective(loss="cosent")  # their figures, which need no training on characters
     models = {"model": trained.model, "untrained": Trained(command.output_dir, untrained=True).model}
@@ -69,20 +112,14 @@ def evaluate(command: Evaluate) -> None:
 def encode(command: Encode) -> None:
     """Write the vectors of a file's sentences."""
     texts = read_texts(command.texts)
-    vectors = Trained(command.output_dir).encoder.encode(texts)
+    vectors = sentence_encoder(command.output_dir).encode(texts)
     write_vectors(command.vectors, vectors, texts, command_line("kerasrec sentence-pair encode", command))
     logger.info(f"{command.vectors}: {len(vectors):,} vectors of {vectors.shape[1]} numbers")
 
 
-def _read(trained: Trained, path: Path, *, labelled: bool, rejects: Path) -> TokenPairs:
-    return read_token_pairs(
-        path, trained.tokenizer, trained.model.objective, trained.top_n, labelled=labelled, rejects=rejects
-    )
-
-
 def _character_cosines(pairs: TokenPairs) -> np.ndarray:
-    """Cosine of the character counts of both sides, for each pair."""
-    sentences, offsets = pairs.sides.sentences, pairs.sides.offsets
+    """Cosine of the character counts of both sides, for each pair, with quotation marks as the model reads them."""
+    sentences, offsets = [with_ascii_quotes(text) for text in pairs.sides.sentences], pairs.sides.offsets
     sides = ["".join(sentences[begin:end]) for begin, end in zip(offsets[:-1], offsets[1:], strict=True)]
     vectors = character_vectors(sides)
     return cosine(vectors[::2], vectors[1::2]).numpy().round(6)  # what is equal has to tie

@@ -16,7 +16,7 @@ class Objective:
     """softmax: its class. cosine: its score, as the cosine. cosent: the order of the cosines is that of the labels.
     ranking: of all second sides in the batch, the pair's own, where the label is above 0."""
     num_labels: int = 2
-    """Classes, N; labels are 0 to N - 1."""
+    """Classes, N; labels are 0 to N - 1, or N other numbers or words, which are put in order and stored."""
     highest_score: float = 5.0
     """The score that asks for a cosine of 1 (--loss cosine)."""
     dropout: float = 0.3
@@ -54,11 +54,12 @@ class Train:
     """The vocabulary is an uncased one; not needed where its tokenizer.json or tokenizer_config.json says so."""
     train_file: Path | None = None
     """Pairs to train on: a file or a folder of `side A TAB side B TAB label [TAB name]`, a side being one sentence or
-    several joined by `||`."""
+    several joined by `||`; or a CSV file or JSON lines with names such as sentence1, sentence2 and label."""
     eval_file: Path | None = None
-    """Pairs that are looked at after each pass, and choose the best model."""
+    """Pairs that are looked at after each pass, and choose the best model. Where this file or a copy of it is among
+    those to train on, it is left out of them."""
     predict_file: Path | None = None
-    """Pairs to predict, with labels or without."""
+    """Pairs to predict, with labels or without; never trained on, like eval_file."""
     result_file: Path | None = None
     """The CSV file of the predictions; by default predictions.csv in output_dir."""
     do_train: bool = False
@@ -75,14 +76,16 @@ class Train:
     """Pairs at a time when nothing is learned."""
     learning_rate: float = 5e-5
     """Highest learning rate."""
-    num_train_epochs: int = 3
-    """Passes over the pairs."""
+    num_train_epochs: float = 3
+    """Passes over the pairs, a whole number; 3.0 is one."""
     warmup_proportion: float = 0.1
     """Share of the steps over which the learning rate rises; it falls to 0 over the rest."""
     gradient_accumulation_steps: int = 1
     """Slices in which a batch goes through the model, for the memory of one of them."""
     save_checkpoints_steps: int = 1000
     """Steps between two checkpoints; there is one at the end of each pass, too."""
+    no_cuda: bool = False
+    """Compute on the processor, whatever cards there are."""
     fp16: bool = False
     """Products in float16, for cards."""
     bf16: bool = False
@@ -99,7 +102,9 @@ class Train:
         require(self.max_seq_length >= 3, "max_seq_length", self.max_seq_length, "at least 3: [CLS] word [SEP]")
         require(self.top_n is None or self.top_n >= 1, "top_n", self.top_n, "at least 1")
         require(self.learning_rate > 0, "learning_rate", self.learning_rate, "above 0")
-        require(self.num_train_epochs >= 0, "num_train_epochs", self.num_train_epochs, "0 or more")
+        epochs = self.num_train_epochs
+        require(epochs >= 0 and epochs % 1 == 0, "num_train_epochs", epochs, "a whole number, 0 or more")
+        object.__setattr__(self, "num_train_epochs", int(epochs))
         require(0 <= self.warmup_proportion <= 1, "warmup_proportion", self.warmup_proportion, "between 0 and 1")
         require(0 <= self.max_reject_share <= 1, "max_reject_share", self.max_reject_share, "between 0 and 1")
         require_seed(self.seed)
@@ -123,6 +128,8 @@ class Evaluate:
     """The pairs."""
     eval_batch_size: int = 64
     """Pairs at a time."""
+    max_reject_share: float = 0.01
+    """The step stops when a larger share of the rows is bad."""
 
 
 @dataclass(frozen=True)
@@ -144,7 +151,7 @@ class Encode:
     """Vectors of sentences, one a line, into a .npy file: float32 [n, H] of length 1."""
 
     output_dir: Path
-    """The trained model's folder."""
+    """The trained model's folder, or that of a pretrained BERT, whose tokens' mean the vectors then are."""
     texts: Path
     """A file with a sentence a line."""
     vectors: Path

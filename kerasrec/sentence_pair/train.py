@@ -1,10 +1,12 @@
 """Train the two-sentence model, looking at labelled pairs on the way, and predict."""
 
 import dataclasses
+import logging
 from pathlib import Path
 
 from kerasrec.backend import distribution, set_precision
 from kerasrec.data.files import exclusive, replacing
+from kerasrec.data.labels import Labels
 from kerasrec.data.stored import digest_of, is_whole, understood
 from kerasrec.data.text_batches import sentence_batches, steps
 from kerasrec.data.tokenizer import WordPieceTokenizer
@@ -14,17 +16,26 @@ from kerasrec.pretrained.bert import PretrainedBert, open_bert
 from kerasrec.pretrained.start import Start
 from kerasrec.pretrained.vocabulary import agreed_lower_case, read_vocabulary
 from kerasrec.sentence_pair.model import SentencePairModel
-from kerasrec.sentence_pair.pairs import Judge, TokenPairs, read_token_pairs, shown_figures
+from kerasrec.sentence_pair.pairs import (
+    Judge,
+    PairReader,
+    TokenPairs,
+    require_judgeable,
+    require_learnable,
+    shown_figures,
+)
 from kerasrec.sentence_pair.predict import predict
 from kerasrec.sentence_pair.settings import Predict, Train
-from kerasrec.sentence_pair.trained import CONTRACT, TRAINS, config_of
+from kerasrec.sentence_pair.trained import CONTRACT, TRAINS, classes_of, config_of
 from kerasrec.training import report
 from kerasrec.training.checkpoints import read_progress
 from kerasrec.training.config import read_config, write_config
-from kerasrec.training.devices import use_devices
+from kerasrec.training.devices import hide_gpus, use_devices
 from kerasrec.training.loop import TrainingRun
 from kerasrec.training.passes import DealtPasses
 from kerasrec.training.settings import DeviceSettings, LoopSettings, OptimizerSettings
+
+logger = logging.getLogger(__name__)
 
 
 def train(command: Train) -> None:
@@ -39,12 +50,14 @@ def train(command: Train) -> None:
 
 def _train(command: Train) -> None:
     precision = "mixed_float16" if command.fp16 else "mixed_bfloat16" if command.bf16 else "float32"
+    if command.no_cuda:
+        hide_gpus()
     use_devices(DeviceSettings(precision), command.seed)
     output = command.output_dir
     with exclusive(output):
         tokenizer = _tokenizer(command)
         command = dataclasses.replace(command, do_lower_case=tokenizer.lower_case)
-        pairs = _read(command, command.train_file, tokenizer)
+        pairs = _read(command, command.train_file, PairReader(tokenizer, _classes(command), command.top_n))
         strategy = distribution()
         dealt = DealtPasses(
             strategy,
@@ -54,8 +67,9 @@ def _train(command: Train) -> None:
             lambda size: steps(len(pairs.sides), size),
             [command.seed, command.max_seq_length, command.top_n],
         )
+        require_learnable(pairs, command.objective, dealt.share, command.train_file)
         with strategy.scope():
-            run = _run(command, tokenizer, dealt.steps * command.num_train_epochs)
+            run = _run(command, tokenizer, pairs, dealt.steps * command.num_train_epochs)
 
         def batches(epoch: int, first_batch: int):
             return sentence_batches(
@@ -71,7 +85,11 @@ def _train(command: Train) -> None:
 
         figures, valid = None, None
         if command.eval_file is not None:
-            valid = _read(command, command.eval_file, tokenizer)
+            reader = PairReader(tokenizer, pairs.sides.classes, command.top_n)
+            valid = _read(command, command.eval_file, reader)
+            require_judgeable(valid, command.objective, command.eval_file)
+            if shared := valid.shared_with(pairs):
+                logger.info(f"{command.eval_file}: {shared:,} of {len(valid.sides):,} pairs are trained on, too")
             judge = Judge(run.model, command.max_seq_length, command.eval_batch_size)
 
             def figures() -> dict[str, float]:
@@ -100,7 +118,7 @@ def _tokenizer(command: Train) -> WordPieceTokenizer:
         lower_case = command.do_lower_case or config["train"]["do_lower_case"]
     vocab = config.get("vocab")
     if vocab is None or is_whole(output / "vocab.txt", vocab):
-        return WordPieceTokenizer.load(output / "vocab.txt", lower_case)
+        return WordPieceTokenizer.load(output / "vocab.txt", lower_case, ascii_quotes=True)
     content = _given_tokenizer(command).content
     if digest_of(content) != vocab:
         raise KerasrecError(
@@ -109,7 +127,7 @@ def _tokenizer(command: Train) -> WordPieceTokenizer:
         )
     with replacing(output / "vocab.txt") as unfinished:
         unfinished.write_bytes(content)
-    return WordPieceTokenizer.load(output / "vocab.txt", lower_case)
+    return WordPieceTokenizer.load(output / "vocab.txt", lower_case, ascii_quotes=True)
 
 
 def _given_tokenizer(command: Train) -> WordPieceTokenizer:
@@ -120,10 +138,22 @@ def _given_tokenizer(command: Train) -> WordPieceTokenizer:
         vocabulary = None if bert is None else bert.vocabulary
     if vocabulary is None:
         raise KerasrecError("there is no vocabulary: give --vocab_file, or a --bert_model that has its own beside it")
-    return WordPieceTokenizer(vocabulary.tokens, agreed_lower_case(vocabulary, command.do_lower_case, False))
+    lower_case = agreed_lower_case(vocabulary, command.do_lower_case, False)
+    return WordPieceTokenizer(vocabulary.tokens, lower_case, ascii_quotes=True)
 
 
-def _run(command: Train, tokenizer: WordPieceTokenizer, steps_in_all: int) -> TrainingRun:
+def _classes(command: Train) -> Labels | int | None:
+    """The classes of the model in the output folder, or how many there are to be; None for scores."""
+    if command.objective.loss != "softmax":
+        return None
+    output = command.output_dir
+    if read_progress(output) is None:
+        return command.objective.num_labels
+    with understood(output / "config.json", f"remove {output} to train anew"):
+        return classes_of(read_config(output, TRAINS))
+
+
+def _run(command: Train, tokenizer: WordPieceTokenizer, pairs: TokenPairs, steps_in_all: int) -> TrainingRun:
     """The run as its last checkpoint left it, or at its start."""
     output = command.output_dir
     begun = read_progress(output) is not None
@@ -134,7 +164,7 @@ def _run(command: Train, tokenizer: WordPieceTokenizer, steps_in_all: int) -> Tr
             bert, trained = BertConfig(**earlier["bert"]), dict(earlier["train"])
         CONTRACT.go_on(output, trained, dataclasses.asdict(command))
     else:
-        bert = start.config
+        earlier, bert = {}, start.config
     if command.max_seq_length > bert.max_position_embeddings:
         raise KerasrecError(
             f"max_seq_length is {command.max_seq_length} and the model has {bert.max_position_embeddings} positions: "
@@ -157,17 +187,16 @@ def _run(command: Train, tokenizer: WordPieceTokenizer, steps_in_all: int) -> Tr
         start.load_into(model.encoder)
         tokenizer.save(output / "vocab.txt")
         run.checkpoints.keep_start()
-    write_config(output, TRAINS, config_of(bert, tokenizer, command))
+    trained_on = sorted({*earlier.get("trained_on", []), *pairs.file_digests()})
+    write_config(output, TRAINS, config_of(bert, tokenizer, command, pairs.sides.classes, trained_on))
     return run
 
 
-def _read(command: Train, path: Path, tokenizer: WordPieceTokenizer) -> TokenPairs:
-    return read_token_pairs(
+def _read(command: Train, path: Path, reader: PairReader) -> TokenPairs:
+    evaluated = [file for file in (command.eval_file, command.predict_file) if file is not None]
+    return reader.read(
         path,
-        tokenizer,
-        command.objective,
-        command.top_n,
-        labelled=True,
-        rejects=command.output_dir / f"rejects-{path.name}.parquet",
+        command.output_dir / f"rejects-{path.name}.parquet",
         max_reject_share=command.max_reject_share,
+        held_out=evaluated if path == command.train_file else (),
     )

@@ -4,12 +4,17 @@ import dataclasses
 from pathlib import Path
 
 from kerasrec.commands import command_line
+from kerasrec.data.labels import Labels
 from kerasrec.data.stored import digest_of, require_whole, understood
 from kerasrec.data.tokenizer import WordPieceTokenizer
+from kerasrec.errors import KerasrecError
 from kerasrec.nn.lean_encoder import LeanEncoder
 from kerasrec.nn.settings import BertConfig
+from kerasrec.pretrained.checkpoints import weights_file
 from kerasrec.sentence_pair.model import SentencePairModel
+from kerasrec.sentence_pair.pairs import PairReader
 from kerasrec.sentence_pair.settings import Objective, Train
+from kerasrec.sentence_pair.untrained import untrained_encoder
 from kerasrec.serving.encoding import SentenceEncoder
 from kerasrec.training.checkpoints import read_model, read_start, require_checkpoint
 from kerasrec.training.config import read_config
@@ -28,7 +33,7 @@ CONTRACT = Contract(
     ),
     free=(
         *("output_dir", "train_file", "eval_file", "predict_file", "result_file", "do_train", "do_predict"),
-        *("eval_batch_size", "save_checkpoints_steps", "max_reject_share"),
+        *("eval_batch_size", "save_checkpoints_steps", "max_reject_share", "no_cuda"),
     ),
 )
 
@@ -45,7 +50,9 @@ class Trained:
         tokenizer: Its vocabulary.
         max_length: Longest row of a sentence.
         top_n: Sentences of a side that it looks at; None for all.
+        classes: The names of its classes; None where it has none.
         encoder: Sentences into vectors of length 1.
+        trained_on: Digests of the files that it was trained on.
 
     Raises:
         KerasrecError: nothing was trained there.
@@ -58,8 +65,10 @@ class Trained:
             objective = Objective(**settings["train"]["objective"])
             self.max_length: int = int(settings["train"]["max_seq_length"])
             self.top_n: int | None = settings["train"]["top_n"]
+            self.classes = classes_of(settings)
+            self.trained_on: list[str] = settings.get("trained_on", [])
         vocab = require_whole(folder / "vocab.txt", settings.get("vocab"), settings.get("again", TRAINS))
-        self.tokenizer = WordPieceTokenizer.load(vocab, lower_case, bert.vocab_size)
+        self.tokenizer = WordPieceTokenizer.load(vocab, lower_case, bert.vocab_size, ascii_quotes=True)
         require_checkpoint(folder, TRAINS)
         self.model = SentencePairModel(bert, objective)
         if untrained:
@@ -68,12 +77,51 @@ class Trained:
             read_model(self.model, folder)
         self.encoder = SentenceEncoder(LeanEncoder(self.model.encoder), self.tokenizer, self.max_length)
 
+    @property
+    def reader(self) -> PairReader:
+        """Reads pairs as the model takes them."""
+        return PairReader(self.tokenizer, self.classes, self.top_n)
 
-def config_of(bert: BertConfig, tokenizer: WordPieceTokenizer, command: Train) -> dict:
-    """What `config.json` keeps of a run."""
+
+def sentence_encoder(folder: Path) -> SentenceEncoder:
+    """Sentences into vectors of length 1, by the model trained in a folder, or by a pretrained BERT as it lies there.
+
+    Raises:
+        KerasrecError: it holds neither.
+    """
+    try:
+        weights_file(folder)
+    except KerasrecError:
+        return Trained(folder).encoder
+    return untrained_encoder(folder)
+
+
+def classes_of(settings: dict) -> Labels | None:
+    """The names of the classes in a `config.json`; those of earlier versions have numbered ones."""
+    objective = settings["train"]["objective"]
+    if objective["loss"] != "softmax":
+        return None
+    names = settings.get("labels")
+    return Labels(tuple(names)) if names else Labels.numbered(objective["num_labels"])
+
+
+def config_of(
+    bert: BertConfig, tokenizer: WordPieceTokenizer, command: Train, classes: Labels | None, trained_on: list[str]
+) -> dict:
+    """What `config.json` keeps of a run.
+
+    Args:
+        bert: Shape of the encoder.
+        tokenizer: The vocabulary.
+        command: What was asked for.
+        classes: The names of the classes; None for scores.
+        trained_on: Digests of the files of pairs.
+    """
     return {
         "bert": dataclasses.asdict(bert),
         "vocab": digest_of(tokenizer.content),
         "train": dataclasses.asdict(command),
+        "labels": classes and list(classes.names),
+        "trained_on": trained_on,
         "again": command_line(TRAINS, command),
     }

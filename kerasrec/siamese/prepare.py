@@ -10,10 +10,11 @@ from kerasrec.commands import command_line
 from kerasrec.data.files import Manifest, exclusive
 from kerasrec.data.rejects import Reject, count_reasons, require_few, write_rejects
 from kerasrec.data.sentence_groups import Groups, read_groups
-from kerasrec.data.sentence_pairs import read_pairs
+from kerasrec.data.sentence_pairs import Pairs, read_pairs
 from kerasrec.data.stored import content_digest
 from kerasrec.data.tables import write_parquet
 from kerasrec.data.tokenizer import WordPieceTokenizer
+from kerasrec.errors import KerasrecError
 from kerasrec.pretrained.vocabulary import agreed_lower_case, read_vocabulary
 from kerasrec.siamese.settings import Prepare
 
@@ -27,16 +28,17 @@ def prepare(command: Prepare) -> None:
     tokenizer = WordPieceTokenizer(vocabulary.tokens, agreed_lower_case(vocabulary, command.lower_case, True))
     if command.simplified:
         tokenizer, _ = tokenizer.simplified()
-    groups = read_groups(command.train_file)
-    files = {"valid": command.valid_file, "test": command.test_file}
-    pairs = {split: read_pairs(path, num_labels=2) for split, path in files.items() if path is not None}
+    pairs = _pairs(command)
+    groups = read_groups(command.train_file, [path for path in (command.valid_file, command.test_file) if path])
     rejects = [*groups.rejects, *(reject for read in pairs.values() for reject in read.rejects)]
     with exclusive(task.data):
         manifest = Manifest(task.manifest_path)
         manifest.require("siamese")
         write_rejects(task.rejects_path, rejects)
-        rows = groups.read + sum(len(read) + len(read.rejects) for read in pairs.values())
-        require_few(count_reasons(rejects), rows, command.max_reject_share, task.rejects_path)
+        most, kept = command.max_reject_share, task.rejects_path
+        require_few(count_reasons(groups.rejects), groups.read + len(groups.rejects), most, kept)
+        for read in pairs.values():
+            require_few(read.reasons, len(read) + len(read.rejects), most, kept)
         manifest.claim("siamese")
         manifest.replace(prepare={})  # whoever looks in between must not take an old entry for new files
         tokenizer.save(task.data / "vocab.txt")
@@ -48,6 +50,22 @@ def prepare(command: Prepare) -> None:
         manifest.note(command_line("kerasrec siamese prepare", command), *files)
         manifest.replace(prepare={"groups": digest, "lower_case": tokenizer.lower_case, "pairs": list(pairs)})
     _report(groups, pairs, rejects, tokenizer, task.data)
+
+
+def _pairs(command: Prepare) -> dict[str, Pairs]:
+    """The labelled pairs by their split; those of the test file choose nothing."""
+    pairs = {}
+    if command.valid_file is not None:
+        held_out = [command.test_file] if command.test_file else []
+        pairs["valid"] = read_pairs(command.valid_file, 2, held_out=held_out)
+        if len(set(pairs["valid"].labels.tolist())) < 2:
+            raise KerasrecError(
+                f"all {len(pairs['valid']):,} pairs of {command.valid_file} have one label, and a threshold and an AUC "
+                "need both: give pairs that mean the same and pairs that do not"
+            )
+    if command.test_file is not None:
+        pairs["test"] = read_pairs(command.test_file, 2)
+    return pairs
 
 
 def _write_groups(path: Path, groups: Groups, tokenizer: WordPieceTokenizer) -> None:

@@ -23,9 +23,10 @@ class Prepare:
     vocab_file: Path
     """vocab.txt or tokenizer.json of the checkpoint that training starts from, or its folder."""
     valid_file: Path | None = None
-    """Pairs, `text1 TAB text2 TAB label`, that choose the best model and the best threshold."""
+    """Pairs, `text1 TAB text2 TAB label`, that choose the best model and the best threshold. Where this file or a copy
+    of it is among those to train on, it is left out of them."""
     test_file: Path | None = None
-    """Pairs that are only looked at."""
+    """Pairs that are only looked at; left out of the training and the valid files likewise."""
     lower_case: Annotated[bool, tyro.conf.arg(help="The vocabulary is a cased one.", help_behavior_hint="")] = True
     """Whether the vocabulary is an uncased one; tokenizer.json or tokenizer_config.json beside it knows better."""
     simplified: Annotated[

@@ -44,6 +44,7 @@ def train(command: Train) -> None:
             lambda size: steps(len(groups) - 1, size),
             [command.seed, command.max_length],
         )
+        _require_others(command, min(dealt.share, len(groups) - 1))
 
         def batches(epoch: int, first_batch: int):
             size, longest = dealt.share, command.max_length
@@ -58,6 +59,15 @@ def train(command: Train) -> None:
         run.fit(passes, dealt.batches(batches), figures, planned=passes)
         report.draw(prepared.output, run.shown, "valid split, cosines of the pairs")
     report.log_files(prepared.output, run.step)
+
+
+def _require_others(command: Train, groups_a_step: int) -> None:
+    """Refuse a similarity loss with nothing to tell a text from: it would be 0."""
+    if command.losses.similarity_weight and groups_a_step < 2:
+        raise KerasrecError(
+            "the similarity loss finds a text among those of other groups, and a step has one group, so that the loss "
+            "is always 0: give more groups and a larger --batch-size, or --similarity-weight 0"
+        )
 
 
 def _run(command: Train, prepared: Prepared) -> TrainingRun:

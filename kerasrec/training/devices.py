@@ -1,6 +1,7 @@
 """What a process trains on, chosen before its model is built."""
 
 from kerasrec.backend import limit_gpu_memory, require_gpu, set_precision, set_seed, tf
+from kerasrec.errors import KerasrecError
 from kerasrec.training.settings import DeviceSettings
 
 
@@ -17,3 +18,17 @@ def use_devices(settings: DeviceSettings, seed: int) -> None:
             limit_gpu_memory(settings.gpu_memory, settings.gpu or 0)
     set_precision(settings.precision)
     set_seed(seed)
+
+
+def hide_gpus() -> None:
+    """Compute on the processor, whatever cards there are.
+
+    Raises:
+        KerasrecError: TensorFlow uses the cards already.
+    """
+    try:
+        tf.config.set_visible_devices([], "GPU")
+    except RuntimeError:
+        raise KerasrecError(
+            "TensorFlow uses the GPUs already: choose the processor before, or start anew with CUDA_VISIBLE_DEVICES=-1"
+        ) from None

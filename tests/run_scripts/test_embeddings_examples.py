@@ -92,10 +92,10 @@ def test_the_picture_lies_beside_the_curves_where_no_place_is_said(model, run):
 
 def test_of_many_texts_the_first_are_shown(model, run, tmp_path):
     texts = tmp_path / "many.txt"
-    texts.write_text("".join(f"red {'car ' * number}\n" for number in range(50)), encoding="utf-8")
+    texts.write_text("".join(f"red {'car ' * number}\x1b[2J\n" for number in range(50)), encoding="utf-8")
     code, out, _ = run(model / "output", texts)
     assert code == 0 and "50 sentences" in out and "\n40  " in out and "\n41  " not in out
-    assert "first 40 sentences" in out
+    assert "first 40 sentences" in out and "\x1b" not in out
 
 
 def test_a_folder_without_a_model_and_a_missing_file_are_one_line(model, run, tmp_path):

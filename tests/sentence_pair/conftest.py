@@ -14,6 +14,7 @@ CONFIG = {
     "attention_probs_dropout_prob": 0.0,
 }
 WORDS = ["red", "blue", "green", "one", "two", "three", "car", "boat"]
+QUOTES = ["“", "”", "‘", "’", '"', "'", "，", "！"]
 
 
 class Desk:
@@ -24,7 +25,7 @@ class Desk:
         self.output = folder / "output"
         line = command_line("sentence-pair")
         self.run, self.ok, self.error = line.run, line.ok, line.error
-        self.vocab = self.write("vocab.txt", "\n".join(["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *WORDS]))
+        self.vocab = self.write("vocab.txt", "\n".join(["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *WORDS, *QUOTES]))
         self.config = self.write("bert_config.json", json.dumps(CONFIG))
         rng = np.random.default_rng(0)
         self.pairs = self.write("train.txt", "".join(self.row(rng) for _ in range(200)))

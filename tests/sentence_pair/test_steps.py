@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pyarrow.parquet as pq
 import pytest
 
 from kerasrec.cli import main
@@ -22,21 +23,42 @@ FRESH = {name: value for name, value in os.environ.items() if not name.startswit
 
 
 def test_train_predict_evaluate_and_export(desk):
-    unlabelled = desk.write("ask.txt", "red car||two car\tblue boat\t\tfirst\nred car\tone car\nno tab here\n")
-    predict = ("--do_predict", "--predict_file", unlabelled)
-    out = desk.train("--num_train_epochs", 12, *predict, "--save_checkpoints_steps", 7)
-    assert "valid: accuracy" in out
-    table = pd.read_csv(desk.output / "predictions.csv")
-    assert table["line"].tolist() == [1, 2] and table["name"].tolist()[0] == "first"
-    assert table["predicted"].tolist() == [0, 1]
-    np.testing.assert_allclose(table[["probability_0", "probability_1"]].sum(axis=1), 1, atol=1e-5)
-    assert (desk.output / "predictions.csv.rejects.parquet").exists()
+    for file in (desk.pairs, desk.valid):  # classes by name
+        text = file.read_text(encoding="utf-8")
+        file.write_text(text.replace("\t1\t", "\tsame\t").replace("\t0\t", "\tother\t"), encoding="utf-8")
+    rows = ["red car||two car\tblue boat\t\tfirst", "red car\tone car\tSame", "red ‘car’，！\t“one” ｃａｒ\tunknown"]
+    rows.append("||".join(["red car"] * 3 + ["“blue” boat"] * 17) + "\t" + "||".join(["car", "car"] + ["boat"] * 18))
+    ask = desk.write("ask.txt", "\n".join(rows) + "\n\n")
+    predict = ("--do_predict", "--predict_file", ask, "--no_cuda", "--top_n", 3)
+    out = desk.train("--num_train_epochs", "12.0", *predict, "--save_checkpoints_steps", 7)
+    assert "valid: accuracy" in out and "pairs by label: 'other' 90, 'same' 110" in out
+    assert "1 labels are left out of the figures, such as 'unknown'; the model knows other, same" in out
+    table = pd.read_csv(desk.output / "predictions.csv", keep_default_na=False)
+    assert table["line"].tolist() == [1, 2, 3, 4] and table["name"].tolist()[0] == "first"
+    assert table["label"].tolist() == ["", "same", "unknown", ""]
+    assert table["predicted"].tolist()[:2] == ["other", "same"]
+    np.testing.assert_allclose(table[["probability_other", "probability_same"]].sum(axis=1), 1, atol=1e-5)
 
-    out = desk.ok(
-        "predict", "--output_dir", desk.output, "--predict_file", desk.valid, "--result_file", desk.folder / "r"
-    )
+    def predicted_of(file):
+        result = desk.folder / "result.csv"
+        ran = desk.run("predict", "--output_dir", desk.output, "--predict_file", file, "--result_file", result)
+        return *ran, pd.read_csv(result, keep_default_na=False)
+
+    damaged = desk.write("damaged.txt", "\n".join([rows[0], "no tab here", rows[1], "\tempty\tsame", *rows[2:]]))
+    code, _, err, again = predicted_of(damaged)
+    assert (code, len(err.splitlines())) == (2, 1)
+    assert "2 of 6 rows" in err and "line 2 (too few columns), line 4 (empty text)" in err
+    assert again["line"].tolist() == [1, 3, 5, 6]
+    np.testing.assert_allclose(again["probability_same"], table["probability_same"], atol=1e-6)
+    rejects = desk.folder / "result.csv.rejects.parquet"
+    assert pq.read_table(rejects)["raw"].to_pylist() == ["no tab here", "\tempty\tsame"]
+
+    assert "label is missing" in desk.error("evaluate", "--output_dir", desk.output, "--eval_file", damaged)
+
+    code, out, _, predicted = predicted_of(desk.valid)
+    assert code == 0 and not rejects.exists(), "those of an earlier file are gone"
     assert "accuracy" in out and "macro_F1" in out
-    predicted = pd.read_csv(desk.folder / "r")
+    assert "was trained on it" not in out and "was trained on it" in predicted_of(desk.pairs)[1]
     accuracy = (predicted["predicted"] == predicted["label"]).mean()
     assert accuracy > 0.9
 
@@ -53,18 +75,27 @@ import numpy as np
 import tensorflow as tf
 import tensorflow_text
 module = tf.saved_model.load({str(desk.folder / "export/1")!r})
-left, right = tf.constant([["red car", "two car"], ["red car", ""]]), tf.constant([["blue boat"], ["one car"]])
-served = module.signatures["classify"](left=left, right=right)
-assert served["classes"].numpy().tolist() == [0, 1]
+def padded(sides):
+    return tf.constant([side + [""] * (20 - len(side)) for side in sides])
+left, right = zip(*[[side.split("||") for side in row.split("\\t")[:2]] for row in {rows!r}])
+served = module.signatures["classify"](left=padded(left), right=padded(right))
+assert [label.decode() for label in served["labels"].numpy()] == {table["predicted"].tolist()!r}
+nothing = module.signatures["classify"](left=tf.zeros([2, 0], tf.string), right=tf.zeros([2, 0], tf.string))
+assert nothing["classes"].numpy().tolist() == [-1, -1]
+texts = tf.constant(["“red” car", "‘blue’ boat"])
+np.save({str(desk.folder / "served-vectors.npy")!r}, module.signatures["encode"](texts=texts)["vectors"].numpy())
 np.save({str(desk.folder / "served.npy")!r}, served["probabilities"].numpy())
 assert not {{"kerasrec", "bert4keras", "tf_keras"}} & set(sys.modules)
 """
     subprocess.run([sys.executable, "-c", code], check=True, env=FRESH)
-    np.testing.assert_allclose(np.load(desk.folder / "served.npy")[:, 1], table["probability_1"], atol=1e-5)
+    np.testing.assert_allclose(np.load(desk.folder / "served.npy")[:, 1], table["probability_same"], atol=1e-5)
 
-    texts = desk.write("texts.txt", "red car\nblue boat\n")
+    texts = desk.write("texts.txt", '“red” car\n‘blue’ boat\n"red" car\n')
     desk.ok("encode", "--output_dir", desk.output, "--texts", texts, "--vectors", desk.folder / "v.npy")
-    np.testing.assert_allclose(np.linalg.norm(np.load(desk.folder / "v.npy"), axis=1), [1, 1], atol=1e-5)
+    vectors = np.load(desk.folder / "v.npy")
+    np.testing.assert_allclose(np.linalg.norm(vectors, axis=1), [1, 1, 1], atol=1e-5)
+    np.testing.assert_allclose(vectors[0], vectors[2], atol=1e-6, err_msg="quotation marks as in training")
+    np.testing.assert_allclose(vectors[:2], np.load(desk.folder / "served-vectors.npy"), atol=1e-5)
     unsaid = Train(desk.output, vocab_file=desk.vocab, train_file=desk.pairs, do_train=True)
     assert _tokenizer(unsaid).lower_case, "a run that goes on has the lower-casing that it began with"
 
@@ -153,7 +184,36 @@ def test_a_wrong_label_stops_the_training(desk, label):
     desk.pairs.write_text("\n".join(rows), encoding="utf-8")
     line = desk.error(*desk.words_to_train())
     assert "7 of 200 rows are bad" in line and "rejects-train.txt.parquet" in line
-    assert "rejected 7" in desk.train("--max_reject_share", 0.1, "--num_train_epochs", 1)
+    if label:
+        assert f"such as {label!r}; allowed: 0, 1" in line
+    else:
+        assert "rejected 7" in desk.train("--max_reject_share", 0.1, "--num_train_epochs", 1)
+
+
+@pytest.mark.parametrize(
+    ("labels", "words", "said"),
+    [
+        (["1"], (), "have the label '1', so that nothing can be learned"),
+        (["3"], ("--loss", "cosent"), "have the label '3', so that nothing can be learned"),
+        (["0"], ("--loss", "ranking"), "is above 0"),
+        (["0", "1"], ("--loss", "ranking", "--train_batch_size", 1), "always 0"),
+        (["0", "5"], ("--loss", "cosine", "--highest_score", 1), "give --highest_score 5"),
+        (["a", "b", "c"], (), "3 different labels ('a', 'b', 'c') and num_labels is 2"),
+        (["0", "1"], ("--num_train_epochs", "2.5"), "num_train_epochs is 2.5"),
+    ],
+)
+def test_labels_of_which_nothing_can_be_learned(desk, labels, words, said):
+    desk.pairs.write_text("".join(f"red car\tblue boat\t{label}\n" for label in labels * 3), encoding="utf-8")
+    assert said in desk.error(*desk.words_to_train(*words))
+    assert not (desk.output / "checkpoints").exists()
+
+
+def test_what_is_evaluated_is_not_trained_on(desk):
+    assert "never trained on" in desk.error(*desk.words_to_train("--eval_file", desk.pairs))
+    assert "never trained on" in desk.error(*desk.words_to_train("--predict_file", desk.pairs))
+    same = desk.write("same.txt", "red car\tblue boat\t1\n" * 3)
+    line = desk.error(*desk.words_to_train("--loss", "cosent", "--eval_file", same))
+    assert "no rank correlation is defined" in line
 
 
 def test_scripts(desk):
@@ -161,9 +221,15 @@ def test_scripts(desk):
         script, *rest = map(str, words)
         return subprocess.run(["bash", ROOT / "run_scripts" / script, *rest], capture_output=True, text=True)
 
-    _, *words = desk.words_to_train("--num_train_epochs", 1)
+    folder = desk.folder / "a folder"
+    folder.mkdir()
+    for path in (desk.pairs, desk.valid):
+        path.rename(folder / path.name)
+    desk.valid = folder / desk.valid.name
+    _, *words = desk.words_to_train("--num_train_epochs", 1, "--train_file", folder, "--eval_file", desk.valid)
     ran = run("train_sentence_pair.sh", *words)
     assert ran.returncode == 0, ran.stderr
+    assert f"{desk.valid} is left out of {folder}: it is evaluated" in ran.stdout and "'0' 90, '1' 110" in ran.stdout
     ran = run("predict.sh", desk.output, desk.valid, desk.folder / "result.csv")
     assert ran.returncode == 0, ran.stderr
     assert len(pd.read_csv(desk.folder / "result.csv")) == 40

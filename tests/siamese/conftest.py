@@ -47,9 +47,12 @@ class Desk:
         (self.folder / name).write_text(text, encoding="utf-8")
         return self.folder / name
 
-    def prepare(self, name="shop", *options):
+    def words_to_prepare(self, name="shop", *options):
         files = ("--vocab-file", self.vocab, "--valid-file", self.valid, "--test-file", self.test)
-        return self.ok("prepare", name, "--train-file", self.train_file, *files, *options)
+        return (name, "--train-file", self.train_file, *files, *options)
+
+    def prepare(self, name="shop", *options):
+        return self.ok("prepare", *self.words_to_prepare(name, *options))
 
     def train(self, name="shop", *options):
         small = ("--config-file", self.config, "--batch-size", 4, "--max-length", 24, "--learning-rate", 3e-3)

@@ -28,7 +28,8 @@ def test_from_groups_to_vectors_similar_texts_and_an_export(desk):
     assert table["untrained"]["AUC"] < table["model"]["AUC"]
     assert (desk.folder / "output/shop/plots/training.png").exists()
 
-    texts = desk.write("texts.txt", "which shop sells tea\nwhere can i buy soup\n\ntea for sale where\n")
+    asked = ["which shop sells tea", "where can i buy soup", "", "“tea” ｆｏｒ\u3000sale\x0b where！"]
+    texts = desk.write("texts.txt", "".join(f"{text}\n" for text in asked))
     desk.ok("encode", "shop", "--texts", texts, "--vectors", desk.folder / "vectors.npy")
     vectors = np.load(desk.folder / "vectors.npy")
     assert vectors.shape == (4, 32) and np.allclose(np.linalg.norm(vectors, axis=1), 1, atol=1e-5)
@@ -47,7 +48,7 @@ import sys
 import tensorflow as tf
 import tensorflow_text
 module = tf.saved_model.load({str(desk.folder / "export/shop/1")!r})
-texts = tf.constant(["which shop sells tea", "where can i buy soup", "", "tea for sale where"])
+texts = tf.constant({asked!r})
 tf.io.write_file({str(desk.folder / "served")!r}, tf.io.serialize_tensor(module.signatures["encode"](texts)["vectors"]))
 cosines = module.signatures["similarity"](left=texts[:2], right=texts[:2])["cosines"].numpy()
 assert abs(cosines - 1).max() < 1e-5
@@ -159,19 +160,50 @@ def test_another_vocabulary_than_the_models(desk):
 @pytest.mark.parametrize(
     ("content", "reason"),
     [
-        ("where\twhich\t2\n", "label is not one of the classes: 1"),
+        ("where\twhich\t2\n", "label is not one of the classes (such as '2'; allowed: 0, 1): 1"),
         ("where\twhich\n", "label is missing: 1"),
         ("where\twhich\t1\tx\n", "too many columns: 1"),
         ("\twhich\t1\n", "empty text: 1"),
     ],
 )
 def test_bad_pairs_stop_the_step_and_are_kept(desk, content, reason):
-    pairs = desk.write("bad.txt", "\ufeffwhere can i\twhich shop\t1\n" + content)
+    pairs = desk.write("bad.txt", "\ufeffwhere can i\twhich shop\t1.0\n" + content + "i want\twhere\tFalse\n")
     files = ("--train-file", desk.train_file, "--vocab-file", desk.vocab, "--valid-file", pairs)
     line = desk.error("prepare", "bad", *files)
     assert f"({reason})" in line and "max_reject_share" in line
     assert (desk.folder / "data/bad/rejects.parquet").exists()
     assert "rejected: 1" in desk.ok("prepare", "bad", *files, "--max-reject-share", 0.5)
+
+
+def test_what_is_evaluated_is_not_trained_on(desk):
+    folder = desk.folder / "all"
+    folder.mkdir()
+    for path in (desk.train_file, desk.valid, desk.test):
+        (folder / path.name).write_bytes(path.read_bytes())  # copies
+    desk.train_file = folder
+    out = desk.prepare()
+    assert out.count("is left out of") == 2 and "12 groups of 48 texts" in out
+    desk.valid = desk.test
+    assert "never trained on and chooses no model" in desk.error("prepare", *desk.words_to_prepare())
+
+
+@pytest.mark.parametrize(
+    ("rows", "said"),
+    [
+        ("where\twhich\t1\nwhich\twhere\t1\n", "have one label"),
+        ("where\twhich\tsame\n", "such as 'same'; allowed: 0, 1"),
+    ],
+)
+def test_labels_that_choose_no_threshold(desk, rows, said):
+    desk.valid = desk.write("alike.txt", rows)
+    assert said in desk.error("prepare", *desk.words_to_prepare())
+
+
+def test_labels_of_minus_1_and_1(desk):
+    desk.valid.write_text(desk.valid.read_text(encoding="utf-8").replace("\t0\n", "\t-1\n"), encoding="utf-8")
+    assert "valid: 40 pairs, 50.0% of which mean the same" in desk.prepare()
+    words = ("--config-file", desk.config, "--max-length", 24, "--batch-size", 1)
+    assert "the loss is always 0" in desk.error("train", "shop", *words)
 
 
 def test_groups_that_are_no_lists(desk):
