@@ -67,30 +67,24 @@ class _StdoutHandler(logging.StreamHandler):
         return f"{time.strftime('%Y-%m-%d %H:%M:%S', time.localtime(record.created))}  {text}"
 
 
-def log_to_stdout() -> logging.Handler:
+def log_to_stdout() -> None:
     """Show what kerasrec logs on the standard output; what is not a terminal gets the time in front of each line.
 
     The library itself only logs, to the loggers below `kerasrec`. The command line calls this; a notebook or a script
     may, and a service routes the loggers as it likes. A second call changes nothing.
 
-    Returns:
-        The handler, for `logging.getLogger("kerasrec").removeHandler`.
-
     Example:
-        >>> handler = log_to_stdout()
-        >>> logging.getLogger("kerasrec.example").info("3 rows")  # doctest: +ELLIPSIS
+        >>> with logged_to_stdout():  # the same for a block
+        ...     logging.getLogger("kerasrec.example").info("3 rows")  # doctest: +ELLIPSIS
         20...  3 rows
-        >>> logging.getLogger("kerasrec").removeHandler(handler)
     """
     logger = logging.getLogger("kerasrec")
-    for handler in logger.handlers:
-        if isinstance(handler, _StdoutHandler):
-            return handler
-    handler = _StdoutHandler()
-    logger.addHandler(handler)
+    if any(isinstance(handler, _StdoutHandler) for handler in logger.handlers):
+        return
+    logger.addHandler(_StdoutHandler())
+    logger.propagate = False  # absl, which TensorFlow logs by, gives the root logger a handler: lines would come twice
     if logger.level == logging.NOTSET:
         logger.setLevel(logging.INFO)
-    return handler
 
 
 @contextlib.contextmanager
@@ -99,7 +93,6 @@ def logged_to_stdout() -> Iterator[None]:
     logger = logging.getLogger("kerasrec")
     before = logger.handlers[:], logger.level, logger.propagate
     log_to_stdout()
-    logger.propagate = False  # absl, which TensorFlow logs by, gives the root logger a handler: lines would come twice
     try:
         yield
     finally:

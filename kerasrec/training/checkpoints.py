@@ -119,7 +119,7 @@ class Checkpoints:
                 file.unlink()
         # The manager removes what its own file names, and that file may be damaged or of another moment.
         if paths:
-            tf.compat.v1.train.update_checkpoint_state(
+            tf.__internal__.train.update_checkpoint_state(
                 str(folder), paths[-1], paths, all_model_checkpoint_timestamps=[1.0] * len(paths)
             )
         else:

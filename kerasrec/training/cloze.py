@@ -6,6 +6,7 @@ import numpy as np
 
 from kerasrec.backend import tf
 from kerasrec.nn.metrics import target_ranks
+from kerasrec.progress_bar import tracked
 
 TOP = (1, 5, 10, 20)
 
@@ -33,7 +34,7 @@ def cloze_figures(
         (0.5, 1.0)
     """
     losses, ranks = [], []
-    for batch in batches:
+    for batch in tracked(batches, "valid", unit="batches"):
         scores, targets = masked_scores(batch)
         losses.append(tf.nn.sparse_softmax_cross_entropy_with_logits(labels=targets, logits=scores).numpy())
         ranks.append(target_ranks(scores, targets[:, tf.newaxis]).numpy()[:, 0])

@@ -16,6 +16,7 @@ from kerasrec.training.optimizers import WarmupSchedule, adamw, warmup_schedule
 from kerasrec.training.passes import Pass
 from kerasrec.training.progress import Progress
 from kerasrec.training.settings import LoopSettings, OptimizerSettings
+from kerasrec.training.zero_loss import StopAtZeroLoss
 
 logger = logging.getLogger(__name__)
 
@@ -133,7 +134,7 @@ class TrainingRun:
 
         Raises:
             Stopped: a signal has come; the state is saved.
-            KerasrecError: the disk is full; the last checkpoint is whole.
+            KerasrecError: the disk is full, and the last checkpoint is whole; or the loss is 0 from the first step on.
         """
         self._plan(until_step, planned)
         with signals.stoppable(), signals.deferred():
@@ -170,8 +171,9 @@ class TrainingRun:
             first = self.step
             with progress_bar(str(this), total=steps, unit="steps") as bar:
                 save = CheckpointEvery(lambda more: self._save_within(this, done + more), self.settings)
+                beside = [self._metrics, save, ShowProgress(bar), *([StopAtZeroLoss()] if first == 0 else [])]
                 callbacks = keras.callbacks.CallbackList(
-                    [self._metrics, save, ShowProgress(bar)], model=self.model, add_history=True, epochs=1, steps=steps
+                    beside, model=self.model, add_history=True, epochs=1, steps=steps
                 )
                 callbacks._check_timing = False  # a checkpoint takes longer than a step, as it should
                 self.model.fit(batches(this, done), steps_per_epoch=steps, callbacks=callbacks, verbose=0)

@@ -14,6 +14,7 @@ from kerasrec.data.vocab import FIRST_ITEM
 from kerasrec.errors import KerasrecError
 from kerasrec.nn import metrics
 from kerasrec.nn.item_model import ItemModel
+from kerasrec.progress_bar import progress_bar
 
 LONGEST_LIST = 20
 SAMPLED = 100  # negatives a user in the sampled protocols
@@ -72,7 +73,6 @@ def rank_catalogue(
     batches: Iterable[tuple["tf.data.Dataset", TokenHistories]],
     item_counts: np.ndarray,
     protocol: Protocol,
-    progress: Callable[[int], None] = lambda rows: None,
 ) -> dict[str, float]:
     """Rank every target against all items; recall, NDCG, MRR, coverage and popularity of the lists.
 
@@ -84,7 +84,6 @@ def rank_catalogue(
             its users before the target.
         item_counts: Training events of each item, int64 [V - 5].
         protocol: Split, seen filter, and whether the two sampled protocols are computed as well.
-        progress: Called with the number of rows done since the last call.
 
     Returns:
         Metrics by name, with `users`, `targets` and `filtered_targets`: those that the user had before, which a seen
@@ -94,22 +93,23 @@ def rank_catalogue(
     popularity = tf.constant(item_counts, tf.float32)
     ranks, users, lists = {}, [], []
     filtered_targets = 0
-    for rows, histories in batches:
-        for batch in rows:
-            numbers = batch["info"].numpy()
-            offsets, ids = histories.of(numbers)
-            targets = tf.where(batch["masked_lm_weights"] > 0, batch["masked_lm_ids"], 0)
-            targets = targets[:, : int(tf.reduce_max(tf.math.count_nonzero(targets, axis=1)))]
-            seen = tf.RaggedTensor.from_row_splits(ids, offsets).to_tensor()
-            scores = scorer(batch, offsets, ids)
-            top, batch_ranks = rank(scores, targets, seen, batch["info"], popularity)
-            is_filtered = (batch_ranks[""] == metrics.NEVER_LISTED) & (targets >= FIRST_ITEM)
-            filtered_targets += int(tf.math.count_nonzero(is_filtered))
-            for name, values in batch_ranks.items():
-                ranks.setdefault(name, []).append(values.numpy().ravel())
-            users.append(np.repeat(numbers, targets.shape[1]))
-            lists.append(top.numpy())
-            progress(len(numbers))
+    with progress_bar("ranking", unit="users") as bar:
+        for rows, histories in batches:
+            for batch in rows:
+                numbers = batch["info"].numpy()
+                offsets, ids = histories.of(numbers)
+                targets = tf.where(batch["masked_lm_weights"] > 0, batch["masked_lm_ids"], 0)
+                targets = targets[:, : int(tf.reduce_max(tf.math.count_nonzero(targets, axis=1)))]
+                seen = tf.RaggedTensor.from_row_splits(ids, offsets).to_tensor()
+                scores = scorer(batch, offsets, ids)
+                top, batch_ranks = rank(scores, targets, seen, batch["info"], popularity)
+                is_filtered = (batch_ranks[""] == metrics.NEVER_LISTED) & (targets >= FIRST_ITEM)
+                filtered_targets += int(tf.math.count_nonzero(is_filtered))
+                for name, values in batch_ranks.items():
+                    ranks.setdefault(name, []).append(values.numpy().ravel())
+                users.append(np.repeat(numbers, targets.shape[1]))
+                lists.append(top.numpy())
+                bar.advance(len(numbers))
     if not lists:
         raise KerasrecError(f"there are no {protocol.split} targets to rank: the parts hold no user with one")
     users, lists = np.concatenate(users), np.concatenate(lists)
