@@ -11,7 +11,7 @@ import pytest
 
 from kerasrec.backend import set_precision, tf
 from kerasrec.data.examples import TokenHistories
-from kerasrec.data.files import exclusive
+from kerasrec.data.files import Manifest, exclusive
 from kerasrec.data.tasks import Places, find_parts
 from kerasrec.data.vocab import ItemVocab
 from kerasrec.nn.co_occurrence import co_occurrence_vectors
@@ -279,3 +279,20 @@ def test_killed_at_any_moment_it_ends_bit_equal(prepared_desk):
         [(line["kind"], line["step"]) for line in read_metrics(run / "metrics.jsonl")] for run in (undisturbed, killed)
     ]
     assert steps[0] == steps[1]
+
+
+def test_nothing_to_learn_is_an_error(desk):
+    """A part whose users have come after the day that is held out; one that the split left without users is known."""
+    early = [f"early{user},i{event},2021-04-{18 + event}" for user in range(2) for event in range(3)]
+    late = [f"late{user},i{event},2021-04-20" for user in range(12) for event in range(3)]
+    log = desk.folder / "log.csv"
+    log.write_text("\n".join(["user_id,item_id,timestamp", *early, *late]) + "\n", encoding="utf-8")
+    desk.ok("split", "--log", log, "--data-path", desk.folder / "data", "--parts", 20, "--seq-min-len", 3)
+    desk.ok("vocab", "all")
+    held_out = ("--masking", "dynamic", "--split", "global-time", "--split-day", "2021-04-20")
+    desk.ok("examples", "all", "--jobs", 1, *desk.LENGTHS, *held_out)
+    users = {part: entry["users"] for part, entry in Manifest(desk.task / "manifest.json").section("parts").items()}
+    empty = [part for part in users if not (desk.task / "tfrecord" / f"{part}.train.tfrecord").stat().st_size]
+    of_late_users = next(part for part in empty if users[part])
+    line = desk.error("train", of_late_users, *desk.SMALL)
+    assert f"{users[of_late_users]} users and no training rows, so there is nothing to learn" in line
