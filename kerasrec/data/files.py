@@ -2,10 +2,11 @@
 
 import contextlib
 import errno
+import glob
 import json
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import filelock
@@ -33,6 +34,7 @@ def replacing(path: str | os.PathLike) -> Iterator[Path]:
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
+    _sweep(path.parent.glob(f".{glob.escape(path.name)}.*.unfinished"))
     unfinished = path.with_name(f".{path.name}.{os.getpid()}.unfinished")
     try:
         with writing(path):
@@ -86,15 +88,16 @@ def exclusive(folder: str | os.PathLike, name: str = ".lock") -> Iterator[None]:
             f"another run is writing to {folder}; wait until it has ended, or give this run a folder of its own"
         ) from None
     try:
-        _sweep(folder)
+        if name == ".lock":  # other names stand for a part of the folder, in which other runs write
+            _sweep(folder.rglob(".*.unfinished"))
         yield
     finally:
         lock.release()
 
 
-def _sweep(folder: Path) -> None:
-    """Remove the unfinished files of processes that are gone, here and in sub-folders."""
-    for path in folder.rglob(".*.unfinished"):
+def _sweep(paths: Iterable[Path]) -> None:
+    """Remove those of these unfinished files whose processes are gone."""
+    for path in paths:
         process = re.fullmatch(r"\..+\.(\d+)\.unfinished", path.name)
         if process and not _is_running(int(process[1])):
             path.unlink(missing_ok=True)

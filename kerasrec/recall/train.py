@@ -126,7 +126,7 @@ def _run(command: Train, prepared: Prepared) -> tuple[TrainingRun, bool]:
     if source == output and progress.data.items() >= data.items():
         run.restore()
         if "valid_users" in changed:  # the best of one ranking says nothing about those of another
-            run.stopping.forget()
+            run.compare_anew()
         return run, False
     size = progress.data["tokens"]
     old = _new_run(command, prepared, size, source)

@@ -20,6 +20,7 @@ from kerasrec.data.text_rows import TextTokens
 from kerasrec.data.tokenizer import WordPieceTokenizer
 from kerasrec.errors import KerasrecError, quoted
 from kerasrec.nn.similarity_metrics import best_threshold, classification_metrics, similarity_metrics, spearman
+from kerasrec.progress_bar import tracked
 from kerasrec.sentence_pair.model import SentencePairModel
 from kerasrec.sentence_pair.settings import Objective
 
@@ -195,7 +196,8 @@ class Judge:
     def outputs(self, pairs: TokenPairs) -> np.ndarray:
         """Class probabilities float32 [P, N], or cosines float32 [P], in the order of the pairs."""
         batches = sentence_evaluation_batches(pairs.tokens, pairs.sides.offsets, self._batch_size, self._max_length)
-        return np.concatenate([self._outputs_of(batch).numpy() for batch in batches])
+        shown = tracked(batches, "pairs", total=-(-len(pairs.sides) // self._batch_size), unit="batches")
+        return np.concatenate([self._outputs_of(batch).numpy() for batch in shown])
 
     def figures(self, pairs: TokenPairs) -> dict[str, float]:
         """Figures of the pairs that have a label."""

@@ -13,14 +13,19 @@ from pathlib import Path
 
 from kerasrec.backend import keras, tf
 from kerasrec.data.files import writing
-from kerasrec.errors import KerasrecError, quoted, require
+from kerasrec.errors import KerasrecError, reason, require
 from kerasrec.training.progress import Progress
 
 logger = logging.getLogger(__name__)
 
 _INDEX = re.compile(r"ckpt-(\d+)\.index")
 _NOT_READABLE = (AssertionError, IndexError, KeyError, TypeError, ValueError, tf.errors.OpError)
-"""What TensorFlow raises for a checkpoint that is damaged or of another model."""
+"""What TensorFlow raises for a checkpoint that is damaged or of another model, and for other reasons."""
+
+_NOT_THE_FILE = (
+    *(tf.errors.ResourceExhaustedError, tf.errors.PermissionDeniedError),
+    *(tf.errors.UnavailableError, tf.errors.AbortedError, tf.errors.CancelledError),
+)
 
 
 def found(folder: Path) -> list[str]:
@@ -62,8 +67,8 @@ def read_progress(folder: Path) -> Progress | None:
         try:
             progress.deserialize(tf.train.load_checkpoint(path).get_tensor("progress/.ATTRIBUTES/py_state"))
             return progress
-        except _NOT_READABLE:
-            continue
+        except _NOT_READABLE as error:
+            _why(error)
     if _holds_any(folder):
         raise KerasrecError(f"the checkpoints in {folder} are damaged: remove that folder, or train into another one")
     return None
@@ -112,11 +117,8 @@ class Checkpoints:
         self._write(self._folder / "kept", step, most)
 
     def _write(self, folder: Path, step: int, most: int) -> None:
-        paths = found(folder)
-        for path in [path for path in paths if _step(path) > step]:  # damaged, or the run would have gone on from it
-            paths.remove(path)
-            for file in folder.glob(f"{Path(path).name}.*"):
-                file.unlink()
+        damaged = [path for path in found(folder) if _step(path) > step]  # or the run would have gone on from it
+        paths = [path for path in found(folder) if path not in damaged]
         # The manager removes what its own file names, and that file may be damaged or of another moment.
         if paths:
             tf.__internal__.train.update_checkpoint_state(
@@ -128,6 +130,8 @@ class Checkpoints:
         try:
             with writing(folder):
                 manager.save(checkpoint_number=step)
+            for path in damaged:
+                Path(f"{path}.index").unlink(missing_ok=True)
         finally:
             _sweep(folder)
 
@@ -137,17 +141,17 @@ class Checkpoints:
         Raises:
             KerasrecError: there are checkpoints and none of them is whole and of this model.
         """
-        reason, paths = "files are missing", _usable(self._run)
+        why, paths = "files are missing", _usable(self._run)
         for path in paths:
             try:
                 self._state.restore(path).assert_existing_objects_matched().expect_partial()
                 return True
             except _NOT_READABLE as error:
-                reason = quoted(_first_line(error))
-                logger.warning(f"the checkpoint {path} cannot be used")
+                why = _why(error)
+                logger.warning(f"the checkpoint {path} cannot be used: {why}")
         if _holds_any(self._run):
             raise KerasrecError(
-                f"no checkpoint in {self._folder} fits this model and is whole ({reason}): train into another output "
+                f"no checkpoint in {self._folder} fits this model and is whole ({why}): train into another output "
                 "folder, or remove this one"
             )
         return False
@@ -187,16 +191,16 @@ def read_model(model: "keras.Model", folder: Path, which: str = "best") -> int:
     if progress is not None and progress.comparison.best == -math.inf:
         which = "latest"
     place = folder / "checkpoints" / {"latest": "", "best": "best"}[which]
-    reason = "files are missing"
+    why = "files are missing"
     for path in reversed(found(place)):
         try:
             tf.train.Checkpoint(model=model).restore(path).assert_existing_objects_matched().expect_partial()
             return _step(path)
         except _NOT_READABLE as error:
-            reason = quoted(_first_line(error))
-            logger.warning(f"the checkpoint {path} cannot be used")
+            why = _why(error)
+            logger.warning(f"the checkpoint {path} cannot be used: {why}")
     raise KerasrecError(
-        f"there is no checkpoint in {place} that fits this model and is whole ({reason}): put it back, or remove "
+        f"there is no checkpoint in {place} that fits this model and is whole ({why}): put it back, or remove "
         f"{folder} and train again"
     )
 
@@ -211,7 +215,7 @@ def read_start(model: "keras.Model", folder: Path) -> None:
         tf.train.Checkpoint(model=model).read(_start(folder)).assert_existing_objects_matched().expect_partial()
     except _NOT_READABLE as error:
         raise KerasrecError(
-            f"the weights before training in {folder / 'checkpoints'} cannot be read ({quoted(_first_line(error))}): "
+            f"the weights before training in {folder / 'checkpoints'} cannot be read ({_why(error)}): "
             f"put them back, or remove {folder} and train again"
         ) from error
 
@@ -220,5 +224,8 @@ def _start(folder: Path) -> str:
     return str(folder / "checkpoints" / "start")
 
 
-def _first_line(error: Exception) -> str:
-    return (str(error).strip() or type(error).__name__).splitlines()[0]
+def _why(error: Exception) -> str:
+    """Why a checkpoint cannot be used; an error that says nothing about the checkpoint is raised again."""
+    if isinstance(error, _NOT_THE_FILE) or "Permission denied" in str(error):
+        raise error
+    return reason(error)

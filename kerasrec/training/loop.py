@@ -12,11 +12,12 @@ from kerasrec.progress_bar import progress_bar
 from kerasrec.training.callbacks import CheckpointEvery, MetricsLog, ShowProgress
 from kerasrec.training.checkpoints import Checkpoints
 from kerasrec.training.early_stopping import EarlyStopping, Monitor
+from kerasrec.training.loss_check import CheckLoss
+from kerasrec.training.metrics_file import NEW_COMPARISON
 from kerasrec.training.optimizers import WarmupSchedule, adamw, warmup_schedule
 from kerasrec.training.passes import Pass
 from kerasrec.training.progress import Progress
 from kerasrec.training.settings import LoopSettings, OptimizerSettings
-from kerasrec.training.zero_loss import StopAtZeroLoss
 
 logger = logging.getLogger(__name__)
 
@@ -105,8 +106,13 @@ class TrainingRun:
         if changed:
             names = " and ".join(changed)
             logger.info(f"other {names} than at the last checkpoint: earlier evaluations do not choose the best state")
-            self.stopping.forget()
+            self.compare_anew()
         self.progress.data = data
+
+    def compare_anew(self) -> None:
+        """Forget earlier evaluations, which were of other data or of other users; the curves begin here."""
+        self.stopping.forget()
+        self.log_figures(NEW_COMPARISON, {})
 
     def log_figures(self, kind: str, figures: dict[str, float]) -> None:
         """Append figures of the model as it is to `metrics.jsonl`."""
@@ -134,7 +140,8 @@ class TrainingRun:
 
         Raises:
             Stopped: a signal has come; the state is saved.
-            KerasrecError: the disk is full, and the last checkpoint is whole; or the loss is 0 from the first step on.
+            KerasrecError: the disk is full, and the last checkpoint is whole; or the loss is no number, or 0 from
+                the first step on.
         """
         self._plan(until_step, planned)
         with signals.stoppable(), signals.deferred():
@@ -152,6 +159,7 @@ class TrainingRun:
                 if done < this.steps:
                     break
                 self._finish(this, evaluate)
+            signals.check()  # one may have come while the last state was saved
 
     def _plan(self, until_step: float, planned: Iterable[Pass]) -> None:
         """Keep the plan of a run that goes on; make it longer, or a new one after its end, when there is more to do."""
@@ -171,7 +179,7 @@ class TrainingRun:
             first = self.step
             with progress_bar(str(this), total=steps, unit="steps") as bar:
                 save = CheckpointEvery(lambda more: self._save_within(this, done + more), self.settings)
-                beside = [self._metrics, save, ShowProgress(bar), *([StopAtZeroLoss()] if first == 0 else [])]
+                beside = [CheckLoss(is_new=first == 0), self._metrics, save, ShowProgress(bar)]
                 callbacks = keras.callbacks.CallbackList(
                     beside, model=self.model, add_history=True, epochs=1, steps=steps
                 )

@@ -7,6 +7,9 @@ from pathlib import Path
 
 logger = logging.getLogger(__name__)
 
+NEW_COMPARISON = "new comparison"
+"""The kind of a line behind which evaluations are compared with each other, and not with those before it."""
+
 
 def metrics_line(content: dict) -> str:
     """A line for `read_metrics`: an object with its step, and the checksum of all the rest.

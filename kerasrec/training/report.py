@@ -9,7 +9,7 @@ from pathlib import Path
 from matplotlib.figure import Figure
 
 from kerasrec.data.files import replacing
-from kerasrec.training.metrics_file import read_metrics
+from kerasrec.training.metrics_file import NEW_COMPARISON, read_metrics
 
 logger = logging.getLogger(__name__)
 
@@ -31,7 +31,8 @@ def draw(folder: Path, shown: Sequence[str], protocol: str) -> None:
     """
     lines = read_metrics(folder / "metrics.jsonl")
     train = [line for line in lines if line.get("kind") == "train"]
-    valid = [line for line in lines if line.get("kind") == "valid" and all(name in line for name in shown)]
+    begin = max((place for place, line in enumerate(lines) if line.get("kind") == NEW_COMPARISON), default=0)
+    valid = [line for line in lines[begin:] if line.get("kind") == "valid" and all(name in line for name in shown)]
     figure = Figure(figsize=(12, 4.5), layout="constrained")  # and not pyplot, whose state is the notebook's
     losses, figures = figure.subplots(1, 2)
     for name in sorted({name for line in train for name in line if name.endswith("loss")}):

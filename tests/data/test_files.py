@@ -97,8 +97,14 @@ def test_files_that_killed_runs_left_unfinished_are_swept(tmp_path):
     kept = [tmp_path / f".vocab.{os.getpid()}.unfinished", tmp_path / ".mine.unfinished", tmp_path / "12.unfinished"]
     for path in (*left, *kept):
         path.touch()
+    with exclusive(tmp_path, ".part-000.lock"):
+        assert all(path.exists() for path in left), "another run may be writing another part"
     with exclusive(tmp_path):
         assert not any(path.exists() for path in left) and all(path.exists() for path in kept)
+    left[0].touch()
+    with replacing(tmp_path / "parts") as unfinished:  # in a folder that nobody holds
+        unfinished.touch()
+    assert not left[0].exists()
 
 
 def test_noted_files_are_believed_when_they_are_whole(tmp_path):

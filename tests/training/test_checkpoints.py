@@ -6,7 +6,7 @@ import shutil
 import numpy as np
 import pytest
 
-from kerasrec.backend import keras
+from kerasrec.backend import keras, tf
 from kerasrec.errors import KerasrecError
 from kerasrec.training.checkpoints import Checkpoints, found, read_model, read_progress, read_start
 from kerasrec.training.progress import Progress
@@ -127,6 +127,22 @@ def test_a_state_that_is_missing_is_named(run, which, place):
         path.unlink()
     with pytest.raises(KerasrecError, match=rf"{place}/? that fits .* \(files are missing\): put it back"):
         read_model(Numbers(), run, which)
+
+
+def test_an_error_that_says_nothing_about_the_state_removes_nothing(run, monkeypatch):
+    """There is too little memory, for example: the newest state must not be given up for an older one."""
+
+    def no_memory(*words):
+        raise tf.errors.ResourceExhaustedError(None, None, "no memory")
+
+    model, progress = Numbers(), Progress()
+    model.compile("adam")
+    model.optimizer.build(model.trainable_variables)
+    checkpoints = Checkpoints(run, model, progress)
+    monkeypatch.setattr(checkpoints._state, "restore", no_memory)
+    with pytest.raises(tf.errors.ResourceExhaustedError):
+        checkpoints.restore()
+    assert restored(run) == 12
 
 
 def test_a_state_of_another_model(run):

@@ -9,6 +9,7 @@ import pytest
 from kerasrec import signals
 from kerasrec.backend import keras, tf
 from kerasrec.errors import KerasrecError
+from kerasrec.training import report
 from kerasrec.training.callbacks import read_metrics
 from kerasrec.training.checkpoints import found, read_model, read_progress
 from kerasrec.training.early_stopping import Monitor
@@ -325,6 +326,20 @@ def test_a_signal_during_an_evaluation_looks_again(tmp_path):
     assert vars(whole.progress.comparison) == vars(again.progress.comparison)
 
 
+def test_a_signal_while_the_last_state_is_saved_is_not_lost(tmp_path, monkeypatch):
+    run = new_run(tmp_path)
+    save = run.checkpoints.save
+
+    def signalled(step):
+        save(step)
+        if step == 32:
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    monkeypatch.setattr(run.checkpoints, "save", signalled)
+    with pytest.raises(signals.Stopped):
+        run.fit(passes(), batches)
+
+
 def test_disk_full(tmp_path, monkeypatch):
     run = new_run(tmp_path)
     run.save()
@@ -358,6 +373,10 @@ def test_what_changed_in_the_data_is_said_and_forgotten(tmp_path, logged):
     assert run.progress.comparison.best == 0.4 and "other lists" not in logged()
     run.trained_on(lists="bb")
     assert run.progress.comparison.best == -np.inf and "other lists than at the last checkpoint" in logged()
+    run.fit(passes(epochs=3), batches, figures([0.3, 0.2]))
+    report.draw(tmp_path, run.shown, "valid split")
+    best = json.loads((tmp_path / "summary.json").read_text())["best"]
+    assert best["NDCG@10"] == 0.3, "what was better was of other lists"
 
 
 def test_a_log_file_is_not_filled(tmp_path, logged, capfd):

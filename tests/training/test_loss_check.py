@@ -3,7 +3,7 @@ import pytest
 
 from kerasrec.backend import keras
 from kerasrec.errors import KerasrecError
-from kerasrec.training.zero_loss import STEPS, StopAtZeroLoss
+from kerasrec.training.loss_check import STEPS, CheckLoss
 
 
 def fit(targets, steps):
@@ -11,7 +11,7 @@ def fit(targets, steps):
     model = keras.Sequential([keras.layers.Dense(1, kernel_initializer="zeros", input_shape=[1])])
     model.compile("sgd", "mse")
     rows = np.ones([steps, 1], np.float32)
-    model.fit(rows, np.float32(targets)[:, None], 1, shuffle=False, verbose=0, callbacks=[StopAtZeroLoss()])
+    model.fit(rows, np.float32(targets)[:, None], 1, shuffle=False, verbose=0, callbacks=[CheckLoss()])
 
 
 @pytest.mark.parametrize("steps", [1, STEPS, 3 * STEPS])
@@ -23,3 +23,9 @@ def test_a_loss_of_0_from_the_first_step(steps):
 def test_a_loss_that_was_not_always_0():
     fit([0] * (STEPS - 1) + [1] + [0] * STEPS, 2 * STEPS)
     fit([1], 1)
+
+
+@pytest.mark.parametrize("target", [np.nan, np.inf])
+def test_a_loss_that_is_no_number(target):
+    with pytest.raises(KerasrecError, match="the loss is (nan|inf) at step 3 of this pass"):
+        fit([1, 1, target, 1], 4)
