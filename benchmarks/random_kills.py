@@ -1,9 +1,9 @@
-"""Kill every step of every system at random moments; what the same command makes of it afterwards has to be equal.
+"""Kill every step of every system at random moments, run it again, and compare the results with those of a whole run.
 
-For each step, a copy of the folder before it is made, the step is started in it and killed with SIGKILL (or the signal
-that is given) at a moment drawn from its usual duration, and started again until it ends. What then lies in the folder
-is compared with that of a run that nobody disturbed: tables, examples, arrays, texts, databases, the tensors of the
-last checkpoint, and the variables and files of exports. Nothing unfinished may be left.
+For each step the folder is copied, the step is started in the copy, killed with SIGKILL (or the given signal) at a
+random moment within its usual duration, and run again to its end. The folder is then compared with that of a run that
+was not killed: tables, examples, arrays, texts, databases, the tensors of the last checkpoint, and the variables and
+files of exports. No unfinished file may be left.
 
     python benchmarks/random_kills.py --kills 20
     python benchmarks/random_kills.py --kills 3 --systems siamese anime --signal TERM
@@ -44,7 +44,7 @@ BERT = {
 SPECIALS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
 NOUNS = ["tea", "coffee", "bread", "rice", "milk", "fish", "wine", "soup", "cake", "salt", "beer", "nuts"]
 FRAMES = ["where can i buy {}", "which shop sells {}", "i want to get some {}", "{} for sale where"]
-# Folders and files that are compared otherwise, or hold times and rates.
+# Folders and files that are compared in another way, or hold times and rates.
 SKIPPED = {"checkpoints", "tensorboard", "plots", "export", "models", "logs"} | {
     "log.txt",
     "summary.json",
@@ -160,7 +160,7 @@ SYSTEMS = {
 
 
 def start(system: str, words: list, folder: Path) -> int:
-    """The process of a step, forked from this one, which has loaded TensorFlow and never used it."""
+    """Start a step in a fork of this process, which has loaded TensorFlow but not used it; returns its process id."""
     process = os.fork()
     if process:
         return process
@@ -177,7 +177,7 @@ def start(system: str, words: list, folder: Path) -> int:
 
 
 def ended(process: int, seconds: float | None = None) -> int | None:
-    """The exit code of a process, negative for a signal; None if it is still running after so many seconds."""
+    """The exit code of a process, negative for a signal; None if it is still running after `seconds`."""
     deadline = None if seconds is None else time.monotonic() + seconds
     while deadline is None or time.monotonic() < deadline:
         pid, status = os.waitpid(process, 0 if deadline is None else os.WNOHANG)
@@ -188,7 +188,7 @@ def ended(process: int, seconds: float | None = None) -> int | None:
 
 
 def content(path: Path) -> object:
-    """What a file says, without what differs between equal runs."""
+    """The content of a file, without values that differ between equal runs."""
     if path.suffix == ".parquet":
         return pq.read_table(path).to_pydict()
     if path.suffix == ".db":
@@ -211,7 +211,7 @@ def rows_of(database: Path) -> dict[str, list]:
 
 
 def tensors(prefix: str) -> dict[str, object]:
-    """The tensors of a checkpoint by name, without what TensorFlow notes about its own saves."""
+    """The tensors of a checkpoint by name, without TensorFlow's own entries about the save."""
     reader = tf.train.load_checkpoint(prefix)
     names = [name for name in reader.get_variable_to_shape_map() if not re.search("save_counter|OBJECT_GRAPH", name)]
     values = {name: reader.get_tensor(name) for name in names}
@@ -227,7 +227,7 @@ def exported(versions: Path) -> dict[str, object]:
 
 
 def state(folder: Path) -> dict[str, object]:
-    """What lies in a folder, by path, in a form that equal runs have in common."""
+    """The files of a folder by path, in a form that is equal for equal runs."""
     said: dict[str, object] = {}
     for path in sorted(folder.rglob("*")):
         place = path.relative_to(folder)
@@ -248,7 +248,7 @@ def differences(one: dict[str, object], other: dict[str, object]) -> list[str]:
 
 
 def kill_step(system: str, words: list, before: Path, work: Path, number: int, moments: list[float]) -> int:
-    """Disturb a step at each of these moments, as shares of its duration; how many did not come back equal."""
+    """Kill a step at each of these moments, given as shares of its duration; returns the number of unequal results."""
     whole = work / "whole"
     shutil.copytree(before, whole)
     began = time.monotonic()
@@ -282,7 +282,7 @@ def kill_step(system: str, words: list, before: Path, work: Path, number: int, m
 
 
 def run() -> int:
-    """Kill the steps of the systems that are asked for; returns how many trials failed."""
+    """Kill the steps of the chosen systems; returns the number of failed trials."""
     options = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     options.add_argument("--kills", type=int, default=20, help="for each step")
     options.add_argument("--systems", nargs="+", choices=SYSTEMS, default=list(SYSTEMS))

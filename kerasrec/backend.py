@@ -7,8 +7,8 @@ functions with those that bert4keras adds. Notebook code written for bert4keras 
 
     from kerasrec.backend import K, keras, limit_gpu_memory
 
-before its other imports, and `from bert4keras.models import build_transformer_model` and the like as it always did:
-from then on bert4keras is mended when it is imported (`kerasrec.bert4keras_shims`), with K or without.
+before its other imports, and `from bert4keras.models import build_transformer_model` and the like as before:
+bert4keras is then patched when it is imported (`kerasrec.bert4keras_shims`), whether K is used or not.
 """
 
 import contextlib

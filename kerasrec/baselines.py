@@ -48,8 +48,8 @@ class CoOccurrence:
 
     the cosine of their columns in the user-item matrix (Sarwar et al. 2001, "Item-based collaborative filtering
     recommendation algorithms", on events without ratings). An item's score is its summed similarity to the items of the
-    history; an item that is in it itself has a similarity of 1 more, which counts where seen items are kept. Each item
-    keeps its most similar neighbours only, and the matrix is made in blocks of items, so that memory
+    history; an item of the history also has a similarity of 1 to itself, which counts where seen items are kept. Each
+    item keeps its most similar neighbours only, and the matrix is made in blocks of items, so that memory
     grows with items * neighbours and not with the square of the catalogue.
 
     Args:

@@ -1,11 +1,11 @@
-"""What bert4keras 0.11.5's optimizers need on tf-keras 2.21; `kerasrec.bert4keras_shims` says when it is done.
+"""Patches for bert4keras 0.11.5's optimizers on tf-keras 2.21; `kerasrec.bert4keras_shims` applies them.
 
-- its classes stand on the optimizer class that Keras has moved to `optimizers.legacy`;
-- `lr=` is taken for `learning_rate`, in Keras's own optimizers too, which would use their default without an error;
-- AdaFactor: a given rate made a new variable at each step, which fails; `decay` was left out of account;
-- `extend_with_*` changes how bert4keras's optimizers write a variable, which Keras's own do not use: over Keras's Adam
-  it would do nothing;
-- lookahead's slow weights started from 0, so that the first step halved the model's weights.
+- The optimizers inherit from a class that Keras has moved to `optimizers.legacy`.
+- `lr=` means `learning_rate`, also in Keras's own optimizers, which would use their default without an error.
+- AdaFactor made a new variable for a given rate at each step, which fails; it ignored `decay`.
+- `extend_with_*` changes how bert4keras's optimizers write a variable. Keras's own optimizers write in another way, so
+  the extension would do nothing.
+- Lookahead's slow weights started from 0, so that the first step halved the model's weights.
 """
 
 import functools
@@ -18,7 +18,7 @@ from kerasrec.errors import KerasrecError
 
 
 def mended_optimizers() -> ModuleType:
-    """`bert4keras.optimizers`, imported for the first time and mended, and `lr` in Keras's own optimizers."""
+    """Import `bert4keras.optimizers` for the first time and patch it; patch `lr` in Keras's own optimizers."""
     current = keras.optimizers.Optimizer
     keras.optimizers.Optimizer = keras.optimizers.legacy.Optimizer
     try:
@@ -55,7 +55,7 @@ def _take_lr(optimizer: type) -> None:
 
 
 def _rate(optimizer):
-    """AdaFactor's learning rate: the one that was given, as one variable, or the paper's, which follows the steps."""
+    """AdaFactor's learning rate: the given rate as one variable, or the paper's rate, which depends on the step."""
     if optimizer._learning_rate is None:
         rate = tf.minimum(tf.math.rsqrt(tf.cast(optimizer.iterations + 1, keras.backend.floatx())), 0.01)
         return rate if optimizer.multiply_by_parameter_scale else rate * 0.05
@@ -91,14 +91,14 @@ def _over_a_base_that_works(optimizers: ModuleType, extend):
 def _base(optimizers: ModuleType, given: type) -> type:
     if given in (keras.optimizers.Adam, keras.optimizers.legacy.Adam):
         warnings.warn(
-            "bert4keras cannot extend Keras's Adam; its own, whose epsilon is 1e-6 in place of 1e-7, takes its place",
+            "bert4keras cannot extend Keras's Adam; its own Adam is used, whose epsilon is 1e-6 and not 1e-7",
             stacklevel=3,
         )
         return optimizers.Adam
-    apply = getattr(given, "_resource_apply_dense", None)  # that of a class of its own writes as bert4keras's do
+    apply = getattr(given, "_resource_apply_dense", None)  # a user's own optimizer may write as bert4keras's do
     if apply is None or apply.__module__.startswith("tf_keras."):
         raise KerasrecError(
-            f"{given.__name__} cannot be extended, the extension would do nothing: take Adam, Lion or AdaFactor of "
+            f"{given.__name__} cannot be extended, the extension would do nothing: use Adam, Lion or AdaFactor of "
             "bert4keras.optimizers"
         )
     return given

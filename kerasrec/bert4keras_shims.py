@@ -1,7 +1,7 @@
 """What bert4keras 0.11.5 needs so that it, and notebook code written for it, runs on TensorFlow 2.21 and tf-keras 2.21.
 
-It is done once for the whole process, when bert4keras is first imported after `kerasrec.backend`, whoever imports it.
-What is mended, besides `kerasrec.bert4keras_optimizers`:
+The patches are applied once a process, when any code first imports bert4keras after `kerasrec.backend`.
+They concern, besides `kerasrec.bert4keras_optimizers`:
 
 - initial weights: bert4keras gives the query, key, value and output kernels of a layer one unseeded initializer, and
   tf-keras returns the same values each time such an initializer is called, so that the four start equal; and it takes
@@ -12,7 +12,7 @@ What is mended, besides `kerasrec.bert4keras_optimizers`:
   `fortest`) for an input and its target, and Python lists of numbers (`predict([[ids], [segments]])`) for one input;
 - checkpoints: nothing was loaded into or saved from frozen layers, and `save_weights_as_checkpoint` needs a session;
 - `.h5` of a whole model: tf-keras writes the activations of bert4keras in a way that it cannot read;
-- `build_transformer_model`: it refuses mixed precision, in which token ids would be rounded without a word;
+- `build_transformer_model`: it refuses mixed precision, in which token ids would be rounded without an error;
 - `strQ2B`: it needs Python 2.
 """
 
@@ -35,7 +35,7 @@ def import_bert4keras() -> ModuleType:
     """The package, mended.
 
     Raises:
-        KerasrecError: it is not installed, or in another version.
+        KerasrecError: bert4keras is not installed, or has another version.
     """
     try:
         import bert4keras
@@ -50,10 +50,10 @@ def import_bert4keras() -> ModuleType:
 
 
 def mend(bert4keras: ModuleType) -> None:
-    """Exchange what does not hold up in a package that is just being imported.
+    """Patch the package while it is imported.
 
     Raises:
-        KerasrecError: it is another version.
+        KerasrecError: it has another version.
     """
     _require_version(bert4keras)
     _forget_keras_3()
@@ -69,7 +69,7 @@ def mend(bert4keras: ModuleType) -> None:
     )
     models.Transformer.save_weights_as_checkpoint = save_weights_as_checkpoint
     for activation in (backend.gelu_erf, backend.gelu_tanh):
-        # Keras writes the functions of its own module by their names, which is how bert4keras has registered these.
+        # Keras stores functions of its own module by name, and bert4keras has registered these by name.
         setattr(inspect.getmodule(keras.activations.serialize), activation.__name__, activation)
     models.build_transformer_model = _in_float32_only(models.build_transformer_model)
     snippets.strQ2B.__globals__["unichr"] = chr
@@ -101,7 +101,7 @@ class TruncatedNormal(keras.initializers.TruncatedNormal):
 
 
 def drawing_anew(initializer):
-    """An initializer like this one that gives other values at each call, if it is a random one without a seed."""
+    """An initializer that draws new values at each call; one with a seed, or not random, is returned unchanged."""
     kind = type(initializer)
     if getattr(initializer, "seed", 0) is not None:
         return initializer
@@ -147,7 +147,7 @@ def batches_for_fit(generator, random: bool = True) -> Iterator:
 
 
 def _with_lists_of_inputs(predict):
-    """`Model.predict`, for which a list of as many parts as a model has inputs is these inputs, as in Keras 2.3."""
+    """`Model.predict` that reads a list with one part for each input of the model as its inputs, as in Keras 2.3."""
 
     @functools.wraps(predict)
     def predict_inputs(self, x, *args, **kwargs):
@@ -165,7 +165,7 @@ def _with_lists_of_inputs(predict):
 
 @contextlib.contextmanager
 def _thawed(transformer) -> Iterator[None]:
-    """A transformer's layers as trainable ones, where bert4keras looks for weights; its inputs are among them."""
+    """Make frozen layers trainable in the block: bert4keras looks for weights among trainable ones only."""
     frozen = [
         layer for layer in transformer.layers.values() if isinstance(layer, keras.layers.Layer) and not layer.trainable
     ]

@@ -90,7 +90,7 @@ def main(args: Sequence[str] | None = None) -> int:
         args: Its words after `kerasrec`; by default those of this process.
 
     Returns:
-        The exit code: 0; 2 after an error that the user can mend, which is printed as one line; 130, 143 or 129 after
+        The exit code: 0; 2 after an error that the user can fix, which is printed as one line; 130, 143 or 129 after
         SIGINT, SIGTERM or SIGHUP.
     """
     parser = argparse.ArgumentParser(
@@ -117,11 +117,11 @@ def main(args: Sequence[str] | None = None) -> int:
     except KerasrecError as error:
         return _refuse(str(error))
     except OSError as error:
-        path = error.filename2 or error.filename  # of a rename the file that was to be there
+        path = error.filename2 or error.filename  # in a rename, the target
         return _refuse(f"{path}: {reason(error)}" if path else reason(error))
     except KeyboardInterrupt as error:
         stopped = error if isinstance(error, signals.Stopped) else signals.Stopped(signal.SIGINT)
-        print(f"kerasrec: {stopped}; the same command goes on from what is saved", file=sys.stderr)
+        print(f"kerasrec: {stopped}; the same command resumes from the saved state", file=sys.stderr)
         return 128 + stopped.signal
     return 0
 

@@ -1,4 +1,4 @@
-"""Settings as the command line that gives them, for messages that name a command."""
+"""The command line for given settings, for messages that name a command."""
 
 import dataclasses
 import shlex
@@ -11,11 +11,11 @@ _POSITIONAL, _APPENDED = get_args(Positional[str])[1], get_args(UseAppendAction[
 
 
 def command_line(step: str, *settings: object) -> str:
-    """The command that runs a step with these settings; what stands at its default is left out.
+    """The command that runs a step with these settings; settings with their default value are left out.
 
     Args:
         step: The command without its settings, say `kerasrec recall vocab`.
-        settings: Dataclasses from which the command line of the step is made.
+        settings: Dataclasses with the settings of the step.
 
     Example:
         >>> from kerasrec.colarec.settings import CodeSettings, Identifiers
@@ -28,7 +28,7 @@ def command_line(step: str, *settings: object) -> str:
 
 
 def _words(settings: object, default: object = None) -> Iterator[tuple[bool, str]]:
-    """Each word, and whether it is the name that stands in front of all flags; `default` is what would be without."""
+    """Each word, and whether it is the positional name; `default` holds the values of flags that are not given."""
     for field in dataclasses.fields(settings):
         value = getattr(settings, field.name)
         left_out = _default(field) if default is None else getattr(default, field.name)
@@ -51,5 +51,5 @@ def _words(settings: object, default: object = None) -> Iterator[tuple[bool, str
 
 
 def _default(field: dataclasses.Field) -> object:
-    """MISSING for a setting that has to be given."""
+    """The default of a field; MISSING for a required setting."""
     return field.default if field.default_factory is dataclasses.MISSING else field.default_factory()

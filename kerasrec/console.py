@@ -1,4 +1,4 @@
-"""What a person sees: tables, lines of text, and the log of a command."""
+"""The output of a command: tables, lines of text and the log."""
 
 import contextlib
 import logging
@@ -15,8 +15,8 @@ _HARMFUL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u20
 
 
 def plain(text: str) -> str:
-    """A text without what would control a terminal: control characters but tab and line feed, marks that turn the
-    direction of writing, and surrogates, each replaced by U+FFFD.
+    """A text that is safe to print: control characters except tab and line feed, marks that change the direction of
+    writing, and lone surrogates are replaced by U+FFFD.
 
     Example:
         >>> plain("\\x1b[2Jcase\\ta\\n")
@@ -26,7 +26,7 @@ def plain(text: str) -> str:
 
 
 def show(table: Table) -> None:
-    """Print a table whose texts come from data, and stand there as they are: `[b]` is no markup, `:cat:` no picture.
+    """Print a table whose texts come from data and are printed as they are, without markup such as `[b]` or `:cat:`.
 
     Control characters are replaced (`plain`).
 
@@ -46,12 +46,12 @@ def show(table: Table) -> None:
 
 
 def say(text: str) -> None:
-    """Print a line of a command's answer; control characters are replaced (`plain`)."""
+    """Print a line of a command's result; control characters are replaced (`plain`)."""
     print(plain(text))
 
 
 class _StdoutHandler(logging.StreamHandler):
-    """Writes to what `sys.stdout` is when a line is written, which a notebook or a test may replace."""
+    """Writes to the current `sys.stdout`, which a notebook or a test may replace."""
 
     def __init__(self):
         logging.Handler.__init__(self)
@@ -68,10 +68,10 @@ class _StdoutHandler(logging.StreamHandler):
 
 
 def log_to_stdout() -> None:
-    """Show what kerasrec logs on the standard output; what is not a terminal gets the time in front of each line.
+    """Print kerasrec's log on the standard output; if that is not a terminal, each line begins with the time.
 
-    The library itself only logs, to the loggers below `kerasrec`. The command line calls this; a notebook or a script
-    may, and a service routes the loggers as it likes. A second call changes nothing.
+    The library itself only logs, to the loggers below `kerasrec`. The command line calls this function; a notebook or a
+    script can call it, and a service can configure the loggers itself. A second call changes nothing.
 
     Example:
         >>> with logged_to_stdout():  # the same for a block
@@ -82,7 +82,7 @@ def log_to_stdout() -> None:
     if any(isinstance(handler, _StdoutHandler) for handler in logger.handlers):
         return
     logger.addHandler(_StdoutHandler())
-    logger.propagate = False  # absl, which TensorFlow logs by, gives the root logger a handler: lines would come twice
+    logger.propagate = False  # TensorFlow's absl adds a handler to the root logger, so lines would be printed twice
     if logger.level == logging.NOTSET:
         logger.setLevel(logging.INFO)
 

@@ -10,7 +10,7 @@ class KerasrecError(Exception):
 
 
 def quoted(data: object, most: int = 200) -> str:
-    """Somebody's data for a message: as Python writes it, without control characters, and at most `most` characters.
+    """Data for a message: its `repr` without control characters, at most `most` characters.
 
     Example:
         >>> quoted("\\x1b[2J"), quoted("a" * 500, most=5)
@@ -18,11 +18,13 @@ def quoted(data: object, most: int = 200) -> str:
     """
     text = repr(data[: most + 1] if isinstance(data, (str, bytes)) else data)
     text = text if len(text) <= most else f"{text[:most]}..."
-    return "".join(character if character.isprintable() else " " for character in text)  # tables have several lines
+    return "".join(
+        character if character.isprintable() else " " for character in text
+    )  # the repr of a table has several lines
 
 
 def reason(error: Exception, most: int = 200) -> str:
-    """What another library says went wrong, for a message: its first line without control characters, shortened.
+    """The error of another library for a message: its first line without control characters, shortened.
 
     Example:
         >>> reason(FileNotFoundError(2, "No such file or directory")), reason(KeyError("bert")), reason(MemoryError())

@@ -1,4 +1,4 @@
-"""Run a function right after a package has been imported, whoever imports it; imports no TensorFlow."""
+"""Run a function right after a package is imported; this module imports no TensorFlow."""
 
 import sys
 from collections.abc import Callable
@@ -9,25 +9,25 @@ from kerasrec.errors import KerasrecError
 
 
 def after_import_of(package: str, run: Callable[[ModuleType], None]) -> None:
-    """Have a function called with the package, before anybody can take a name from it or from its modules.
+    """Call a function with the package before other code can use the package or its modules.
 
-    The function runs while the package is imported for the first time. An error of its own is an error of the import.
+    The function runs during the first import of the package. If it raises an error, the import fails.
 
     Raises:
-        KerasrecError: the package has been imported already.
+        KerasrecError: the package is already imported.
     """
     if any(isinstance(finder, _Finder) and finder.package == package for finder in sys.meta_path):
         return
     if sys.modules.get(package) is not None:
         raise KerasrecError(
-            f"{package} was imported before kerasrec.backend, and code that runs with it would go wrong without a "
-            "word: start Python (the notebook's kernel) again and import kerasrec.backend first"
+            f"{package} was imported before kerasrec.backend, so its patches are missing and results would be "
+            "wrong: restart Python (the notebook's kernel) and import kerasrec.backend first"
         )
     sys.meta_path.insert(0, _Finder(package, run))
 
 
 class _Finder:
-    """Finds one package as the other finders do, and adds to how it is executed."""
+    """Finds one package with the other finders and runs the function after its code."""
 
     def __init__(self, package: str, run: Callable[[ModuleType], None]):
         self.package = package

@@ -1,4 +1,4 @@
-"""How far long work is: a bar with rate and time left on a terminal, and one plain line now and then elsewhere."""
+"""Progress of long work: a bar with rate and time left on a terminal, and a log line every 30 seconds elsewhere."""
 
 import contextlib
 import logging
@@ -22,30 +22,30 @@ T = TypeVar("T")
 
 
 class Bar:
-    """One piece of long work.
+    """The progress of one task.
 
     Args:
-        description: What is done.
-        total: How many units there are; None where nobody knows.
-        unit: What they are, in the plural.
+        description: The name of the task.
+        total: Number of units; None if unknown.
+        unit: The name of the units, in the plural.
     """
 
     def __init__(self, description: str, total: float | None, unit: str):
         self.description, self.total, self.unit = description, total, unit
         self.completed = 0.0
         self.note = ""
-        """Shown behind the rate, say a loss."""
+        """Shown after the rate, say a loss."""
         self._began = self._logged = time.monotonic()
 
     def advance(self, units: float = 1) -> None:
-        """Count units that were done since the last call."""
+        """Add units that were done since the last call."""
         self.move_to(self.completed + units)
 
     def move_to(self, completed: float) -> None:
-        """Say how many units are done in all.
+        """Set the number of units that are done.
 
         Raises:
-            Stopped: a signal has come while signals are deferred (`kerasrec.signals`).
+            Stopped: a signal was received while signals are deferred (`kerasrec.signals`).
         """
         signals.check()
         self.completed = completed
@@ -77,7 +77,7 @@ class _TerminalBar(Bar):
 
 
 class _RateColumn(ProgressColumn):
-    """How many units are done in a second, on average since the bar began."""
+    """Units a second, on average since the bar began."""
 
     def render(self, task: Task) -> Text:
         seconds = task.finished_time or task.elapsed
@@ -89,13 +89,13 @@ class _RateColumn(ProgressColumn):
 
 @contextlib.contextmanager
 def progress_bar(description: str, total: float | None = None, unit: str = "", shown: bool = True) -> Iterator[Bar]:
-    """Show a piece of long work while the block runs: on standard error if that is a terminal, else in the log.
+    """Show the progress of a task while the block runs: on standard error if that is a terminal, else in the log.
 
     Args:
-        description: What is done.
-        total: How many units there are; None where nobody knows.
-        unit: What they are, in the plural.
-        shown: False for work that is known to be short, for which a bar on a terminal would be noise.
+        description: The name of the task.
+        total: Number of units; None if unknown.
+        unit: The name of the units, in the plural.
+        shown: False for short tasks, which need no bar on a terminal.
 
     Example:
         >>> with progress_bar("examples", total=2, unit="parts") as bar:
@@ -113,7 +113,7 @@ def progress_bar(description: str, total: float | None = None, unit: str = "", s
 
 
 def tracked(items: Iterable[T], description: str, total: float | None = None, unit: str = "") -> Iterator[T]:
-    """Go through items and show how many are done."""
+    """Iterate over items and show the progress."""
     if total is None and hasattr(items, "__len__"):
         total = len(items)
     with progress_bar(description, total, unit) as bar:
@@ -127,7 +127,7 @@ def _rate(rate: float) -> str:
 
 
 def duration(seconds: float) -> str:
-    """A span of time in words.
+    """A duration in words.
 
     Example:
         >>> duration(45), duration(200), duration(7500)

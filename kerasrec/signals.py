@@ -1,4 +1,4 @@
-"""SIGINT (Ctrl-C), SIGTERM and SIGHUP: long work ends at its next safe point, and a second signal ends it at once."""
+"""SIGINT (Ctrl-C), SIGTERM and SIGHUP end long work at its next safe point; a second signal ends it at once."""
 
 import contextlib
 import signal
@@ -12,7 +12,7 @@ class Stopped(KeyboardInterrupt):
     """A signal asked this process to end.
 
     Attributes:
-        signal: Which one.
+        signal: The signal.
     """
 
     def __init__(self, number: int):
@@ -21,7 +21,7 @@ class Stopped(KeyboardInterrupt):
 
 
 class _Asked:
-    """What signals have asked of this process."""
+    """The state of signal handling in this process."""
 
     number: int | None = None
     deferring = False
@@ -31,8 +31,8 @@ class _Asked:
 def stoppable() -> Iterator[None]:
     """Raise `Stopped` in the block at the first signal; a second signal has its default effect.
 
-    Signals that are ignored, as under `nohup`, stay ignored. Only the main thread can do this; elsewhere, and within
-    another such block, nothing is changed.
+    Signals that are ignored, as under `nohup`, stay ignored. In other threads than the main one, and within another
+    such block, nothing is changed.
     """
     if threading.current_thread() is not threading.main_thread():
         yield
@@ -52,7 +52,7 @@ def stoppable() -> Iterator[None]:
 
 @contextlib.contextmanager
 def deferred() -> Iterator[None]:
-    """Within the block, a signal is raised by the next `check`, so that a state can be saved between two steps."""
+    """In the block, `Stopped` is raised by the next `check`, so that a state can be saved between two steps."""
     before, _Asked.deferring = _Asked.deferring, True
     try:
         yield
@@ -61,13 +61,13 @@ def deferred() -> Iterator[None]:
 
 
 def check() -> None:
-    """Raise `Stopped` if a signal has come while `deferred`."""
+    """Raise `Stopped` if a signal was received while `deferred`."""
     if is_asked():
         raise Stopped(_Asked.number)
 
 
 def is_asked() -> bool:
-    """Whether a signal has come."""
+    """Whether a signal was received."""
     return _Asked.number is not None
 
 

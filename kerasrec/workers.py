@@ -1,4 +1,4 @@
-"""Worker processes that end with the process that started them, however that one ends."""
+"""Worker processes that end with their parent process, even if it is killed."""
 
 import contextlib
 import multiprocessing
@@ -11,16 +11,16 @@ from multiprocessing.connection import wait
 
 @contextlib.contextmanager
 def worker_pool(jobs: int) -> Iterator[ProcessPoolExecutor]:
-    """A pool of fresh processes (TensorFlow does not survive a fork) that is ended with the block.
+    """A pool of spawned processes (TensorFlow does not work after a fork) that ends with the block.
 
-    Work that has not begun is cancelled and workers are killed when the block ends by an exception. Workers end by
-    themselves when this process is gone, also after `kill -9`.
+    If the block raises an exception, waiting work is cancelled and workers are killed. Workers also end when this
+    process ends, even after `kill -9`.
     """
     pool = ProcessPoolExecutor(jobs, mp_context=multiprocessing.get_context("spawn"), initializer=end_with_parent)
     try:
         yield pool
     except BaseException:
-        processes = list((pool._processes or {}).values())  # there is no public way to end one that works
+        processes = list((pool._processes or {}).values())  # there is no public way to end a busy worker
         pool.shutdown(wait=False, cancel_futures=True)
         for process in processes:
             process.kill()
@@ -31,7 +31,7 @@ def worker_pool(jobs: int) -> Iterator[ProcessPoolExecutor]:
 
 
 def end_with_parent() -> None:
-    """End this worker as soon as its parent process has ended; it also leaves the signals of the terminal to it."""
+    """End this worker as soon as its parent process has ended; ignore Ctrl-C, which the parent handles."""
     import signal
 
     signal.signal(signal.SIGINT, signal.SIG_IGN)

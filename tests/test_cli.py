@@ -34,8 +34,8 @@ def test_commands_that_messages_name_exist():
     ("words", "flag", "said"),
     [
         (("recall", "evaluate"), "--no-baselines", "Leave popularity and item co-occurrence out of the table."),
-        (("siamese", "prepare"), "--no-lower-case", "The vocabulary is a cased one."),
-        (("siamese", "prepare"), "--no-simplified", "Keep tokens that no text can give, too."),
+        (("siamese", "prepare"), "--no-lower-case", "The vocabulary is cased."),
+        (("siamese", "prepare"), "--no-simplified", "Keep tokens that cannot occur in a text."),
         (("colarec", "train"), "--no-content", "Do not read texts: an item is its atomic id."),
     ],
 )
@@ -56,7 +56,7 @@ def test_what_a_flag_does_is_what_its_help_says(capsys, words, flag, said):
         ),
         (
             ("siamese", "train", "shop", "--seq2seq-weight", "0", "--similarity-weight", "0"),
-            "all losses have the weight 0: give a weight above 0 to one at least",
+            "all losses have the weight 0: give at least one a weight above 0",
         ),
     ],
 )
@@ -77,5 +77,5 @@ def test_a_signal_is_one_line_and_its_exit_code(capsys, monkeypatch, number, cod
     monkeypatch.setattr("kerasrec.recall.prepare.vocab", stopped)
     assert main(["recall", "vocab", "all"]) == code
     [line] = capsys.readouterr().err.splitlines()
-    assert line == f"kerasrec: stopped by {number}; the same command goes on from what is saved"
+    assert line == f"kerasrec: stopped by {number}; the same command resumes from the saved state"
     assert not signals.is_asked()

@@ -192,7 +192,7 @@ def test_a_damaged_file_is_refused_and_restored_or_not_needed(request, damaged, 
     line = str(refused.value)
     assert kind.path.stem in line and "\n" not in line
     if damage == "a folder":
-        assert "is a folder and has to be a file: move it away" in line
+        assert "is a folder and must be a file: move it away" in line
         kind.path.rmdir()
     elif damage not in ("flipped", "missing"):
         assert "is damaged" in line
@@ -258,7 +258,9 @@ def test_a_vocabulary_whose_copy_is_damaged_too(recall_kinds, damaged, command_l
     damaged("recall_kinds", "vocab", "truncated")
     copy.write_bytes(content[:-1])
     line = command_line("recall").error("vocab", "all", data)
-    assert "vocab.parquet is damaged, and so is its copy .vocab.parquet.copy: put them back, or remove both" in line
+    assert (
+        "vocab.parquet is damaged, and so is its copy .vocab.parquet.copy: restore one of them, or remove both" in line
+    )
     copy.write_bytes(content)
 
 
@@ -267,7 +269,7 @@ def test_a_vocabulary_whose_copy_is_damaged_too(recall_kinds, damaged, command_l
 def test_a_name_is_that_of_one_folder(tmp_path, monkeypatch, command_line, system, name):
     monkeypatch.chdir(tmp_path)
     line = command_line(system).error("evaluate", "--", name)
-    assert "it must be letters, digits, _ . -, the first none of . -" in line
+    assert "it must be letters, digits, _ . -, no . or - first" in line
     assert not list(tmp_path.iterdir())
 
 

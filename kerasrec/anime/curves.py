@@ -44,7 +44,7 @@ def plot(command: Plot) -> None:
 
 
 def _is_whole(metrics: object) -> bool:
-    """Whether there is a number of each kind for each epoch, and a best epoch."""
+    """Whether every figure has a number for each epoch, and there is a best epoch."""
     if not isinstance(metrics, dict) or not isinstance(metrics.get("best_epoch"), int):
         return False
     columns = [metrics.get(name) for name in ("epoch", *_FIGURES)]

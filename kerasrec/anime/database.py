@@ -44,12 +44,12 @@ class User:
 
 
 class SetAside(NamedTuple):
-    """An answer of AniList's, or a part of one, that could not be taken.
+    """An answer from AniList, or a part of one, that could not be used.
 
     Attributes:
         kind: What was asked for.
         name: Which one, say a user's name.
-        reason: Why it could not be taken.
+        reason: Why it could not be used.
         answer: What AniList sent; at most a million characters are kept.
     """
 
@@ -89,9 +89,8 @@ class Database:
         create: Make it if it is not there.
 
     Raises:
-        KerasrecError: there is no such file, it is damaged, not one of kerasrec's, or a later version's. The methods
-            raise it when the disk is full, the file cannot be read or written, or another process does not let go of
-            it.
+        KerasrecError: the file is missing or damaged, was not written by kerasrec, or by a later version. The methods
+            raise it when the disk is full, the file cannot be read or written, or another process keeps it locked.
     """
 
     def __init__(self, path: str | Path, create: bool = False):
@@ -144,7 +143,7 @@ class Database:
             )
 
     def source(self) -> str | None:
-        """Whose ids the database holds; None while it holds none."""
+        """The source of the ids in the database, say `AniList`; None while it holds none."""
         [[source]] = self._rows("SELECT max(source) FROM origin")
         return source
 
@@ -156,7 +155,7 @@ class Database:
             self._upsert_titles(titles, at)
 
     def name_titles(self, titles: Iterable[Title], at: int) -> None:
-        """Add titles of which nothing but the id is known, in one transaction; the others stay as they are."""
+        """Add titles that are not known yet or only by id, in one transaction; fetched titles stay as they are."""
         with self._transaction():
             known = {title for (title,) in self._db.execute("SELECT id FROM titles WHERE fetched_at IS NOT NULL")}
             self._upsert_titles([title for title in titles if title.id not in known], at)
@@ -207,10 +206,10 @@ class Database:
         ]
 
     def known_titles(self) -> list[Title]:
-        """`titles`, of which there has to be one.
+        """`titles`, at least one.
 
         Raises:
-            KerasrecError: no title is known; the message says which command brings them.
+            KerasrecError: no title is known; the message says which command fetches titles.
         """
         titles = self.titles()
         if not titles:
@@ -218,10 +217,10 @@ class Database:
         return titles
 
     def no_titles(self) -> str:
-        """That no titles are known, and which command brings them, as the end of a sentence about the file."""
+        """The end of a sentence about the file: no titles are known, and which command fetches them."""
         [[lists]] = self._rows("SELECT count(*) FROM users WHERE status = 'ok'")
         command = "fetch-titles" if self.source() in (None, "AniList") else "import --titles FILE"
-        return f"holds the lists of {lists:,} users and knows no titles: run `kerasrec anime {command}` first"
+        return f"holds the lists of {lists:,} users and no titles: run `kerasrec anime {command}` first"
 
     def _upsert_titles(self, titles: Iterable[Title], at: int) -> None:
         for title in titles:
@@ -353,10 +352,10 @@ class Database:
             [(*entry, name) for name, entry in rows],
         )
 
-    # What could not be taken
+    # Answers that could not be used
 
     def set_aside(self, parts: Sequence[SetAside], at: int) -> None:
-        """Keep answers that could not be taken, in the place of earlier ones of the same kind and name."""
+        """Keep answers that could not be used; they replace earlier ones of the same kind and name."""
         if not parts:
             return
         with self._transaction():
@@ -368,7 +367,7 @@ class Database:
             )
 
     def kept_aside(self, kind: str) -> list[SetAside]:
-        """The answers of one kind that could not be taken."""
+        """The answers of one kind that could not be used."""
         rows = self._rows("SELECT kind, name, reason, answer FROM set_aside WHERE kind = ? ORDER BY name", (kind,))
         return [SetAside(*row) for row in rows]
 
@@ -384,15 +383,15 @@ class Database:
         return dict(rows)
 
     def training_data(self, min_anime: int) -> tuple[list[Title], list[History]]:
-        """The titles, and the histories of the users who have watched so many of them.
+        """The titles, and the histories of the users who have watched at least `min_anime` of them.
 
         Raises:
-            KerasrecError: no titles are known, or no list; the message says which command brings them.
+            KerasrecError: no title or no list is known; the message says which command fetches them.
         """
         titles = self.known_titles()
         if not self.watched_counts():
             command = "fetch-users" if self.source() in (None, "AniList") else "import --ratings FILE"
-            raise KerasrecError(f"{self.path} knows titles and holds no lists: run `kerasrec anime {command}` first")
+            raise KerasrecError(f"{self.path} holds titles and no lists: run `kerasrec anime {command}` first")
         return titles, self.histories(min_anime)
 
     def histories(
@@ -460,7 +459,7 @@ class Database:
         return found
 
     def _check_whole(self) -> None:
-        """SQLite keeps no checksums, and finds a damaged page only when it comes to it; so all are looked at."""
+        """Check all pages: SQLite keeps no checksums and finds a damaged page only when it reads that page."""
         [found] = self._db.execute("PRAGMA quick_check(1)").fetchone()
         [page_size] = self._db.execute("PRAGMA page_size").fetchone()
         if found == "ok" and self.path.stat().st_size % page_size:
@@ -494,5 +493,5 @@ class Database:
             try:
                 yield
             finally:
-                if self._db.in_transaction:  # SQLite has ended it by itself after some errors
-                    self._db.execute("ROLLBACK")  # nothing was written
+                if self._db.in_transaction:  # after some errors SQLite itself has rolled back
+                    self._db.execute("ROLLBACK")

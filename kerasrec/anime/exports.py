@@ -1,4 +1,4 @@
-"""What people export of their own lists: MyAnimeList's XML and AniList's JSON."""
+"""Exports of a user's own list: MyAnimeList's XML and AniList's JSON."""
 
 import datetime
 import json
@@ -13,7 +13,7 @@ from kerasrec.anime.tables import Fields, parsed
 from kerasrec.errors import KerasrecError, quoted
 
 LARGEST_JSON = 1 << 29
-"""Bytes; the JSON of years of activity has some 10 million."""
+"""Bytes; the JSON of years of activity has about 10 million."""
 
 _LONGEST_TEXT = 1_000_000
 _BLOCK = 1 << 16
@@ -29,32 +29,34 @@ _ANIME = 0
 
 
 def kind_of(file: BinaryIO) -> str | None:
-    """`xml` or `json`, by the first character that is no space; else None."""
+    """`xml` or `json`, by the first character that is not a space; else None."""
     first = file.read(1000).removeprefix(b"\xef\xbb\xbf").lstrip()[:1]
     return {b"<": "xml", b"{": "json", b"[": "json"}.get(first)
 
 
 def read_export(kind: str, name: str, file: BinaryIO) -> tuple[str, Iterator[object]]:
-    """The entries of somebody's own list.
+    """The entries of an exported list.
 
     Args:
         kind: From `kind_of`.
-        name: For messages; the list is that of a user of this name where the export names none.
+        name: The file, for messages; also the user's name where the export holds none.
         file: The export's bytes.
 
     Returns:
-        Whose ids stand in it, and the rows: user, entry, and the title where the export names it; and a `BadRow` for
-        each that cannot be taken.
+        The source of its ids, and the rows: user, entry, and the title where the export names it; and a `BadRow` for
+        each row that cannot be used.
 
     Raises:
-        KerasrecError: it is no such export. So do the rows.
+        KerasrecError: the file is not such an export; also raised while the rows are read.
     """
     return (MYANIMELIST, _xml_rows(name, file)) if kind == "xml" else (ANILIST, _gdpr_rows(name, file))
 
 
 class _MalExport:
-    """A reader of MyAnimeList's XML: flat elements below `myinfo` and `anime`, and nothing that would need a document
-    type; entities are refused with it, which could be made to expand without end."""
+    """A reader of MyAnimeList's XML: flat elements below `myinfo` and `anime`.
+
+    A document type is refused, because its entities could expand without limit.
+    """
 
     def __init__(self, name: str):
         self._name = name
@@ -68,21 +70,23 @@ class _MalExport:
         self._length = 0
         self._values: dict[str, str] = {}
         self.found: list[tuple[str, int, dict[str, str]]] = []
-        """Elements that have ended: name, line and the texts inside."""
+        """Complete elements: name, line and the texts inside."""
 
     def feed(self, block: bytes, is_last: bool) -> None:
         try:
             self._parser.Parse(block, is_last)
         except expat.ExpatError as error:
-            raise KerasrecError(f"{self._name} is no whole XML file ({error}): export it again") from error
+            raise KerasrecError(f"{self._name} is not a complete XML file ({error}): export it again") from error
 
     def _refuse(self, *_: object) -> None:
-        raise KerasrecError(f"{self._name} has a document type, which no export of MyAnimeList has: it is not read")
+        raise KerasrecError(
+            f"{self._name} has a document type, which no export of MyAnimeList has: export the list again"
+        )
 
     def _start(self, name: str, _: object) -> None:
         self._depth += 1
         if self._depth == 1 and name != "myanimelist":
-            raise KerasrecError(f"{self._name} is XML, but no export of MyAnimeList (it is a {quoted(name, 50)})")
+            raise KerasrecError(f"{self._name} is XML, but not an export of MyAnimeList (it is a {quoted(name, 50)})")
         if self._depth == 2:
             self._values = {}
         self._text, self._length = [], 0
@@ -141,10 +145,10 @@ def _gdpr_rows(name: str, file: BinaryIO) -> Iterator[object]:
     try:
         content = json.loads(text)
     except (ValueError, RecursionError) as error:
-        raise KerasrecError(f"{name} is no whole JSON file ({quoted(str(error))}): export it again") from error
+        raise KerasrecError(f"{name} is not a complete JSON file ({quoted(str(error))}): export it again") from error
     lists = content.get("lists") if isinstance(content, dict) else None
     if not isinstance(lists, list):
-        raise KerasrecError(f"{name} is JSON, but no export of AniList: it has no `lists`")
+        raise KerasrecError(f"{name} is JSON, but not an export of AniList: it has no `lists`")
     user = content.get("user")
     names = [user.get(key) for key in ("display_name", "name")] if isinstance(user, dict) else []
     owner = next((one for one in names if isinstance(one, str) and one), _named_after(name))
@@ -177,7 +181,7 @@ def _gdpr_entry(fields: Fields) -> tuple[str, ListEntry, None]:
 
 
 def _day_in_digits(text: str) -> str | None:
-    """20190407, or 0 where nothing is known."""
+    """A date from digits such as 20190407; 0 is unknown."""
     if text in ("", "0"):
         return None
     if not (text.isascii() and text.isdigit() and len(text) == 8):
@@ -186,7 +190,7 @@ def _day_in_digits(text: str) -> str | None:
 
 
 def _epoch_seconds(text: str) -> int | None:
-    """Seconds as they stand there, or those of a date and time in UTC."""
+    """Epoch seconds, given as a number or as a date and time in UTC."""
     if not text or text.isdigit():
         return whole(text, "time of the last update")
     try:
@@ -210,5 +214,5 @@ def _json(value: object) -> str:
 
 
 def _named_after(name: str) -> str:
-    """Who the list is of where the export does not say: its file's name, without what follows the first point."""
+    """The user's name where the export holds none: the file's name up to the first dot."""
     return Path(name).name.split(".")[0] or "unnamed"

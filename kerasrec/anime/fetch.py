@@ -32,8 +32,8 @@ def fetch_titles(command: FetchTitles) -> None:
     was, and a larger `count` fetches only what is new.
 
     Raises:
-        KerasrecError: the API cannot be reached, a page or a title could not be taken, or the database cannot be used.
-            What was fetched is kept.
+        KerasrecError: the API cannot be reached, a page or a title could not be used, or the database cannot be used.
+            Fetched data is kept.
     """
     with _fetching(command.fetching) as (database, client):
         fresh = database.title_pages(command.sort, time.time() - command.fetching.max_age_seconds)
@@ -54,9 +54,7 @@ def fetch_titles(command: FetchTitles) -> None:
                 continue
             troubles.took(page.odd)
             if page.has_next and not page.parts - seen:
-                ended = (
-                    f"; page {number} brought nothing new, though more were said to follow, and is taken for the end"
-                )
+                ended = f"; page {number} brought nothing new although more were announced; it is treated as the last"
                 break
             seen |= page.parts
             now = int(time.time())
@@ -83,12 +81,12 @@ def _title_page(client: AniListClient, sort: str, number: int) -> TitlePage:
 def fetch_users(command: FetchUsers) -> None:
     """Fetch the lists of the users named in a file, each as one transaction (long lists: one a chunk).
 
-    Users whose list, privacy or absence was found out less than `max_age` ago are not asked for again. Those whose list
-    could not be had in an earlier run are asked for after all others.
+    Users whose list was fetched, or found to be private or missing, less than `max_age` ago are not fetched again.
+    Users whose list could not be fetched in an earlier run come last.
 
     Raises:
-        KerasrecError: the file cannot be read or names nobody, the API cannot be reached, a list or an entry could not
-            be taken, or the database cannot be used. What was fetched is kept.
+        KerasrecError: the file cannot be read or names no user, the API cannot be reached, a list or an entry could not
+            be used, or the database cannot be used. Fetched data is kept.
     """
     names, problems = read_user_names(command.file)
     with _fetching(command.fetching) as (database, client):
@@ -107,7 +105,7 @@ def fetch_users(command: FetchUsers) -> None:
                     break
             else:
                 troubles.took(odd, name)
-        # An account that was found under a newer name is not there any more under the older one.
+        # The database holds a renamed account under its new name only.
         known = {name: database.user(name) for name in names if name in fetched or name not in waiting}
         statuses = {name: user.status if user else "missing" for name, user in known.items()}
         found = Counter(statuses.values())
@@ -118,7 +116,7 @@ def fetch_users(command: FetchUsers) -> None:
             f"{command.file}: {len(names):,} users: {Counter(fetched.values())['ok']:,} fetched in "
             f"{client.requests:,} requests, {len(names) - len(waiting):,} were still fresh; skipped "
             f"{found['private']:,} private and {found['missing']:,} missing; {few:,} have watched fewer than "
-            f"{command.min_anime} titles and stay out of training{''.join(problems)}{troubles.in_short()}"
+            f"{command.min_anime} titles and are left out of training{''.join(problems)}{troubles.in_short()}"
             f"{without_titles}"
         )
         troubles.require_none(len(waiting) - len(fetched))
@@ -134,7 +132,7 @@ def fetch_user(database: Database, client: AniListClient, name: str, since: floa
         since: Epoch seconds; chunks of an unfinished list that are older are fetched again.
 
     Returns:
-        The user's status: ok, private or missing; and the entries of an unknown form, which the database keeps aside.
+        The user's status: ok, private or missing; and the entries of an unknown form, which are kept in `set_aside`.
 
     Raises:
         NoAnswer: the API refuses this list, or it has an unknown form or no end.
@@ -160,15 +158,15 @@ def fetch_user(database: Database, client: AniListClient, name: str, since: floa
                 raise _no_good_part(odd)
             if chunk.has_next:
                 logger.warning(
-                    f"{name}: chunk {number} of the list brought nothing new, though more were said to follow, and is "
-                    "taken for its end"
+                    f"{name}: chunk {number} of the list brought nothing new although more were announced; it is "
+                    "treated as the last"
                 )
             database.store_user(name, chunk.user_id, chunk.score_format, entries.values(), now)
             return "ok", odd
     except UserUnavailable as error:
         database.store_unavailable(name, error.status, int(time.time()))
         return error.status, []
-    reason = f"the list has no end: {MOST_CHUNKS} chunks, and more were said to follow"
+    reason = f"the list has no end: {MOST_CHUNKS} chunks, and AniList announced more"
     raise NoAnswer(f"{client.url}: {name}: {reason}", reason)
 
 
@@ -183,7 +181,7 @@ def _is_fresh(user: User | None, since: float) -> bool:
 
 @contextlib.contextmanager
 def _fetching(settings: Fetching) -> Iterator[tuple[Database, AniListClient]]:
-    """The database, for AniList and for one fetching run at a time, and a client that says what it waits for.
+    """The database, locked so that one run fetches at a time, and a client that logs why it waits.
 
     AniList's limit holds for all runs together, and two runs over the same names would fetch everything twice.
     """

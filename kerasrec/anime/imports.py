@@ -1,4 +1,4 @@
-"""Files that people have into the database: MyAnimeList-style tables and exports of people's own lists."""
+"""Import files into the database: MyAnimeList-style tables and exports of users' own lists."""
 
 import contextlib
 import csv
@@ -29,15 +29,15 @@ _BATCH = 10_000
 
 @dataclass
 class _Read:
-    """What was found in a file."""
+    """The counts of one file."""
 
     source: str
     good: int = 0
     bad: Counter[str] = field(default_factory=Counter)
     fields: Counter[str] = field(default_factory=Counter)
-    """Rows that were taken without a field, by reason."""
+    """Rows that were stored without a field, by reason."""
     owner: str = ""
-    """Whose list it is, where a file is the list of one user."""
+    """The user, where the file is the list of one user."""
 
     def in_words(self, path: Path) -> str:
         return f"{path}: {self.good:,} rows{self.owner and f' of {self.owner}'}"
@@ -46,13 +46,13 @@ class _Read:
 def import_files(command: Import) -> None:
     """Read titles, histories, ratings and exported lists into the database, in transactions of 10,000 rows.
 
-    Every file is read twice: first to count its bad rows, so that nothing is stored of files that are refused. What an
-    earlier import or an earlier row has said of the same title or entry is replaced; a rating keeps the entry of a
-    history and adds its score. Lists that are new count as whole only when all files have been read, so that an import
-    that ended early leaves no half lists to train on: run it again.
+    Every file is read twice: first to count its bad rows, so that nothing is stored when a file is refused. A title or
+    an entry replaces an earlier one of the same id; a rating only adds its score to an entry of a history. New lists
+    count as complete only when all files have been read, so that an import that ended early leaves no incomplete
+    lists to train on: run it again.
 
     Raises:
-        KerasrecError: a file is not there, damaged, lacks a column, has no good row or too many bad ones, or the
+        KerasrecError: a file is missing or damaged, lacks a column, has no good row or too many bad rows, or the
             database holds the ids of another source.
     """
     rejects_path = command.database.with_suffix(".rejects.csv")
@@ -118,12 +118,12 @@ def _store(database: Database, command: Import, kind: str, path: Path) -> None:
 
 @contextlib.contextmanager
 def _opened(command: Import, kind: str, path: Path) -> Iterator[tuple[str, Iterator[object]]]:
-    """Whose ids stand in a file, and its rows: titles; or user, entry and maybe the title; or a `BadRow`."""
+    """The source of the ids in a file, and its rows: titles; or user, entry and maybe the title; or a `BadRow`."""
     member = _the_one(kind, path, unpacked(path))
     with member.open() as file:
         export = kind_of(file)
     if export and kind == TITLES:
-        raise KerasrecError(f"{path} holds somebody's list and no table of titles: give it with --lists")
+        raise KerasrecError(f"{path} holds a user's list and not a table of titles: give it with --lists")
     if not export and kind == LISTS:
         raise KerasrecError(
             f"{path} is neither MyAnimeList's XML nor AniList's JSON: give a table with --ratings or --history"
@@ -134,7 +134,7 @@ def _opened(command: Import, kind: str, path: Path) -> Iterator[tuple[str, Itera
 
 
 def _the_one(kind: str, path: Path, members: list[Member]) -> Member:
-    """The text of a file, or that of a zip which is of the kind that is asked for."""
+    """The text of a file; of a zip, the one member that is of this kind."""
     if len(members) == 1:
         return members[0]
     fitting = [member for member in members if _is_of_kind(kind, member)]
@@ -152,7 +152,7 @@ def _is_of_kind(kind: str, member: Member) -> bool:
             export = kind_of(file)
         with member.open() as file:
             return bool(export) if kind == LISTS else not export and fits(kind, member.name, file)
-    except KerasrecError:  # of a kind that cannot be read
+    except KerasrecError:  # a file that cannot be read is not of the kind
         return False
 
 

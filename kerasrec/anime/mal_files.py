@@ -12,7 +12,7 @@ MYANIMELIST = "MyAnimeList"
 RENUMBERED = "a renumbered extract of MyAnimeList"
 ANILIST = "AniList"
 SOURCES = {"MyAnimeList": MYANIMELIST, "renumbered": RENUMBERED, "AniList": ANILIST}
-"""Whose ids a file may hold, by the words of the command line."""
+"""The sources of ids, by their names on the command line."""
 
 _RENUMBERED_COLUMNS = {"anime_ids", "feedback"}
 """Columns that only the renumbered extract has."""
@@ -49,27 +49,27 @@ _UNKNOWN = {"", "unknown", "nan", "none", "-"}
 
 
 TITLES, HISTORY, RATINGS, LISTS = "titles", "history", "ratings", "lists"
-"""What a file may hold."""
+"""The kinds of files."""
 
 _NEEDED = {TITLES: ("id", "name"), HISTORY: ("user", "title"), RATINGS: ("user", "title", "score")}
 
 
 def read_table(kind: str, name: str, file: BinaryIO) -> tuple[str, Iterator[object]]:
-    """The titles of a table, or its list entries, each with its user; a `BadRow` for each row that cannot be taken.
+    """The titles of a table, or its list entries with their users; a `BadRow` for each row that cannot be used.
 
-    Scores from 0 to 10 become 0 to 100, the number of members the popularity. In lists 0 and -1 say that there is no
-    score. Without a column that says otherwise, everything on a list has been watched to its end.
+    Scores from 0 to 10 become 0 to 100; the number of members becomes the popularity. In lists the scores 0 and -1 mean
+    that there is no score. Without a column of statuses, all titles on a list count as completed.
 
     Args:
-        kind: `titles`, `history` or `ratings`; a mere history has something else than scores in its score column.
+        kind: `titles`, `history` or `ratings`; the score column of a history does not hold scores and is not read.
         name: For messages.
         file: The table's bytes.
 
     Returns:
-        Whose ids its columns speak for, and the rows.
+        The source of its ids, by the names of its columns, and the rows.
 
     Raises:
-        KerasrecError: a column is not there.
+        KerasrecError: a column is missing.
     """
     table = _table(kind, name, file)
     table.require(_NEEDED[kind])
@@ -118,7 +118,7 @@ def _entry(fields: Fields, scored: bool) -> tuple[str, ListEntry, None]:
 
 
 def list_entry(fields: Fields, score: float | None) -> ListEntry:
-    """An entry of a list; what else than its title and status cannot be read is left open."""
+    """An entry of a list; fields other than title and status that cannot be read are None."""
     return ListEntry(
         title=title_id(fields["title"]),
         status=_status(fields["status"]),
@@ -163,13 +163,13 @@ def title_id(text: str) -> int:
 
 
 def whole(text: str, name: str) -> int | None:
-    """A whole number from 0 on; None where nothing is known."""
+    """A whole number, 0 or more; None where it is unknown."""
     value = number(text, name, 0, 2**53)
     return None if value is None else int(value)
 
 
 def number(text: str, name: str, least: float, most: float) -> float | None:
-    """A number; None where nothing is known."""
+    """A number; None where it is unknown."""
     if _unknown(text):
         return None
     if not re.fullmatch(r"-?\d+(\.\d+)?", text, re.ASCII):
@@ -180,7 +180,7 @@ def number(text: str, name: str, least: float, most: float) -> float | None:
 
 
 def day(text: str) -> str | None:
-    """As much of a date as is known."""
+    """A date, which may lack the day or the month."""
     if _unknown(text):
         return None
     parts = re.match(r"(\d{4})-(\d\d)-(\d\d)", text, re.ASCII)

@@ -1,4 +1,4 @@
-"""Files as people have them, plain, compressed or in a zip, each opened as the text inside."""
+"""Plain files, compressed files and members of a zip, all opened as text."""
 
 import contextlib
 from collections.abc import Iterator
@@ -18,11 +18,11 @@ _UNREADABLE = {
 
 @dataclass(frozen=True)
 class Member:
-    """A text inside of a file.
+    """A plain or compressed text file, or one member of a zip.
 
     Attributes:
         path: The file.
-        inside: Its name in the zip archive; None for a file that is none.
+        inside: The name in the zip archive; None for a file that is not a zip.
     """
 
     path: Path
@@ -30,15 +30,15 @@ class Member:
 
     @property
     def name(self) -> str:
-        """For messages; in a zip, the zip's path and the name inside."""
+        """The path, for messages; in a zip, the zip's path and the name inside."""
         return str(self.path) if self.inside is None else f"{self.path}/{self.inside}"
 
     @contextlib.contextmanager
     def open(self) -> Iterator[BinaryIO]:
-        """The bytes of the text from the beginning, each time anew.
+        """The bytes of the text, from the beginning at each call.
 
         Raises:
-            KerasrecError: they are damaged, or of a kind that cannot be read.
+            KerasrecError: the file is damaged, or of a kind that cannot be read.
         """
         with opened(self.path, self.inside) as file:
             start = file.read(16)
@@ -50,20 +50,20 @@ class Member:
 
 
 def unpacked(path: Path) -> list[Member]:
-    """The texts inside of the file at a path: one, or those of a zip.
+    """The texts of the file at a path: one, or all members of a zip.
 
     Args:
-        path: A file; a name inside of a zip may follow, as in `archive.zip/anime.csv`.
+        path: A file, or a member of a zip, as in `archive.zip/anime.csv`.
 
     Raises:
-        KerasrecError: there is no such file, or it is a damaged zip.
+        KerasrecError: the file is missing, or is a damaged zip.
     """
     archive = path if path.is_file() else next((parent for parent in path.parents if parent.is_file()), None)
     if archive is None:
         raise KerasrecError(f"{path} is a folder: name a file" if path.is_dir() else f"there is no file {path}")
     if packing(archive) != "zip":
         if archive != path:
-            raise KerasrecError(f"{archive} is no zip, and holds no {path.relative_to(archive)}")
+            raise KerasrecError(f"{archive} is not a zip, so {path.relative_to(archive)} cannot be in it")
         return [Member(path)]
     names = members(archive)
     if archive == path:

@@ -71,7 +71,7 @@ def _line(kind: str, text: str) -> str:
 
 
 def _cover(title: Title) -> str:
-    """The cover, or, where there is none or it does not load, the title on a colour of its own."""
+    """The cover over the title on a coloured ground, which is seen when the cover is missing or does not load."""
     image = ""
     if title.cover and title.cover.startswith(("https://", "http://")):
         image = f'<img src="{html.escape(title.cover)}" alt="" loading="lazy" onerror="this.remove()">'

@@ -41,7 +41,7 @@ class Taste:
     seen: frozenset[int]
     """All that need not be recommended any more, also what was given up."""
     dropped: frozenset[int] = frozenset()
-    """Those seen that were given up."""
+    """Seen titles that the user dropped."""
 
 
 def recommend(command: Recommend) -> list[Recommendation]:
@@ -56,7 +56,7 @@ def recommend(command: Recommend) -> list[Recommendation]:
     recommender = Recommender(output.model_path("best"), TRAINS)
     if recommender.items != vocab.items.to_pylist():
         raise KerasrecError(
-            f"{output.mappings_path} does not belong to {recommender.path}: it is damaged or was changed; train into "
+            f"{output.mappings_path} does not belong to {recommender.path}: it is damaged or was changed; train with "
             "another --output"
         )
     with Database(command.fetching.database) as database:
@@ -69,7 +69,7 @@ def recommend(command: Recommend) -> list[Recommendation]:
     if not command.keep_sequels:
         left_out |= unseen_before(titles, set(taste.seen - taste.dropped))
         if not any(title.relations for title in titles):
-            logger.info(f"{command.fetching.database} knows no sequels, so that none are left out")
+            logger.info(f"{command.fetching.database} holds no relations between titles, so no sequels are left out")
     if not command.keep_adult:
         left_out |= {title.id for title in titles if title.is_adult}
     [best] = recommender.recommend([history], command.k, [str(title) for title in left_out], filter_seen=False)
@@ -100,7 +100,7 @@ def _history(taste: Taste, vocab: ItemVocab, config: dict) -> list[str]:
     items = set(vocab.items.to_pylist())
     history = [str(title) for title in watched if str(title) in items]
     if not history:
-        logger.info("none of the titles is known to the model: the list is of what is popular")
+        logger.info("the model knows none of the titles: the list holds popular titles")
     elif len(history) < len(watched):
         logger.info(f"{len(watched) - len(history):,} of {len(watched):,} titles are unknown to the model")
     return history[-(settings["max_seq_len"] - 1) :]
@@ -114,8 +114,8 @@ def _taste_of_user(command: Recommend, database: Database, titles: list[Title]) 
             return _taste_in(database, known)
     if name is None or database.source() not in (None, "AniList"):
         raise KerasrecError(
-            f"{quoted(command.user)} is no user of {database.path}"
-            + (f", which holds ids of {database.source()}, so AniList cannot be asked" if name else " nor of AniList")
+            f"{quoted(command.user)} is not a user of {database.path}"
+            + (f", which holds ids of {database.source()}, so AniList cannot be asked" if name else " or of AniList")
             + ": name another user, or give titles with --likes"
         )
     # Into a database of its own: whoever only asks is not to become one of those who are trained on.
@@ -125,7 +125,7 @@ def _taste_of_user(command: Recommend, database: Database, titles: list[Title]) 
             try:
                 status, odd = fetch_user(asked, client, name, since=0)
             except NoAnswer as error:
-                raise KerasrecError(f"the list of {name} cannot be had: {error}") from error
+                raise KerasrecError(f"the list of {name} cannot be fetched: {error}") from error
         if status != "ok":
             raise KerasrecError(
                 f"the list of {name} is {status} on AniList: name another user, or give titles with --likes"
@@ -153,13 +153,13 @@ def _taste_in(database: Database, name: str) -> Taste:
 def _taste_of_likes(command: Recommend, titles: list[Title]) -> Taste:
     found = [find_title(text, titles) for text in command.likes]
     for text, title in zip(command.likes, found, strict=True):
-        logger.info(f"{text!r} is taken for {title.name}" + (f" ({title.year})" if title.year else ""))
+        logger.info(f"{text!r} is read as {title.name}" + (f" ({title.year})" if title.year else ""))
     ids = tuple(dict.fromkeys(title.id for title in found))
     return Taste(ids, frozenset(ids), frozenset(ids))
 
 
 def _because(recommender: Recommender, history: list[str], liked: list[int], items: list[str]) -> list[int | None]:
-    """For each item, the place of a liked title without which its score would fall; see `name_reasons`."""
+    """For each item, the index of a liked title without which its score would fall; see `name_reasons`."""
     if not liked or not items:
         return [None] * len(items)
     histories = [history, *(history[:place] + history[place + 1 :] for place in liked)]
@@ -177,14 +177,14 @@ def _because(recommender: Recommender, history: list[str], liked: list[int], ite
 def name_reasons(falls: np.ndarray) -> list[int | None]:
     """For each item, the liked title to name: the one without which its score would fall the most.
 
-    One title often matters most to all items of a list, which says little about any of them. So a fall counts a quarter
-    each time that its title has been named before.
+    Often one liked title has the largest effect on all items of a list; to name it for each would say little. So the
+    falls of a liked title are multiplied by 1/4 each time that it is named.
 
     Args:
-        falls: [liked, k], of the score of each item without each of the liked titles.
+        falls: [liked, k]: how much the score of each item falls without each of the liked titles.
 
     Returns:
-        A row for each item; None where no score would fall.
+        A row of `falls` for each item; None where the score would not fall.
 
     Example:
         >>> name_reasons(np.array([[9.0, 8.0, 7.0, -1.0], [1.0, 3.0, 1.0, -2.0]]))

@@ -95,7 +95,7 @@ _RELATIONS_AND_SYNONYMS = (
     "DELETE FROM title_pages",
 )
 
-# What AniList answered where that could not be taken, so that somebody can look into it.
+# Answers from AniList that could not be used, kept so that a person can look at them.
 _SET_ASIDE = (
     """CREATE TABLE set_aside (
         kind TEXT NOT NULL CHECK (kind IN ('page', 'title', 'user', 'entry')),
@@ -136,7 +136,7 @@ def migrate(db: sqlite3.Connection, path: Path) -> None:
         db.execute(f"PRAGMA user_version = {len(MIGRATIONS)}")
         db.execute("COMMIT")
     except BaseException:
-        if db.in_transaction:  # SQLite has ended it by itself after some errors
+        if db.in_transaction:  # after some errors SQLite itself has rolled back
             db.execute("ROLLBACK")
         raise
 

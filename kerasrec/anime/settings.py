@@ -81,15 +81,15 @@ class FetchUsers:
 
 @dataclass(frozen=True)
 class Import:
-    """Read files of MyAnimeList's kind, or exports of people's own lists, into the database.
+    """Read files in MyAnimeList's form, or exports of users' own lists, into the database.
 
-    Tables have a header and are comma- or tab-separated; any file may be compressed with gzip, bzip2 or xz, or stand in
-    a .zip as Kaggle gives it (`archive.zip/anime.csv` names one of several that fit). Bad rows are counted by reason
+    Tables have a header and are comma- or tab-separated; any file may be compressed with gzip, bzip2 or xz, or be in
+    a .zip from Kaggle (`archive.zip/anime.csv` names one of several that fit). Bad rows are counted by reason
     and kept beside the database in `NAME.rejects.csv`. A database holds the ids of one source only: AniList,
     MyAnimeList or a renumbered extract of it.
 
     Raises:
-        KerasrecError: no file is given, or a value lies outside its range.
+        KerasrecError: no file is given, or a value is outside its range.
     """
 
     titles: Path | None = None
@@ -99,9 +99,9 @@ class Import:
     ratings: Path | None = None
     """User, anime id, score from 1 to 10; status and dates where they are there (anime_ratings.dat.gz, rating.csv)."""
     lists: UseAppendAction[tuple[Path, ...]] = field(default=())
-    """Somebody's own list as exported: MyAnimeList's .xml or .xml.gz, AniList's .json; say it once for each file."""
+    """A user's exported list: MyAnimeList's .xml or .xml.gz, AniList's .json; repeat the option for each file."""
     ids: Literal["MyAnimeList", "AniList", "renumbered"] | None = None
-    """Whose ids stand in the files; by default the names of the columns say it."""
+    """The source of the ids in the files; by default it follows from the names of the columns."""
     max_reject_share: float = 0.01
     """Largest share of a file's rows that may be bad; above it nothing is stored."""
     database: Path = Path("data/bert.db")
@@ -116,7 +116,7 @@ class Import:
 
     @property
     def files(self) -> list[tuple[str, Path]]:
-        """What each file is said to hold, and its path, in the order in which they are read."""
+        """The kind and the path of each file, in the order in which they are read."""
         given = (("titles", self.titles), ("history", self.history), ("ratings", self.ratings))
         return [(kind, path) for kind, path in given if path] + [("lists", path) for path in self.lists]
 
@@ -241,5 +241,5 @@ class Recommend:
     def __post_init__(self):
         if bool(self.user) == bool(self.likes):
             given = "both --user and --likes are" if self.user else "neither --user nor --likes is"
-            raise KerasrecError(f"{given} given: give one of them, to say who the list is for")
+            raise KerasrecError(f"{given} given: give one of them")
         require(self.k >= 1, "k", self.k, "at least 1")

@@ -1,4 +1,4 @@
-"""SQLite's errors in terms of what to do about them."""
+"""SQLite's errors as messages that say what to do."""
 
 import contextlib
 import sqlite3
@@ -13,14 +13,14 @@ from kerasrec.errors import KerasrecError, quoted
 
 @contextlib.contextmanager
 def mendable(path: Path, busy_seconds: float) -> Iterator[None]:
-    """Raise what SQLite raises in the block as an error of one line.
+    """Turn SQLite's errors in the block into errors of one line.
 
     Args:
         path: The database.
-        busy_seconds: How long others that hold it are waited for.
+        busy_seconds: How long the caller waits for other processes that lock it.
 
     Raises:
-        KerasrecError: SQLite raised an error, or a lock was not let go of.
+        KerasrecError: SQLite raised an error, or another process kept a lock.
     """
     try:
         yield
@@ -29,10 +29,10 @@ def mendable(path: Path, busy_seconds: float) -> Iterator[None]:
 
 
 def damaged(path: Path, reason: str) -> KerasrecError:
-    """The error for a database that is not whole."""
+    """The error for a damaged database."""
     return KerasrecError(
-        f"{path} is not a database or is damaged ({quoted(reason)}): give another --database, or move it away and fill "
-        "a new one with `kerasrec anime fetch-titles` and `fetch-users`, or with `kerasrec anime import`"
+        f"{path} is not a database or is damaged ({quoted(reason)}): give another --database, or move this one away "
+        "and fill a new one with `kerasrec anime fetch-titles` and `fetch-users`, or with `kerasrec anime import`"
     )
 
 
@@ -42,12 +42,13 @@ def _in_words(path: Path, error: Exception, busy_seconds: float) -> KerasrecErro
         return disk_full(path)
     if isinstance(error, filelock.Timeout) or "locked" in text:
         return KerasrecError(
-            f"another program has held {path} for {busy_seconds:g} seconds: let it end, and run the same command again"
+            f"another program has locked {path} for {busy_seconds:g} seconds: wait until it ends, then run the same "
+            "command again"
         )
     if "readonly" in text:
-        return KerasrecError(f"{path} may not be written: change the permissions of the file and its folder")
+        return KerasrecError(f"{path} is read-only: change the permissions of the file and its folder")
     if isinstance(error, sqlite3.IntegrityError):
-        return KerasrecError(f"{path} does not take a value that is to be stored ({quoted(text)})")
+        return KerasrecError(f"{path} refuses a value ({quoted(text)})")
     if isinstance(error, sqlite3.OperationalError) and "decode" not in text:
         return KerasrecError(f"{path} cannot be used ({quoted(text)}): give another --database")
     return damaged(path, text)

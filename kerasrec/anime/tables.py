@@ -1,4 +1,4 @@
-"""Delimited text with a header: rows by the names of their columns, bad ones told apart."""
+"""Delimited text with a header: rows by the names of their columns; bad rows are separate."""
 
 import csv
 import io
@@ -9,7 +9,7 @@ from typing import BinaryIO
 from kerasrec.errors import KerasrecError, quoted
 
 MOST_LINES = 100
-"""Lines that a quoted field may span; a quote that opens and does not end within them is a stray one."""
+"""Lines that a quoted field may span; a quote that is not closed within them is a mistake."""
 
 LONGEST_LINE = 1_000_000
 """Characters."""
@@ -19,13 +19,13 @@ _DELIMITERS = ",\t;|"
 
 @dataclass(frozen=True)
 class BadRow:
-    """A row, or a field of it, that cannot be taken.
+    """A row, or a field of it, that cannot be used.
 
     Attributes:
         line: Its line, from 1.
         reason: What is wrong with it.
         raw: The row.
-        is_lost: Whether the row is left out, and not only a field of it.
+        is_lost: Whether the whole row is left out, and not only a field.
     """
 
     line: int
@@ -35,14 +35,14 @@ class BadRow:
 
 
 class Fields(dict):
-    """The fields of a row by name; those that need not be there are read by `optional`."""
+    """The fields of a row by name; `optional` reads a field that may be wrong."""
 
     def __init__(self, values: Mapping[str, str]):
         super().__init__(values)
         self.problems: list[str] = []
 
     def optional(self, parse: Callable, name: str, *more: object) -> object | None:
-        """What `parse` makes of a field; None, and a problem noted, where it raises a ValueError."""
+        """A field, parsed; None where `parse` raises a ValueError, which is recorded in `problems`."""
         try:
             return parse(self[name], *more)
         except ValueError as error:
@@ -51,31 +51,30 @@ class Fields(dict):
 
 
 def parsed(line: int, raw: str, fields: Fields, parse: Callable[[Fields], object]) -> Iterator[object]:
-    """What `parse` makes of the fields of a row, after a bad row for what it had to leave out; or a bad row alone."""
+    """The parsed row, after a `BadRow` for each field that was left out; or one `BadRow` where the row is bad."""
     try:
         found = parse(fields)
     except ValueError as error:
         yield BadRow(line, str(error), raw)
         return
     for problem in fields.problems:
-        yield BadRow(line, f"taken without a field: {problem}", raw, is_lost=False)
+        yield BadRow(line, f"stored without a field: {problem}", raw, is_lost=False)
     yield found
 
 
 class Table:
-    """A text of rows, opened to be read from its beginning to its end.
+    """A text of rows, read once from beginning to end.
 
-    The delimiter is the one that stands most often in the header: a comma, tab, semicolon or bar. Double quotes count
-    but where tabs delimit.
+    The delimiter is the most frequent one in the header: a comma, tab, semicolon or bar. Double quotes have no special
+    meaning where the delimiter is a tab.
 
     Args:
         name: For messages.
         file: Its bytes.
-        columns: For each field that is wanted the column names it may have, in small letters; the first that the header
-            has is taken.
+        columns: For each field the column names it may have, in lower case; the first one in the header is used.
 
     Attributes:
-        names: The columns of the header, in small letters.
+        names: The columns of the header, in lower case.
     """
 
     def __init__(self, name: str, file: BinaryIO, columns: Mapping[str, Sequence[str]]):
@@ -92,14 +91,14 @@ class Table:
         }
 
     def missing(self, needed: Sequence[str]) -> list[str]:
-        """The column names of which one would be needed."""
+        """The names of needed columns that the header lacks."""
         return [" or ".join(self._columns[field]) for field in needed if self._places[field] is None]
 
     def require(self, needed: Sequence[str]) -> None:
-        """Refuse a table without some columns.
+        """Require columns.
 
         Raises:
-            KerasrecError: one is not there.
+            KerasrecError: one is missing.
         """
         if missing := self.missing(needed):
             raise KerasrecError(
@@ -108,14 +107,14 @@ class Table:
             )
 
     def parsed(self, parse: Callable[[Fields], object], spans_lines: bool) -> Iterator[object]:
-        """What `parse` makes of each row, and a `BadRow` for each that cannot be taken.
+        """Each row, parsed; a `BadRow` for each that cannot be used.
 
-        A field whose column is not there is empty.
+        A field whose column is missing is empty.
 
         Args:
-            parse: Takes the wanted fields; raises a ValueError where the row is bad.
-            spans_lines: Whether columns that are not wanted may hold quoted text of several lines. Ids, numbers and
-                names never do; where one would, a quote is astray, and all its lines are bad.
+            parse: Takes the fields of `columns`; raises a ValueError where the row is bad.
+            spans_lines: Whether other columns may hold quoted text of several lines. Fields of `columns` never do: if
+                one spans lines, a quote is wrong, and all these lines are bad rows.
         """
         wanted = [place for place in self._places.values() if place is not None]
         for line, raws, row in self._records():
@@ -139,7 +138,7 @@ class Table:
         return ""
 
     def _records(self) -> Iterator[tuple[int, list[str], list[str] | str]]:
-        """For each record the number of its first line, its lines, and its fields or what is wrong with them."""
+        """For each record the number of its first line, its lines, and its fields or what is wrong."""
         lines = enumerate(iter(lambda: self._text.readline(LONGEST_LINE), ""), 2)
         for number, line in lines:
             if not line.strip():
@@ -159,7 +158,7 @@ class Table:
                 yield number, raws, row
 
     def _fed(self, raws: list[str], lines: Iterator[tuple[int, str]]) -> Iterator[str]:
-        """The first line of a record, and as many more as its quotes ask for; `raws` gathers them."""
+        """The lines of a record, as many as its quotes need; `raws` collects them."""
         yield raws[0]
         for _, line in lines:
             raws.append(line)

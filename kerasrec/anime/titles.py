@@ -22,7 +22,7 @@ def find_title(text: str, titles: Sequence[Title]) -> Title:
         titles: Most popular first.
 
     Raises:
-        KerasrecError: no title is like it; the message names those that come closest.
+        KerasrecError: no title is similar; the message names the nearest ones.
 
     Example:
         >>> titles = [Title(1, romaji="Shingeki no Kyojin", english="Attack on Titan"), Title(2, romaji="Monster")]
@@ -35,15 +35,15 @@ def find_title(text: str, titles: Sequence[Title]) -> Title:
     if not close or close[0][1] < ALIKE:
         nearest = ", ".join(quoted(name, 60) for name, _, _ in close)
         raise KerasrecError(
-            f"no title is like {quoted(text, 60)}; the nearest are {nearest or 'none'}: type one of them"
+            f"no title is similar to {quoted(text, 60)}; the nearest are {nearest or 'none'}: give one of them"
         )
     return named[close[0][2]][1]
 
 
 def unseen_before(titles: Iterable[Title], seen: set[int]) -> set[int]:
-    """Ids of the titles that continue one that somebody has not seen, or has given up.
+    """Ids of sequels whose prequel the user has not seen, or has dropped.
 
-    A title is left out when any of its direct prequels is not among `seen`, whether the database knows that one or not.
+    A title is left out when any of its direct prequels is not in `seen`, even if the database does not hold it.
 
     Example:
         >>> from kerasrec.anime.records import Relation

@@ -90,11 +90,9 @@ def _describe(lists: Lists, command: Train) -> None:
     )
     unknown = sum(np.count_nonzero(side.ids == UNK) for side in (lists.train, lists.valid))
     if unknown:
-        logger.info(
-            f"{unknown:,} entries are of titles that the model does not know; a training of its own would learn them"
-        )
+        logger.info(f"{unknown:,} entries are of titles that the model does not know; only a new run can learn them")
     if lists.ordered:
-        logger.info(f"{lists.dated:.0%} of the entries have a date: lists are read in the order of their dates")
+        logger.info(f"{lists.dated:.0%} of the entries have a date: lists are ordered by date")
     else:
         logger.info(
             f"{lists.dated:.0%} of the entries have a date: the order of a list says nothing, and the model has no "
@@ -182,7 +180,7 @@ def _finish(command: Train, output: Output, lists: Lists, run: TrainingRun) -> N
     if output.evaluation_path.exists():
         earlier = read_json(output.evaluation_path, missing="")
         if earlier.items() >= evaluation.items() and all(map(is_whole, map(output.model_path, ("best", "final")))):
-            logger.info(f"nothing left to train at step {run.step}")
+            logger.info(f"nothing is left to train at step {run.step}")
             print_table(earlier["figures"], protocol)
             return
     if run.progress.comparison.best == -math.inf:

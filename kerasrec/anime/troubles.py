@@ -1,4 +1,4 @@
-"""What of a fetching run could not be taken: told, kept in the database, and counted."""
+"""Answers of AniList that could not be used: they are logged, counted and kept in the database."""
 
 import logging
 import time
@@ -13,17 +13,17 @@ from kerasrec.errors import KerasrecError
 logger = logging.getLogger(__name__)
 
 IN_A_ROW = 5
-"""After so many pages or lists, one after the other, that cannot be had, a run stops."""
+"""A run stops after this many pages or lists in a row that cannot be fetched."""
 
 _SHOWN = 3
 
 
 class Troubles:
-    """Counts the pages, users, titles and entries that could not be taken.
+    """Counts the pages, users, titles and entries that could not be used.
 
     Args:
         database: Where the answers are kept.
-        kind: What is asked for.
+        kind: What the run fetches.
     """
 
     def __init__(self, database: Database, kind: Literal["page", "user"]):
@@ -36,23 +36,23 @@ class Troubles:
 
     @property
     def are_too_many(self) -> bool:
-        """Whether asking on is not worth while."""
+        """Whether the run should stop."""
         return self._in_a_row >= IN_A_ROW
 
     def failed(self, name: str, error: NoAnswer) -> None:
-        """Note that one page or user cannot be had."""
+        """Record that one page or user cannot be fetched."""
         self._in_a_row += 1
         self._failed.append(f"{name}: {_short(error.reason)}")
         logger.warning(f"{self._kind} {name} is left out: {_short(error.reason)}")
         self._database.set_aside([SetAside(self._kind, name, error.reason, error.answer)], int(time.time()))
 
     def took(self, odd: Sequence[OddPart], of: str = "") -> None:
-        """Note that one page or user was had, and what of it has an unknown form."""
+        """Record that one page or user was fetched, and its parts of an unknown form."""
         self._in_a_row = 0
         for part in odd[:_SHOWN]:
             tell(part, of)
         if len(odd) > _SHOWN:
-            logger.warning(f"and {len(odd) - _SHOWN:,} more beside them")
+            logger.warning(f"and {len(odd) - _SHOWN:,} more")
         lost = [part for part in odd if part.is_lost]
         self._lost += [f"{part.what}{of and f' of {of}'}: {_short(part.reason)}" for part in lost]
         self._incomplete += len(odd) - len(lost)
@@ -67,10 +67,10 @@ class Troubles:
         return "".join(f"; {count:,} {what}" for count, what in counts if count)
 
     def require_none(self, not_fetched: int) -> None:
-        """Refuse to end well where something is missing.
+        """Raise an error if something is missing.
 
         Args:
-            not_fetched: Pages or users that failed or were not asked for any more.
+            not_fetched: Pages or users that failed or were not tried.
 
         Raises:
             KerasrecError: something is missing.
@@ -79,8 +79,8 @@ class Troubles:
         if not_fetched:
             stopped = f"; stopped after {IN_A_ROW} failures in a row" if self.are_too_many else ""
             raise KerasrecError(
-                f"{not_fetched:,} {self._kind}s were not fetched ({_some(self._failed)}){stopped}; {where}; what was "
-                "fetched is kept: run the same command again later"
+                f"{not_fetched:,} {self._kind}s were not fetched ({_some(self._failed)}){stopped}; {where}; fetched "
+                "data is kept: run the same command again later"
             )
         if self._lost:
             raise KerasrecError(f"{len(self._lost):,} titles were left out ({_some(self._lost)}); {where}")
@@ -88,12 +88,12 @@ class Troubles:
 
 def tell(part: OddPart, of: str = "") -> None:
     """Log what is wrong with a title or an entry."""
-    done = "is left out" if part.is_lost else "is kept without it"
-    logger.warning(f"{part.what}{of and f' of {of}'} {done}: an unknown form ({_short(part.reason)})")
+    done = "is left out" if part.is_lost else "is kept without some fields"
+    logger.warning(f"{part.what}{of and f' of {of}'} {done}: it has an unknown form ({_short(part.reason)})")
 
 
 def set_aside(kind: Literal["title", "entry"], odd: Sequence[OddPart], of: str = "") -> list[SetAside]:
-    """Parts of an unknown form, to be kept in the database."""
+    """Parts of an unknown form, as rows for `Database.set_aside`."""
     return [SetAside(kind, f"{of}{of and ': '}{part.what}", part.reason, part.text) for part in odd]
 
 

@@ -1,18 +1,18 @@
-"""AniList user names, as people write them into a file."""
+"""AniList user names in a file."""
 
 import re
 from pathlib import Path
 
 from kerasrec.errors import KerasrecError, quoted
 
-# AniList's own rule is narrower, and not written down.
+# AniList's own rule is stricter, but not documented.
 _NAME = re.compile(r"(?=.{1,50}$)\w[\w-]*")
 _PROFILE = re.compile(r"(?:https?://)?(?:www\.)?anilist\.co/user/([^/?#]+)(?:[/?#].*)?", re.IGNORECASE)
 _SHOWN = 5
 
 
 def user_name(line: str) -> str | None:
-    """The user that a line means: a name, `@name`, or the address of a profile; None if it is none of them.
+    """The user name in a line: a name, `@name`, or the address of a profile; None for anything else.
 
     Example:
         >>> [user_name(line) for line in ("bob", "@bob", "https://anilist.co/user/bob/animelist", "ann,bob")]
@@ -25,10 +25,10 @@ def user_name(line: str) -> str | None:
 
 
 def read_user_names(path: Path) -> tuple[list[str], list[str]]:
-    """The user names in a file, a line each, each once, and what a summary has to add about the other lines.
+    """The user names in a file (one a line), without duplicates, and remarks on the other lines for a summary.
 
     Raises:
-        KerasrecError: there is no such file, or no line is a user.
+        KerasrecError: the file is missing, or no line holds a user name.
     """
     try:
         lines = path.read_text(encoding="utf-8-sig", errors="replace").splitlines()
@@ -46,5 +46,5 @@ def read_user_names(path: Path) -> tuple[list[str], list[str]]:
         more = ", ..." if len(bad) > _SHOWN else ""
         problems.append(f"; {len(bad):,} lines hold no user name ({', '.join(bad[:_SHOWN])}{more})")
     if len(good) > len(names):
-        problems.append(f"; {len(good) - len(names):,} names stand there more than once")
+        problems.append(f"; {len(good) - len(names):,} names are repeated")
     return names, problems

@@ -54,12 +54,11 @@ def read_alike(path: Path, prepared: Prepared) -> Alike:
         for item, entry in content.items():
             others = entry["sec"]
             if not isinstance(others, list):
-                raise TypeError(f"{quoted(others)} is no list")
+                raise TypeError(f"{quoted(others)} is not a list")
             sets[numbers[item]] = sorted({numbers[str(other)] for other in others})
     except (AttributeError, KeyError, TypeError) as error:
         raise KerasrecError(
-            f"{path} is of another form, or names what there is not ({reason(error)}): give {form} with items of the "
-            "corpus"
+            f"{path} has another form or names unknown items ({reason(error)}): give {form} with items of the corpus"
         ) from None
     sets = [[item for item in alike if not prepared.cold[item]] for alike in sets]
     offsets = np.concatenate([[0], np.cumsum([len(alike) for alike in sets])])

@@ -23,7 +23,7 @@ def evaluate(command: Evaluate) -> None:
     own, *others = table
     for other in others:
         gap = table[own]["NDCG@10"] - table[other]["NDCG@10"]
-        say(f"NDCG@10 of {own} less that of {other}: {gap:+.4f}")
+        say(f"NDCG@10 of {own} minus that of {other}: {gap:+.4f}")
     path = command.places.task(command.name).output / f"evaluation-{command.split}.json"
     with replacing(path) as unfinished:
         asked = {"beam": command.beam, "history": command.history, "checkpoint": command.checkpoint}

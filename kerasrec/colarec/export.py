@@ -41,8 +41,8 @@ def recommend(command: Recommend) -> list[tuple[str, float]]:
         )
     if command.k > recommender.longest:
         raise KerasrecError(
-            f"k is {command.k} and the lists of {recommender.path} have {recommender.longest} items: give less, or "
-            f"export with --beam {command.k}"
+            f"k is {command.k} and the lists of {recommender.path} have {recommender.longest} items: give a smaller k, "
+            f"or export with --beam {command.k}"
         )
     [best] = recommender.recommend([history], command.k)
     contents = dict(zip(prepared.item_ids, prepared.contents, strict=True))

@@ -78,14 +78,14 @@ def read_corpus(path: Path) -> Corpus:
     for item, entry in content.items():
         if item.splitlines() != [item] or item != item.strip() or not is_unicode(item):
             raise KerasrecError(
-                f"{path} has an item called {quoted(item)}: ids are not empty, begin and end with no space, and hold "
-                "no line break and no half character"
+                f"{path} has an item called {quoted(item)}: an id must not be empty, must not begin or end with "
+                "a space, and must not hold a line break or a lone surrogate"
             )
         if not isinstance(entry, dict) or not isinstance(entry.get("content"), str):
-            raise KerasrecError(f"item {quoted(item)} in {path} has no 'content' that is a text; an empty one will do")
+            raise KerasrecError(f"item {quoted(item)} in {path} needs a text 'content', which may be empty")
         if not is_unicode(entry["content"]):
             raise KerasrecError(
-                f"the content of item {quoted(item)} in {path} holds half a character (a lone surrogate)"
+                f"the content of item {quoted(item)} in {path} holds a lone surrogate (half a character)"
             )
     with_codes = [item for item, entry in content.items() if entry.get("cid") is not None]
     codes = None
@@ -118,7 +118,7 @@ def _without_repeats(pairs: list[tuple[str, object]]) -> dict:
     found = dict(pairs)
     if len(found) < len(pairs):
         names = [name for name, _ in pairs]
-        raise ValueError(f"{quoted(next(name for name in names if names.count(name) > 1))} stands in it twice")
+        raise ValueError(f"{quoted(next(name for name in names if names.count(name) > 1))} occurs twice")
     return found
 
 
@@ -137,10 +137,10 @@ def read_events(path: Path, item_ids: Collection[str], timed: bool, unit: TimeUn
     """Read CSV files with the columns `user_id` and `item_id`, and `time` where they are `timed`.
 
     Args:
-        path: A file, a folder with all that lies below it, or a glob; plain or compressed.
+        path: A file, a folder with its sub-folders, or a glob; plain or compressed.
         item_ids: The corpus; events of other items are rejected.
         timed: Whether each row has a time.
-        unit: What numbers in the column of times count.
+        unit: The unit of numbers in the column of times.
 
     Raises:
         KerasrecError: a file cannot be read, a column is missing, or a file has times in more than one unit.
@@ -163,7 +163,7 @@ def read_events(path: Path, item_ids: Collection[str], timed: bool, unit: TimeUn
 
 
 def _read_file(path: Path, item_ids: set[str], timed: bool, unit: TimeUnit, events: Events) -> None:
-    # No other line ends: an id may hold what Unicode calls a line separator.
+    # Not `splitlines`: an id may hold a Unicode line separator.
     lines = read_text(path).replace("\r\n", "\n").replace("\r", "\n").removesuffix("\n").split("\n")
     delimiter, header, places = _columns(
         path, lines[0], ("user_id", "item_id", "time") if timed else ("user_id", "item_id")
@@ -193,7 +193,7 @@ def _read_file(path: Path, item_ids: set[str], timed: bool, unit: TimeUnit, even
 
 
 def _columns(path: Path, line: str, wanted: Sequence[str]) -> tuple[str, list[str], list[int]]:
-    """The delimiter, the names in the first line, and the places of those that are wanted."""
+    """The delimiter, the names in the first line, and the indices of the wanted columns."""
     header = []
     for delimiter in (",", *DELIMITERS):
         found = [name.strip() for name in fields_of(line, delimiter)]
@@ -202,7 +202,7 @@ def _columns(path: Path, line: str, wanted: Sequence[str]) -> tuple[str, list[st
         header = header or found
     missing = [name for name in wanted if name not in header]
     raise KerasrecError(
-        f"{path} has the columns {listed(header) or 'none'}, and {', '.join(missing)} is needed: give "
+        f"{path} has the columns {listed(header) or 'none'} and lacks {', '.join(missing)}: give "
         "a CSV file with them in its first line"
     )
 

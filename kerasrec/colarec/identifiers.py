@@ -115,7 +115,7 @@ def ready_codes(given: list[list[int]], item_ids: list[str]) -> np.ndarray:
     lengths = {len(codes) for codes in given}
     if len(lengths) > 1 or min(lengths) < 2:
         raise KerasrecError(
-            f"the ready codes have the lengths {quoted(sorted(lengths))}: all items need as many, two at least"
+            f"the ready codes have the lengths {quoted(sorted(lengths))}: all items need the same number, at least two"
         )
     codes = np.array(given)
     for code in (codes.min(), codes.max()):

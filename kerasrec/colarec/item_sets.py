@@ -22,7 +22,7 @@ class ItemSets:
 
     @classmethod
     def empty(cls, sets: int, item_count: int) -> "ItemSets":
-        """So many sets without any item."""
+        """`sets` sets without any item."""
         return cls(np.zeros(sets + 1, np.int64), np.zeros(0, np.int32), item_count)
 
     def __len__(self) -> int:

@@ -69,7 +69,7 @@ def prepare(command: Prepare) -> None:
     for split, count in targets["split"].value_counts(sort=False).items():
         logger.info(f"{split}: {count:,} targets of {targets.loc[targets['split'] == split, 'user'].nunique():,} users")
     if twice:
-        logger.info(f"{twice:,} targets are left out: they are named twice")
+        logger.info(f"{twice:,} targets are left out because they are given twice")
     logger.info(
         f"figures and lists: seen items are {'filtered' if filter_seen else 'kept'}; "
         f"{repeated / len(events):.2%} of the interactions are repeats"
@@ -92,7 +92,7 @@ def _keep_rejects(reads: list[Events], path: Path, max_reject_share: float) -> l
 
 
 def _interactions(events: Events, numbers: dict[str, int]) -> tuple[pd.DataFrame, int]:
-    """Columns user_id, item, time, by user in the order of their first row, then by time; and how many are repeats."""
+    """Columns user_id, item, time, by user in the order of their first row, then by time; and the number of repeats."""
     frame = pd.DataFrame({"user_id": events.users, "item": events.items, "time": events.times})
     frame["item"] = frame["item"].map(numbers).astype(np.int32)
     first = pd.factorize(frame["user_id"])[0]
@@ -101,7 +101,7 @@ def _interactions(events: Events, numbers: dict[str, int]) -> tuple[pd.DataFrame
 
 
 def _once(interactions: pd.DataFrame) -> pd.DataFrame:
-    """Each item of a user where it first stands."""
+    """The first event of each user with each item."""
     user = "user" if "user" in interactions else "user_id"
     return interactions.drop_duplicates([user, "item"]).reset_index(drop=True)
 
@@ -170,7 +170,7 @@ def _write(
         write_parquet(task.data / f"{name}.parquet", table)
         digests.append(content_digest(task.data / f"{name}.parquet"))
     if not filter_seen:
-        digests.append("seen items kept")  # a model that was chosen by other figures is one of other files
+        digests.append("seen items kept")  # figures of both rules cannot be compared, so a run may not mix them
     digest = digest_of("".join(digests).encode())
     files = [task.data / name for name in ("spiece.model", *(f"{table}.parquet" for table in tables))]
     manifest.note(command_line("kerasrec colarec prepare", command), *files)

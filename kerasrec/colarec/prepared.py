@@ -125,12 +125,12 @@ class Prepared:
 
     @property
     def filter_seen(self) -> bool:
-        """Whether figures and lists leave out what a user took before; `prepare` decides it."""
+        """Whether figures and lists leave out items that a user took before; `prepare` sets it."""
         return self.entry.get("filter_seen", True)  # earlier versions always did
 
     @cached_property
     def seen(self) -> ItemSets:
-        """What the lists of each user may not hold: what the user took in training, or nothing."""
+        """The items that each user's lists leave out: those that the user took in training, or none."""
         everything = self.interactions
         return everything if self.filter_seen else ItemSets.empty(len(everything), everything.item_count)
 
@@ -190,7 +190,7 @@ class Prepared:
         return f"kerasrec colarec {step} {self.name}" + " --propagations 0" * (name == "bpr-mf")
 
     def write_array(self, name: str, values: np.ndarray, command: str) -> None:
-        """Keep an array for a later step, and the command that makes it."""
+        """Store an array for a later step, and the command that makes it."""
         path = self.data / f"{name}.npy"
         write_array(path, values)
         self.manifest.note(command, path)

@@ -1,4 +1,4 @@
-"""Every recommender of a run through one protocol: lists over the whole catalogue, without what a user has seen."""
+"""Evaluate all recommenders of a run with one protocol: lists over the whole catalogue, without seen items."""
 
 from collections.abc import Callable
 
@@ -27,7 +27,7 @@ def protocol(split: str, filter_seen: bool) -> Protocol:
 
 
 def by_scores(scores: Callable[[np.ndarray], "tf.Tensor"], seen: ItemSets) -> Recommender:
-    """A recommender from scores float32 [B, I] of all items for users int64 [B], without those that each has seen.
+    """A recommender from scores float32 [B, I] of all items for users int64 [B], without each user's `seen` items.
 
     Example:
         >>> sets = ItemSets(np.array([0, 1]), np.array([2], np.int32), 4)
@@ -110,13 +110,13 @@ def rank(
         recommend: Whom to ask.
         targets: What is to be found.
         interactions: What each user took in training.
-        seen: What no list of each user holds: the same where seen items are filtered, or nothing. A target among it is
-            a miss.
+        seen: The items that each user's lists leave out: `interactions` where seen items are filtered, else none. A
+            target among them is a miss.
         name: Shown beside the progress bar.
         batch_size: Users at a time; by default as many as keep a batch of scores below 256 MB, and 256 at most.
 
     Returns:
-        Figures by name, with `users`, `targets` and `filtered_targets`: those among what the user has seen.
+        Figures by name, with `users`, `targets` and `filtered_targets`: the targets that are in `seen`.
     """
     users = np.unique(targets.users)
     similar = np.argsort(interactions.sizes[users], kind="stable")  # so that batches are padded by little

@@ -23,7 +23,7 @@ class ServedColaRec(tf.Module):
         items_file: A file with the raw item ids, one a line, by item number.
         beam: Candidates of the search, and length of the lists in the signatures.
         made_of: Digests of the files and the identifiers.
-        filter_seen: Whether the model was evaluated with seen items left out.
+        filter_seen: Whether the model was evaluated without seen items.
     """
 
     def __init__(
@@ -38,7 +38,7 @@ class ServedColaRec(tf.Module):
         self._offsets = tf.Variable(trained.make.offsets, trainable=False)
         self._tokens = tf.Variable(tf.stack(trained.make.tokens, axis=1), trainable=False)  # [N, 3]
         self._beam = min(beam, trained.tree.items)
-        self.longest = tf.Variable(self._beam, trainable=False)  # whoever loads the export can ask for these three
+        self.longest = tf.Variable(self._beam, trainable=False)  # code that loads the export reads these three
         self.made_of = tf.Variable(made_of, trainable=False)
         self.filter_seen = tf.Variable(filter_seen, trainable=False)
         self._raw_ids = RawIds(items_file)

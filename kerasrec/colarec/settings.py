@@ -48,13 +48,13 @@ class Prepare(SeenItems):
     corpus: Path
     """A JSON file {item_id: {"content": text, "cid": [code, ...] if there are ready ones}}."""
     valid: Path | None = None
-    """CSV with the columns user_id and item_id, a file or a folder: what is to be found while training. Without it and
-    without `test`, the last two events of users with three or more become a valid and a test target."""
+    """CSV with the columns user_id and item_id, a file or a folder: the targets that choose the best model. Without it
+    and without `test`, the last two events of users with three or more become a valid and a test target."""
     test: Path | None = None
     """The same for what is to be found at the end."""
     time_unit: TimeUnit = "auto"
-    """What numbers in the column of times count: s, ms, us or ns since 1970, or date for digits such as 20210419; auto
-    tells by their size. ISO 8601 times are read in any case."""
+    """The unit of numbers in the column of times: s, ms, us or ns since 1970, or date for digits such as 20210419; auto
+    detects it by their size. ISO 8601 times are always read."""
     tokenizer: Path | None = None
     """A spiece.model, as T5's folder has one; by default one is trained on the corpus."""
     text_tokens: int = 8000

@@ -31,7 +31,7 @@ from kerasrec.training.passes import DealtPasses
 CONTRACT = Contract(
     fixed=(
         *("model", "pretrained", "formulation", "tables", "rows", "losses", "augmentation", "seed"),
-        *("valid_users", "beam"),  # or the best of one ranking would stand against those of another
+        *("valid_users", "beam"),  # figures of different rankings cannot be compared
     ),
     announced=("epochs", "batch_size", "optimizer", "devices.precision"),
     free=("name", "loop", "devices", "places"),
@@ -91,7 +91,7 @@ def _run(command: Train, prepared: Prepared) -> TrainingRun:
         earlier = read_config(output, TRAINS)
         require_same_run(prepared, earlier)
         CONTRACT.go_on(output, earlier, dataclasses.asdict(command) | {"augmentation": settings["augmentation"]})
-        with understood(output / "config.json", f"remove {output} to train anew"):
+        with understood(output / "config.json", f"remove {output} to train from scratch"):
             config, text_tokens = T5Config(**earlier["t5"]), int(earlier["text_tokens"])
     elif command.pretrained is not None:
         pretrained = open_t5(command.pretrained)

@@ -72,7 +72,7 @@ class Replacements(dict):
 
 
 def is_blank(text: str) -> bool:
-    """Whether a text holds nothing but spaces and characters that are taken out, so that no token comes of it.
+    """Whether a text holds only spaces and characters that the tokenizer removes, so that it has no tokens.
 
     Example:
         >>> is_blank(" \\u3000\\u200b"), is_blank("."), is_blank("")
@@ -82,7 +82,7 @@ def is_blank(text: str) -> bool:
 
 
 def is_blank_character(character: str) -> bool:
-    """Whether it is a space or is taken out of the text."""
+    """Whether it is a space or a character that the tokenizer removes."""
     return is_space(character) or is_removed(character)
 
 
@@ -91,7 +91,7 @@ _SPACES = Replacements(lambda character: " " if is_space(character) else charact
 
 
 def spaced_once(text: str) -> str:
-    """A text with one space where spaces stand, and none at its ends; the tokens that come of it are the same.
+    """A text with single spaces, and none at its ends; its tokens stay the same.
 
     Example:
         >>> spaced_once(" a \\u3000\\n b ")
@@ -100,7 +100,7 @@ def spaced_once(text: str) -> str:
     return " ".join(part for part in text.translate(_SPACES).split(" ") if part)
 
 
-# Quotation marks, and the ASCII ones that a tokenizer with `ascii_quotes` reads them as.
+# Quotation marks, and the ASCII marks that replace them in a tokenizer with `ascii_quotes`.
 QUOTES = {"“": '"', "”": '"', "‘": "'", "’": "'"}
 _ASCII_QUOTES = str.maketrans(QUOTES)
 

@@ -1,4 +1,4 @@
-"""DuckDB as steps use it: on disk, within a memory limit, with a progress bar, and with errors in one line."""
+"""DuckDB on disk, with a memory limit, a progress bar, and errors in one line."""
 
 import contextlib
 import errno
@@ -14,7 +14,7 @@ from kerasrec.data.files import disk_full
 from kerasrec.errors import KerasrecError, reason
 from kerasrec.progress_bar import Bar
 
-MOST_THREADS = 8  # each takes memory of its own
+MOST_THREADS = 8  # each thread needs memory of its own
 _DISK_FULL = ("No space left", "max_temp_directory_size", "Disk quota exceeded")
 
 
@@ -30,9 +30,8 @@ def database(work: Path, memory_limit: str) -> Iterator[duckdb.DuckDBPyConnectio
         try:
             db.execute(f"SET temp_directory = {sql.literal(str(work / 'spilled'))}")
             db.execute(f"SET threads = least(current_setting('threads'), {MOST_THREADS})")
-            with contextlib.suppress(
-                duckdb.InvalidInputException
-            ):  # in a notebook it wants ipywidgets, even when silent
+            # In a notebook DuckDB needs ipywidgets for a progress bar, even when it prints nothing.
+            with contextlib.suppress(duckdb.InvalidInputException):
                 db.execute("SET enable_progress_bar = true; SET enable_progress_bar_print = false")
                 db.execute("SET progress_bar_time = 0")
             yield db
@@ -42,10 +41,10 @@ def database(work: Path, memory_limit: str) -> Iterator[duckdb.DuckDBPyConnectio
 
 @contextlib.contextmanager
 def readable_errors(work: Path, memory_limit: str) -> Iterator[None]:
-    """Turn what DuckDB, or a write to the folder `work`, fails with into one line.
+    """Turn errors of DuckDB, and of writes to the folder `work`, into errors of one line.
 
     Raises:
-        KerasrecError: instead of it.
+        KerasrecError: DuckDB or a write failed.
     """
     try:
         yield
@@ -70,7 +69,7 @@ def is_disk_full(error: duckdb.Error) -> bool:
 
 
 def run(db: duckdb.DuckDBPyConnection, statement: str, bar: Bar, share: float) -> None:
-    """Execute a statement while the bar moves on by `share`."""
+    """Execute a statement and advance the bar by `share` meanwhile."""
     done = bar.completed
     with ThreadPoolExecutor(1) as background:
         running = background.submit(db.execute, statement)
@@ -85,5 +84,5 @@ def run(db: duckdb.DuckDBPyConnection, statement: str, bar: Bar, share: float) -
 
 
 def number(db: duckdb.DuckDBPyConnection, query: str) -> int:
-    """The one number that a query gives."""
+    """The one number that a query returns."""
     return db.sql(query).fetchall()[0][0]

@@ -48,7 +48,7 @@ def replacing(path: str | os.PathLike) -> Iterator[Path]:
 
 @contextlib.contextmanager
 def writing(path: str | os.PathLike) -> Iterator[None]:
-    """Say in one line that the disk is full, however the library that writes `path` reports it.
+    """Turn a full disk into an error of one line, whatever error the library that writes `path` raises.
 
     Raises:
         KerasrecError: the disk is full.
@@ -119,7 +119,7 @@ def write_json(path: Path, content: dict, keep_copy: bool = True) -> None:
     Args:
         path: The file.
         content: What it holds.
-        keep_copy: Write a second copy, in a hidden file beside it: no command can make the file again.
+        keep_copy: Also write a copy, a hidden file in the same folder, because no command can write the file again.
     """
     text = json.dumps(signed(content), indent=1, ensure_ascii=False)
     for file in (copy_of(path), path) if keep_copy else (path,):
@@ -143,7 +143,7 @@ class Manifest:
         """All sections as `{section: value}`; empty when nothing has been written yet.
 
         Raises:
-            KerasrecError: it is damaged, and so is its copy.
+            KerasrecError: the file and its copy are damaged.
         """
         if not (self.path.exists() or copy_of(self.path).exists()):
             return {}
@@ -158,26 +158,26 @@ class Manifest:
         """
         section = self.read().get(name, {})
         if not isinstance(section, dict):
-            raise Damaged(f"{self.path} is damaged, its {name} is no object: remove it and run all steps again")
+            raise Damaged(f"{self.path} is damaged, its {name} is not an object: remove it and run all steps again")
         return section
 
     def note(self, command: str, *paths: Path) -> None:
-        """Keep the digests of finished files of this folder, and the command that writes them."""
+        """Store the digests of finished files of this folder, and the command that writes them."""
         self.update("files", {path.name: {"digest": content_digest(path), "command": command} for path in paths})
 
     def command(self, path: Path, default: str) -> str:
-        """The command that wrote a file, or the default where it was not noted."""
+        """The command that wrote a file, or the default where none was stored."""
         return self._noted(path).get("command", default)
 
     def whole(self, path: Path, default: str) -> Path:
-        """The path of a file of this folder that is as it was noted; of one that was not noted, just the path.
+        """The path of a file of this folder, after a check of its digest, if one is stored.
 
         Args:
             path: The file.
-            default: The command that writes it, where none was noted.
+            default: The command that writes it, where none was stored.
 
         Raises:
-            Damaged: it is missing or another one.
+            Damaged: the file is missing, or its content has another digest.
         """
         noted = self._noted(path)
         return require_whole(path, noted.get("digest"), noted.get("command", default)) if noted else path

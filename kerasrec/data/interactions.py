@@ -58,13 +58,13 @@ def split(settings: SplitSettings) -> SplitReport:
 
     The same log and settings give the same bytes. A run that ends early leaves an earlier split as it was.
 
-    A row of text is one line: a quoted field cannot run over several, and all lines of one that does are bad rows. In
-    CSV an odd number of quotes makes a bad row; in TSV quotes that do not pair up are taken as they stand.
+    A row of text is one line: if a quoted field spans several lines, all of them are bad rows. In CSV an odd number of
+    quotes makes a bad row; in TSV unpaired quotes are part of the text.
 
     Raises:
-        KerasrecError: the log is not there or not of a kind that is read, what its columns are cannot be told, too
-            many rows are bad, no user is left, the memory limit is too small, the disk is full, another run writes to
-            the same folder, or it holds the files of another system.
+        KerasrecError: the log is missing or of an unsupported kind, its columns are ambiguous, too many rows are bad,
+            no user is left, the memory limit is too small, the disk is full, another run writes to the same folder, or
+            the folder holds files of another system.
 
     Example:
         >>> import tempfile
@@ -86,7 +86,7 @@ def split(settings: SplitSettings) -> SplitReport:
         db = held.enter_context(database(work, settings.memory_limit))
         staged = stage(db, logs, Rows(names, settings.min_rating is not None, settings.time_unit), work)
         for form, files in staged.time_forms.items():
-            logger.info(f"{names.time}: {form} in {files:,} of the files; a time without an offset is taken as UTC")
+            logger.info(f"{names.time}: {form} in {files:,} of the files; a time without an offset is read as UTC")
         if not settings.known_date:
             task = _dated_task(settings, staged)
             held.enter_context(_writing(task))
@@ -117,13 +117,13 @@ def _readable_logs(settings: SplitSettings, names: ColumnNames) -> list[LogFile]
 def _dated_task(settings: SplitSettings, staged: Staged) -> Task:
     date, reason = settings.date_of(staged.last_time)
     task = settings.task(date)
-    logger.info(f"the task is {task.name}: its date is {reason}; --date chooses another")
+    logger.info(f"the task is {task.name}: its date is {reason}; --date sets another")
     return task
 
 
 @contextlib.contextmanager
 def _writing(task: Task) -> Iterator[None]:
-    """Hold the task's folder for this run, as it was before a run that was killed."""
+    """Lock the task's folder for this run; undo a replacement that a killed run left half done."""
     with exclusive(task.data):
         Manifest(task.manifest_path).require("recall")
         if _replaced(task).exists() and not task.parts_folder.exists():
@@ -137,7 +137,7 @@ def _replaced(task: Task) -> Path:
 
 @contextlib.contextmanager
 def _workspace(root: Path) -> Iterator[Path]:
-    """A folder beside the tasks, so that finished files need only be renamed; it does not outlive the run."""
+    """A temporary folder next to the tasks, so that finished files are only renamed; removed at the end of the run."""
     root.mkdir(parents=True, exist_ok=True)
     with contextlib.ExitStack() as held:
         with filelock.FileLock(root / ".split.lock"):
@@ -162,7 +162,7 @@ def _keep_rejects(db: duckdb.DuckDBPyConnection, work: Path) -> dict[str, int]:
 
 
 def _stop_if_too_bad(rejects: dict[str, int], rows_read: int, work: Path, task: Task, settings: SplitSettings) -> None:
-    kept = task.stopped_rejects_path  # an earlier split keeps its own
+    kept = task.stopped_rejects_path  # the rejects of an earlier split are kept
     try:
         require_few(rejects, rows_read, settings.max_reject_share, kept)
     except KerasrecError:
@@ -241,7 +241,7 @@ def _write_parts(
             counts.update(users=len(users), events=events)
             lengths.update(users["events"].to_pylist())
             bar.move_to(counts["cleaned"])
-        bar.move_to(buckets.events)  # those that were left out as well
+        bar.move_to(buckets.events)  # including the events that were left out
     if not lengths:
         raise KerasrecError(
             f"no user has seq_min_len {settings.seq_min_len} events left; pass a smaller --seq_min_len, or --refine 1"
@@ -300,6 +300,6 @@ def _say_what_is_kept(task: Task, before: dict[str, dict], parts: dict[str, dict
         logger.info(f"the parts of an earlier split of {task.name} ({len(before):,}) were replaced")
     if task.vocab_path.is_file():
         logger.info(
-            f"{task.vocab_path} is kept with its token ids: `kerasrec recall vocab {task.name}-all` adds the items "
-            "that are new. If this log has nothing to do with the earlier one, give it another --dataset_name or --date"
+            f"{task.vocab_path} is kept with its token ids: `kerasrec recall vocab {task.name}-all` adds the new "
+            "items. If this log is unrelated to the earlier one, give it another --dataset_name or --date"
         )

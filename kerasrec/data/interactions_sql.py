@@ -5,8 +5,8 @@ it is DuckDB's. The second says what an event is, in which part it belongs and h
 that DuckDB and Spark SQL share, so that another engine can be handed the same text over tables of the same columns:
 
 - `staged`: one row a log row: `raw_user`, `item` (text as it was written), `moment` (seconds since 1970), `rating`
-  (numbers), `form` (how the time was written), `problem` (null for a good row, empty for a line that is no row, else
-  what is wrong) and `raw` (the text of a bad row, or of one with quotes that do not pair up);
+  (numbers), `form` (how the time was written), `problem` (null for a good row, empty for a line that is not a row, else
+  the reason) and `raw` (the text of a bad row, or of a row with unpaired quotes);
 - a bucket: the events of one part: `pos` (their place in the log), `raw_user`, `item`, `moment`.
 """
 
@@ -69,7 +69,7 @@ def stage(log: LogFile, names: ColumnNames, needs_rating: bool, unit: TimeUnit, 
         log: The file.
         names: What its columns are called.
         needs_rating: Whether a row without a rating is bad.
-        unit: What numbers in the column of times count.
+        unit: The unit of numbers in the column of times.
         types: The types of a Parquet file's columns.
     """
     if log.kind == "parquet":
@@ -92,14 +92,14 @@ def stage(log: LogFile, names: ColumnNames, needs_rating: bool, unit: TimeUnit, 
 
 
 def time_forms(first: int) -> str:
-    """The query for the forms in which the times of a log were written: form, count, first row and its seconds."""
+    """The query for the forms of the times in a log: form, count, first row and its seconds."""
     return f"""
         SELECT form, count(*), min(rowid) - {first} + 1, arg_min(moment, rowid) FROM staged
         WHERE rowid >= {first} AND problem IS NULL GROUP BY form ORDER BY min(rowid)"""
 
 
 def unpaired(first: int) -> str:
-    """The query for the lines of a log with quotes that do not pair up: their place in it, from 1, and their text."""
+    """The query for the lines of a log with unpaired quotes: their number in it, from 1, and their text."""
     return f"""
         SELECT rowid - {first} + 1 AS place, raw FROM staged
         WHERE rowid >= {first} AND raw LIKE '%"%' ORDER BY rowid"""
@@ -110,7 +110,7 @@ def lines_of_blocks(log: LogFile, size: int, blocks: str) -> str:
 
     Args:
         log: The file.
-        size: Lines of a block.
+        size: Number of lines in a block.
         blocks: The table whose column `block` holds their numbers, from 0.
     """
     return f"""
@@ -120,7 +120,7 @@ def lines_of_blocks(log: LogFile, size: int, blocks: str) -> str:
 
 
 def reject_lines(lines: str, first: int, reason: str) -> str:
-    """The statement that makes bad rows of the lines in the table `lines`, with the columns `place` and `line`."""
+    """The statement that marks the lines in the table `lines` (columns `place` and `line`) as bad rows."""
     return f"""
         UPDATE staged SET problem = {literal(reason)}, raw = {lines}.line FROM {lines}
         WHERE staged.rowid = {lines}.place + {first} - 1 AND problem IS DISTINCT FROM ''"""
@@ -174,7 +174,7 @@ def _text_rows(log: LogFile) -> str:
     if log.quoted:
         sign = re.escape(log.delimiter)
         one = f'"(?:[^"]|"")*"|[^"{log.delimiter}][^{log.delimiter}]*|'
-        # What is left of a field that ran over several lines may look like a row, but for the number of its quotes.
+        # The rest of a field that spans several lines may look like a row, except for the number of its quotes.
         paired = "(length(line) - length(replace(line, '\"', ''))) % 2 = 0"
         well_formed = f"regexp_full_match({mark} || line, {literal(f'(?:{sign}(?:{one}))*')})"
         unpaired = f"instr(line, '\"') > 0 AND NOT ({well_formed} AND {paired})"

@@ -1,4 +1,4 @@
-"""Classes by the names that files have for them: `1`, `1.0`, `True`, `-1`, `entailment`; imports no TensorFlow."""
+"""Classes and their names in files: `1`, `1.0`, `True`, `-1`, `entailment`; imports no TensorFlow."""
 
 import re
 from collections import Counter
@@ -14,9 +14,9 @@ _TRUTH = {"false": "0", "true": "1"}
 
 @dataclass(frozen=True)
 class Labels:
-    """The classes of a model by name; the place of a name is its class.
+    """The names of a model's classes; the index of a name is its class.
 
-    A label is one of them in whatever case it is written, a number in whatever form (`1`, `+1`, `1.0`); `True` and
+    Upper and lower case of a label are the same, and so are the forms of a number (`1`, `+1`, `1.0`); `True` and
     `False` are 1 and 0.
 
     Args:
@@ -32,16 +32,16 @@ class Labels:
 
     @classmethod
     def numbered(cls, num_labels: int) -> "Labels":
-        """Classes that are called 0 to `num_labels` - 1."""
+        """Classes with the names 0 to `num_labels` - 1."""
         return cls(tuple(map(str, range(num_labels))))
 
     @classmethod
     def learned(cls, texts: Iterable[str], num_labels: int, where: str = "the file") -> "Labels":
-        """The classes that the labels of a file stand for.
+        """The classes that the labels of a file name.
 
-        They are 0 to `num_labels` - 1 where all labels are, or where all of these occur. Otherwise there have to be as
-        many different labels as classes: numbers in their order, other names in that of the alphabet. Of -1, 1 and
-        labels that are neither, -1 and 1 are the classes of two.
+        They are 0 to `num_labels` - 1 if no other labels occur, or if all of these occur. Otherwise there must be as
+        many different labels as classes: numbers are sorted by value, other names alphabetically. With two classes and
+        the labels -1 and 1, but not 0, the classes are -1 and 1, and other labels are bad.
 
         Args:
             texts: The labels, row by row.
@@ -58,7 +58,7 @@ class Labels:
             ('-1', '1')
         """
         written = Counter(texts)
-        shown: dict[str, str] = {}  # of each label the first way in which it is written
+        shown: dict[str, str] = {}  # the first spelling of each label
         for text in written:
             shown.setdefault(_key(text), text.strip())
         keys, range_ = set(shown), [str(number) for number in range(num_labels)]
@@ -78,7 +78,7 @@ class Labels:
         )
 
     def class_of(self, text: str) -> int | None:
-        """The class that a label stands for; None if it is none of them."""
+        """The class of a label; None for an unknown label."""
         return self._classes.get(_key(text))
 
     @cached_property
@@ -91,7 +91,7 @@ class Labels:
 
 
 def _key(text: str) -> str:
-    """Equal for labels that mean the same."""
+    """A form of the label that is equal for all its spellings."""
     text = text.strip().casefold()
     number = _WHOLE_NUMBER.fullmatch(text)
     if number:

@@ -1,4 +1,4 @@
-"""What the columns of a text log hold: told by its header, by --columns, or by its rows where these leave no doubt."""
+"""The roles of a text log's columns: from its header, from --columns, or from its rows if these are unambiguous."""
 
 import contextlib
 import csv
@@ -11,13 +11,13 @@ from pathlib import PurePath
 from kerasrec.errors import KerasrecError, quoted
 
 DELIMITERS = ("::", "\t", ",", ";", "|", " ")
-"""What is looked for between fields."""
+"""The delimiters that are tried."""
 
 QUOTED = ",;\t|"
-"""Delimiters around which fields may stand in double quotes."""
+"""Delimiters between which fields may be in double quotes."""
 
 STRICT = ",;"
-"""Those of them where a quote that does not pair up makes a bad row."""
+"""The delimiters in `QUOTED` with which an unpaired quote makes a bad row."""
 
 _PAIR = ("user", "item")
 _MOVIELENS = ("user", "item", "rating", "time")
@@ -33,7 +33,7 @@ _NAMES = re.compile(
 
 @dataclass(frozen=True)
 class ColumnNames:
-    """What the columns of a log are called by the person who made it."""
+    """The names of a log's columns."""
 
     user: str = "user_id"
     item: str = "item_id"
@@ -51,9 +51,9 @@ class TextColumns:
 
     Attributes:
         roles: For every field `user`, `item`, `time`, `rating` or None.
-        delimiter: What stands between the fields.
+        delimiter: The delimiter between the fields.
         header: The line that holds names; None when there is none.
-        kinds: What the first rows hold in each field: `numbers`, `words`, or `both`.
+        kinds: The kind of each field in the first rows: `numbers`, `words`, or `both`.
         first: The first row, for messages.
     """
 
@@ -65,7 +65,7 @@ class TextColumns:
 
 
 def typed_delimiter(typed: str) -> str:
-    """The delimiter that was meant: `tab`, `\\t` and `space` stand for what a command line can hardly hold.
+    """The delimiter for an option's value: `tab`, `\\t` and `space` are names, because they are hard to type.
 
     Raises:
         KerasrecError: it is empty, or holds letters, digits, quotes or line breaks.
@@ -79,17 +79,17 @@ def typed_delimiter(typed: str) -> str:
 def text_columns(
     path: str, lines: Sequence[str], names: ColumnNames, columns: Sequence[str] | None, delimiter: str | None
 ) -> TextColumns:
-    """Tell what the fields of a text log are.
+    """Detect the columns of a text log.
 
     Args:
         path: The file, for messages.
         lines: Its first lines that are not blank; at least one.
-        names: What the columns are called in headers.
+        names: The names of the columns in headers.
         columns: The names of the columns of a log without a header.
-        delimiter: What stands between fields; found where it is not given.
+        delimiter: The delimiter; detected where it is not given.
 
     Raises:
-        KerasrecError: that cannot be told. The message says what was found and which option answers.
+        KerasrecError: the columns are ambiguous. The message says what was found and which option to give.
 
     Example:
         >>> text_columns("log.csv", ["1,17", "1,4"], ColumnNames(), None, None).roles
@@ -139,7 +139,7 @@ which of them hold the user and the item with --major_name and --candidate_name,
 
 
 def fields_of(line: str, delimiter: str) -> list[str]:
-    """The fields of one line; quotes are taken as they stand where they do not pair up."""
+    """The fields of one line; unpaired quotes are part of the text."""
     if delimiter in QUOTED:
         with contextlib.suppress(csv.Error, StopIteration):
             return next(csv.reader([line], delimiter=delimiter, strict=True))
@@ -161,7 +161,7 @@ def roles_of(path: str, found: Sequence[str], names: ColumnNames) -> tuple[str |
     """The role of each of these columns.
 
     Raises:
-        KerasrecError: the user or the item is not among them, or one stands there twice.
+        KerasrecError: the user or the item is missing, or a column occurs twice.
     """
     roles = tuple(names.role(name) for name in found)
     if "user" not in roles or "item" not in roles:
@@ -197,8 +197,8 @@ def _find_delimiter(path: str, lines: Sequence[str], names: ColumnNames) -> str:
     if not found:
         raise KerasrecError(
             f"{path} has only one column (its first line is {quoted(lines[0], most=80)}); a log needs a user and an "
-            f"item a line, with a comma, a semicolon, a tab, |, :: or a space between them, or pass --delimiter; a "
-            f"file that is no log has to stand elsewhere"
+            f"item a line, with a comma, a semicolon, a tab, |, :: or a space between them, or pass --delimiter; "
+            f"move a file that is not a log out of the folder"
         )
     return found[0]
 
@@ -229,7 +229,7 @@ def _columns_of(first: Sequence[str], rows: Sequence[Sequence[str]]) -> Iterator
 
 
 def _unlike(first: Sequence[str], rest: Sequence[Sequence[str]]) -> bool:
-    """Whether the first row has, in some column, a kind of field that no other row has there."""
+    """Whether, in some column, the kind of the first row's field occurs in no other row."""
     return any(below and _kind(field) not in map(_kind, below) for field, below in _columns_of(first, rest))
 
 

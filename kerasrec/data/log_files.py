@@ -34,13 +34,13 @@ class LogFile:
         path: The file.
         member: The file within it, where it is a zip archive.
         kind: `text` (delimited fields), `json` (one object a line) or `parquet`.
-        packing: How it is compressed (told by its first bytes, not by its name); None where it is not.
+        packing: How it is compressed, by its first bytes and not by its name; None where it is not.
         columns: For every field of a text row its role (`user`, `item`, `time`, `rating`) or None. For the other
             kinds the roles that are there, in any order.
         delimiter: What stands between the fields of a text row.
         header: The line of a text file that holds names; None when there is none.
-        kinds: What the first rows of a text file hold in each field: `numbers`, `words` or `both`.
-        first: The first row of a text file, which may be its header; elsewhere the names of the columns.
+        kinds: The kind of each field in the first rows of a text file: `numbers`, `words` or `both`.
+        first: The first row of a text file, which may be its header; for other files the names of the columns.
     """
 
     path: Path
@@ -55,23 +55,23 @@ class LogFile:
 
     @property
     def name(self) -> str:
-        """The path, with the name of the file within an archive behind it."""
+        """The path, followed by the name of the file within an archive."""
         return _name(self.path, self.member)
 
     @property
     def quoted(self) -> bool:
-        """Whether fields may stand in double quotes. A row is one line all the same."""
+        """Whether fields may be in double quotes. A row is still one line."""
         return self.delimiter in QUOTED
 
 
 def find_logs(log: str) -> list[Path]:
-    """The files behind `log` (a file, a folder or a glob) in the order of their paths, taken as their order in time.
+    """The files of `log` (a file, a folder or a glob) in the order of their paths, which is assumed to be time order.
 
-    Folders are read with all that lies below them. Hidden files and folders and marker files (`.crc`, `_SUCCESS`: names
-    that start with a dot or an underscore) are left alone. A file that can be reached on two ways counts once.
+    Folders are read with their sub-folders. Hidden files and folders and marker files (`.crc`, `_SUCCESS`: names that
+    start with a dot or an underscore) are skipped. A file that has several paths counts once.
 
     Raises:
-        KerasrecError: nothing is there, or a link leads nowhere.
+        KerasrecError: there is no file, or a link is broken.
 
     Example:
         >>> import tempfile
@@ -115,30 +115,30 @@ def _files_below(path: Path, above: tuple[str, ...]) -> Iterator[Path]:
     if path.is_dir():
         real = os.path.realpath(path)
         if real in above:
-            raise KerasrecError(f"{path} links to a folder that it lies in; remove the link")
+            raise KerasrecError(f"{path} links to a folder that contains it; remove the link")
         for below in path.iterdir():
             if not _is_hidden(below.name):
                 yield from _files_below(below, (*above, real))
     elif path.is_file():
         yield path
     elif path.is_symlink():
-        raise KerasrecError(f"{path} links to a file that is not there; mend or remove the link")
+        raise KerasrecError(f"{path} links to a file that does not exist; fix or remove the link")
 
 
 def sniff_logs(
     log: str, names: ColumnNames, columns: Sequence[str] | None = None, delimiter: str | None = None
 ) -> list[LogFile]:
-    """All files behind `log` that hold anything and how each is read, which is logged.
+    """All files of `log` that are not empty, and how each is read; this is logged.
 
     Args:
         log: A file, a folder or a glob.
-        names: What the columns are called in headers, in Parquet schemas and as JSON keys.
+        names: The names of the columns in headers, in Parquet schemas and as JSON keys.
         columns: The names of the columns of text files without a header, in order.
-        delimiter: What stands between the fields of text files; found where it is not given.
+        delimiter: The delimiter of text files; detected where it is not given.
 
     Raises:
-        KerasrecError: a file cannot be read, its columns are not the ones that are needed, what they are cannot be
-            told, or the files do not fit each other. The message names the file.
+        KerasrecError: a file cannot be read, its columns are ambiguous or lack a needed one, or the files differ in
+            form. The message names the file.
     """
     paths = find_logs(log)
     logs = [found for path in paths for found in sniff(path, names, columns, delimiter)]
@@ -167,24 +167,25 @@ def _say_what_is_not_read(named: list[LogFile], names: ColumnNames) -> None:
     times = [name for name in left if _TIME.fullmatch(name.lower())]
     if times and not any("time" in log.columns for log in named):
         logger.info(
-            f"without a column {names.time} the log is taken to be in time order; or pass --time_name {times[0]}"
+            f"there is no column {names.time}, so the log is assumed to be in time order; or pass "
+            f"--time_name {times[0]}"
         )
 
 
 def sniff(
     path: Path, names: ColumnNames, columns: Sequence[str] | None = None, delimiter: str | None = None
 ) -> list[LogFile]:
-    """Look at the first lines of a file and say how it is to be read; nothing for an empty one, and for a zip archive
-    each of the files in it.
+    """Detect from its first lines how a file is read: one result for a file, none for an empty file, and one for each
+    file in a zip archive.
 
     Args:
         path: The file.
-        names: What the columns are called in headers, in Parquet schemas and as JSON keys.
+        names: The names of the columns in headers, in Parquet schemas and as JSON keys.
         columns: The names of the columns of a text file without a header, in order.
-        delimiter: What stands between the fields of a text file.
+        delimiter: The delimiter of a text file.
 
     Raises:
-        KerasrecError: the file cannot be read, or what its columns are cannot be told. The message says what was found.
+        KerasrecError: the file cannot be read, or its columns are ambiguous. The message says what was found.
 
     Example:
         >>> import tempfile
@@ -232,13 +233,13 @@ def _first_lines(start: bytes, name: str) -> list[str]:
     require_readable(start, name)
     if b"\0" in start:
         raise KerasrecError(
-            f"{name} holds bytes of 0: it is no text, or UTF-16 (`iconv -f UTF-16LE -t UTF-8` makes it UTF-8); a file "
-            "that is no log has to stand elsewhere"
+            f"{name} holds zero bytes: it is not text, or UTF-16 (`iconv -f UTF-16LE -t UTF-8` makes it UTF-8); move "
+            "a file that is not a log out of the folder"
         )
     text = start[:_SNIFFED_BYTES].decode("utf-8-sig", errors="replace")
     lines = re.split("\r\n|\n|\r", text)
     if len(start) >= _SNIFFED_BYTES:
-        lines = lines[:-1] or lines  # the last one may be cut
+        lines = lines[:-1] or lines  # the last line may be cut off
     return [line for line in lines if line.strip()][:_SNIFFED_LINES]
 
 
@@ -252,7 +253,7 @@ def _sniff_parquet(path: Path, names: ColumnNames) -> LogFile:
         kind = schema.field(names.time).type
         if pa.types.is_time(kind) or pa.types.is_duration(kind) or pa.types.is_interval(kind):
             raise KerasrecError(
-                f"{path} holds {names.time} as {kind}, which is no moment in time; convert the column to a timestamp"
+                f"{path} holds {names.time} as {kind}, which is not a point in time; convert the column to a timestamp"
             )
     return LogFile(path, "parquet", None, columns, first=tuple(schema.names))
 
@@ -264,17 +265,17 @@ def _json_keys(name: str, lines: list[str]) -> tuple[str, ...]:
             row = json.loads(line)
             keys |= dict.fromkeys(row if isinstance(row, dict) else ())
     if not keys:
-        raise KerasrecError(f"{name} is read as JSON lines, but none of its first lines is an object; write one a line")
+        raise KerasrecError(
+            f"{name} is read as JSON lines, but none of its first lines is an object; write one object a line"
+        )
     return tuple(keys)
 
 
 def _require_agreement(texts: list[LogFile], logs: list[LogFile], names: ColumnNames) -> None:
-    """Refuse files of which some must be guessed and do not look like the others; the odd one is named."""
+    """Refuse a log if the columns of some files are guessed and these files differ; the message names one of them."""
     bare = [log for log in texts if log.header is None]
     named = [log for log in logs if log not in bare]
-    answer = (
-        "say what the columns of files without a header are with --columns, or leave out what is no part of the log"
-    )
+    answer = "name the columns of files without a header with --columns, or remove files that are not part of the log"
     if bare and named:
         one = "a header" if named[0].kind == "text" else "names for its columns"
         raise KerasrecError(

@@ -1,6 +1,6 @@
-"""Compressed files: told by their first bytes and not by their names, and read only when they are whole.
+"""Compressed files: detected by their first bytes, not by their names; a damaged or truncated file is an error.
 
-gzip, bzip2, xz and zip are read by the standard library and zstd by Arrow, which all see that an archive is cut short.
+The standard library reads gzip, bzip2, xz and zip, and Arrow reads zstd; both detect a truncated archive.
 """
 
 import bz2
@@ -24,7 +24,7 @@ PACKINGS = {
     b"\xfd7zXZ\x00": "xz",
     b"PK\x03\x04": "zip",
 }
-"""The first bytes of what is read."""
+"""The first bytes of supported formats."""
 
 _NOT_READ = {
     b"PK\x05\x06": "an empty zip archive",
@@ -50,7 +50,7 @@ _NOT_READ = {
     b"\xff\xd8\xff": "a picture",
 }
 _TAR = slice(257, 262)
-_BZIP2_BLOCKS = (b"1AY&SY", b"\x17rE8P\x90")  # behind BZh and a digit: the first block, or the end of an empty file
+_BZIP2_BLOCKS = (b"1AY&SY", b"\x17rE8P\x90")  # after BZh and a digit: the first block, or the end of an empty file
 _BLOCK = 1 << 20
 _MOST_TIMES_LARGER = 200  # real logs shrink by less; one layer of gzip can shrink by 1,032
 _ALWAYS_ALLOWED = 1 << 28
@@ -61,7 +61,7 @@ def packing(path: Path) -> str | None:
     """`gzip`, `zstd`, `bzip2`, `xz`, `zip`, or None for a file that is not compressed.
 
     Raises:
-        KerasrecError: it is of a known kind that is not read, or it cannot be opened.
+        KerasrecError: its format is known but not supported, or it cannot be opened.
 
     Example:
         >>> import tempfile
@@ -80,10 +80,10 @@ def packing(path: Path) -> str | None:
 
 
 def require_readable(start: bytes, name: str) -> None:
-    """Refuse what begins like a file of a kind that is known and not read.
+    """Refuse a file whose first bytes are those of an unsupported format.
 
     Raises:
-        KerasrecError: it does, and the message says of which kind it is.
+        KerasrecError: the format is not supported; the message names it.
     """
     binary = min(start[:512], default=9) < 9  # an id may begin with the letters ORC
     fitting = (
@@ -93,7 +93,9 @@ def require_readable(start: bytes, name: str) -> None:
     if start[_TAR] == b"ustar":
         kind = "a tar archive"
     if kind:
-        raise KerasrecError(f"{name} is {kind}, which is not read; unpack or convert it to CSV, JSON lines or Parquet")
+        raise KerasrecError(
+            f"{name} is {kind}, which is not supported; unpack or convert it to CSV, JSON lines or Parquet"
+        )
 
 
 def members(path: Path) -> list[str]:
@@ -113,20 +115,23 @@ def members(path: Path) -> list[str]:
     if odd := next((name for name in shown if not name.isprintable()), None):
         raise KerasrecError(f"the zip archive {path} holds a file called {quoted(odd)}; rename it")
     if twice := next((name for name in shown if shown.count(name) > 1), None):
-        raise KerasrecError(f"the zip archive {path} holds {quoted(twice)} twice; which of them counts is not known")
+        raise KerasrecError(
+            f"the zip archive {path} holds {quoted(twice)} twice, and it is not known which one to read; remove "
+            "one of them"
+        )
     return shown
 
 
 @contextlib.contextmanager
 def opened(path: Path, member: str | None = None) -> Iterator[BinaryIO]:
-    """The content of a file, unpacked, to be read from its beginning.
+    """The unpacked content of a file, as a file object.
 
     Args:
         path: The file.
         member: Which file of a zip archive; it may be left out where there is only one.
 
     Raises:
-        KerasrecError: it cannot be read, is cut short or damaged, or is packed twice.
+        KerasrecError: the file cannot be read, is truncated or damaged, or is compressed twice.
 
     Example:
         >>> import tempfile
@@ -140,26 +145,26 @@ def opened(path: Path, member: str | None = None) -> Iterator[BinaryIO]:
     if kind == "zip" and member is None:
         inside = members(path)
         if len(inside) > 1:
-            raise KerasrecError(f"the zip archive {path} holds {len(inside):,} files; unpack the one that is meant")
+            raise KerasrecError(f"the zip archive {path} holds {len(inside):,} files; unpack the one to read")
         member = inside[0]
     name = str(path) if member is None else f"{path}/{member}"
     with _one_line(path, kind):
         if kind:
             with _opened(path, kind, member) as file:
                 _require_unpacked(file.read(512), name)
-        with _opened(path, kind, member) as file:  # anew, because not all kinds can go back
+        with _opened(path, kind, member) as file:  # opened again, because not all formats can seek
             yield file
 
 
 def blocks(path: Path, member: str | None = None) -> Iterator[bytes]:
-    """The content of a file, unpacked, in blocks.
+    """The unpacked content of a file in blocks.
 
     Args:
         path: The file.
         member: Which file of a zip archive; it may be left out where there is only one.
 
     Raises:
-        KerasrecError: as `opened`, or it unpacks to more than 256 MiB and 200 times its size.
+        KerasrecError: as in `opened`, or the content is larger than 256 MiB and than 200 times the file.
     """
     with opened(path, member) as file:
         size, read = path.stat().st_size, 0
@@ -167,19 +172,19 @@ def blocks(path: Path, member: str | None = None) -> Iterator[bytes]:
             read += len(block)
             if read > max(_ALWAYS_ALLOWED, _MOST_TIMES_LARGER * size):
                 raise KerasrecError(
-                    f"{path} unpacks to more than {_MOST_TIMES_LARGER} times its size, as no log does; unpack it by "
-                    "hand if it is one"
+                    f"{path} unpacks to more than {_MOST_TIMES_LARGER} times its size, more than any real log; if it "
+                    "is a log, unpack it first"
                 )
             yield block
 
 
 @contextlib.contextmanager
 def _one_line(path: Path, kind: str | None) -> Iterator[None]:
-    """Put what libraries raise for a file that they cannot read in terms of what to do about it."""
+    """Turn the errors of libraries into one line that says what to do."""
     try:
         yield
     except OSError as error:
-        if error.errno is None and kind:  # bz2 and Arrow say so of damage
+        if error.errno is None and kind:  # bz2 and Arrow report damage so
             raise _damaged(path, kind, error) from error
         raise KerasrecError(f"{path} cannot be read ({error.strerror or error})") from None
     except _DAMAGE as error:
@@ -187,7 +192,7 @@ def _one_line(path: Path, kind: str | None) -> Iterator[None]:
 
 
 def check(path: Path) -> None:
-    """Read a file to its end, which is the only way to see that an archive is whole.
+    """Read a file to its end, the only way to detect that an archive is truncated.
 
     Raises:
         KerasrecError: see `blocks`.
@@ -197,7 +202,7 @@ def check(path: Path) -> None:
 
 
 def read_all(path: Path) -> bytes:
-    """All of a file, unpacked.
+    """The whole unpacked content of a file.
 
     Raises:
         KerasrecError: see `blocks`.

@@ -1,4 +1,4 @@
-"""Files of pairs of texts as rows with fields by their roles: tabs, a CSV file with a header, or JSON lines."""
+"""Read files of text pairs as rows with named fields: tab-separated text, CSV with a header, or JSON lines."""
 
 import csv
 import json
@@ -20,18 +20,18 @@ Fields = dict[str, str]
 """The fields of a row by role: first, second, label, name."""
 
 MOST_LINES = 100
-"""Lines among which the end of a quoted field between tabs is looked for; a mark without an end there is text."""
+"""The end of a quoted field between tabs is searched in this many lines; without an end the quote is text."""
 
 
 @dataclass(frozen=True)
 class Form:
-    """What the rows of a file may be.
+    """What the rows of a file may hold.
 
     Args:
-        labelled: Whether each row has to have a label.
-        named: Whether a row may have a name behind its label.
-        scores: Whether labels are scores, and no classes.
-        labels: The classes' names, where they are known.
+        labelled: Whether each row must have a label.
+        named: Whether a row may have a name after its label.
+        scores: Whether labels are scores and not classes.
+        labels: The names of the classes, where they are known.
     """
 
     labelled: bool
@@ -41,13 +41,13 @@ class Form:
 
 
 def read_rows(file: Path, form: Form) -> Iterator[tuple[int, str, Fields | str]]:
-    """Line number, line, and its fields by their roles, or what is wrong with the line.
+    """For each row the line number, the line, and its fields by their roles or what is wrong with it.
 
-    Empty lines at the end of the file are no rows. A row never spans lines: where a quoted field does, all of its lines
-    are bad rows.
+    Empty lines at the end of the file are ignored. A row never spans lines: if a quoted field does, all its lines are
+    bad rows.
 
     Raises:
-        KerasrecError: it cannot be read, its header names no texts or no label, or it is one JSON array.
+        KerasrecError: the file cannot be read, its header names no texts or no label, or it is one JSON array.
     """
     lines = read_lines(file)
     while lines and not lines[-1].strip():
@@ -57,7 +57,7 @@ def read_rows(file: Path, form: Form) -> Iterator[tuple[int, str, Fields | str]]
         rows = _json_rows(lines, form)
     elif first.lstrip()[:1] == "[" and "\t" not in first and isinstance(_json("\n".join(lines)), list):
         raise KerasrecError(
-            f"{file} is one JSON array: make an object a line of it with `jq -c '.[]' {shlex.quote(str(file))}`"
+            f"{file} is one JSON array: write one object a line with `jq -c '.[]' {shlex.quote(str(file))}`"
         )
     else:
         rows = _table_rows(file, lines, form)
@@ -77,10 +77,10 @@ _SCORES = ("score", "similarity")
 
 
 def _roles(columns: Sequence[str], form: Form, where: str) -> dict[str, int] | None:
-    """The place of each role among columns by their names; None if these do not name two texts.
+    """The index of each role's column, by the names of the columns; None if these do not name two texts.
 
     Raises:
-        KerasrecError: two columns have one role.
+        KerasrecError: two columns have the same role.
     """
     places: dict[str, list[int]] = {}
     for place, column in enumerate(columns):
@@ -98,14 +98,14 @@ def _roles(columns: Sequence[str], form: Form, where: str) -> dict[str, int] | N
     for role in ("first", "second", "label"):
         if len(places.get(role, [])) > 1:
             twice = " and ".join(quoted(columns[place], 40) for place in places[role])
-            raise KerasrecError(f"{where} has the columns {twice} for one thing: leave one of them")
+            raise KerasrecError(f"{where} has the columns {twice} with the same meaning: keep one of them")
     return {role: found[0] for role, found in places.items()}
 
 
 def _require_label(roles: dict[str, int], columns: Sequence[str], form: Form, where: str) -> None:
     if form.labelled and "label" not in roles:
         raise KerasrecError(
-            f"{where} has the columns {quoted(', '.join(columns))} and none of them is the label: call it 'label' or "
+            f"{where} has the columns {quoted(', '.join(columns))} and none of them is the label: name it 'label' or "
             "'score'"
         )
 
@@ -162,13 +162,13 @@ def _table_rows(file: Path, lines: Sequence[str], form: Form) -> Iterator[tuple[
             return _by_header(split(lines[1:], delimiter), roles, len(columns))
         if _looks_like_names(columns) and (delimiter == "\t" or "\t" not in header):
             raise KerasrecError(
-                f"the first line of {file}, {quoted(header)}, looks like the names of columns, and they do not say "
-                "which the two texts are: call these sentence1 and sentence2"
+                f"the first line of {file}, {quoted(header)}, looks like a header, but does not name the two "
+                "texts: name their columns sentence1 and sentence2"
             )
     records = list(_tab_records(lines, "\t", first=1))
     roles = ("first", "second", "label", *(["name"] if form.named else []))
     if _has_id_column([fields for _, fields in records if isinstance(fields, list)], form):
-        logger.info(f"{file}: the first column holds a different whole number in each row: taken for ids of the rows")
+        logger.info(f"{file}: the first column holds a different whole number in each row, so it is read as row ids")
         roles = ("name", *roles[:3])
     return _by_place(records, roles)
 
@@ -178,7 +178,7 @@ def _fields(line: str, delimiter: str) -> list[str]:
         return line.split("\t")
     try:
         return next(csv.reader([line], delimiter=delimiter), [])
-    except csv.Error:  # a field beyond the reader's limit
+    except csv.Error:  # a field longer than the csv module allows
         return []
 
 
@@ -209,7 +209,7 @@ def _by_place(records, roles: Sequence[str]) -> Iterator[tuple[int, Fields | str
 
 
 def _has_id_column(rows: Sequence[Sequence[str]], form: Form) -> bool:
-    """Whether rows begin with an id: a different whole number in each, texts behind it, and no label in the third."""
+    """Whether the first column holds ids: a different whole number in each row, then two texts."""
     rows = [row for row in rows if len(row) > 2]
     ids = [row[0].strip() for row in rows]
     if not rows or len(set(ids)) < len(ids) or not all(text.isascii() and text.isdigit() for text in ids):
@@ -232,7 +232,7 @@ def _is_number(text: str) -> bool:
 
 
 def _csv_records(lines: Sequence[str], delimiter: str, first: int = 2) -> Iterator[tuple[int, list[str] | str]]:
-    """The fields of lines of which the first one has the number `first`, or what is wrong."""
+    """For each line its number, counted from `first`, and its fields or what is wrong."""
     spanned = {place + line for place, row in rows_over_lines(lines, delimiter) for line in range(len(row))}
     for place, line in enumerate(lines):
         if place in spanned:
@@ -245,7 +245,7 @@ def _csv_records(lines: Sequence[str], delimiter: str, first: int = 2) -> Iterat
 
 
 def _tab_records(lines: Sequence[str], delimiter: str, first: int = 2) -> Iterator[tuple[int, list[str] | str]]:
-    """The same of fields between tabs, in which quotation marks are text, unless a field in them spans lines."""
+    """As `_csv_records`, for tabs: quotation marks are text, unless a quoted field spans lines."""
     spanned = 0
     for place, line in enumerate(lines):
         if place < spanned:

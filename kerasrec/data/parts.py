@@ -100,10 +100,10 @@ def _regrouped(batches: Iterable[pa.RecordBatch], rows: int) -> Iterator[pa.Tabl
 
 
 def whole_parts(task: Task, parts: Sequence[str]) -> list[Path]:
-    """The files of these parts, each as the split has written it.
+    """The files of these parts, after a check of their digests.
 
     Raises:
-        KerasrecError: one is missing or damaged, or is not of the split.
+        KerasrecError: one is missing or damaged, or was not written by the split.
     """
     manifest = Manifest(task.manifest_path)
     written = manifest.section("parts")
@@ -111,7 +111,7 @@ def whole_parts(task: Task, parts: Sequence[str]) -> list[Path]:
     if written and (foreign := [part for part in parts if part not in written]):
         raise KerasrecError(f"{task.part_path(foreign[0])} was not written by the split of this task: remove it")
     digests = [written[part]["digest"] if written else None for part in parts]
-    with ThreadPoolExecutor() as readers:  # digests are made without the interpreter's lock
+    with ThreadPoolExecutor() as readers:  # hashing releases the GIL
         return list(readers.map(require_whole, map(task.part_path, parts), digests, itertools.repeat(again)))
 
 
@@ -119,7 +119,7 @@ def whole_parts(task: Task, parts: Sequence[str]) -> list[Path]:
 def _named_errors() -> Iterator[None]:
     try:
         yield
-    except duckdb.Error as error:  # it names the file
+    except duckdb.Error as error:  # the message names the file
         raise Damaged(f"a part cannot be read ({reason(error)}): restore it with `{SPLITS}`") from error
 
 

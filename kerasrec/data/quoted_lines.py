@@ -1,8 +1,8 @@
-"""Quoted fields that run over several lines of a CSV file.
+"""Quoted fields that span several lines of a CSV file.
 
-A row of a log is one line: ids, times and ratings hold no line break. A reader that lets quoted fields run on takes all
-rows behind a forgotten quote for one field; a reader that does not takes the lines within a field for rows. So the
-lines of a row that runs on are found, up to a bound, and all of them are rejected.
+A row of a log is one line: ids, times and ratings hold no line break. A reader that lets quoted fields span lines reads
+all rows after a missing closing quote as one field; a reader that does not reads the lines within a field as rows. So
+the lines of a row that spans several, up to a limit, are found, and all of them are rejected.
 """
 
 import csv
@@ -11,14 +11,14 @@ from collections import deque
 from collections.abc import Iterable, Iterator
 
 MOST_LINES = 1000
-"""Longest row, in lines; a quote that is not closed within them is taken for one that somebody forgot."""
+"""Longest row, in lines; if a quote is not closed within them, its closing quote is missing."""
 
 RUNS_ON = "part of a quoted field that runs over several lines"
 """The reason for the lines of such a row."""
 
 
 UNPAIRED = "quotes that do not pair up on their line"
-"""The reason for a line with a quote that is not closed, or stands where none may."""
+"""The reason for a line with a quote that is not closed or not allowed."""
 
 
 def pairs_up(line: str, delimiter: str) -> bool:
@@ -46,11 +46,11 @@ def runs_on(line: str, delimiter: str) -> bool:
 
 
 def rows_over_lines(lines: Iterable[str], delimiter: str) -> Iterator[tuple[int, list[str]]]:
-    """Each row that runs over several lines: the number of its first line, counted from 0, and its lines.
+    """Each row that spans several lines: the number of its first line, counted from 0, and its lines.
 
     Args:
         lines: Lines without their ends.
-        delimiter: What stands between fields, one character.
+        delimiter: The delimiter, one character.
 
     Example:
         >>> list(rows_over_lines(['ann,"nice', "bob,tea", 'bye"', '"eve,tea', "joe,tea"], ","))
@@ -69,7 +69,7 @@ def rows_over_lines(lines: Iterable[str], delimiter: str) -> Iterator[tuple[int,
 
 
 def _length(lines: Iterable[str], delimiter: str) -> int | None:
-    """How many of the lines the first row takes; None where it is still open behind them, 1 where it is malformed."""
+    """The number of lines of the first row; None where it is still open at the end, 1 where it is malformed."""
     reader = csv.reader((f"{line}\n" for line in lines), delimiter=delimiter, strict=True)
     try:
         next(reader)

@@ -71,13 +71,13 @@ def require_few(counts: Mapping[str, int], rows: int, max_reject_share: float, k
         >>> require_few({"empty text": 2}, 10, 0.1, Path("rejects.parquet"))
         Traceback (most recent call last):
         kerasrec.errors.KerasrecError: 2 of 10 rows are bad (empty text: 2), a share of 0.2000 where max_reject_share \
-allows 0.1; look into rejects.parquet, then mend the data or pass a larger --max_reject_share
+allows 0.1; look into rejects.parquet, then fix the data or pass a larger --max_reject_share
     """
     bad = sum(counts.values())
     if bad > max_reject_share * rows:
         raise KerasrecError(
             f"{bad:,} of {rows:,} rows are bad ({_in_words(counts)}), a share of {bad / rows:.4f} where "
-            f"max_reject_share allows {max_reject_share}; look into {kept}, then mend the data or pass a larger "
+            f"max_reject_share allows {max_reject_share}; look into {kept}, then fix the data or pass a larger "
             "--max_reject_share"
         )
 

@@ -21,18 +21,18 @@ NO_NUMBER = "label is not a number"
 
 @dataclass(frozen=True)
 class StrangeLabels:
-    """Labels that are not understood.
+    """Labels of a file that are not valid.
 
     Args:
-        allowed: What would be, in words.
-        texts: The labels, as they stand in the file.
+        allowed: The valid labels, in words.
+        texts: The invalid labels, as written in the file.
     """
 
     allowed: str
     texts: list[str] = field(default_factory=list)
 
     def reasons(self, rejects: Sequence[Reject]) -> dict[str, int]:
-        """The counts of bad rows by reason; with a label that is not understood and what is allowed."""
+        """The counts of bad rows by reason; a reason about labels shows an invalid one and the valid ones."""
         such = f" (such as {quoted(self.texts[0], 60)}; allowed: {self.allowed})" if self.texts else ""
         counts = count_reasons(rejects)
         return {f"{reason}{such if reason in (NO_CLASS, NO_NUMBER) else ''}": n for reason, n in counts.items()}
@@ -48,7 +48,7 @@ class Pairs:
         labels: int32 [P], classes, -1 where there is none; or float32 [P], scores, NaN where there is none.
         places: File and line of each pair.
         rejects: Bad rows.
-        strange: Labels that are not understood, of bad rows or, where a row need not have a label, of pairs.
+        strange: Labels that are not valid, of bad rows or, where rows need no label, of pairs.
     """
 
     first: list[str]
@@ -77,7 +77,7 @@ class Sides:
         offsets: int64 [2P + 1]; side `s` has `sentences[offsets[s] : offsets[s + 1]]`, at least one. Sides 2i and
             2i + 1 are pair i.
         labels: As in `Pairs`.
-        label_texts: Each pair's label as it stands in the file; empty where it has none.
+        label_texts: Each pair's label as written in the file; empty where it has none.
         classes: The names of the classes; None where labels are scores.
         names: Each pair's name; None where it has none.
         places: File and line of each pair.
@@ -114,16 +114,16 @@ def read_pairs(
 ) -> Pairs:
     """Read rows `text1 \\t text2 \\t label` from a file or from all files of a folder; a file may be gzip-compressed.
 
-    A file whose first line names the columns, such as `sentence1`, `sentence2` and `label`, with tabs, commas or
-    semicolons between them, is read by these names (`pair_files`), and so are JSON lines. Otherwise there are tabs
-    between the fields; a first column of ids, whole numbers that all differ, is passed over.
+    If the first line names the columns, such as `sentence1`, `sentence2` and `label`, with tabs, commas or semicolons
+    between them, the file is read by these names (`pair_files`), and so are JSON lines. Otherwise there are tabs
+    between the fields; a first column of ids, whole numbers that all differ, is skipped.
 
     Args:
         path: The file or folder.
-        num_labels: Labels are classes 0 to `num_labels - 1`; of two, they may be -1 and 1, or False and True. Without
-            it, they are scores, which may be any number.
-        labelled: Whether each row has to have a label, as for training. For prediction it need not: a row whose label
-            is not understood then is a pair without a label.
+        num_labels: Labels are classes 0 to `num_labels - 1`; two classes may also be -1 and 1, or False and True.
+            Without it, labels are scores, which may be any number.
+        labelled: Whether each row must have a label, as for training. If not, as for prediction, a row with an invalid
+            label is a pair without a label.
         held_out: Files of the folder that are left out (`find_texts`).
 
     Raises:
@@ -164,14 +164,14 @@ def read_sides(
 
     Args:
         path: The file or folder.
-        classes: The names of the classes; or how many there are, their names then being those in the files
-            (`Labels.learned`). Without it, labels are scores.
+        classes: The names of the classes; or their number, and the names come from the files (`Labels.learned`).
+            Without it, labels are scores.
         top_n: Take only the first so many sentences of each side.
         labelled: As in `read_pairs`.
         held_out: As in `read_pairs`.
 
     Raises:
-        KerasrecError: there is no file, or no good row, or the files have more or fewer different labels.
+        KerasrecError: there is no file, or no good row, or the number of different labels is wrong.
 
     Example:
         >>> import tempfile
@@ -223,7 +223,7 @@ class _Labelled:
 
 
 def _read(files: Sequence[Path], form: Form, separator: str | None) -> tuple[list[_Row], dict[tuple[str, int], Reject]]:
-    """Rows whose texts can be read, and the others, by their places."""
+    """Rows whose texts can be read, and bad rows by their places."""
     rows: list[_Row] = []
     bad: dict[tuple[str, int], Reject] = {}
     for file in files:
@@ -242,7 +242,7 @@ def _read(files: Sequence[Path], form: Form, separator: str | None) -> tuple[lis
 
 
 def _labelled(path, rows: Sequence[_Row], bad: dict, labelled: bool, classes: Labels | None) -> _Labelled:
-    """The labels of rows; where each row has to have one, rows without a good one are bad."""
+    """The labels of rows; if each row must have one, rows without a valid label are bad."""
     missing, dtype = (math.nan, np.float32) if classes is None else (-1, np.int32)
     no_label = NO_NUMBER if classes is None else NO_CLASS
     strange = StrangeLabels("any number" if classes is None else str(classes))
@@ -268,7 +268,7 @@ def _labelled(path, rows: Sequence[_Row], bad: dict, labelled: bool, classes: La
 
 
 def _numbers(labels: Sequence[str], num_labels: int) -> Labels:
-    """Classes that have to be numbers: which of two texts mean the same is not to be guessed from words."""
+    """Classes that must be numbers, because words do not say which class means "the same"."""
     signed = Labels(("-1", "1"))
     found = {signed.class_of(label) for label in labels}
     numbered = Labels.numbered(num_labels)
@@ -289,7 +289,7 @@ _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?", re.ASCII | re.IGNORE
 
 
 def _score(text: str) -> float | None:
-    """A finite number as people write it; True and False are 1 and 0."""
+    """A finite number; True and False are 1 and 0."""
     truth = {"true": 1.0, "false": 0.0}.get(text.casefold())
     if truth is not None or not _NUMBER.fullmatch(text):
         return truth

@@ -12,7 +12,7 @@ from kerasrec.data.tasks import Places, Task, task_name
 from kerasrec.data.times import TimeUnit
 from kerasrec.errors import require
 
-_EARLIEST_YEAR = 1980  # earlier times are counters that start at 0, not moments
+_EARLIEST_YEAR = 1980  # earlier times are counters from 0, not dates
 
 
 @dataclass(frozen=True)
@@ -28,9 +28,9 @@ class SplitSettings:
     """
 
     log: str
-    """The raw log: a file, a folder with all that lies below it, or a quoted glob. Files are read in the order of their
-    paths, taken as time order. CSV, TSV, Parquet, JSON lines, MovieLens `::` lines, or `user item` lines already in
-    time order; plain or packed with gzip, zstd, bzip2, xz or zip."""
+    """The raw log: a file, a folder with its sub-folders, or a quoted glob. Files are read in the order of their paths,
+    which is assumed to be time order. CSV, TSV, Parquet, JSON lines, MovieLens `::` lines, or `user item` lines already
+    in time order; plain or compressed with gzip, zstd, bzip2, xz or zip."""
     data_path: str = "./data/"
     """Work folder, where the task's folder, {date}-{dataset_name}-refine-{refine}, is made."""
     date: str | None = None
@@ -47,16 +47,16 @@ class SplitSettings:
     candidate_name: str = "item_id"
     """Name of the column that holds the item."""
     time_name: str = "timestamp"
-    """Name of the column that holds the time; a log without one is taken to be in time order."""
+    """Name of the column that holds the time; a log without one is assumed to be in time order."""
     time_unit: TimeUnit = "auto"
-    """What numbers in the column of times count: s, ms, us or ns since 1970, or date for digits such as 20210419; auto
-    tells by their size. ISO 8601 times are read in any case, as UTC where they have no offset."""
+    """The unit of numbers in the column of times: s, ms, us or ns since 1970, or date for digits such as 20210419; auto
+    detects it by their size. ISO 8601 times are always read, as UTC where they have no offset."""
     rating_name: str = "rating"
     """Name of the column that holds the rating, if there is one."""
     columns: tuple[str, ...] | None = None
     """Names of the columns of a log without a header, in order."""
     delimiter: str | None = None
-    """What stands between the fields of a text log, such as , or ; or | or :: or tab or space; found by default."""
+    """The delimiter of a text log, such as , or ; or | or :: or tab or space; detected by default."""
     min_rating: float | None = None
     """Only rows with at least this rating are events."""
     drop_repeats: bool = False
@@ -81,7 +81,7 @@ class SplitSettings:
         require("?" not in self.data_path, "data_path", self.data_path, "a path without ?")
         require(self.seq_min_len >= 1, "seq_min_len", self.seq_min_len, "at least 1")
         require(len(set(named)) == 4 and all(named), "column names", ", ".join(named), "four different names")
-        self.between  # noqa: B018  raises
+        self.between  # noqa: B018  raises an error for a bad delimiter
         require(
             self.min_rating is None or math.isfinite(self.min_rating), "min_rating", self.min_rating, "a finite number"
         )
@@ -98,18 +98,18 @@ class SplitSettings:
 
     @property
     def between(self) -> str | None:
-        """The delimiter as it stands in the log; None where it is to be found."""
+        """The delimiter in the log; None where it is to be detected."""
         return None if self.delimiter is None else typed_delimiter(self.delimiter)
 
     @property
     def known_date(self) -> str | None:
-        """The date of the task where it is known before the log is read: as given, or by the log's folder."""
+        """The date of the task if it is known before the log is read: as given, or from the log's folder."""
         given = Path(self.log).expanduser().absolute()
         folders = (path.name for path in (given, given.parent) if re.fullmatch(r"\d{8}", path.name))
         return self.date or next(folders, None)
 
     def date_of(self, last_time: float | None) -> tuple[str, str]:
-        """The date of a task that none was given for, and where it comes from.
+        """The date of a task without a given date, and where it comes from.
 
         Args:
             last_time: Latest time of the log in epoch seconds; None when it has none.
@@ -120,7 +120,7 @@ class SplitSettings:
         """
         try:
             last = datetime.fromtimestamp(last_time, timezone.utc) if last_time is not None else None
-        except (OverflowError, OSError, ValueError):  # a year that Python has no date for
+        except (OverflowError, OSError, ValueError):  # a year outside Python's dates
             last = None
         if last is None or last.year < _EARLIEST_YEAR:
             return f"{Date.today():%Y%m%d}", "today, since the log has no dates"

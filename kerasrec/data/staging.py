@@ -1,4 +1,4 @@
-"""The files of a log into one table, in their order: read, checked, and with what is bad told apart."""
+"""Read the files of a log into one table, in their order; bad rows are marked."""
 
 import dataclasses
 import itertools
@@ -29,9 +29,9 @@ class Rows:
     """How rows are read.
 
     Attributes:
-        names: What the columns are called.
+        names: The names of the columns.
         needs_rating: Whether a row without a rating is bad.
-        time_unit: What numbers in the column of times count.
+        time_unit: The unit of numbers in the column of times.
     """
 
     names: ColumnNames
@@ -41,12 +41,12 @@ class Rows:
 
 @dataclass(frozen=True)
 class Staged:
-    """What was read.
+    """The counts of a log that was read.
 
     Attributes:
         rows: Number of rows, good and bad.
         last_time: Latest time in epoch seconds; None when the log has none.
-        time_forms: In which forms times were written, in words, and in how many files each.
+        time_forms: The forms of the times, in words, and the number of files with each.
     """
 
     rows: int
@@ -61,7 +61,7 @@ def stage(db: duckdb.DuckDBPyConnection, logs: Sequence[LogFile], how: Rows, wor
         db: An empty database.
         logs: The files.
         how: How their rows are read.
-        work: A folder for files that have to be unpacked first.
+        work: A folder for files that must be unpacked first.
 
     Raises:
         KerasrecError: a file is damaged, or its times are written in more than one unit.
@@ -108,7 +108,7 @@ def _stage_file(
 
 
 def _readable(log: LogFile, work: Path) -> LogFile:
-    """The log as DuckDB can read it, after a look at all of it: DuckDB takes an archive that is cut short for whole."""
+    """The log as DuckDB can read it; a compressed file is read to its end first, as DuckDB accepts a truncated one."""
     if log.packing in _READ_BY_DUCKDB:
         if log.packing:
             check(log.path)
@@ -136,7 +136,7 @@ def _parquet_types(db: duckdb.DuckDBPyConnection, log: LogFile, names: ColumnNam
 
 
 def _reject_rows_over_lines(db: duckdb.DuckDBPyConnection, log: LogFile, first: int) -> None:
-    """Make the lines of every row that runs over several of them bad rows; lines within a field may look like rows."""
+    """Mark all lines of a row that spans several as bad rows; lines within a field may look like rows."""
     places = [
         place
         for batch in db.sql(sql.unpaired(first)).to_arrow_reader(100_000)
@@ -145,7 +145,7 @@ def _reject_rows_over_lines(db: duckdb.DuckDBPyConnection, log: LogFile, first: 
     ]
     if not places:
         return
-    # A row runs from its first line into the next block at most.
+    # A row ends in the block of its first line or in the next one.
     near = pa.table({"block": sorted({(place - 1) // MOST_LINES + more for place in places for more in (0, 1)})})
     db.register("near", near)
     found = db.sql(sql.lines_of_blocks(log, MOST_LINES, "near")).to_arrow_reader(100_000)
@@ -159,7 +159,7 @@ def _reject_rows_over_lines(db: duckdb.DuckDBPyConnection, log: LogFile, first: 
 
 
 def _over_lines(batches: Iterable[pa.RecordBatch], delimiter: str) -> Iterator[tuple[int, str]]:
-    """Place and text of every line of a row that runs over several, from batches of places and lines, with gaps."""
+    """Number and text of every line of a row that spans several, from batches of numbers and lines, with gaps."""
     rows = (row for batch in batches for row in zip(*batch.to_pydict().values(), strict=True))
     for _, block in itertools.groupby(enumerate(rows), lambda numbered: numbered[1][0] - numbered[0]):
         yield from _over_lines_of_block((row for _, row in block), delimiter)

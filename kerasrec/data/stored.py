@@ -1,6 +1,6 @@
-"""Files that an earlier step has stored: believed when they are whole, and otherwise an error that says what to do.
+"""Files of earlier steps: their digests are checked, and the error for a damaged file says what to do.
 
-The command line is built from what imports this module, so that it imports nothing heavy.
+This module imports nothing slow, because the command line imports it.
 """
 
 import contextlib
@@ -18,11 +18,11 @@ logger = logging.getLogger(__name__)
 
 
 class Damaged(KerasrecError):
-    """A stored file is not what was written."""
+    """A stored file is missing or is not what was written."""
 
 
 def digest_of(content: bytes) -> str:
-    """SHA-256 as its first 16 hexadecimal digits."""
+    """The first 16 hexadecimal digits of the SHA-256."""
     return hashlib.sha256(content).hexdigest()[:16]
 
 
@@ -36,10 +36,10 @@ def content_digest(path: str | os.PathLike) -> str:
 
 
 def is_whole(path: str | os.PathLike, digest: str) -> bool:
-    """Whether a file is there and has this content digest; a process reads each state of a file once.
+    """Whether a file exists and has this content digest; a file that has not changed is hashed once a process.
 
     Raises:
-        OSError: it cannot be read.
+        OSError: the file cannot be read.
     """
     path = Path(path)
     try:
@@ -55,15 +55,15 @@ def _known_digest(path: Path, size: int, changed: int, inode: int) -> str:
 
 
 def require_whole(path: str | os.PathLike, digest: str | None, again: str) -> Path:
-    """A file's path, when the file is what was written.
+    """A file's path, after a check of its digest.
 
     Args:
         path: The file.
-        digest: Its content digest as it was written; None in a folder of an earlier version, which did not keep it.
+        digest: Its content digest when it was written; None in a folder of an earlier version, which stored none.
         again: The command that writes it again.
 
     Raises:
-        Damaged: it is missing, cannot be read, or has another content.
+        Damaged: the file is missing, cannot be read, or has another digest.
 
     Example:
         >>> import tempfile
@@ -75,7 +75,7 @@ def require_whole(path: str | os.PathLike, digest: str | None, again: str) -> Pa
     path = Path(path)
     try:
         if path.is_dir():
-            raise Damaged(f"{path} is a folder and has to be a file: move it away, then restore it with `{again}`")
+            raise Damaged(f"{path} is a folder and must be a file: move it away, then restore it with `{again}`")
         if not path.exists():
             raise Damaged(f"{path} is missing: restore it with `{again}`")
         if digest is not None and not is_whole(path, digest):
@@ -86,10 +86,10 @@ def require_whole(path: str | os.PathLike, digest: str | None, again: str) -> Pa
 
 
 def require_size(path: str | os.PathLike, size: int, again: str) -> None:
-    """Refuse a file that is not there or has another size in bytes than was written: what can be told at once.
+    """Require a file of this size in bytes, a check that does not read the file.
 
     Raises:
-        Damaged: as said.
+        Damaged: the file is missing or has another size.
     """
     path = require_whole(path, None, again)
     found = path.stat().st_size
@@ -98,12 +98,12 @@ def require_size(path: str | os.PathLike, size: int, again: str) -> None:
 
 
 def copy_of(path: Path) -> Path:
-    """The second copy of a file that no command can write again."""
+    """The path of the copy of a file that no command can write again."""
     return path.with_name(f".{path.name}.copy")
 
 
 def signed(content: dict) -> dict:
-    """What a JSON file holds, with the digest of all the rest in it."""
+    """The content of a JSON file with its digest added."""
     plain = json.loads(json.dumps(content, default=str))
     return {**plain, "digest": _json_digest(plain)}
 
@@ -113,17 +113,17 @@ def _json_digest(content: dict) -> str:
 
 
 def read_json(path: Path, missing: str, again: str = "remove it and run the step that writes it again") -> dict:
-    """The object in a JSON file; where the file is damaged or missing, that in its second copy.
+    """The object in a JSON file; if the file is damaged or missing, the object in its copy.
 
     A file of an earlier version has no digest and no copy.
 
     Args:
         path: The file.
-        missing: The error when there is none.
-        again: What to do when it is damaged and so is the copy.
+        missing: The message when there is no file.
+        again: What to do when the file and its copy are damaged.
 
     Raises:
-        KerasrecError: there is no such file, or it is damaged.
+        KerasrecError: the file is missing, or the file and its copy are damaged.
     """
     copy = copy_of(path)
     try:
@@ -143,7 +143,7 @@ def read_json(path: Path, missing: str, again: str = "remove it and run the step
 def _read_signed(path: Path, needs_digest: bool) -> dict:
     content = json.loads(path.read_bytes().decode("utf-8"))
     if not isinstance(content, dict):
-        raise ValueError("it holds no object of names and values")
+        raise ValueError("it does not hold an object of names and values")
     digest = content.pop("digest", None)
     if (needs_digest or digest is not None) and digest != _json_digest(content):
         raise ValueError("its content is not what was written")
@@ -152,7 +152,7 @@ def _read_signed(path: Path, needs_digest: bool) -> dict:
 
 @contextlib.contextmanager
 def understood(path: str | os.PathLike, again: str) -> Iterator[None]:
-    """While the content of a file becomes settings within it, a content of another form is an error that names it.
+    """Turn errors in the block, where the content of a file becomes settings, into an error that names the file.
 
     Raises:
         Damaged: a name or a value is missing, unknown, or of another type or range.

@@ -1,4 +1,4 @@
-"""Parquet and .npy files that steps store: written whole or not at all, and read only when they are whole."""
+"""Parquet and .npy files of steps: written atomically, and checked for damage when they are read."""
 
 import os
 from collections.abc import Sequence
@@ -14,11 +14,11 @@ from kerasrec.data.stored import Damaged, require_whole
 from kerasrec.errors import reason
 
 PARQUET = {"compression": "zstd", "write_page_checksum": True}
-"""How Parquet files are written."""
+"""Options with which all Parquet files are written."""
 
 
 def write_parquet(path: str | os.PathLike, table: pa.Table) -> None:
-    """Write a table as a Parquet file, whole or not at all."""
+    """Write a table as a Parquet file, atomically."""
     with replacing(path) as unfinished:
         pq.write_table(table, unfinished, **PARQUET)
 
@@ -35,7 +35,7 @@ def read_parquet(
         filters: Which rows; None for all.
 
     Raises:
-        Damaged: there is none, it is not whole, or it lacks a column.
+        Damaged: the file is missing or damaged, or lacks a column.
     """
     path = require_whole(path, None, again)
     try:
@@ -46,20 +46,20 @@ def read_parquet(
 
 
 def read_array(path: str | os.PathLike, again: str) -> np.ndarray:
-    """The array in a .npy file; its values are read as they are used.
+    """The array in a .npy file, memory-mapped.
 
     Raises:
-        Damaged: there is none, it is not whole, or it holds Python objects.
+        Damaged: the file is missing or damaged, or holds Python objects.
     """
     path = require_whole(path, None, again)
     try:
-        # In the file's own words, and not those of `numpy.load`, which takes zip files and pickles as well.
+        # Not `numpy.load`, which also reads zip files and pickles.
         return np.asarray(np.lib.format.open_memmap(path, mode="r"))
-    except Exception as error:  # a damaged header is read as Python, which fails in many ways
+    except Exception as error:  # NumPy evaluates the header as Python, so damage can raise any error
         raise Damaged(f"{path} is damaged ({reason(error)}): restore it with `{again}`") from error
 
 
 def write_array(path: Path, values: np.ndarray) -> None:
-    """Write a .npy file, whole or not at all."""
+    """Write a .npy file atomically."""
     with replacing(path) as unfinished, unfinished.open("wb") as file:
         np.save(file, values, allow_pickle=False)

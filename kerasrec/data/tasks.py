@@ -155,7 +155,7 @@ class Task:
         return sorted(stem for stem in stems if _PART.fullmatch(stem))
 
     def split_names(self) -> list[str]:
-        """Names of the parts that the split has written, in order, whether or not they are still there."""
+        """Names of the parts that the split has written, in order; some files may be gone."""
         return sorted(Manifest(self.manifest_path).section("parts"))
 
 
@@ -171,24 +171,24 @@ class Places:
         """The folders of a task `{date}-{dataset_name}-refine-{0|1}`, or of another name, whether or not they exist.
 
         Raises:
-            KerasrecError: it is not the name of one folder in each of the three, or models cannot be kept there.
+            KerasrecError: it is not a valid folder name, or TensorFlow cannot read checkpoints in these folders.
 
         Example:
             >>> Places().task("../shop")
             Traceback (most recent call last):
-            kerasrec.errors.KerasrecError: name is '../shop'; it must be letters, digits, _ . -, the first none of . -
+            kerasrec.errors.KerasrecError: name is '../shop'; it must be letters, digits, _ . -, no . or - first
         """
-        require(re.fullmatch(_NAME, name), "name", name, "letters, digits, _ . -, the first none of . -")
+        require(re.fullmatch(_NAME, name), "name", name, "letters, digits, _ . -, no . or - first")
         for kind in ("output_path", "export_path"):
             require_model_folder(kind, getattr(self, kind))
         return Task(name, *(Path(root, name) for root in (self.data_path, self.output_path, self.export_path)))
 
 
 def require_model_folder(setting: str, folder: Path) -> None:
-    r"""Refuse a folder from which TensorFlow cannot read a checkpoint: it takes [ and \ in a path for a pattern.
+    r"""Refuse a folder from which TensorFlow cannot read a checkpoint: it reads [ and \ in a path as a pattern.
 
     Raises:
-        KerasrecError: it has one of the two in its name.
+        KerasrecError: the path holds [ or \.
     """
     require(not set("[\\") & set(str(folder)), setting, folder, "a path without [ and \\, which TensorFlow cannot read")
 
@@ -248,7 +248,7 @@ def find_parts(
         whole = _whole_task(task_name)
         if not pieces.agrees(whole):
             raise KerasrecError(
-                f"{quoted(typed)} and {quoted(task_name)} are not of one task: leave one out or mend it"
+                f"{quoted(typed)} and {quoted(task_name)} are not of the same task: remove or correct one of them"
             )
         pieces = TaskName(*(mine if mine is not None else theirs for mine, theirs in zip(pieces, whole, strict=True)))
     task = _the_one(typed, pieces, places)
@@ -277,7 +277,7 @@ def _whole_task(typed: str) -> TaskName:
     pieces, digits = parse_name(typed)
     if digits is not None:
         raise KerasrecError(
-            f"{quoted(typed)} names a part, and this takes the name of a whole task, which ends in 'all'"
+            f"{quoted(typed)} names a part, but the name of a whole task is needed, which ends in 'all'"
         )
     return pieces
 

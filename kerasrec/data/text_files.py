@@ -1,4 +1,4 @@
-"""Text files as they come: one or a folder of them, plain or compressed, with or without a byte order mark."""
+"""Text files: one or a folder of them, plain or compressed, with or without a byte order mark."""
 
 import hashlib
 import logging
@@ -14,15 +14,15 @@ logger = logging.getLogger(__name__)
 
 
 def find_texts(path: str | Path, held_out: Collection[Path] = ()) -> list[Path]:
-    """The file at `path`, or the files of the folder there and of its sub-folders by path, without hidden ones.
+    """The file at `path`, or the files of that folder and its sub-folders, sorted by path, without hidden ones.
 
     Args:
         path: The file or folder.
-        held_out: Files, or folders of them, that are kept for evaluation: they are left out of the folder, and so are
-            copies of them, under whatever name and compressed or not.
+        held_out: Files or folders for evaluation: they are left out of the folder, and so are copies of them under
+            any name, compressed or not.
 
     Raises:
-        KerasrecError: there is no file, or none but those that are held out.
+        KerasrecError: there is no file, or only held-out ones.
     """
     path = Path(path).expanduser()
     found = _files(path)
@@ -41,8 +41,8 @@ def find_texts(path: str | Path, held_out: Collection[Path] = ()) -> list[Path]:
             kept.append(file)
     if not kept:
         raise KerasrecError(
-            f"{path} holds nothing but {next(iter(apart.values()))} or copies of what is evaluated, which is never "
-            "trained on and chooses no model: give other files"
+            f"{path} holds only {next(iter(apart.values()))} or copies of files for evaluation, which are not used for "
+            "training or to choose the model: give other files"
         )
     return kept
 
@@ -52,11 +52,11 @@ def _files(path: Path) -> list[Path]:
         return [path]
     if not path.is_dir():
         raise KerasrecError(f"{path} does not exist; give a file or a folder of files")
-    found: dict[tuple[int, int], Path] = {}  # each file once, whatever links lead to it
+    found: dict[tuple[int, int], Path] = {}  # each file once, even with several links to it
     folders_seen = set()
     for folder, folders, names in os.walk(path, onerror=_refuse, followlinks=True):
         inside = Path(folder)
-        if _identity(inside) in folders_seen:  # by a link that leads back
+        if _identity(inside) in folders_seen:  # a link to a folder above
             folders.clear()
             continue
         folders_seen.add(_identity(inside))
@@ -65,7 +65,7 @@ def _files(path: Path) -> list[Path]:
             if file.is_file():
                 found.setdefault(_identity(file), file)
             else:
-                logger.info(f"{file} is no file and is passed over")
+                logger.info(f"{file} is not a file and is skipped")
     if not found:
         raise KerasrecError(f"the folder {path} holds no files; give a file or a folder of files")
     logger.info(f"{path}: {len(found):,} files")
@@ -77,13 +77,13 @@ def _refuse(error: OSError) -> None:
 
 
 def _identity(file: Path) -> tuple[int, int]:
-    """The same for two paths that lead to one file."""
+    """Equal for two paths of the same file."""
     status = file.stat()
     return status.st_dev, status.st_ino
 
 
 def text_digest(path: Path) -> str:
-    """Tells a file's content, unpacked, from any other."""
+    """Digest of a file's unpacked content."""
     return hashlib.sha256(read_all(path)).hexdigest()[:16]
 
 
@@ -91,8 +91,8 @@ def read_text(path: Path) -> str:
     """All of a file, without its byte order mark; each byte that is not UTF-8 becomes a lone surrogate.
 
     Raises:
-        KerasrecError: it cannot be read, is UTF-16 or in a Chinese encoding, or is damaged or of a kind that
-            is not read.
+        KerasrecError: the file cannot be read, is UTF-16 or in a Chinese encoding, is damaged, or is of an
+            unsupported kind.
     """
     content = read_all(path)
     if content[:2] in (b"\xff\xfe", b"\xfe\xff"):
@@ -110,15 +110,15 @@ def read_text(path: Path) -> str:
 
 
 def read_lines(path: Path) -> list[str]:
-    """The lines of a file, as `read_text` reads it; empty ones are lines, too."""
+    """The lines of a file as `read_text` reads it, including empty ones."""
     return [line.removesuffix("\r") for line in read_text(path).removesuffix("\n").split("\n")]
 
 
 def _chinese_encoding(content: bytes) -> str | None:
-    """The encoding that text which is not UTF-8 is likely to have; None for UTF-8 with a few broken lines, or another.
+    """The likely Chinese encoding of text that is not UTF-8; None for UTF-8 with a few broken lines, or if unknown.
 
-    GB2312 comes first: Big5 has other second bytes, and most of its texts are valid GBK as well. Big5 lacks first bytes
-    that common characters of GB2312 have.
+    GB2312 is tried first, because Big5 texts are not valid GB2312. Big5 is tried before GBK, because most Big5 texts
+    are valid GBK. Common characters of GB2312 have first bytes that Big5 does not have.
     """
     lines = [line for line in content.split(b"\n") if not line.isascii()]
     if 2 * sum(_decodes(line, "utf-8") for line in lines) >= len(lines):

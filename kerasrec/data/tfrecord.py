@@ -124,7 +124,7 @@ def write_records(path: str | os.PathLike, batches: Iterable[Sequence[bytes]]) -
 
 @contextlib.contextmanager
 def naming_broken_files(files: Mapping[str | os.PathLike, str]) -> Iterator[None]:
-    """Turn what TensorFlow raises for a damaged record while files are read into an error that names the file.
+    """Turn TensorFlow's error for a damaged record into an error that names the file.
 
     Args:
         files: The files, each with the command that writes it again.

@@ -1,6 +1,6 @@
-"""Moments as people write them: ISO 8601, or a number since 1970 whose unit its size tells.
+"""Times in logs: ISO 8601, or a number since 1970 whose unit is detected by its size.
 
-The rules stand here twice, for Python and as SQL for DuckDB, over the same patterns and limits.
+The rules are written twice, in Python and as SQL for DuckDB, with the same patterns and limits.
 """
 
 import re
@@ -13,7 +13,7 @@ from kerasrec.errors import KerasrecError, quoted
 TimeUnit = Literal["auto", "s", "ms", "us", "ns", "date"]
 
 _SCALES = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}
-_LIMITS = {"s": 1e11, "ms": 1e14, "us": 1e17, "ns": 1e20}  # seconds up to the year 5138; the others from 1973 on
+_LIMITS = {"s": 1e11, "ms": 1e14, "us": 1e17, "ns": 1e20}  # seconds up to the year 5138, other units from 1973
 _WORDS = {"s": "seconds", "ms": "milliseconds", "us": "microseconds", "ns": "nanoseconds", "iso": "ISO 8601 times"}
 _DAYS = (19_000_101, 21_001_231)
 _DATE_SCALES = (1, 10**4, 10**6)  # 20210419, 202104191000, 20210419100000
@@ -28,18 +28,18 @@ _TO_EXTENDED = (
     (r"^(\d{4})(\d\d)(\d\d)[Tt](\d\d)(\d\d)(\d\d)", r"\1-\2-\3T\4:\5:\6"),
     (r"^(\d{4})(\d\d)(\d\d)[Tt](\d\d)(\d\d)", r"\1-\2-\3T\4:\5"),
 )
-_MINUTE = 16  # length of 2021-04-19T10:00, behind which the seconds and the offset stand
+_MINUTE = 16  # length of 2021-04-19T10:00; the seconds and the offset follow
 _SHIFT = r"([+-])(\d\d):?(\d\d)?$"
 _DATE_FORMATS = {8: "%Y%m%d", 12: "%Y%m%d%H%M", 14: "%Y%m%d%H%M%S"}
 
 
 class Moment(NamedTuple):
-    """A moment that was read.
+    """A time that was read.
 
     Attributes:
         seconds: Since 1970, UTC.
-        form: `s`, `ms`, `us`, `ns` or `iso`; `zero` for 0, which is the same in every unit; `date` for digits such as
-            20210419, read as a number, that are more likely a date.
+        form: `s`, `ms`, `us`, `ns` or `iso`; `zero` for 0, which is the same in every unit; `date` for a number such
+            as 20210419 that is more likely a date.
     """
 
     seconds: float
@@ -47,11 +47,12 @@ class Moment(NamedTuple):
 
 
 def read_time(text: str, unit: TimeUnit = "auto") -> Moment | None:
-    """A moment from its text; None for what is none.
+    """The time in a text; None if the text is not a time.
 
     Args:
         text: A number, or an ISO 8601 date or time; without an offset it is UTC.
-        unit: What numbers count; `auto` tells by their size, `date` reads 20210419, 202104191000 and 20210419100000.
+        unit: The unit of numbers; `auto` detects it by their size, `date` reads 20210419, 202104191000 and
+            20210419100000.
 
     Example:
         >>> read_time("2021-04-19T12:00:00+02:00"), read_time("1618826400000")
@@ -76,16 +77,16 @@ def require_one_form(counts: Mapping[str, int], examples: Mapping[str, str], wha
     """Refuse a file whose times are written in more than one unit, or as digits that may be dates.
 
     Args:
-        counts: How many times were read in each form.
-        examples: For each form a place or a text, for the message.
+        counts: The number of times in each form.
+        examples: An example of each form, for the message.
         what: The file and its column.
-        option: The option that takes a unit.
+        option: The option that sets the unit.
 
     Returns:
         The form in words; None where there are no times but 0.
 
     Raises:
-        KerasrecError: they are.
+        KerasrecError: the file mixes units, or its numbers may be dates.
 
     Example:
         >>> require_one_form({"s": 2, "ms": 1}, {"s": "line 2", "ms": "line 4"}, "time of log.csv", "--time_unit")
@@ -109,10 +110,10 @@ times of a file in one unit, or say which one with --time_unit
 
 
 def epoch_seconds(text: str, name: str) -> int:
-    """A moment that a person gave, in whole seconds since 1970.
+    """A time in a setting, in whole seconds since 1970.
 
     Raises:
-        KerasrecError: it is none, or may be a date that is written as digits.
+        KerasrecError: the text is not a time, or may be a date written as digits.
     """
     moment = read_time(str(text))
     if moment is None or moment.form == "date":
@@ -124,20 +125,20 @@ def epoch_seconds(text: str, name: str) -> int:
 
 
 def as_written(seconds: float, form: str) -> str:
-    """A moment in the form it was read from, for a message."""
+    """A time in the form in which it was written, for a message."""
     if form == "iso":
         return in_words(seconds)
     scale = _SCALES.get(form, 1)
-    if form == "date" and not _DAYS[0] <= seconds <= _DAYS[1]:  # longer digits were read as milliseconds
+    if form == "date" and not _DAYS[0] <= seconds <= _DAYS[1]:  # longer numbers were read as milliseconds
         scale = _SCALES["ms"]
     return f"{seconds * scale:.0f}"
 
 
 def in_words(seconds: float) -> str:
-    """A moment for a message, to the second, UTC."""
+    """A time for a message, to the second, UTC."""
     try:
         return f"{datetime.fromtimestamp(seconds, timezone.utc):%Y-%m-%d %H:%M:%S} UTC"
-    except (OverflowError, OSError, ValueError):  # a year that Python has no date for
+    except (OverflowError, OSError, ValueError):  # a year outside Python's dates
         return f"{seconds} seconds since 1970"
 
 
@@ -178,12 +179,12 @@ def _read_iso(text: str) -> Moment | None:
 
 
 def time_columns(text: str, number: str, unit: TimeUnit) -> str:
-    """The DuckDB expressions `seconds` and `form` of a text, as `read_time` has them; `seconds` is null for no time.
+    """The DuckDB expressions `seconds` and `form` of a text, as in `read_time`; `seconds` is null for other texts.
 
     Args:
         text: The column of texts.
-        number: The column of the same as DOUBLE; null where they are no numbers.
-        unit: What numbers count.
+        number: The column of the same values as DOUBLE; null where a text is not a number.
+        unit: The unit of numbers.
     """
     iso = _iso_seconds(f"trim({text})")
     if unit == "date":

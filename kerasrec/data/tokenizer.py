@@ -73,7 +73,7 @@ class WordPieceTokenizer:
             first = self._ids.setdefault(token, number)
             if first != number:
                 raise KerasrecError(
-                    f"token {quoted(token)} stands twice in the vocabulary, as number {first} and {number}; rename the "
+                    f"token {quoted(token)} occurs twice in the vocabulary, as number {first} and {number}; rename the "
                     "one that the checkpoint does not use"
                 )
         missing = [token for token in SPECIALS if token not in self._ids]
@@ -128,7 +128,7 @@ class WordPieceTokenizer:
 
     @property
     def content(self) -> bytes:
-        """What a `vocab.txt` holds."""
+        """The bytes of a `vocab.txt`."""
         return "".join(f"{token}\n" for token in self.tokens).encode()
 
     def __len__(self) -> int:

@@ -54,13 +54,13 @@ class ItemVocab:
         broken = self.items.filter(pc.or_(pc.match_substring(self.items, "\n"), pc.match_substring(self.items, "\r")))
         if len(broken):
             raise KerasrecError(
-                f"item id {quoted(broken[0].as_py())} holds a line break; take such rows out of the log"
+                f"item id {quoted(broken[0].as_py())} holds a line break; remove such rows from the log"
             )
         if pc.count_distinct(self.items).as_py() != len(self.items):
             seen = pc.value_counts(self.items)
             twice = seen.field("values").filter(pc.greater(seen.field("counts"), 1))[0]
             raise KerasrecError(
-                f"item id {quoted(twice.as_py())} stands twice in the vocabulary; each id may stand once"
+                f"item id {quoted(twice.as_py())} occurs twice in the vocabulary; each id may occur once"
             )
 
     @classmethod
@@ -163,10 +163,10 @@ class ItemVocab:
 
     @classmethod
     def load(cls, path: str | os.PathLike) -> "ItemVocab":
-        """Read a file that `save` wrote; the manifest beside it, if there is one, says whether it is whole.
+        """Read a file that `save` wrote; its digest is checked if there is a manifest in the same folder.
 
         Raises:
-            KerasrecError: there is no such file, it is damaged, or it is no vocabulary.
+            KerasrecError: the file is missing, is damaged, or is not a vocabulary.
         """
         path = Path(path)
         manifest = Manifest(path.with_name("manifest.json"))
@@ -180,7 +180,7 @@ class ItemVocab:
             table = table.cast(_SCHEMA)
         tokens, counts = table["token"].combine_chunks(), table["count"].to_numpy()
         if tokens[:FIRST_ITEM].to_pylist() != list(SPECIALS):
-            raise KerasrecError(f"{path} is no vocabulary: its first tokens have to be {' '.join(SPECIALS)}: {again}")
+            raise KerasrecError(f"{path} is not a vocabulary: its first tokens must be {' '.join(SPECIALS)}: {again}")
         with understood(path, again):
             return cls(tokens[FIRST_ITEM:], counts[FIRST_ITEM:])
 

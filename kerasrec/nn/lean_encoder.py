@@ -112,7 +112,7 @@ class LeanEncoder(tf.Module):
         shares = tf.nn.softmax(scores if bias is None else scores + bias)
         attended = tf.transpose(shares @ value, [0, 2, 1, 3])  # [B, queries, heads, head size]
         attended = self._dense(tf.reshape(attended, [-1, self.hidden_size]), block["output"])
-        kept = queries or shape[1]  # not -1, which TensorFlow cannot infer where there are no rows
+        kept = queries or shape[1]  # not -1, which TensorFlow cannot infer without rows
         states = tf.reshape(states[:, :queries], [-1, self.hidden_size]) + attended
         states = self._normalised(states, block["attention_norm"])
         forward = self._dense(self._dense(states, block["inner"], self._activation), block["outer"])

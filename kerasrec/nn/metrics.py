@@ -29,14 +29,14 @@ NEVER_LISTED = np.iinfo(np.int32).max  # the rank of a target that no list can h
 def target_ranks(scores: "tf.Tensor", targets: "tf.Tensor", seen: "tf.Tensor | None" = None) -> "tf.Tensor":
     """Ranks of the targets among the whole catalogue, pessimistic among ties.
 
-    A target that is among the seen items is a miss, because no list holds it. It costs one pass over the scores for
-    every column of `targets`, and two bytes for each score.
+    A target that is a seen item is a miss, because no list holds it. The function passes over the scores once for each
+    column of `targets`, and needs two bytes for each score.
 
     Args:
         scores: float [B, V], one score for every token id; higher is better.
         targets: int32 [B, T] token ids; 0 where a user has fewer targets. An item named twice counts once.
-        seen: int32 [B, S] token ids to leave out of the race, in any order, repeats allowed, padded with 0 (the input
-            ids of the whole histories will do); None filters nothing.
+        seen: int32 [B, S] token ids to leave out of the ranking, in any order, repeats allowed, padded with 0 (such as
+            the input ids of the whole histories); None filters nothing.
 
     Returns:
         int32 [B, T]: ranks from 1; 0 where there is no target; `NEVER_LISTED` where the target is a seen item or a
@@ -149,7 +149,7 @@ def sampled_ranks(
         scores: float [B, V], one score for every token id.
         targets: int32 [B, T] token ids, padded with 0.
         negatives: int32 [B, N] token ids from `sample_negatives`, padded with 0.
-        seen: int32 [B, S] token ids, padded with 0, which are misses as targets; None filters nothing.
+        seen: int32 [B, S] token ids, padded with 0; a target among them is a miss; None filters nothing.
 
     Returns:
         int32 [B, T], as in `target_ranks`.
@@ -168,7 +168,7 @@ def sampled_ranks(
 
 
 def _listable(scores: "tf.Tensor", seen: "tf.Tensor | None") -> "tf.Tensor":
-    """What a list may hold, bool [B, V]: items, and none of the seen ones, int32 [B, S]."""
+    """The tokens that a list may hold, bool [B, V]: items that are not in `seen`, int32 [B, S]."""
     if seen is None:
         seen = tf.zeros([tf.shape(scores)[0], 1], tf.int32)
     return _items_without(seen, tf.shape(scores)[1])
@@ -182,7 +182,7 @@ def _items_without(excluded: "tf.Tensor", vocab_size: "tf.Tensor | int") -> "tf.
 
 
 def _without(mask: "tf.Tensor", excluded: "tf.Tensor") -> "tf.Tensor":
-    """A mask, bool [B, V], that is false at each row's ids, int32 [B, S], as well."""
+    """The mask, bool [B, V], set to false at each row's ids, int32 [B, S]."""
     rows = tf.broadcast_to(tf.range(tf.shape(excluded)[0])[:, tf.newaxis], tf.shape(excluded))  # [B, S]
     return tf.tensor_scatter_nd_update(mask, tf.stack([rows, excluded], axis=2), tf.zeros_like(excluded, tf.bool))
 
@@ -192,7 +192,7 @@ def _places(
 ) -> "tf.Tensor":
     """Ranks [B, T] from the number of rivals ahead [B, T], the user's other targets and the rules for odd targets.
 
-    A target that no list may hold, by `listable`, bool [B, V], is a miss and stands ahead of no other.
+    A target that no list may hold (`listable`, bool [B, V], is false) is a miss and is not ahead of other targets.
     """
     columns = tf.range(tf.shape(targets)[1])
     earlier = columns[tf.newaxis, :] < columns[:, tf.newaxis]  # [T, T]: the second column stands before the first

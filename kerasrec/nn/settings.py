@@ -6,7 +6,7 @@ from typing import ClassVar, Literal
 
 from kerasrec.errors import KerasrecError, require
 
-_MOST_LAYERS = 1000  # a damaged configuration that says more would be unrolled for hours
+_MOST_LAYERS = 1000  # more, from a damaged configuration, would take hours to build
 
 
 @dataclass(frozen=True)
@@ -63,7 +63,7 @@ class ItemModelSettings:
             require(getattr(self, name) >= 0, name, getattr(self, name), "0 or more")
         weights = (self.masked_item_weight, self.seq2seq_weight, self.similarity_weight)
         if not any(weights):
-            raise KerasrecError("all losses have the weight 0: give a weight above 0 to one at least")
+            raise KerasrecError("all losses have the weight 0: give at least one a weight above 0")
         require(self.negatives >= 1, "negatives", self.negatives, "at least 1")
         require(0 <= self.gbce_calibration <= 1, "gbce_calibration", self.gbce_calibration, "from 0 to 1")
         for name, allowed in (

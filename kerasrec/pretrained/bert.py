@@ -37,7 +37,7 @@ def open_bert(
     Args:
         path: A folder, a `.safetensors` or `.bin` file, or the prefix of a TensorFlow checkpoint (`bert_model.ckpt`).
         config_file: Its configuration; by default the `config.json` or `bert_config.json` beside the weights.
-        vocab_file: Its vocabulary; by default the `vocab.txt` or else the `tokenizer.json` beside the weights, if there
+        vocab_file: Its vocabulary; by default the `vocab.txt` or else the `tokenizer.json` in the same folder, if there
             is one.
 
     Raises:
@@ -82,7 +82,7 @@ class PretrainedBert:
     Attributes:
         path, config, vocabulary: The same.
         tokens: The vocabulary's tokens, or None.
-        other: Names of tensors that are of no part of a BERT, such as a classifier's; they are left out.
+        other: Names of tensors that are not part of a BERT, such as a classifier's; they are left out.
 
     Raises:
         KerasrecError: a tensor of the encoder is missing or misshapen, or one that no BERT has is there.

@@ -49,23 +49,23 @@ def stored_tensors(file: Path) -> dict[str, StoredTensor]:
     """The tensors of a file that `weights_file` has found, by the names they have in it.
 
     Raises:
-        KerasrecError: the file is damaged, its ending is not known, or a tensor has no usual name or shape.
+        KerasrecError: the file is damaged, its extension is unknown, or a tensor has an unusual name or shape.
     """
     if file.name.endswith(".index.json"):
         return _shards(file)
     if file.suffix not in _FORMATS:
         raise KerasrecError(f"{file} is no checkpoint by its ending: give a file that ends in {', '.join(_FORMATS)}")
     tensors = _FORMATS[file.suffix](file)
-    for name, tensor in tensors.items():  # messages name them
+    for name, tensor in tensors.items():  # messages show the names
         if not name.isprintable() or len(name) > 200 or len(tensor.shape) > 32:
             raise KerasrecError(
-                f"{file} holds {quoted(name)} with {len(tensor.shape)} axes, which is no weight: fetch it again"
+                f"{file} holds {quoted(name)} with {len(tensor.shape)} axes, which is not a weight: fetch it again"
             )
     return tensors
 
 
 def left_out(names: Sequence[str]) -> str:
-    """What a message says about tensors that no model reads.
+    """The part of a message about tensors that are not loaded.
 
     Example:
         >>> left_out(["classifier.bias", "classifier.weight"])
@@ -83,7 +83,9 @@ def _shards(index: Path) -> dict[str, StoredTensor]:
     tensors: dict[str, StoredTensor] = {}
     for name in sorted(names):
         if Path(name).name != name or Path(name).suffix not in (".safetensors", ".bin"):
-            raise KerasrecError(f"{index} names {quoted(name)}, which is no file of weights beside it: fetch it again")
+            raise KerasrecError(
+                f"{index} names {quoted(name)}, which is not a file of weights in the same folder: fetch it again"
+            )
         part = stored_tensors(weights_file(index.parent / name))
         twice = sorted(part.keys() & tensors.keys())
         if twice:
@@ -101,7 +103,7 @@ def _all_text(values) -> bool:
 def _safetensors(file: Path) -> dict[str, StoredTensor]:
     try:
         opened = safetensors.safe_open(file, "np")
-        shapes = {name: tuple(opened.get_slice(name).get_shape()) for name in opened.keys()}  # noqa: SIM118  no mapping
+        shapes = {name: tuple(opened.get_slice(name).get_shape()) for name in opened.keys()}  # noqa: SIM118  not a mapping
     except (safetensors.SafetensorError, OSError) as error:
         raise KerasrecError(f"{file} is not a whole safetensors file ({quoted(str(error))}): fetch it again") from None
     return _lazily(file, shapes, opened.get_tensor)
@@ -114,10 +116,10 @@ def _lazily(
         def values() -> np.ndarray:
             try:
                 return read(name)
-            except Exception as error:  # the libraries end in any class at a dtype or size that they do not know
+            except Exception as error:  # for an unknown dtype or size the libraries raise any class of error
                 reason = quoted(f"{type(error).__name__}: {error}")
                 raise KerasrecError(
-                    f"{file}: {name} cannot be read ({reason}): fetch it again, or one of float32 values"
+                    f"{file}: {name} cannot be read ({reason}): fetch it again, or give a file of float32 values"
                 ) from None
 
         return StoredTensor(shapes[name], values)
@@ -134,7 +136,7 @@ def _google_tensors(file: Path) -> dict[str, StoredTensor]:
         shapes = {name: tuple(shape) for name, shape in reader.get_variable_to_shape_map().items()}
     except Exception as error:  # TensorFlow and protobuf have no common base class for damage
         reason = quoted(f"{type(error).__name__}: {error}")
-        raise KerasrecError(f"{file} is the index of no whole checkpoint ({reason}): fetch it again") from None
+        raise KerasrecError(f"{file} is not the index of a whole checkpoint ({reason}): fetch it again") from None
     return _lazily(file, shapes, reader.get_tensor)
 
 

@@ -26,8 +26,8 @@ def read_config(path: Path) -> BertConfig:
     """The shape of a BERT, as Google or Hugging Face write it.
 
     Raises:
-        KerasrecError: the file cannot be read or is no JSON, says another kind of model, or lacks a value or has a
-            wrong one.
+        KerasrecError: the file cannot be read or is not JSON, is of another kind of model, or a value is missing or
+            wrong.
     """
     content = read_object(path)
     for name, only in (("model_type", "bert"), ("position_embedding_type", "absolute")):

@@ -9,10 +9,10 @@ _MOST_BYTES = 100_000_000  # a tokenizer.json of 250,000 tokens takes 17 MB
 
 
 def read_object(path: Path) -> dict:
-    """The names and values that a JSON file holds.
+    """The object in a JSON file.
 
     Raises:
-        KerasrecError: it cannot be read, is too large, is no JSON, or holds something else.
+        KerasrecError: the file cannot be read, is too large, is not JSON, or does not hold an object.
     """
     try:
         with path.open("rb") as file:
@@ -24,7 +24,7 @@ def read_object(path: Path) -> dict:
     try:
         found = json.loads(content.decode("utf-8-sig"))
     except (ValueError, RecursionError) as error:
-        raise KerasrecError(f"{path} is no JSON ({error}): fetch it again") from None
+        raise KerasrecError(f"{path} is not JSON ({error}): fetch it again") from None
     if not isinstance(found, dict):
-        raise KerasrecError(f"{path} holds no object of names and values: give the checkpoint's own")
+        raise KerasrecError(f"{path} does not hold an object of names and values: give the checkpoint's own")
     return found

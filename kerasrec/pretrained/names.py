@@ -11,7 +11,7 @@ from kerasrec.nn.settings import BertConfig
 
 # What a checkpoint may hold besides the model: optimizer slots, the step, a buffer that counts 0, 1, 2...
 HARMLESS = re.compile(r"(.*/)?adam_[mv]|global_step|(bert\.)?embeddings\.position_ids")
-# Names within the encoder and the pooler: one that no part explains shows that the configuration is another model's.
+# Names within the encoder and the pooler: an unexpected one shows that the configuration is of another model.
 OWN = re.compile(r"(bert[./])?(embeddings|encoder|pooler)[./]")
 
 WORD_EMBEDDINGS = "bert/embeddings/word_embeddings"

@@ -21,7 +21,7 @@ def read_weights(path: Path, name: str, stored: StoredTensor) -> np.ndarray:
     """The values of a tensor as float32.
 
     Raises:
-        KerasrecError: they cannot be read, are no floating-point numbers, or are not all finite.
+        KerasrecError: the values cannot be read, are not floating-point numbers, or are not all finite.
     """
     values = stored.read()
     if not np.issubdtype(values.dtype, np.floating) and values.dtype != ml_dtypes.bfloat16:
@@ -30,5 +30,5 @@ def read_weights(path: Path, name: str, stored: StoredTensor) -> np.ndarray:
         )
     values = values.astype(np.float32, copy=False)
     if not np.isfinite(values).all():
-        raise KerasrecError(f"{name} in {path} holds values that are no finite numbers: fetch the file again")
+        raise KerasrecError(f"{name} in {path} holds values that are not finite: fetch the file again")
     return values

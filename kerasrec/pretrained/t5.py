@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 TEXT_TABLE = "shared.weight"
-# The text table under further names.
+# Other names of the text table.
 _TEXT_TABLES = re.compile(r"(encoder|decoder)\.embed_tokens\.weight")
 
 
@@ -103,7 +103,7 @@ class PretrainedT5:
     def load_into(self, encoder: "keras.Model", decoder: "keras.Model", text_table: "tf.Variable") -> None:
         """Load all of it into a `t5_encoder`, a `t5_decoder` and a table of text embeddings, [vocab_size, H].
 
-        What else the file holds, such as an output layer over texts, is left out; the log says so.
+        Other tensors of the file, such as an output layer over texts, are left out and logged.
 
         Raises:
             KerasrecError: the values cannot be read, or the text table is stored twice and differs.
@@ -111,7 +111,7 @@ class PretrainedT5:
         table = self._read(TEXT_TABLE)
         for name in self._text_tables:
             if not np.array_equal(self._read(name), table):
-                raise KerasrecError(f"{TEXT_TABLE} and {name} have to be equal, and they differ in {self.path}")
+                raise KerasrecError(f"{TEXT_TABLE} and {name} must be equal, but they differ in {self.path}")
         for model, places in ((encoder, self._places["encoder"]), (decoder, self._places["decoder"])):
             for place in places:
                 values = self._read(place.name)

@@ -1,8 +1,8 @@
 """The index of a TensorFlow checkpoint, checked before TensorFlow reads it.
 
-TensorFlow ends the process where an entry is none or has an impossible shape. The index is a table of LevelDB's format
-(https://github.com/google/leveldb/blob/main/doc/table_format.md): a footer that points to a block of pointers to
-blocks; in a block each key is written as what it adds to the key before it. The values are protobuf messages.
+TensorFlow crashes if an entry is invalid or has an impossible shape. The index is a table in LevelDB's format
+(https://github.com/google/leveldb/blob/main/doc/table_format.md): a footer points to a block of pointers to blocks; in
+a block each key is stored as a suffix to the previous key. The values are protobuf messages.
 """
 
 import math
@@ -15,15 +15,15 @@ from kerasrec.errors import quoted
 
 _FOOTER = 48
 _MAGIC = (0xDB4775248B80FB57).to_bytes(8, "little")
-_BLOCK_TRAILER = 5  # the kind of compression, of which TensorFlow writes none, and a checksum
+_BLOCK_TRAILER = 5  # the compression type, which TensorFlow sets to none, and a checksum
 _MOST_BYTES = 100_000_000  # the index of BERT-large takes 20 KB
 
 
 def require_sound_index(file: Path) -> None:
-    """Refuse what TensorFlow would not survive.
+    """Refuse an index that would crash TensorFlow.
 
     Raises:
-        Exception: the index is no whole one; of several classes.
+        Exception: the index is damaged; any class.
     """
     from tensorflow.core.protobuf import tensor_bundle_pb2  # here, because it loads TensorFlow
 
@@ -34,7 +34,7 @@ def require_sound_index(file: Path) -> None:
     for key, value in table.items():
         entry = tensor_bundle_pb2.BundleEntryProto.FromString(value)
         if not _is_sound(entry) or not 0 <= entry.shard_id < shards:
-            raise ValueError(f"{quoted(key)} is no tensor that stands whole in one place")
+            raise ValueError(f"{quoted(key)} is not a whole tensor in one place")
 
 
 def _is_sound(entry) -> bool:
@@ -57,7 +57,7 @@ def _entries(table: bytes) -> Iterator[tuple[bytes, bytes]]:
     if footer[-len(_MAGIC) :] != _MAGIC:
         raise ValueError("it does not end as an index does")
     place = 0
-    for _ in range(2):  # the block of facts about the table, of which there are none
+    for _ in range(2):  # skip the pointer to the metaindex block, which is empty
         _, place = _number(footer, place)
     offset, place = _number(footer, place)
     size, _ = _number(footer, place)
@@ -70,8 +70,8 @@ def _entries(table: bytes) -> Iterator[tuple[bytes, bytes]]:
 def _block(table: bytes, offset: int, size: int) -> Iterator[tuple[bytes, bytes]]:
     block = table[offset : offset + size]
     if len(block) < size or table[offset + size] != 0:
-        raise ValueError("a block is compressed or lies outside of it")
-    end = len(block) - 4 - 4 * int.from_bytes(block[-4:], "little")  # behind the entries: places to start reading at
+        raise ValueError("a block is compressed or outside the file")
+    end = len(block) - 4 - 4 * int.from_bytes(block[-4:], "little")  # the restart points follow the entries
     if end < 0:
         raise ValueError("a block has no end")
     key, place = b"", 0
@@ -87,7 +87,7 @@ def _block(table: bytes, offset: int, size: int) -> Iterator[tuple[bytes, bytes]
 
 
 def _number(data: bytes, place: int) -> tuple[int, int]:
-    """A number written in groups of 7 bits, and the place behind it."""
+    """A varint, a number in groups of 7 bits, and the position after it."""
     number = 0
     for shift in range(0, 64, 7):
         number |= (data[place] & 127) << shift

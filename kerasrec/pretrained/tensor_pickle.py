@@ -1,9 +1,9 @@
-"""The pickle inside a PyTorch file, read without calling anything that it names.
+"""The pickle inside a PyTorch file, read without calling a function that it names.
 
-A pickle is a program for a small stack machine, and Python's own machine calls any function that the program names,
-allots a memo as large as the program says, and hashes tuples of any depth. The machine here has the operations that
-`torch.save` writes for a state dict and no calls: a tensor's description becomes a `View`. Nothing here follows nested
-values, so that their depth does not matter, and their number is bounded by the limits below.
+A pickle is a program for a small stack machine. Python's own machine calls any function that the program names,
+allocates a memo of any size that the program asks for, and hashes tuples of any depth. The machine here implements only
+the operations that `torch.save` writes for a state dict, without calls: the description of a tensor becomes a `View`.
+No function here recurses into nested values, so their depth does not matter; the limits below bound their number.
 """
 
 import io
@@ -14,9 +14,9 @@ from typing import NamedTuple
 from kerasrec.errors import KerasrecError, quoted
 
 MOST_BYTES = 1 << 24
-"""Of a description; that of BERT-large takes 80 KB."""
+"""Largest description; that of BERT-large has 80 KB."""
 _MOST_OPERATIONS = 300_000
-"""A tensor takes 40."""
+"""A tensor needs about 40."""
 _MOST_AXES = 32
 _MOST_ELEMENTS = 1 << 62
 
@@ -32,17 +32,17 @@ STORAGES = {
     "ByteStorage": "uint8",
     "BoolStorage": "bool",
 }
-"""PyTorch's names of storages, and their dtypes."""
+"""PyTorch's classes of storages, and their dtypes."""
 
 
 class Storage(NamedTuple):
-    """Numbers of one type that stand in a row."""
+    """A flat array of numbers of one type."""
 
     kind: str
     """One of STORAGES."""
     key: str
     length: int
-    """In elements, as the offsets."""
+    """In elements, like the offsets."""
     start: int
     """The element at which the offsets of its tensors are 0; above 0 only in the format before PyTorch 1.6."""
 
@@ -62,12 +62,13 @@ class _Global(NamedTuple):
 
 
 def load(file: io.BytesIO) -> object:
-    """The value that the pickle at the file's position describes; the position is behind it afterwards.
+    """The value of the pickle at the file's position; afterwards the position is at its end.
 
     Tensors are `View`s, ordered dicts are dicts.
 
     Raises:
-        KerasrecError: the pickle names what a file of tensors does not need; the message goes on from a file's name.
+        KerasrecError: the pickle names a function that a file of tensors does not need; the caller puts the file's name
+            before the message.
         Exception: the pickle is damaged; any class.
 
     Example:
@@ -177,14 +178,14 @@ class _Machine:
     def _last(self, kind: type):
         value = self._stack[-1]
         if type(value) is not kind:
-            raise ValueError(f"a {type(value).__name__} in the place of a {kind.__name__}")
+            raise ValueError(f"a {type(value).__name__} instead of a {kind.__name__}")
         return value
 
     def _global(self, module_and_name: str):
         module, name = module_and_name.split(" ", 1)
         if (module, name) not in _CALLS and (module != "torch" or name not in STORAGES):
             raise KerasrecError(
-                f"refers to {quoted(f'{module}.{name}')}, which a file of tensors does not need and which was not run: "
+                f"refers to {quoted(f'{module}.{name}')}, which a file of tensors does not need; it was not run: "
                 "give a file that holds the state dict alone"
             )
         self._stack.append(_Global(module, name))
@@ -198,7 +199,7 @@ class _Machine:
     def _reduce(self):
         arguments, called = self._stack.pop(), self._stack.pop()
         if type(called) is not _Global or type(arguments) is not tuple:
-            raise ValueError("a call of what has no name")
+            raise ValueError("a call of an unnamed function")
         self._stack.append(_CALLS[called.module, called.name](*arguments))
 
     def _build(self):
@@ -208,7 +209,7 @@ class _Machine:
     def _binpersid(self):
         what, kind, key, _, length, *part = self._stack.pop()
         if what != "storage" or type(kind) is not _Global or kind.name not in STORAGES or type(key) is not str:
-            raise ValueError("a reference to what is no storage")
+            raise ValueError("a reference that is not a storage")
         start = part[0][1] if part and part[0] is not None else 0
         _require_counts((length, start))
         self._stack.append(Storage(kind.name, key, length, start))
@@ -217,7 +218,7 @@ class _Machine:
 def _pairs(pairs) -> dict:
     found = {}
     for key, value in pairs:
-        if not isinstance(key, (str, int)):  # others may take very long to hash
+        if not isinstance(key, (str, int)):  # other types can take very long to hash
             raise ValueError(f"a {type(key).__name__} as a name")
         found[key] = value
     return found
@@ -236,7 +237,7 @@ def _view(storage: Storage, offset: int, shape: tuple, strides: tuple, *_) -> Vi
 
 def _require_counts(numbers: tuple) -> None:
     if not all(type(number) is int and 0 <= number < _MOST_ELEMENTS for number in numbers):
-        raise ValueError("an offset, a size or a stride that is no number of elements")
+        raise ValueError("an invalid offset, size or stride")
 
 
 def _parameter(view: View, *_) -> View:

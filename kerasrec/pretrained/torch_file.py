@@ -1,8 +1,8 @@
-"""Tensors out of PyTorch's two file formats, without PyTorch and without running what a file says.
+"""Read tensors from PyTorch's two file formats, without PyTorch and without executing code from the file.
 
 Since PyTorch 1.6 `torch.save` writes a zip archive: `<folder>/data.pkl` is a pickle that describes the tensors,
 `<folder>/data/<key>` are their bytes. Before, it wrote five pickles (a magic number, a version, facts about the
-machine, the description, the keys of the storages) and behind them each storage: its length as int64, then its bytes.
+machine, the description, the keys of the storages) and then each storage: its length as int64 and its bytes.
 """
 
 import io
@@ -11,7 +11,7 @@ import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
-import ml_dtypes  # noqa: F401  teaches NumPy what bfloat16 is
+import ml_dtypes  # noqa: F401  registers bfloat16 with NumPy
 import numpy as np
 
 from kerasrec.errors import KerasrecError, quoted
@@ -29,7 +29,7 @@ def torch_tensors(path: Path) -> dict[str, StoredTensor]:
     """The tensors of a `.bin` or `.pt` file that holds a state dict, by name; their bytes are read when asked for.
 
     Raises:
-        KerasrecError: the file is damaged or cannot be read, or holds anything but tensors by name.
+        KerasrecError: the file is damaged, cannot be read, or holds other values than tensors by name.
     """
     try:
         with path.open("rb") as file:
@@ -38,7 +38,7 @@ def torch_tensors(path: Path) -> dict[str, StoredTensor]:
         raise KerasrecError(f"{path} {error}") from None
     except OSError as error:
         raise KerasrecError(f"{path} cannot be read ({error.strerror or error}): fetch it again") from None
-    except Exception as error:  # bytes from anywhere end zipfile and the description in any class
+    except Exception as error:  # damaged bytes can raise any class of error
         raise KerasrecError(f"{path} is damaged ({_reason(error)}): fetch it again") from error
 
     def stored(name: str, view: View) -> StoredTensor:
@@ -76,7 +76,7 @@ def _zip(path: Path) -> tuple[dict[str, View], _StorageBytes]:
 
 
 def _entry(archive: zipfile.ZipFile, name: str, most: int) -> bytes:
-    """The bytes of an entry, which PyTorch never compresses: what is compressed can grow a thousandfold."""
+    """The bytes of an entry. PyTorch never compresses them; a compressed one could unpack to 1,000 times its size."""
     entry = archive.getinfo(name)
     if entry.compress_type != zipfile.ZIP_STORED or not entry.file_size == entry.compress_size <= most:
         raise ValueError(f"{quoted(name)} is compressed or too large")
@@ -101,7 +101,7 @@ def _before_zip(path: Path, file: io.BufferedReader) -> tuple[dict[str, View], _
         [length] = np.frombuffer(file.read(_LENGTH.itemsize), _LENGTH)
         size = length.item() * np.dtype(STORAGES[kinds[key]]).itemsize
         if not 0 <= size <= os.fstat(file.fileno()).st_size - position - _LENGTH.itemsize:
-            raise ValueError(f"storage {quoted(key)} ends behind the end of the file")
+            raise ValueError(f"storage {quoted(key)} ends after the end of the file")
         places[key] = position + _LENGTH.itemsize, size
         position += _LENGTH.itemsize + size
 
@@ -119,7 +119,7 @@ def _read(path: Path, name: str, view: View, storage_bytes: _StorageBytes) -> np
     try:
         values = np.frombuffer(storage_bytes(view.storage), dtype)
         if len(values) != view.storage.length:
-            raise ValueError(f"{len(values)} stored values in the place of {view.storage.length}")
+            raise ValueError(f"{len(values)} stored values instead of {view.storage.length}")
     except Exception as error:  # as in torch_tensors
         raise KerasrecError(
             f"{path} is damaged: the bytes of {name} cannot be read ({_reason(error)}); fetch it again"

@@ -1,7 +1,7 @@
-"""The vocabulary of a pretrained BERT and its lower-casing, from any of the files that hold them.
+"""The vocabulary of a pretrained BERT and whether it is lower-cased, from any of the files that say so.
 
-Google writes `vocab.txt`. Hugging Face writes `tokenizer.json`, which holds the tokens by their ids, and
-`tokenizer_config.json`; older folders have `vocab.txt` as well, which comes first here.
+Google writes `vocab.txt`. Hugging Face writes `tokenizer.json`, which holds the tokens and their ids, and
+`tokenizer_config.json`; older folders also have `vocab.txt`, which is preferred here.
 """
 
 import logging
@@ -16,7 +16,7 @@ from kerasrec.pretrained.json_file import read_object
 logger = logging.getLogger(__name__)
 
 _FILES = ("vocab.txt", "tokenizer.json")
-# What parts the tokens of a vocab.txt, and halves of surrogate pairs, which no UTF-8 can hold.
+# Characters that separate tokens in a vocab.txt, and lone surrogates, which UTF-8 cannot encode.
 _NO_TOKEN = re.compile(r"[ \t\r\n\ud800-\udfff]")
 
 
@@ -27,7 +27,7 @@ class Vocabulary(NamedTuple):
     tokens: list[str]
     """A token's place is its id."""
     lower_case: bool | None
-    """Whether they are of lower-cased texts; None where no file says it."""
+    """Whether texts are lower-cased; None where no file says so."""
 
 
 def vocabulary_file(folder: Path) -> Path | None:
@@ -39,8 +39,8 @@ def read_vocabulary(path: Path) -> Vocabulary:
     """The vocabulary in a `vocab.txt`, a `tokenizer.json`, or a folder that has one of them.
 
     Raises:
-        KerasrecError: the file is missing or damaged, is no BERT's, or a file beside it says otherwise about lower
-            case.
+        KerasrecError: the file is missing or damaged, is not of a BERT, or another file in the folder contradicts it
+            about lower case.
     """
     if path.is_dir():
         file = vocabulary_file(path)
@@ -60,8 +60,8 @@ def read_vocabulary(path: Path) -> Vocabulary:
         said[settings] = lower_case
     if len(set(said.values())) > 1:
         raise KerasrecError(
-            f"{path} says that texts are {_cased(said[path])} and {settings.name} beside it that they are "
-            f"{_cased(said[settings])}: put the right value into do_lower_case, or take {settings.name} away"
+            f"{path} says that texts are {_cased(said[path])} and {settings.name} in the same folder that they are "
+            f"{_cased(said[settings])}: put the right value into do_lower_case, or remove {settings.name}"
         )
     return Vocabulary(path, tokens, next(iter(said.values()), None))
 
@@ -70,19 +70,19 @@ def agreed_lower_case(vocabulary: Vocabulary, lower_case: bool, unless_said: boo
     """Whether texts are lower-cased.
 
     Args:
-        vocabulary: The vocabulary that they are cut by.
-        lower_case: What was asked for.
-        unless_said: The value of `lower_case` that leaves the choice to the vocabulary's files, where they say it.
+        vocabulary: The vocabulary.
+        lower_case: The value of the option.
+        unless_said: The default of the option; with it, the vocabulary's files decide, if they say so.
 
     Raises:
-        KerasrecError: the files say otherwise than was asked for.
+        KerasrecError: the files contradict an option that was given.
     """
     said = vocabulary.lower_case
     if said is None or said == lower_case:
         return lower_case
     if lower_case != unless_said:
         raise KerasrecError(
-            f"texts were to be {_cased(lower_case)} and {vocabulary.path.parent} says that its own are "
+            f"the option says that texts are {_cased(lower_case)} and {vocabulary.path.parent} says that they are "
             f"{_cased(said)}: leave the option out"
         )
     logger.info(f"texts are {_cased(said)}, as {vocabulary.path.parent} says")
@@ -90,18 +90,18 @@ def agreed_lower_case(vocabulary: Vocabulary, lower_case: bool, unless_said: boo
 
 
 def _cased(lower_case: bool) -> str:
-    return "lower-cased" if lower_case else "left in their case"
+    return "lower-cased" if lower_case else "not lower-cased"
 
 
 def _tokens(path: Path, content: dict) -> list[str]:
-    """The tokens of a `tokenizer.json`, added ones included."""
+    """The tokens of a `tokenizer.json`, with the added tokens."""
     model = content.get("model")
     kind = model.get("type") if isinstance(model, dict) else None
     if kind != "WordPiece":
-        raise KerasrecError(f"{path} is of a {quoted(kind)} model and a BERT's is of WordPiece: give a BERT's folder")
+        raise KerasrecError(f"{path} is of a {quoted(kind)} model and BERT needs WordPiece: give the folder of a BERT")
     for name, only in (("unk_token", "[UNK]"), ("continuing_subword_prefix", "##")):
         if model.get(name, only) != only:
-            raise KerasrecError(f"{path}: {name} is {quoted(model[name])}; only {only!r} is understood")
+            raise KerasrecError(f"{path}: {name} is {quoted(model[name])}; only {only!r} is supported")
     places: dict[int, str] = {}
     for token, number in [*_stored(path, model), *_added(path, content)]:
         if _NO_TOKEN.search(token):
@@ -133,12 +133,12 @@ def _added(path: Path, content: dict) -> list[tuple[str, int]]:
     except (TypeError, KeyError):
         found = [(None, None)]
     if not all(isinstance(token, str) and type(number) is int for token, number in found):
-        raise KerasrecError(f"{path}: added_tokens is no list of tokens and their ids: fetch it again")
+        raise KerasrecError(f"{path}: added_tokens is not a list of tokens and their ids: fetch it again")
     return found
 
 
 def _lower_cases(path: Path, content: dict) -> bool:
-    """Whether a `tokenizer.json` lower-cases; it has to normalise texts as a BERT's does."""
+    """Whether a `tokenizer.json` lower-cases; it must normalise texts as BERT does."""
     normalizer = content.get("normalizer")
     if not isinstance(normalizer, dict) or normalizer.get("type") != "BertNormalizer":
         raise KerasrecError(f"{path} does not normalise texts as BERT does: give the vocab.txt of a BERT")
@@ -149,7 +149,7 @@ def _lower_cases(path: Path, content: dict) -> bool:
     for name, only in usual.items():
         if normalizer.get(name) not in (None, only):
             raise KerasrecError(
-                f"{path}: {name} is {quoted(normalizer[name])}; texts can only be cut as with {str(only).lower()}: "
+                f"{path}: {name} is {quoted(normalizer[name])}; only {str(only).lower()} is supported: "
                 "give another checkpoint"
             )
     return lower_case

@@ -17,14 +17,14 @@ from kerasrec.training.progress import Progress
 
 TRAINS = "kerasrec recall train"
 
-# What is learned and from which items may change from one night to the next, the shape of the model may not.
+# The data and what is learned may change from night to night; the shape of the model may not.
 CONTRACT = Contract(
     fixed=tuple(f"model.{name}" for name in ("hidden_size", "num_layers", "num_heads", "objective", "norm")),
     announced=("model", "batches", "optimizer", "devices.precision", "seed", "valid_users"),
     free=(
         *("name", "task", "init_from", "item_start", "epochs", "sequential", "train_multi", "steps_per_multi"),
         *("eval_mode", "test_users", "loop", "devices", "places"),
-        *("keep_seen", "filter_seen"),  # what follows from them is compared by itself
+        *("keep_seen", "filter_seen"),  # `_filters_seen` checks them
     ),
 )
 
@@ -41,15 +41,15 @@ def config_of(command: Train, prepared: Prepared) -> dict:
 
 
 def _filters_seen(command: Train, prepared: Prepared) -> bool:
-    """Whether a run's figures and lists leave seen items out, which stays as it was while the run goes on."""
+    """Whether a run's figures and lists leave seen items out; a resumed run keeps its choice."""
     folder, chosen = prepared.task.output, command.filters_seen
     if read_progress(folder) is None or not prepared.trained_with_path.is_file():
         return not prepared.repeats_are_common if chosen is None else chosen
-    if chosen not in (None, prepared.filter_seen):  # or the best of one ranking would stand against those of another
+    if chosen not in (None, prepared.filter_seen):  # figures of the two rules cannot be compared
         kept, flag = ("filtered", "--filter-seen") if prepared.filter_seen else ("kept", "--keep-seen")
         raise KerasrecError(
-            f"seen items were {kept} when the run in {folder} was begun: give {flag} or neither, or train into another "
-            "output folder"
+            f"seen items were {kept} when the run in {folder} began: give {flag} or neither option, or train into "
+            "another output folder"
         )
     return prepared.filter_seen
 

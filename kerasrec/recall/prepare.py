@@ -33,7 +33,7 @@ def split(command: Split) -> SplitReport:
     """Step 1: the log into parts, and a report."""
     if command.save_path is not None:
         logger.info(
-            f"the old words for the log and the work folder are understood as --log {command.log} --data-path "
+            f"the old options for the log and the work folder are read as --log {command.log} --data-path "
             f"{command.data_path}"
         )
     report = interactions.split(command)
@@ -45,10 +45,10 @@ def split(command: Split) -> SplitReport:
 
 
 def vocab(command: Vocab) -> ItemVocab:
-    """Step 2: the vocabulary over all parts of a task; one that is there, or an earlier task's, grows.
+    """Step 2: the vocabulary over all parts of a task; an existing one, or that of an earlier task, grows.
 
     Raises:
-        KerasrecError: the name is that of a part, whose items alone are no vocabulary of the task.
+        KerasrecError: the name is that of a part, not of the whole task.
     """
     find_task(command.name, command.places)
     task, parts = find_parts(command.name, command.places)
@@ -57,7 +57,7 @@ def vocab(command: Vocab) -> ItemVocab:
     built = ItemVocab.build(counts, command.min_count) if old is None else old.grow(counts, command.min_count)
     manifest = Manifest(task.manifest_path)
     again = command_line("kerasrec recall vocab", dataclasses.replace(command, name=f"{task.name}-all"))
-    for path in (copy_of(task.vocab_path), task.vocab_path):  # nothing could make one again that has grown
+    for path in (copy_of(task.vocab_path), task.vocab_path):  # no command can write a vocabulary again that has grown
         built.save(path)
         manifest.note(again, path)
     unknown = built.unknown_share(counts)
@@ -75,17 +75,17 @@ def _vocab_to_grow(task: Task, command: Vocab) -> ItemVocab | None:
         path, old = command.init_from, ItemVocab.load(command.init_from)
     else:
         return None
-    logger.info(f"{path}, which has {len(old):,} tokens, grows; no token id moves")
+    logger.info(f"{path} with {len(old):,} tokens grows; no token id changes")
     if command.min_count > 1:
         logger.info(
-            f"min_count {command.min_count} left out new items only: the {len(old.items):,} items of {path} are "
-            "kept; to count them anew, remove that file, and train a new model"
+            f"min_count {command.min_count} applies to new items only: the {len(old.items):,} items of {path} are "
+            "kept; to apply it to them as well, remove that file and train a new model"
         )
     return old
 
 
 def _own_vocab(task: Task) -> ItemVocab:
-    """The task's vocabulary, from its second copy where it is damaged."""
+    """The task's vocabulary; its copy where the file is damaged."""
     try:
         return ItemVocab.load(task.vocab_path)
     except Damaged as error:
@@ -94,10 +94,10 @@ def _own_vocab(task: Task) -> ItemVocab:
             vocabulary = ItemVocab.load(copy)
         except KerasrecError:
             raise KerasrecError(
-                f"{task.vocab_path} is damaged, and so is its copy {copy.name}: put them back, or remove both and run "
-                "kerasrec recall vocab, examples and train anew"
+                f"{task.vocab_path} is damaged, and so is its copy {copy.name}: restore one of them, or remove both "
+                "and run kerasrec recall vocab, examples and train from scratch"
             ) from None
-        logger.warning(f"{error}; its copy {copy} is whole and takes its place")
+        logger.warning(f"{error}; its copy {copy} is read instead")
         return vocabulary
 
 
@@ -121,7 +121,7 @@ def examples(command: Examples) -> None:
     written = manifest.section("examples")
     whole_parts(task, parts)
     is_written = functools.partial(_is_written, written, task, vocabulary, command.examples)
-    with ThreadPoolExecutor() as readers:  # digests are made without the interpreter's lock
+    with ThreadPoolExecutor() as readers:  # hashing releases the GIL
         waiting = [part for part, done in zip(parts, readers.map(is_written, parts), strict=True) if not done]
     if finished := len(parts) - len(waiting):
         logger.info(f"{finished} of {len(parts)} parts are written already from the same input and settings")
@@ -144,7 +144,7 @@ def examples(command: Examples) -> None:
 
 
 def _require_day_within(settings: ExampleSettings, report: dict, task: Task) -> None:
-    """Refuse a day that would leave nothing before it to train on, or nothing to test on from it on."""
+    """Refuse a day that leaves no events for training before it, or no events for tests from it on."""
     if settings.split != "global-time" or not report:
         return
     first, last = report["first_time"], report["last_time"]
@@ -161,7 +161,7 @@ def _require_day_within(settings: ExampleSettings, report: dict, task: Task) -> 
 
 
 def _is_written(written: dict, task: Task, vocabulary: str, settings: ExampleSettings, part: str) -> bool:
-    """Whether a part's examples are there, whole, and made from this part and vocabulary with these settings."""
+    """Whether a part's examples exist, are whole, and are of this part, vocabulary and settings."""
     if part not in written:
         return False
     try:
@@ -195,7 +195,7 @@ def _write(task: Task, parts: list[str], command: Examples):
                 yield futures[future], future.result()
     except BrokenProcessPool:
         raise KerasrecError(
-            "a process that wrote examples was ended from outside, perhaps for want of memory: run the same "
+            "a process that wrote examples was killed, perhaps because memory ran out: run the same "
             "command again with fewer --jobs; finished parts are kept"
         ) from None
 

@@ -70,32 +70,32 @@ class Prepared:
             logger.info(f"left out: {'; '.join(left_out)}")
 
     def protocol(self, split: str, filter_seen: bool | None = None, **options) -> Protocol:
-        """How figures on a split are made, with what the examples say of it; seen items as the task has it."""
+        """How figures on a split are made; by default with the task's rule for seen items."""
         filter_seen = self.filter_seen if filter_seen is None else filter_seen
         return Protocol(split, filter_seen, valid_share=self.settings.valid_share, **options)
 
     @property
     def filter_seen(self) -> bool:
-        """Whether seen items are left out of figures and lists: as the task's model was trained, or as the log is."""
+        """Whether figures and lists leave seen items out: as in the task's training, else the default for the log."""
         path = self.trained_with_path
         if not (path.exists() or copy_of(path).exists()):
             return not self.repeats_are_common
         config = read_json(path, missing="")
-        return config.get("filter_seen", True)  # models of earlier versions were chosen with the filter
+        return config.get("filter_seen", True)  # earlier versions always filtered
 
     @property
     def trained_with_path(self) -> Path:
-        """Where a training keeps what it was told, and with it whether seen items are left out."""
+        """The file with the settings of the task's training."""
         return self.task.output / "config.json"
 
     @property
     def repeats_are_common(self) -> bool:
-        """Whether many events of the log are of items that their user had before."""
+        """Whether more than 5% of the log's events are repeats."""
         return repeats_are_common(*self._repeats)
 
     @property
     def seen_rule(self) -> str:
-        """`filter_seen` as a sentence, with what it follows from where nothing was chosen."""
+        """`filter_seen` as a sentence, with the share of repeats."""
         repeats, events = self._repeats
         rule = "filtered" if self.filter_seen else "kept"
         return f"seen items are {rule}; {repeats / max(events, 1):.2%} of the log's events are repeats"
@@ -107,12 +107,12 @@ class Prepared:
 
     @staticmethod
     def written(task: Task) -> list[str]:
-        """The parts that are there and have examples."""
+        """The parts that exist and have examples."""
         written = Manifest(task.manifest_path).section("examples")
         return [part for part in task.part_names() if part in written]
 
     def again(self, part: str) -> str:
-        """The command that writes a part's examples again, with the settings of the first part that is asked for."""
+        """The command that writes a part's examples again, with the settings of the first part in `parts`."""
         name, places = f"{self.task.name}-{part}", Places(self.task.data.parent)
         return command_line("kerasrec recall examples", Examples(name, places=places, examples=self.settings))
 
@@ -157,14 +157,14 @@ class Prepared:
         return sum(self.entries[part]["files"][split]["rows"] for part in parts or self.parts)
 
     def files(self, split: str, parts: list[str]) -> list[Path]:
-        """The `train`, `valid` or `test` files of these parts, each as it was written.
+        """The `train`, `valid` or `test` files of these parts, after a check of their digests.
 
         Raises:
             KerasrecError: one is damaged.
         """
         paths = [self.task.tfrecord_path(part, split) for part in parts]
         digests = [self.entries[part]["files"][split]["digest"] for part in parts]
-        with ThreadPoolExecutor() as readers:  # digests are made without the interpreter's lock
+        with ThreadPoolExecutor() as readers:  # hashing releases the GIL
             return list(readers.map(require_whole, paths, digests, map(self.again, parts)))
 
     def steps(self, parts: list[str], batch_size: int) -> int:

@@ -28,7 +28,9 @@ def quickstart(command: Quickstart) -> None:
     places = Places(*(command.folder / name for name in ("data", "output", "export")))
     log = SyntheticLog(seed=command.seed)
     logs = log.write(command.folder / "raw")
-    logger.info(f"{logs}: {log.users:,} users, {log.items:,} items, from a process whose best ranking is known")
+    logger.info(
+        f"{logs}: {log.users:,} users, {log.items:,} items, simulated, so that the best possible ranking is known"
+    )
     split(Split(str(logs), str(places.data_path), date=DATE, dataset_name=DATASET, parts=2))
     vocab(Vocab(ALL, places))
     examples(Examples(ALL, places=places, examples=ExampleSettings(masking="dynamic")))

@@ -25,8 +25,8 @@ class Split(SplitSettings):
 
     log: str = ""
     save_path: str | None = None
-    """Old word for the work folder. The old form, data_path for the log and save_path for the work folder, is
-    understood where no log is given."""
+    """Old name of the option for the work folder. Without `log`, the old form is read: data_path is the log and
+    save_path is the work folder."""
 
     def __post_init__(self):
         default = SplitSettings.data_path
@@ -35,7 +35,7 @@ class Split(SplitSettings):
                 raise KerasrecError("no log is given: pass --log FILE_OR_FOLDER")
             object.__setattr__(self, "log", self.data_path)
             object.__setattr__(self, "data_path", self.save_path or default)
-            object.__setattr__(self, "save_path", self.data_path)  # which says that the old words were used
+            object.__setattr__(self, "save_path", self.data_path)  # marks the old form, for the log message
         elif self.save_path is not None:
             if self.data_path not in (default, self.save_path):
                 raise KerasrecError(
@@ -53,7 +53,7 @@ class Vocab:
     """The task, say 20210419-task-refine-0-all, task-refine-0-all or all."""
     places: Places = Places()
     min_count: int = 1
-    """Items seen less often become [UNK]. Those of a vocabulary that is there, or is grown from, stay in any case."""
+    """Items seen less often become [UNK]. Items of an existing vocabulary, or of `init_from`, are always kept."""
     init_from: Path | None = None
     """An earlier task's vocab.parquet to grow from, so that its model can go on with this task."""
 
@@ -140,7 +140,7 @@ class Evaluate(SeenItems):
     baselines: Annotated[
         bool, tyro.conf.arg(help="Leave popularity and item co-occurrence out of the table.", help_behavior_hint="")
     ] = True
-    """Whether popularity and item co-occurrence stand beside the model."""
+    """Whether the table also shows popularity and item co-occurrence."""
     users: int | None = None
     """Rank for about so many users, evenly over all of them; by default for everyone."""
     seed: int = 12345

@@ -80,7 +80,7 @@ def train(command: Train) -> None:
                 run.fit(passes, batches, _valid_figures(command, run, prepared), until, everything)
             else:
                 _require_known_to_be_empty(prepared)
-                logger.info(f"{', '.join(parts)}: no training rows, nothing to learn")
+                logger.info(f"{', '.join(parts)}: no training rows, so there is nothing to learn")
             if command.eval_mode == 0:
                 _evaluate_parts(run, prepared, command.test_users, "after training")
         report.draw(task.output, run.shown, str(prepared.protocol("valid")))
@@ -88,10 +88,10 @@ def train(command: Train) -> None:
 
 
 def _require_known_to_be_empty(prepared: Prepared) -> None:
-    """Refuse to do nothing, unless the split has left no user in these parts.
+    """Check that parts without training rows have no users.
 
     Raises:
-        KerasrecError: the parts hold users and no rows to learn from.
+        KerasrecError: the parts have users but no training rows.
     """
     split = Manifest(prepared.task.manifest_path).section("parts")
     users = sum(split[part]["users"] for part in prepared.parts)
@@ -125,7 +125,7 @@ def _run(command: Train, prepared: Prepared) -> tuple[TrainingRun, bool]:
         raise KerasrecError(f"there is no checkpoint in {source} to start from")
     if source == output and progress.data.items() >= data.items():
         run.restore()
-        if "valid_users" in changed:  # the best of one ranking says nothing about those of another
+        if "valid_users" in changed:  # figures of different rankings cannot be compared
             run.compare_anew()
         return run, False
     size = progress.data["tokens"]
@@ -161,8 +161,8 @@ def _new_run(command: Train, prepared: Prepared, vocab_size: int, folder: Path) 
 
 
 def _check_settings(command: Train, config: dict, source: Path) -> list[str]:
-    """Refuse a model of another shape than that in `source`; the names of what has changed else."""
-    with understood(source / "config.json", f"remove {source} to train anew"):
+    """Refuse a model of another shape than that in `source`; returns the names of other settings that changed."""
+    with understood(source / "config.json", f"remove {source} to train from scratch"):
         model = dataclasses.asdict(ItemModelSettings(**config["model"]))
         trained = config["train"] | {"model": model}
     changed = models.CONTRACT.go_on(source, trained, dataclasses.asdict(command))

@@ -46,12 +46,12 @@ class TokenPairs:
         return labels >= 0 if labels.dtype == np.int32 else np.isfinite(labels)
 
     def shared_with(self, other: "TokenPairs") -> int:
-        """How many of the pairs are among the others, token by token."""
+        """How many of the pairs are also in `other`, token by token."""
         theirs = set(other._keys())
         return sum(key in theirs for key in self._keys())
 
     def _keys(self) -> Iterator[tuple[bytes, ...]]:
-        """Equal for pairs of the same tokens."""
+        """A key for each pair, equal for pairs of the same tokens."""
         tokens, offsets = self.tokens, self.sides.offsets
         rows = [tokens.ids[start:end].tobytes() for start, end in itertools.pairwise(tokens.offsets)]
         return (
@@ -60,7 +60,7 @@ class TokenPairs:
         )
 
     def file_digests(self) -> list[str]:
-        """The digests of the files that the pairs stand in."""
+        """The digests of the files of the pairs."""
         return [text_digest(Path(file)) for file in dict.fromkeys(file for file, _ in self.sides.places)]
 
     @property
@@ -72,12 +72,12 @@ class TokenPairs:
 
 @dataclass(frozen=True)
 class PairReader:
-    """Reads pairs as one model takes them.
+    """Reads pairs in the form that one model needs.
 
     Attributes:
-        tokenizer: The model's.
-        classes: The names of its classes, or how many names are to be found in the file; None for scores.
-        top_n: Sentences of a side that it looks at; None for all.
+        tokenizer: The model's tokenizer.
+        classes: The names of its classes, or their number if the names come from the file; None for scores.
+        top_n: Number of sentences of a side that the model reads; None for all.
     """
 
     tokenizer: WordPieceTokenizer
@@ -97,8 +97,8 @@ class PairReader:
 
         Args:
             path: The file or folder.
-            rejects: Where bad rows go; it is removed where there are none.
-            labelled: Whether each row has to have a label.
+            rejects: The file for bad rows; it is removed if there are none.
+            labelled: Whether each row must have a label.
             max_reject_share: Largest share of the rows that may be bad.
             held_out: Files that are left out, because they are evaluated or predicted.
 
@@ -125,54 +125,54 @@ def _in_words(reasons: dict[str, int]) -> str:
 
 
 def require_learnable(pairs: TokenPairs, objective: Objective, batch_size: int, path: Path) -> None:
-    """Refuse pairs of which nothing can be learned: their loss would be 0, or one answer would do for all.
+    """Refuse pairs from which nothing can be learned: the loss would be 0, or one answer would fit all pairs.
 
     Args:
-        pairs: What is to be trained on.
-        objective: What is to be learned.
-        batch_size: Pairs that are compared with each other.
+        pairs: The training pairs.
+        objective: The loss.
+        batch_size: Number of pairs that are compared with each other.
         path: The file, for the message.
 
     Raises:
-        KerasrecError: all labels are alike; of `ranking`, none is above 0; of `cosine`, one asks for more than a cosine
-            of 1; or a loss that compares pairs is given one at a time.
+        KerasrecError: all labels are equal; with `ranking`, no label is above 0; with `cosine`, a label is above
+            `highest_score`; or a loss that compares pairs has one pair in a batch.
     """
     labels, highest = pairs.sides.labels, objective.highest_score
     if objective.compares_pairs and min(batch_size, len(labels)) < 2:
         raise KerasrecError(
-            f"the loss {objective.loss} compares the pairs of a batch and there is one pair in it, so that the loss is "
+            f"the loss {objective.loss} compares the pairs of a batch, but a batch has one pair, so the loss is "
             "always 0: give more pairs and a larger --train_batch_size"
         )
     if objective.loss == "ranking":
         if not (labels > 0).any():
             raise KerasrecError(
-                f"no label of {path} is above 0, and the loss ranking learns from such pairs alone: give labels above "
-                "0 to pairs that belong together"
+                f"no label of {path} is above 0, but the loss ranking learns only from pairs with such labels: give "
+                "labels above 0 to pairs that belong together"
             )
         return
     _require_different(pairs, path, "nothing can be learned")
     if objective.loss == "cosine" and labels.max() > highest:
         raise KerasrecError(
             f"the highest label of {path} is {labels.max():g} and highest_score is {highest:g}: give --highest_score "
-            f"{labels.max():g}, so that it asks for a cosine of 1"
+            f"{labels.max():g}, so that this label means a cosine of 1"
         )
 
 
 def require_judgeable(pairs: TokenPairs, objective: Objective, path: Path) -> None:
-    """Refuse pairs on which no figure is defined that could choose a model.
+    """Refuse pairs on which the figure that chooses the best model is not defined.
 
     Raises:
-        KerasrecError: the figure is Spearman's, and all labels are alike.
+        KerasrecError: the figure is Spearman's correlation, and all labels are equal.
     """
     if objective.loss != "softmax":
-        _require_different(pairs, path, "no rank correlation is defined, which chooses the best model")
+        _require_different(pairs, path, "the rank correlation that chooses the best model is not defined")
 
 
 def _require_different(pairs: TokenPairs, path: Path, so: str) -> None:
     if len(np.unique(pairs.sides.labels)) < 2:
         label = quoted(pairs.sides.label_texts[0], 60)
         raise KerasrecError(
-            f"all {len(pairs.sides):,} pairs of {path} have the label {label}, so that {so}: give pairs with different "
+            f"all {len(pairs.sides):,} pairs of {path} have the label {label}, so {so}: give pairs with different "
             "labels"
         )
 

@@ -30,7 +30,8 @@ def predict(command: Predict) -> None:
     """Write a CSV file with a row for each pair: its name, its label, and the classes' probabilities or the cosine.
 
     Raises:
-        KerasrecError: there are rows whose texts cannot be read; the others are written, and these kept beside them.
+        KerasrecError: the texts of some rows cannot be read; the other rows are written, and these are kept in a file
+            next to the result.
     """
     trained = Trained(command.output_dir)
     rejects = command.result_file.with_name(f"{command.result_file.name}.rejects.parquet")
@@ -43,8 +44,8 @@ def predict(command: Predict) -> None:
     strange = pairs.sides.strange
     if strange.texts:
         logger.info(
-            f"{command.predict_file}: {len(strange.texts):,} labels are left out of the figures, such as "
-            f"{quoted(strange.texts[0], 60)}; the model knows {strange.allowed}"
+            f"{command.predict_file}: {len(strange.texts):,} labels, such as "
+            f"{quoted(strange.texts[0], 60)}, are left out of the figures; the model knows {strange.allowed}"
         )
     if pairs.labelled.any():
         figures = figures_of(outputs[pairs.labelled], pairs.sides.labels[pairs.labelled], trained.model.objective)
@@ -80,7 +81,7 @@ def _lines(rejects: Sequence[Reject]) -> str:
 
 def _say_if_trained_on(trained: Trained, pairs: TokenPairs, path: Path) -> None:
     if set(pairs.file_digests()) & set(trained.trained_on):
-        logger.warning(f"{path}: the model was trained on it, so that its figures say nothing about other pairs")
+        logger.warning(f"{path}: the model was trained on this file, so its figures do not hold for other pairs")
 
 
 def evaluate(command: Evaluate) -> None:

@@ -15,8 +15,8 @@ class ServedPairModel(ServedEncoder):
     """A two-sentence model with its tokenizer, as functions over raw strings.
 
     `encode` and `similarity` are those of `ServedEncoder`. A model with a classifier also has `classify`, one without
-    `compare`; of the sentences of a side they take as many as the model was trained with. Sentences without anything
-    but spaces are none, and a pair with a side without sentences has no answer: class -1, cosine NaN.
+    has `compare`; they read as many sentences of a side as in training. Blank sentences are skipped; for a pair with a
+    side without sentences the class is -1 and the cosine NaN.
 
     Args:
         trained: The trained model.

@@ -16,7 +16,7 @@ class Objective:
     """softmax: its class. cosine: its score, as the cosine. cosent: the order of the cosines is that of the labels.
     ranking: of all second sides in the batch, the pair's own, where the label is above 0."""
     num_labels: int = 2
-    """Classes, N; labels are 0 to N - 1, or N other numbers or words, which are put in order and stored."""
+    """Number of classes, N; labels are 0 to N - 1, or N other numbers or words, which are sorted and stored."""
     highest_score: float = 5.0
     """The score that asks for a cosine of 1 (--loss cosine)."""
     dropout: float = 0.3
@@ -51,15 +51,15 @@ class Train:
     vocab_file: Path | None = None
     """Its vocabulary, where it does not lie beside the weights."""
     do_lower_case: bool = False
-    """The vocabulary is an uncased one; not needed where its tokenizer.json or tokenizer_config.json says so."""
+    """The vocabulary is lower-cased; not needed if its tokenizer.json or tokenizer_config.json says so."""
     train_file: Path | None = None
     """Pairs to train on: a file or a folder of `side A TAB side B TAB label [TAB name]`, a side being one sentence or
     several joined by `||`; or a CSV file or JSON lines with names such as sentence1, sentence2 and label."""
     eval_file: Path | None = None
-    """Pairs that are looked at after each pass, and choose the best model. Where this file or a copy of it is among
-    those to train on, it is left out of them."""
+    """Pairs that are evaluated after each pass, and choose the best model. This file and copies of it are left out of
+    the training files."""
     predict_file: Path | None = None
-    """Pairs to predict, with labels or without; never trained on, like eval_file."""
+    """Pairs to predict, with labels or without; left out of the training files, like eval_file."""
     result_file: Path | None = None
     """The CSV file of the predictions; by default predictions.csv in output_dir."""
     do_train: bool = False
@@ -77,7 +77,7 @@ class Train:
     learning_rate: float = 5e-5
     """Highest learning rate."""
     num_train_epochs: float = 3
-    """Passes over the pairs, a whole number; 3.0 is one."""
+    """Passes over the pairs; a whole number, which may be written as 3.0."""
     warmup_proportion: float = 0.1
     """Share of the steps over which the learning rate rises; it falls to 0 over the rest."""
     gradient_accumulation_steps: int = 1
@@ -85,7 +85,7 @@ class Train:
     save_checkpoints_steps: int = 1000
     """Steps between two checkpoints; there is one at the end of each pass, too."""
     no_cuda: bool = False
-    """Compute on the processor, whatever cards there are."""
+    """Train on the CPU even if there are GPUs."""
     fp16: bool = False
     """Products in float16, for cards."""
     bf16: bool = False
@@ -129,7 +129,7 @@ class Evaluate:
     eval_batch_size: int = 64
     """Pairs at a time."""
     max_reject_share: float = 0.01
-    """The step stops when a larger share of the rows is bad."""
+    """Largest share of rows that may be bad; above it the step stops."""
 
 
 @dataclass(frozen=True)
@@ -151,7 +151,7 @@ class Encode:
     """Vectors of sentences, one a line, into a .npy file: float32 [n, H] of length 1."""
 
     output_dir: Path
-    """The trained model's folder, or that of a pretrained BERT, whose tokens' mean the vectors then are."""
+    """The trained model's folder, or that of a pretrained BERT; its vectors are the mean of the token vectors."""
     texts: Path
     """A file with a sentence a line."""
     vectors: Path

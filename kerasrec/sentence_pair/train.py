@@ -89,7 +89,9 @@ def _train(command: Train) -> None:
             valid = _read(command, command.eval_file, reader)
             require_judgeable(valid, command.objective, command.eval_file)
             if shared := valid.shared_with(pairs):
-                logger.info(f"{command.eval_file}: {shared:,} of {len(valid.sides):,} pairs are trained on, too")
+                logger.info(
+                    f"{command.eval_file}: {shared:,} of {len(valid.sides):,} pairs are also in the training data"
+                )
             judge = Judge(run.model, command.max_seq_length, command.eval_batch_size)
 
             def figures() -> dict[str, float]:
@@ -114,7 +116,7 @@ def _tokenizer(command: Train) -> WordPieceTokenizer:
     if read_progress(output) is None:
         return _given_tokenizer(command)
     config = read_config(output, TRAINS)
-    with understood(output / "config.json", f"remove {output} to train anew"):
+    with understood(output / "config.json", f"remove {output} to train from scratch"):
         lower_case = command.do_lower_case or config["train"]["do_lower_case"]
     vocab = config.get("vocab")
     if vocab is None or is_whole(output / "vocab.txt", vocab):
@@ -122,8 +124,8 @@ def _tokenizer(command: Train) -> WordPieceTokenizer:
     content = _given_tokenizer(command).content
     if digest_of(content) != vocab:
         raise KerasrecError(
-            f"{output / 'vocab.txt'} is damaged, and the vocabulary that is given is not the one that the model was "
-            "trained with: give that one, and it takes the place of the damaged one"
+            f"{output / 'vocab.txt'} is damaged, and the given vocabulary is not the one that the model was "
+            "trained with: give that one, and the damaged file is replaced"
         )
     with replacing(output / "vocab.txt") as unfinished:
         unfinished.write_bytes(content)
@@ -137,19 +139,19 @@ def _given_tokenizer(command: Train) -> WordPieceTokenizer:
         bert = _pretrained(command)
         vocabulary = None if bert is None else bert.vocabulary
     if vocabulary is None:
-        raise KerasrecError("there is no vocabulary: give --vocab_file, or a --bert_model that has its own beside it")
+        raise KerasrecError("there is no vocabulary: give --vocab_file, or a --bert_model that has one in its folder")
     lower_case = agreed_lower_case(vocabulary, command.do_lower_case, False)
     return WordPieceTokenizer(vocabulary.tokens, lower_case, ascii_quotes=True)
 
 
 def _classes(command: Train) -> Labels | int | None:
-    """The classes of the model in the output folder, or how many there are to be; None for scores."""
+    """The classes of the model in the output folder, or their number for a new model; None for scores."""
     if command.objective.loss != "softmax":
         return None
     output = command.output_dir
     if read_progress(output) is None:
         return command.objective.num_labels
-    with understood(output / "config.json", f"remove {output} to train anew"):
+    with understood(output / "config.json", f"remove {output} to train from scratch"):
         return classes_of(read_config(output, TRAINS))
 
 
@@ -160,7 +162,7 @@ def _run(command: Train, tokenizer: WordPieceTokenizer, pairs: TokenPairs, steps
     start = None if begun else Start(tokenizer.tokens, _pretrained(command), command.bert_config_file)
     if start is None:
         earlier = read_config(output, TRAINS)
-        with understood(output / "config.json", f"remove {output} to train anew"):
+        with understood(output / "config.json", f"remove {output} to train from scratch"):
             bert, trained = BertConfig(**earlier["bert"]), dict(earlier["train"])
         CONTRACT.go_on(output, trained, dataclasses.asdict(command))
     else:

@@ -79,15 +79,15 @@ class Trained:
 
     @property
     def reader(self) -> PairReader:
-        """Reads pairs as the model takes them."""
+        """Reads pairs in the form that the model needs."""
         return PairReader(self.tokenizer, self.classes, self.top_n)
 
 
 def sentence_encoder(folder: Path) -> SentenceEncoder:
-    """Sentences into vectors of length 1, by the model trained in a folder, or by a pretrained BERT as it lies there.
+    """An encoder of sentences into vectors of length 1: the trained model in a folder, or the pretrained BERT there.
 
     Raises:
-        KerasrecError: it holds neither.
+        KerasrecError: the folder holds neither.
     """
     try:
         weights_file(folder)
@@ -97,7 +97,7 @@ def sentence_encoder(folder: Path) -> SentenceEncoder:
 
 
 def classes_of(settings: dict) -> Labels | None:
-    """The names of the classes in a `config.json`; those of earlier versions have numbered ones."""
+    """The names of the classes in a `config.json`; earlier versions stored none, their classes are numbered."""
     objective = settings["train"]["objective"]
     if objective["loss"] != "softmax":
         return None
@@ -108,12 +108,12 @@ def classes_of(settings: dict) -> Labels | None:
 def config_of(
     bert: BertConfig, tokenizer: WordPieceTokenizer, command: Train, classes: Labels | None, trained_on: list[str]
 ) -> dict:
-    """What `config.json` keeps of a run.
+    """The content of a run's `config.json`.
 
     Args:
         bert: Shape of the encoder.
         tokenizer: The vocabulary.
-        command: What was asked for.
+        command: The settings of the run.
         classes: The names of the classes; None for scores.
         trained_on: Digests of the files of pairs.
     """

@@ -1,4 +1,4 @@
-"""The encoder of a pretrained BERT's folder as it is, for vectors without any training here."""
+"""The encoder in a pretrained BERT's folder, for vectors without further training."""
 
 import logging
 from pathlib import Path
@@ -16,13 +16,13 @@ logger = logging.getLogger(__name__)
 
 
 def untrained_encoder(folder: Path) -> SentenceEncoder:
-    """Vectors by a pretrained BERT: the mean of the tokens' states, or what a sentence-transformers folder says.
+    """The encoder of a pretrained BERT, with mean pooling or the pooling of a sentence-transformers folder.
 
     Args:
         folder: Google's checkpoint or a Hugging Face folder, with its vocabulary.
 
     Raises:
-        KerasrecError: as `open_bert`; there is no vocabulary; the folder asks for another pooling.
+        KerasrecError: as in `open_bert`; there is no vocabulary; the folder needs an unsupported pooling.
     """
     bert = open_bert(folder)
     if bert.vocabulary is None:
@@ -36,7 +36,7 @@ def untrained_encoder(folder: Path) -> SentenceEncoder:
     logger.info(
         f"{folder} is a pretrained BERT, which was not trained here: vectors are "
         f"{'the mean of the tokens' if pooling == 'mean' else 'those of [CLS]'}, texts "
-        f"{'are lower-cased' if lower_case else 'keep their case'} and are cut to {length} tokens"
+        f"{'are lower-cased' if lower_case else 'are not lower-cased'} and are cut to {length} tokens"
     )
     return SentenceEncoder(
         LeanEncoder(encoder, pooling), WordPieceTokenizer(bert.vocabulary.tokens, lower_case), length
@@ -51,13 +51,13 @@ def _pooling(folder: Path) -> Pooling:
     known = {"pooling_mode_mean_tokens": "mean", "pooling_mode_cls_token": "cls"}
     if len(asked) != 1 or asked[0] not in known:
         raise KerasrecError(
-            f"{path} asks for {', '.join(asked) or 'no pooling'}; one of {', '.join(known)} is possible"
+            f"{path} asks for {', '.join(asked) or 'no pooling'}; supported is one of {', '.join(known)}"
         )
     return known[asked[0]]
 
 
 def _length(folder: Path, bert: PretrainedBert) -> int:
-    """The longest row: the model's positions, or what a sentence-transformers folder says."""
+    """The longest row: the number of positions, or the length in a sentence-transformers folder."""
     path = folder / "sentence_bert_config.json"
     said = read_object(path).get("max_seq_length") if path.exists() else None
     positions = bert.config.max_position_embeddings
@@ -65,9 +65,9 @@ def _length(folder: Path, bert: PretrainedBert) -> int:
 
 
 def _lower_case(vocabulary: Vocabulary) -> bool:
-    """What the folder says; else whether no token has a capital letter."""
+    """Whether texts are lower-cased: from the folder, else true if no token has a capital letter."""
     if vocabulary.lower_case is not None:
         return vocabulary.lower_case
-    # neither [CLS] nor [unused1]
+    # without [CLS] and [unused1]
     words = [token for token in vocabulary.tokens if token.isascii() and not token.startswith("[")]
     return all(word == word.lower() for word in words)

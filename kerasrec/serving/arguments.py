@@ -1,7 +1,7 @@
-"""What a person gives to a model, checked in Python.
+"""Checks of a model's arguments in Python.
 
-A TypeError that a `tf.function` raises while it binds its arguments leaves a lock of TensorFlow's held, and every other
-thread that calls the function then waits for ever. So whatever is wrong with an argument has to be found before.
+If a `tf.function` raises a TypeError while it binds its arguments, it does not release a lock of TensorFlow, and every
+other thread that calls the function waits for ever. So wrong arguments must be found before the call.
 """
 
 import numbers
@@ -17,10 +17,10 @@ LONGEST = 2**31 - 1
 
 
 def listed(given: object, name: str, allowed: str) -> list:
-    """What a list, a tuple or an array holds.
+    """The values of a list, a tuple or an array.
 
     Raises:
-        KerasrecError: it is something else.
+        KerasrecError: `given` is none of these.
     """
     found = given.tolist() if hasattr(given, "tolist") else given  # NumPy, pandas, Arrow
     is_list = isinstance(found, Sequence) and not isinstance(found, (str, bytes, bytearray, memoryview))
@@ -32,7 +32,7 @@ def strings(given: object, name: str) -> list[str]:
     """A list of strings, from a list, a tuple or an array of them.
 
     Raises:
-        KerasrecError: it is something else, or one of them is not a string or holds half a character.
+        KerasrecError: `given` is none of these, or a value is not a string or holds a lone surrogate.
 
     Example:
         >>> strings(np.array(["a", "b"]), "items")
@@ -46,7 +46,7 @@ def strings(given: object, name: str) -> list[str]:
         if not isinstance(text, str):
             require(False, f"{name}[{place}]", text, "a string")
         if not text.isascii() and not is_unicode(text):
-            require(False, f"{name}[{place}]", text, "Unicode, without half a character (a lone surrogate)")
+            require(False, f"{name}[{place}]", text, "Unicode text without a lone surrogate (half a character)")
     return found
 
 
@@ -54,7 +54,7 @@ def lists_of_strings(given: object, name: str) -> list[list[str]]:
     """Lists of strings, without the `""` that pads them.
 
     Raises:
-        KerasrecError: it is something else.
+        KerasrecError: `given` is not a list of lists of strings.
 
     Example:
         >>> lists_of_strings([["a", ""], ("b", "c"), []], "histories")
@@ -68,15 +68,15 @@ def lists_of_strings(given: object, name: str) -> list[list[str]]:
 
 
 def without_padding(texts: list[str]) -> list[str]:
-    """Strings without `""`, which pads rows in the signatures and means the same in Python."""
+    """Strings without `""`, which is padding in the signatures and here as well."""
     return [text for text in texts if text]
 
 
 def list_length(k: object, longest: int = LONGEST) -> int:
-    """How long a list is to be.
+    """The length of a list.
 
     Raises:
-        KerasrecError: it is no whole number, or not from 1 to `longest`.
+        KerasrecError: `k` is not a whole number from 1 to `longest`.
     """
     is_whole = isinstance(k, numbers.Integral) and not isinstance(k, bool)
     require(is_whole and 1 <= k <= longest, "k", k, f"a whole number from 1 to {longest}")
@@ -84,10 +84,10 @@ def list_length(k: object, longest: int = LONGEST) -> int:
 
 
 def yes_or_no(given: object, name: str, default: bool) -> bool:
-    """True or false; None is the default.
+    """A truth value; the default for None.
 
     Raises:
-        KerasrecError: it is anything else.
+        KerasrecError: `given` is something else.
     """
     require(given is None or isinstance(given, (bool, np.bool_)), name, given, "True or False")
     return default if given is None else bool(given)

@@ -60,7 +60,7 @@ class SentenceEncoder:
             float32 [n, H], in the order of the texts.
 
         Raises:
-            KerasrecError: something else than a list of strings was given.
+            KerasrecError: `texts` is not a list of strings.
         """
         texts = listed(texts, "texts", "a list of strings")
         for place, text in enumerate(texts):

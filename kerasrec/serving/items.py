@@ -28,7 +28,7 @@ class ServedItemModel(tf.Module):
         item_counts: Events of each item, int64 [V - 5]; they order the items for an empty history.
         max_seq_length: Longest sequence the model takes, L.
         max_k: Length of the lists in the signatures.
-        filter_seen: Whether the model was evaluated with seen items left out.
+        filter_seen: Whether the model was evaluated without seen items.
     """
 
     def __init__(
@@ -47,7 +47,7 @@ class ServedItemModel(tf.Module):
         self._unique_items = model.settings.unique_items
         self._max_seq_length = max_seq_length
         self._max_k = min(max_k, len(item_counts))
-        self.filter_seen = tf.Variable(filter_seen, trainable=False)  # for whoever loads the export
+        self.filter_seen = tf.Variable(filter_seen, trainable=False)  # read by code that loads the export
         self._raw_ids = RawIds(items_file)
         shares = (item_counts + 1) / (item_counts + 1).sum()
         popularity = np.concatenate([np.full(FIRST_ITEM, NOTHING), np.log(shares)])
@@ -199,7 +199,7 @@ def export_item_model(
         folder: The folder of versions.
         max_seq_length: Longest sequence the model takes, L.
         max_k: Length of the lists in the signatures.
-        filter_seen: Whether the model was evaluated with seen items left out; so is then the default.
+        filter_seen: Whether the model was evaluated without seen items; it becomes the default of `recommend`.
         examples: Features with which the signature `prediction` is warmed up.
 
     Returns:

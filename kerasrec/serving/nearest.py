@@ -15,28 +15,28 @@ from kerasrec.serving.arguments import list_length
 
 
 def read_texts(path: Path) -> list[str]:
-    """The lines of a file, plain or gzip, in UTF-8; empty ones are texts, too, so that line numbers hold.
+    """The lines of a file, plain or compressed, in UTF-8; empty lines are kept, so that line numbers stay right.
 
     Raises:
-        KerasrecError: it cannot be read, is empty or not UTF-8.
+        KerasrecError: the file cannot be read, is empty or is not UTF-8.
     """
     texts = read_lines(path)
     if texts == [""]:
         raise KerasrecError(f"{path} is empty; give a file with a text a line")
     for number, text in enumerate(texts, 1):
         if not is_unicode(text):
-            raise KerasrecError(f"line {number} of {path} is not UTF-8: convert the file, or take the line out")
+            raise KerasrecError(f"line {number} of {path} is not UTF-8: convert the file, or remove the line")
     return texts
 
 
 def write_vectors(path: Path, vectors: np.ndarray, texts: Sequence[str], command: str) -> None:
-    """Write the vectors of texts as a .npy file, and beside it, as `NAME.npy.json`, what they are of.
+    """Write the vectors of texts as a .npy file, and the digests of vectors and texts next to it as `NAME.npy.json`.
 
     Args:
         path: The .npy file.
         vectors: float32 [n, H].
         texts: The n texts.
-        command: What writes the file.
+        command: The command that writes the file.
 
     Raises:
         KerasrecError: the disk is full.
@@ -49,7 +49,7 @@ def write_vectors(path: Path, vectors: np.ndarray, texts: Sequence[str], command
 def read_vectors(path: Path, texts: Sequence[str]) -> np.ndarray:
     """The vectors of texts, float32 [n, H].
 
-    Vectors without a `NAME.npy.json`, which somebody else may have made, are taken for those of these texts.
+    Vectors without a `NAME.npy.json`, which may come from another program, are assumed to be of these texts.
 
     Args:
         path: The .npy file.
@@ -94,7 +94,7 @@ def nearest(vectors: np.ndarray, queries: np.ndarray, k: int) -> tuple[np.ndarra
         Products float32 [Q, min(k, N)], largest first, and rows of `vectors` int64 [Q, min(k, N)].
 
     Raises:
-        KerasrecError: an array has another form, or k is not a whole number from 1.
+        KerasrecError: an array has another shape or dtype, or k is not a whole number, 1 or more.
 
     Example:
         >>> products, rows = nearest(np.eye(3, dtype=np.float32), np.array([[0.0, 0.8, 0.6]], np.float32), k=2)

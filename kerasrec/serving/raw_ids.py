@@ -13,8 +13,8 @@ RAGGED_STRINGS = tf.RaggedTensorSpec([None, None], tf.string, ragged_rank=1)
 class RawIds(tf.Module):
     """Raw ids and their numbers, in an asset file with an id a line; as constants they would end at a graph's 2 GB.
 
-    The graph carries a fingerprint of the file and compares it when the export is loaded, so that a server that is not
-    ours refuses a damaged file as well: one lost line would give all later ids to other items.
+    The graph holds a fingerprint of the file and compares it when the export is loaded, so that any model server
+    refuses a damaged file: after one lost line, all later ids would belong to other items.
 
     Args:
         file: The ids, numbered by their line from 0 on.
@@ -45,7 +45,7 @@ class RawIds(tf.Module):
 
 
 class _SameLines(tf.lookup.TextFileInitializer):
-    """Fills a table from a file whose fingerprint is known, and fails where the file has another."""
+    """Fills a table from a file, and fails if the file has another fingerprint."""
 
     def __init__(self, asset: "tf.saved_model.Asset", fingerprint: int, *columns):
         self._fingerprint = fingerprint
@@ -56,14 +56,14 @@ class _SameLines(tf.lookup.TextFileInitializer):
         same = tf.debugging.assert_equal(
             found,
             tf.constant(self._fingerprint, tf.int64),
-            "assets/items.txt is not the file that was exported: it is damaged, or was changed",
+            "assets/items.txt is not the file that was exported: it is damaged or was changed",
         )
-        with tf.control_dependencies([] if same is None else [same]):  # None where it was compared at once
+        with tf.control_dependencies([] if same is None else [same]):  # None in eager mode
             return super().initialize(table)
 
 
 def _fingerprint(content: "tf.Tensor") -> "tf.Tensor":
-    """A number, int64, of bytes, a string; the same on every machine and in every version of TensorFlow."""
+    """A hash, int64, of a string tensor; the same on every machine and in every version of TensorFlow."""
     return tf.strings.to_hash_bucket_fast(content, 2**63 - 1)
 
 

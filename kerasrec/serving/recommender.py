@@ -13,7 +13,7 @@ from kerasrec.serving.versions import load_version
 
 
 class Recommender:
-    """An exported recommender: raw item ids in, raw item ids out. Threads may share one.
+    """An exported recommender: raw item ids in, raw item ids out. It is thread-safe.
 
     Args:
         path: A version's folder (`export/<task>/3`), or the folder of versions, of which the highest is taken.
@@ -21,28 +21,28 @@ class Recommender:
 
     Attributes:
         path: The version's folder.
-        filter_seen: Whether a history's own items are left out by default: as the model was evaluated.
-        longest: Length of the longest list that can be asked for; None where the catalogue is the only limit.
+        filter_seen: Whether a history's own items are left out by default, as in the model's evaluation.
+        longest: Largest `k`; None where only the catalogue limits it.
 
     Raises:
-        KerasrecError: there is no export, a file of it is missing or damaged, or it is no recommender.
+        KerasrecError: there is no export, a file of it is missing or damaged, or it is not a recommender.
     """
 
     def __init__(self, path: str | Path, written_by: str = "kerasrec recall export"):
         self.path, self._module = load_version(path, written_by)
         if not hasattr(self._module, "recommend"):
-            raise KerasrecError(f"{self.path} is no recommender: name an export that `{written_by}` wrote")
-        self.filter_seen = bool(self._constant("filter_seen", True))  # exports of earlier versions do not say
+            raise KerasrecError(f"{self.path} is not a recommender: name an export that `{written_by}` wrote")
+        self.filter_seen = bool(self._constant("filter_seen", True))  # missing in exports of earlier versions
         self.longest = self._constant("longest", None)
 
     @cached_property
     def items(self) -> list[str]:
-        """All raw item ids that it knows."""
+        """All raw item ids of the catalogue."""
         return (self.path / "assets" / "items.txt").read_bytes().decode().split("\n")[:-1]
 
     @property
     def made_of(self) -> tuple[str, ...]:
-        """Digests of what the model was made of, where the export says so."""
+        """Digests of the data that the model was made of; empty where the export has none."""
         return tuple(digest.decode() for digest in self._constant("made_of", ()))
 
     def recommend(
@@ -55,16 +55,16 @@ class Recommender:
         """The k best items for each history, best first.
 
         Args:
-            histories: Raw item ids, oldest first; an empty one gets what the model gives without any. `""` is padding.
-            k: Length of the lists, with ColaRec at most the beam's.
+            histories: Raw item ids, oldest first; an empty one is allowed. `""` is padding.
+            k: Length of the lists; with ColaRec at most the width of the beam.
             exclude: Raw item ids that no list may hold.
-            filter_seen: Whether a history's own items are left out; by default as the model was evaluated.
+            filter_seen: Whether a history's own items are left out; by default as in the model's evaluation.
 
         Returns:
             For each history `(raw item id, score)`; shorter than k when nothing else is left.
 
         Raises:
-            KerasrecError: an argument is of another kind, or out of range.
+            KerasrecError: an argument has a wrong type or is out of range.
         """
         histories = arguments.lists_of_strings(histories, "histories")
         exclude = arguments.without_padding(arguments.strings(exclude, "exclude"))
@@ -88,7 +88,7 @@ class Recommender:
         A user's score of an item is the product of their vectors plus the item's bias.
 
         Raises:
-            KerasrecError: the argument is of another kind, or the export has no vectors.
+            KerasrecError: the argument has a wrong type, or the export has no vectors.
         """
         histories = arguments.lists_of_strings(histories, "histories")
         return self._with_vectors("embed")(arguments.ragged(histories).to_tensor())["vectors"].numpy()
@@ -97,7 +97,7 @@ class Recommender:
         """Vectors, float32 [N, H], and biases, float32 [N], of raw item ids; unknown ones have `[UNK]`'s.
 
         Raises:
-            KerasrecError: the argument is of another kind, or the export has no vectors.
+            KerasrecError: the argument has a wrong type, or the export has no vectors.
         """
         items = tf.constant(arguments.strings(items, "items"), tf.string)
         answer = self._with_vectors("item_vectors")(items)
@@ -105,7 +105,7 @@ class Recommender:
 
     def _with_vectors(self, name: str):
         if not hasattr(self._module, name):
-            raise KerasrecError(f"{self.path} has no vectors of users and items: it can be asked for lists only")
+            raise KerasrecError(f"{self.path} has no vectors of users and items: it only recommends lists")
         return getattr(self._module, name)
 
     def _constant(self, name: str, default: object) -> object:

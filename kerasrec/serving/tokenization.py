@@ -60,7 +60,7 @@ class GraphTokenizer(tf.Module):
         )
 
     def blank(self, texts: "tf.Tensor") -> "tf.Tensor":
-        """Which texts give no token at all, because they are empty or hold nothing but spaces: bool, as `is_blank`.
+        """Which texts have no tokens, because they are empty or hold only spaces: bool, as `is_blank`.
 
         Args:
             texts: string of any shape.

@@ -11,11 +11,11 @@ from kerasrec.errors import KerasrecError
 logger = logging.getLogger(__name__)
 
 FILES = Path("assets.extra") / "files.json"
-"""A version's list of its files, in the one folder of it that TensorFlow leaves to others."""
+"""A version's list of its files, in the folder that TensorFlow reserves for other programs."""
 
 
 def version_number(folder: Path) -> int | None:
-    """The number of a version's folder; None where a server does not take it for one.
+    """The number of a version's folder; None for other folders.
 
     Example:
         >>> version_number(Path("export/12")), version_number(Path("export/²")), version_number(Path("export/.1.tmp"))
@@ -43,7 +43,7 @@ def latest_version(path: str | Path, written_by: str) -> Path:
     """A version's folder itself, or the highest version in a folder of them.
 
     Args:
-        path: The one or the other.
+        path: A version's folder, or the folder of versions.
         written_by: The command that writes it, for the message when it is missing.
 
     Raises:
@@ -72,7 +72,7 @@ def list_files(version: Path) -> None:
 def check_files(version: Path, written_by: str) -> None:
     """Compare a version's files with their list.
 
-    Exports of earlier versions of kerasrec have no list: that they cannot be checked is logged.
+    Exports of earlier versions of kerasrec have no list; a warning says that they cannot be checked.
 
     Args:
         version: The version's folder.
@@ -84,7 +84,7 @@ def check_files(version: Path, written_by: str) -> None:
     restored = f": run `{written_by}`, which writes a new version"
     try:
         if not (version / FILES).exists() and (version / "saved_model.pb").exists():
-            logger.warning(f"{version} has no {FILES}, so that its files cannot be checked: `{written_by}` writes one")
+            logger.warning(f"{version} has no {FILES}, so its files cannot be checked: `{written_by}` writes one")
             return
         for name, entry in _listed_files(version, restored).items():
             file = version / name
@@ -97,7 +97,7 @@ def check_files(version: Path, written_by: str) -> None:
 
 
 def is_whole(path: str | Path) -> bool:
-    """Whether a path stands for a version all of whose files are whole.
+    """Whether a path names a version and all files of it are whole.
 
     Example:
         >>> is_whole("no such folder")
@@ -117,16 +117,16 @@ def _listed_files(version: Path, restored: str) -> dict[str, dict]:
             return listed
     except FileNotFoundError:
         raise KerasrecError(f"{version} holds no exported model{restored}") from None
-    except (ValueError, RecursionError):  # no JSON, or none in UTF-8
+    except (ValueError, RecursionError):  # not JSON, or not UTF-8
         pass
     raise KerasrecError(f"{version / FILES} is damaged{restored}")
 
 
 def load_version(path: str | Path, written_by: str) -> "tuple[Path, tf.Module]":
-    """The version that a path stands for, and its module, when all of its files are whole.
+    """The version that a path names, and its module, after a check of its files.
 
     Args:
-        path: A version's folder, or the folder of versions, of which the highest is taken.
+        path: A version's folder, or the folder of versions, of which the highest is loaded.
         written_by: The command that writes it, for the messages.
 
     Raises:
@@ -136,9 +136,9 @@ def load_version(path: str | Path, written_by: str) -> "tuple[Path, tf.Module]":
     check_files(version, written_by)
     try:
         return version, tf.saved_model.load(str(version))
-    except Exception as error:  # noqa: BLE001  of what class it is depends on which byte of the graph is wrong
+    except Exception as error:  # noqa: BLE001  the class depends on which byte of the graph is damaged
         if set(str(version)) & set("[]\\"):
-            reason = "TensorFlow reads no path with [, ] or \\ in it"
+            reason = "TensorFlow cannot read a path with [, ] or \\"
             raise KerasrecError(f"{version} cannot be loaded, because {reason}: rename the folder") from error
         reason = (str(error).splitlines() or [type(error).__name__])[0]
         raise KerasrecError(

@@ -53,15 +53,15 @@ def prepare(command: Prepare) -> None:
 
 
 def _pairs(command: Prepare) -> dict[str, Pairs]:
-    """The labelled pairs by their split; those of the test file choose nothing."""
+    """The labelled pairs by split; those of the test file are not used to choose the model."""
     pairs = {}
     if command.valid_file is not None:
         held_out = [command.test_file] if command.test_file else []
         pairs["valid"] = read_pairs(command.valid_file, 2, held_out=held_out)
         if len(set(pairs["valid"].labels.tolist())) < 2:
             raise KerasrecError(
-                f"all {len(pairs['valid']):,} pairs of {command.valid_file} have one label, and a threshold and an AUC "
-                "need both: give pairs that mean the same and pairs that do not"
+                f"all {len(pairs['valid']):,} pairs of {command.valid_file} have the same label, and a threshold and "
+                "an AUC need both labels: give pairs that mean the same and pairs that do not"
             )
     if command.test_file is not None:
         pairs["test"] = read_pairs(command.test_file, 2)

@@ -23,16 +23,16 @@ class Prepare:
     vocab_file: Path
     """vocab.txt or tokenizer.json of the checkpoint that training starts from, or its folder."""
     valid_file: Path | None = None
-    """Pairs, `text1 TAB text2 TAB label`, that choose the best model and the best threshold. Where this file or a copy
-    of it is among those to train on, it is left out of them."""
+    """Pairs, `text1 TAB text2 TAB label`, that choose the best model and the best threshold. This file and copies of it
+    are left out of the training files."""
     test_file: Path | None = None
-    """Pairs that are only looked at; left out of the training and the valid files likewise."""
-    lower_case: Annotated[bool, tyro.conf.arg(help="The vocabulary is a cased one.", help_behavior_hint="")] = True
-    """Whether the vocabulary is an uncased one; tokenizer.json or tokenizer_config.json beside it knows better."""
+    """Pairs for `evaluate` only; left out of the training and the valid files."""
+    lower_case: Annotated[bool, tyro.conf.arg(help="The vocabulary is cased.", help_behavior_hint="")] = True
+    """Whether the vocabulary is lower-cased; tokenizer.json or tokenizer_config.json in its folder overrides this."""
     simplified: Annotated[
-        bool, tyro.conf.arg(help="Keep tokens that no text can give, too.", help_behavior_hint="")
+        bool, tyro.conf.arg(help="Keep tokens that cannot occur in a text.", help_behavior_hint="")
     ] = True
-    """Whether tokens that no text can give are left out."""
+    """Whether tokens that cannot occur in a text are left out."""
     max_reject_share: float = 0.01
     """The step stops when a larger share of a file's rows is bad."""
     places: Places = Places()
@@ -57,7 +57,7 @@ class Losses:
             require(getattr(self, name) >= 0, name, getattr(self, name), "0 or more")
         weights = (self.seq2seq_weight, self.similarity_weight)
         if not any(weights):
-            raise KerasrecError("all losses have the weight 0: give a weight above 0 to one at least")
+            raise KerasrecError("all losses have the weight 0: give at least one a weight above 0")
         require(self.scale > 0, "scale", self.scale, "above 0")
 
 

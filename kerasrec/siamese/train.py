@@ -62,10 +62,10 @@ def train(command: Train) -> None:
 
 
 def _require_others(command: Train, groups_a_step: int) -> None:
-    """Refuse a similarity loss with nothing to tell a text from: it would be 0."""
+    """Refuse a similarity loss with one group a step, because it would be 0."""
     if command.losses.similarity_weight and groups_a_step < 2:
         raise KerasrecError(
-            "the similarity loss finds a text among those of other groups, and a step has one group, so that the loss "
+            "the similarity loss compares a text with those of other groups, but a step has one group, so the loss "
             "is always 0: give more groups and a larger --batch-size, or --similarity-weight 0"
         )
 
@@ -97,7 +97,7 @@ def _checked_config(command: Train, prepared: Prepared) -> BertConfig:
     """The shape of the model in the output folder, whose vocabulary and losses have to be those of this run."""
     output = prepared.output
     config = read_config(output, TRAINS)
-    with understood(output / "config.json", f"remove {output} to train anew"):
+    with understood(output / "config.json", f"remove {output} to train from scratch"):
         bert, trained = BertConfig(**config["bert"]), dict(config["train"])
     CONTRACT.go_on(output, trained, dataclasses.asdict(command))
     trained_with = config.get("vocab") or content_digest(output / "vocab.txt")
@@ -106,7 +106,7 @@ def _checked_config(command: Train, prepared: Prepared) -> BertConfig:
             f"the vocabulary in {prepared.data} is not the one that the model in {output} was trained with: prepare "
             "with that one, or train under another name"
         )
-    prepared.tokenizer.save(output / "vocab.txt")  # the same, which may have been damaged
+    prepared.tokenizer.save(output / "vocab.txt")  # replaces a damaged file; the content is the same
     return bert
 
 

@@ -1,4 +1,4 @@
-"""What happens beside the steps of a training: figures, progress and checkpoints."""
+"""Keras callbacks of a training: figures, progress and checkpoints."""
 
 import time
 from collections.abc import Callable
@@ -59,7 +59,7 @@ class MetricsLog(keras.callbacks.Callback):
             self.write("train", step, {**means, "sequences_per_second": rate})
 
     def write(self, kind: str, step: int, figures: dict) -> None:
-        """Append one line: what it is about, the step, the time in epoch seconds, and the figures.
+        """Append one line: its kind, the step, the time in epoch seconds, and the figures.
 
         Raises:
             KerasrecError: the disk is full.
@@ -82,7 +82,7 @@ class CheckpointEvery(keras.callbacks.Callback):
         settings: How often.
 
     Raises:
-        Stopped: a signal has come; the state is saved.
+        Stopped: a signal was received; the state is saved.
     """
 
     def __init__(self, save: Callable[[int], None], settings: LoopSettings):
@@ -98,7 +98,7 @@ class CheckpointEvery(keras.callbacks.Callback):
 
 
 class ShowProgress(keras.callbacks.Callback):
-    """Moves a bar on by a step, with the loss behind it.
+    """Advances a progress bar after each step and shows the loss.
 
     Args:
         bar: The bar, in steps.

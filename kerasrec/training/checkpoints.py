@@ -1,8 +1,8 @@
-"""Checkpoints of a run: written with the optimizer, and read back for training with it or for use without it.
+"""Checkpoints of a run: written with the optimizer, and read with it for training or without it for use.
 
-In `checkpoints/` of a run's folder lie the latest states (`ckpt-STEP`), in `best/` the best one, in `kept/` those that
-are kept on purpose, and as `start` the weights before the first step. Which there are is told by the files themselves:
-the file `checkpoint`, which TensorFlow keeps beside them, may be missing or damaged.
+The folder `checkpoints/` of a run holds the latest states (`ckpt-STEP`), the best state in `best/`, further states in
+`kept/`, and the weights before the first step as `start`. The list of states is made from the files themselves, because
+the file `checkpoint`, which TensorFlow writes next to them, may be missing or damaged.
 """
 
 import logging
@@ -20,7 +20,7 @@ logger = logging.getLogger(__name__)
 
 _INDEX = re.compile(r"ckpt-(\d+)\.index")
 _NOT_READABLE = (AssertionError, IndexError, KeyError, TypeError, ValueError, tf.errors.OpError)
-"""What TensorFlow raises for a checkpoint that is damaged or of another model, and for other reasons."""
+"""The errors of TensorFlow for a checkpoint that is damaged or of another model, and for other reasons."""
 
 _NOT_THE_FILE = (
     *(tf.errors.ResourceExhaustedError, tf.errors.PermissionDeniedError),
@@ -29,7 +29,7 @@ _NOT_THE_FILE = (
 
 
 def found(folder: Path) -> list[str]:
-    """The checkpoints in a folder, by their prefixes, the oldest first."""
+    """The prefixes of the checkpoints in a folder, the oldest first."""
     if not folder.is_dir():
         return []
     steps = sorted(int(match[1]) for match in map(_INDEX.fullmatch, (path.name for path in folder.iterdir())) if match)
@@ -41,26 +41,26 @@ def _step(path: str) -> int:
 
 
 def _usable(folder: Path) -> list[str]:
-    """The checkpoints that a run may go on from, the first choice first: the latest, or else the best or a kept one."""
+    """The checkpoints from which a run may resume, in order of preference: the latest, then the best or kept ones."""
     checkpoints = folder / "checkpoints"
     others = [path for name in ("best", "kept") for path in found(checkpoints / name)]
     return found(checkpoints)[::-1] + sorted(others, key=_step, reverse=True)
 
 
 def _holds_any(folder: Path) -> bool:
-    """Whether a state was ever written whole into a run's folder, be it damaged now: the index is written last."""
+    """Whether a state was ever completely written to a run's folder, even if it is damaged now."""
     checkpoints = folder / "checkpoints"
     return any((place / "checkpoint").exists() or found(place) for place in (checkpoints, checkpoints / "best"))
 
 
 def read_progress(folder: Path) -> Progress | None:
-    """What the run in a folder has done, without its model; None before its first checkpoint.
+    """The progress of the run in a folder, read without its model; None before its first checkpoint.
 
-    A checkpoint from which this cannot be read is passed over for the one before it. The weights beside it are read by
-    `Checkpoints.restore` only, which may have to go further back.
+    If it cannot be read from a checkpoint, the checkpoint before is tried. `Checkpoints.restore` also reads the
+    weights, so it may use an earlier checkpoint.
 
     Raises:
-        KerasrecError: there are checkpoints and all of them are damaged.
+        KerasrecError: there are checkpoints, but all of them are damaged.
     """
     for path in _usable(folder):
         progress = Progress()
@@ -75,10 +75,10 @@ def read_progress(folder: Path) -> Progress | None:
 
 
 def require_checkpoint(folder: Path, trains: str) -> Progress:
-    """What the run in a folder has done.
+    """The progress of the run in a folder.
 
     Raises:
-        KerasrecError: it has no checkpoint yet, or all are damaged.
+        KerasrecError: there is no checkpoint yet, or all are damaged.
     """
     progress = read_progress(folder)
     if progress is None:
@@ -87,10 +87,10 @@ def require_checkpoint(folder: Path, trains: str) -> Progress:
 
 
 class Checkpoints:
-    """Writes the states of a run, and reads the last one back.
+    """Writes the states of a run, and restores the last one.
 
     Args:
-        folder: The run's folder; hold it with `kerasrec.data.files.exclusive`.
+        folder: The run's folder; lock it with `kerasrec.data.files.exclusive`.
         model: Compiled; the variables of the model and of its optimizer are built.
         progress: Saved with every state.
     """
@@ -101,15 +101,15 @@ class Checkpoints:
         self._state = tf.train.Checkpoint(model=model, optimizer=model.optimizer, progress=progress)
 
     def save(self, step: int) -> None:
-        """Write the state as it is; the last two are kept.
+        """Write the current state; the last two are kept.
 
         Raises:
-            KerasrecError: the disk is full; the last checkpoint is whole.
+            KerasrecError: the disk is full; the last checkpoint is still whole.
         """
         self._write(self._folder, step, most=2)
 
     def save_best(self, step: int) -> None:
-        """Write the state as the best one, in the place of the best one so far."""
+        """Write the state as the best one; it replaces the earlier best state."""
         self._write(self._folder / "best", step, most=1)
 
     def keep(self, step: int, most: int) -> None:
@@ -117,9 +117,9 @@ class Checkpoints:
         self._write(self._folder / "kept", step, most)
 
     def _write(self, folder: Path, step: int, most: int) -> None:
-        damaged = [path for path in found(folder) if _step(path) > step]  # or the run would have gone on from it
+        damaged = [path for path in found(folder) if _step(path) > step]  # else the run would have resumed from it
         paths = [path for path in found(folder) if path not in damaged]
-        # The manager removes what its own file names, and that file may be damaged or of another moment.
+        # The manager removes checkpoints that the file `checkpoint` names, and that file may be damaged or outdated.
         if paths:
             tf.__internal__.train.update_checkpoint_state(
                 str(folder), paths[-1], paths, all_model_checkpoint_timestamps=[1.0] * len(paths)
@@ -136,10 +136,10 @@ class Checkpoints:
             _sweep(folder)
 
     def restore(self) -> bool:
-        """Go back to the newest whole checkpoint; returns whether there is one.
+        """Restore the newest whole checkpoint; returns whether there is one.
 
         Raises:
-            KerasrecError: there are checkpoints and none of them is whole and of this model.
+            KerasrecError: there are checkpoints, but none of them is whole and of this model.
         """
         why, paths = "files are missing", _usable(self._run)
         for path in paths:
@@ -157,13 +157,13 @@ class Checkpoints:
         return False
 
     def keep_start(self) -> None:
-        """Keep the weights as they are before the first step, to compare later ones with."""
+        """Store the weights before the first step, for comparison with the trained ones."""
         with writing(self._folder):
             tf.train.Checkpoint(model=self._model).write(_start(self._run))
 
 
 def _sweep(folder: Path) -> None:
-    """Remove what was written of states that were not finished."""
+    """Remove the files of unfinished states."""
     whole = {f"{Path(path).name}.data" for path in found(folder)}
     for path in folder.glob("ckpt-*"):
         if path.is_dir():
@@ -173,12 +173,12 @@ def _sweep(folder: Path) -> None:
 
 
 def read_model(model: "keras.Model", folder: Path, which: str = "best") -> int:
-    """Give a model the state that a trained one is used in, without an optimizer.
+    """Restore the weights of a trained model, without the optimizer.
 
     Args:
         model: Its variables are built; it needs no optimizer.
         folder: The run's folder.
-        which: `best`, which is the latest where no best one was chosen, or `latest`.
+        which: `best` or `latest`; without a best state, `best` is the latest.
 
     Returns:
         The step of that state.
@@ -206,10 +206,10 @@ def read_model(model: "keras.Model", folder: Path, which: str = "best") -> int:
 
 
 def read_start(model: "keras.Model", folder: Path) -> None:
-    """Give a model the weights of `Checkpoints.keep_start`.
+    """Restore the weights that `Checkpoints.keep_start` stored.
 
     Raises:
-        KerasrecError: they are missing or damaged.
+        KerasrecError: the weights are missing or damaged.
     """
     try:
         tf.train.Checkpoint(model=model).read(_start(folder)).assert_existing_objects_matched().expect_partial()

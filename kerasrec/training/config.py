@@ -27,7 +27,7 @@ def read_config(folder: Path, command: str, name: str = "config.json") -> dict:
         name: Name of the file.
 
     Raises:
-        KerasrecError: nothing was trained there, or by another command, or the file is damaged and so is its copy.
+        KerasrecError: there is no trained model, or one of another command, or the file and its copy are damaged.
     """
     missing = f"there is no trained model in {folder}: run {command}"
     config = read_json(folder / name, missing, f"remove {folder} and run {command} again")

@@ -1,4 +1,4 @@
-"""Which settings may change when a run goes on from its last checkpoint, and which may not."""
+"""Which settings may change when a run resumes from its last checkpoint."""
 
 import dataclasses
 import json
@@ -13,7 +13,7 @@ logger = logging.getLogger(__name__)
 
 @dataclasses.dataclass(frozen=True)
 class Change:
-    """A setting that is not what the run was begun with."""
+    """A setting that has changed since the run began."""
 
     name: str
     before: object
@@ -25,15 +25,15 @@ class Change:
 
 @dataclasses.dataclass(frozen=True)
 class Contract:
-    """What a run keeps to from its beginning to its end. Each setting of a system's training is in one of three groups.
+    """The rules for changed settings when a run resumes. Each setting of a system's training is in one of three groups.
 
-    A setting inside another one is written with a dot (`losses.scale`); the name of the outer one stands for all in it
-    that are not named themselves.
+    A setting inside another one is written with a dot (`losses.scale`); the name of the outer one includes all inner
+    ones that are not named themselves.
 
     Args:
-        fixed: May not change: the shape of the model, what it learns, and what its evaluations are compared under.
+        fixed: May not change: the shape of the model, what it learns, and what makes its evaluations comparable.
         announced: May change; the log says so.
-        free: Changes nothing in what is learned.
+        free: May change without a note, because it has no effect on what is learned.
 
     Example:
         >>> contract = Contract(fixed=("model", "seed"), announced=("epochs",), free=("model.note",))
@@ -59,7 +59,7 @@ class Contract:
         return groups[path]
 
     def changes(self, group: str, before: dict, now: dict) -> list[Change]:
-        """The settings of a group that differ; what one of both does not know is left out."""
+        """The settings of a group that differ; settings that only one side has are left out."""
         before, now = (dict(_leaves(json.loads(json.dumps(values, default=str)))) for values in (before, now))
         return [
             Change(path.rsplit(".", 1)[-1], before[path], value)
@@ -68,21 +68,21 @@ class Contract:
         ]
 
     def require_same(self, folder: Path, before: dict, now: dict) -> None:
-        """Refuse settings that may not change when a run goes on.
+        """Require that fixed settings are unchanged.
 
         Raises:
-            KerasrecError: one has changed.
+            KerasrecError: a fixed setting has changed.
         """
         if changed := self.changes("fixed", before, now):
             change = changed[0]
             raise KerasrecError(
-                f"{change.name} is {quoted(change.now)} and the run in {folder} was begun with "
-                f"{quoted(change.before)}: give the same, train into another folder, or remove that folder to begin "
-                "anew"
+                f"{change.name} is {quoted(change.now)} and the run in {folder} began with "
+                f"{quoted(change.before)}: give the same value, train into another folder, or remove that folder to "
+                "start from scratch"
             )
 
     def go_on(self, folder: Path, before: dict, now: dict) -> list[str]:
-        """Check the settings with which a run goes on, and log what has changed; returns the names of the changes.
+        """Check the settings of a run that resumes, and log what has changed; returns the names of changed settings.
 
         Raises:
             KerasrecError: a setting that may not change has changed.
@@ -90,7 +90,7 @@ class Contract:
         self.require_same(folder, before, now)
         changed = self.changes("announced", before, now)
         for change in changed:
-            logger.info(f"the run in {folder} goes on although {change}")
+            logger.info(f"the run in {folder} resumes although {change}")
         return [change.name for change in changed]
 
 

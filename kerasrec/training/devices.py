@@ -21,14 +21,14 @@ def use_devices(settings: DeviceSettings, seed: int) -> None:
 
 
 def hide_gpus() -> None:
-    """Compute on the processor, whatever cards there are.
+    """Use the CPU even if there are GPUs.
 
     Raises:
-        KerasrecError: TensorFlow uses the cards already.
+        KerasrecError: TensorFlow already uses the GPUs.
     """
     try:
         tf.config.set_visible_devices([], "GPU")
     except RuntimeError:
         raise KerasrecError(
-            "TensorFlow uses the GPUs already: choose the processor before, or start anew with CUDA_VISIBLE_DEVICES=-1"
+            "TensorFlow already uses the GPUs, so the CPU cannot be chosen: restart Python with CUDA_VISIBLE_DEVICES=-1"
         ) from None

@@ -1,4 +1,4 @@
-"""How the evaluations of a run are compared, and what follows: the best state, a lower learning rate, an early end."""
+"""Compare the evaluations of a run: they choose the best state, lower the learning rate and stop the training."""
 
 import json
 from dataclasses import dataclass
@@ -9,13 +9,12 @@ from kerasrec.training.progress import Comparison
 
 @dataclass(frozen=True)
 class Monitor:
-    """How evaluations are compared, and what follows from those without a gain.
+    """How evaluations are compared, and when the learning rate is halved.
 
     Args:
-        falls: Whether the lower figure is the better one, as of a loss.
-        min_delta: A change that is not larger than this is no gain.
-        halve_after: The learning rate is halved after so many evaluations without a gain, and again after as many; 0
-            leaves it.
+        falls: Whether a lower figure is better, as for a loss.
+        min_delta: An improvement counts as a gain only if it is larger than this.
+        halve_after: The learning rate is halved after each `halve_after` evaluations without a gain; 0 never halves it.
     """
 
     falls: bool = False
@@ -27,9 +26,9 @@ class EarlyStopping:
     """Compares the evaluations of a run with each other.
 
     Args:
-        monitor: How.
-        patience: The passes over some parts end after so many evaluations without a gain; 0 never ends them.
-        state: What was found so far, which this object keeps up to date.
+        monitor: How they are compared.
+        patience: The passes over some parts end after this many evaluations without a gain; 0 never ends them.
+        state: The result so far; this object updates it.
 
     Example:
         >>> stopping = EarlyStopping(Monitor(), patience=1, state=Comparison())
@@ -41,23 +40,23 @@ class EarlyStopping:
         self.monitor, self.patience, self.state = monitor, patience, state
 
     def watch(self, this: Pass) -> None:
-        """Count for the parts of this pass: the count starts anew with other parts."""
+        """Count the evaluations of this pass's parts: for other parts than before, the count starts at 0."""
         parts = json.dumps(this.parts)
         if self.state.watched != parts:
             self.state.watched, self.state.without_gain = parts, 0
 
     @property
     def is_over(self) -> bool:
-        """Whether the evaluations of the watched parts have gone without a gain for too long."""
+        """Whether the watched parts have had `patience` evaluations without a gain."""
         return 0 < self.patience <= self.state.without_gain
 
     @property
     def scale(self) -> float:
-        """What the learning rate is multiplied by."""
+        """The factor of the learning rate."""
         return 0.5**self.state.halvings
 
     def is_best(self, figure: float) -> bool:
-        """Take the figure of an evaluation into account; returns whether it is the best so far."""
+        """Record the figure of an evaluation; returns whether it is the best so far."""
         monitored = -figure if self.monitor.falls else figure
         if monitored > self.state.reference + self.monitor.min_delta:
             self.state.reference, self.state.without_gain = monitored, 0
@@ -71,6 +70,6 @@ class EarlyStopping:
         return is_best
 
     def forget(self) -> None:
-        """Start anew, because figures over other data say nothing about these."""
+        """Reset the state, because figures on other data cannot be compared."""
         watched = self.state.watched
         vars(self.state).update(vars(Comparison(watched=watched)))

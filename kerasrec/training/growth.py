@@ -1,16 +1,16 @@
-"""A model and its optimizer take over the state of one with fewer items."""
+"""Copy the state of a model and its optimizer into those of a model with more items."""
 
 from kerasrec.backend import keras, tf
 
 
 def carry_over(old: "keras.Model", new: "keras.Model") -> None:
-    """Give a model, and its optimizer, the state of one with a smaller vocabulary.
+    """Copy the state of a model and its optimizer into a model with a larger vocabulary.
 
-    Rows that the smaller one lacks keep their fresh values, zero in the optimizer's slots.
+    New rows keep their initial values, which are zero in the optimizer's slots.
 
     Args:
-        old: Compiled, its optimizer built.
-        new: Of the same shape but for the length of its tables; compiled, its optimizer built.
+        old: Compiled, with a built optimizer.
+        new: Of the same shape except for the length of its tables; compiled, with a built optimizer.
     """
     for before, after in zip(
         [*old.variables, *old.optimizer.variables], [*new.variables, *new.optimizer.variables], strict=True

@@ -1,4 +1,4 @@
-"""Train pass after pass, and go on after any end."""
+"""Train pass after pass, and resume after any interruption."""
 
 import logging
 import math
@@ -38,7 +38,7 @@ class TrainingRun:
 
     Attributes:
         progress: What the run has done.
-        stopping: How its evaluations compare.
+        stopping: The comparison of its evaluations.
         checkpoints: Its states on disk.
     """
 
@@ -90,22 +90,24 @@ class TrainingRun:
         return int(self.model.optimizer.iterations.numpy()) - self.progress.first_step
 
     def restore(self) -> bool:
-        """Go back to the last checkpoint (`Checkpoints.restore`); returns whether there is one."""
+        """Restore the last checkpoint (`Checkpoints.restore`); returns whether there is one."""
         return self.checkpoints.restore()
 
     def save(self) -> None:
-        """Write a checkpoint of the state as it is (`Checkpoints.save`)."""
+        """Write a checkpoint of the current state (`Checkpoints.save`)."""
         self.checkpoints.save(self.step)
 
     def trained_on(self, **data: str | int) -> None:
-        """Say whose data the run is about to be trained on: names such as `groups` or `valid`, and their digests.
+        """Record the data of the training: names such as `groups` or `valid`, and their digests.
 
-        Where they have changed since the last checkpoint, the log says so, and earlier evaluations do not count.
+        If they have changed since the last checkpoint, the log says so, and earlier evaluations are not compared.
         """
         changed = [name for name, value in data.items() if self.progress.data.get(name, value) != value]
         if changed:
             names = " and ".join(changed)
-            logger.info(f"other {names} than at the last checkpoint: earlier evaluations do not choose the best state")
+            logger.info(
+                f"{names} changed since the last checkpoint: earlier evaluations no longer choose the best state"
+            )
             self.compare_anew()
         self.progress.data = data
 
@@ -126,21 +128,21 @@ class TrainingRun:
         until_step: float = math.inf,
         planned: Iterable[Pass] = (),
     ) -> None:
-        """Train the passes that are not finished one after the other, each from where it was left.
+        """Train the unfinished passes in order, each from the step where it stopped.
 
-        A signal (SIGINT, SIGTERM, SIGHUP) ends the training after the step at hand, with a checkpoint.
+        A signal (SIGINT, SIGTERM, SIGHUP) ends the training after the current step, with a checkpoint.
 
         Args:
-            passes: In their order; may go on for ever when `until_step` is given.
-            batches: A pass's batches from one of its steps on.
+            passes: In order; may be endless when `until_step` is given.
+            batches: Returns the batches of a pass from a given step on.
             evaluate: Figures of the model as it is, on the valid split.
             until_step: The step at which to stop.
-            planned: All passes that the run will ever have, as far as they are known: the learning rate falls over
-                their steps, or until `until_step`.
+            planned: All passes of the run, as far as they are known: the learning rate falls over their steps, or until
+                `until_step`.
 
         Raises:
-            Stopped: a signal has come; the state is saved.
-            KerasrecError: the disk is full, and the last checkpoint is whole; or the loss is no number, or 0 from
+            Stopped: a signal was received; the state is saved.
+            KerasrecError: the disk is full (the last checkpoint is whole), the loss is not a number, or it is 0 from
                 the first step on.
         """
         self._plan(until_step, planned)
@@ -172,7 +174,7 @@ class TrainingRun:
         self.schedule.scale.assign(self.stopping.scale)
 
     def _train(self, this: Pass, batches: Callable[[Pass, int], "tf.data.Dataset"], until_step: float) -> int:
-        """Take the steps of a pass that are left; returns how many of them are done in all."""
+        """Train the remaining steps of a pass; returns the number of its steps that are done."""
         done = self.progress.within.get(this.key, 0)
         steps = int(min(this.steps - done, until_step - self.step))
         if steps > 0:
@@ -183,7 +185,7 @@ class TrainingRun:
                 callbacks = keras.callbacks.CallbackList(
                     beside, model=self.model, add_history=True, epochs=1, steps=steps
                 )
-                callbacks._check_timing = False  # a checkpoint takes longer than a step, as it should
+                callbacks._check_timing = False  # Keras would warn that a checkpoint takes longer than a step
                 self.model.fit(batches(this, done), steps_per_epoch=steps, callbacks=callbacks, verbose=0)
             logger.info(f"{this}, step {first:,} to {self.step:,}: {bar.note}")
         if done + steps < this.steps:
@@ -202,7 +204,7 @@ class TrainingRun:
         self.save()
 
     def _look(self, this: Pass, evaluate: Callable[[], dict[str, float]]) -> dict[str, float]:
-        """Figures after a pass, which is saved after they are known: a run that is killed in between looks again."""
+        """Evaluate after a pass; the pass is saved afterwards, so that a killed run evaluates again."""
         try:
             figures = evaluate()
             signals.check()
@@ -212,7 +214,7 @@ class TrainingRun:
             raise
 
     def _compare(self, figures: dict[str, float]) -> None:
-        """Log the figures; keep the best state; lower the learning rate where there was no gain for long."""
+        """Log the figures, save the best state, and halve the learning rate after evaluations without a gain."""
         self.log_figures("valid", figures)
         logger.info("valid: " + ", ".join(f"{name} {figures[name]:.4f}" for name in self.shown))
         halvings = self.stopping.state.halvings

@@ -1,4 +1,4 @@
-"""`metrics.jsonl`: figures, a line after the other, each with a checksum; imports no TensorFlow."""
+"""`metrics.jsonl`: one line of figures at a time, with a checksum; this module imports no TensorFlow."""
 
 import json
 import logging
@@ -12,7 +12,7 @@ NEW_COMPARISON = "new comparison"
 
 
 def metrics_line(content: dict) -> str:
-    """A line for `read_metrics`: an object with its step, and the checksum of all the rest.
+    """A line for `read_metrics`: a JSON object with a checksum.
 
     Example:
         >>> metrics_line({"kind": "train", "step": 8, "loss": 0.5})
@@ -24,8 +24,8 @@ def metrics_line(content: dict) -> str:
 def read_metrics(path: Path) -> list[dict]:
     """The lines of a `metrics.jsonl`, without their checksums; [] where there is none.
 
-    A last line that a killed run left unfinished is left out, and so are damaged ones, which are counted in a warning:
-    no command can bring them back, and a training does not depend on them.
+    An unfinished last line of a killed run is left out. Damaged lines are left out with a warning: no command can
+    restore them, and training does not depend on them.
     """
     if not path.exists():
         return []
@@ -38,7 +38,7 @@ def read_metrics(path: Path) -> list[dict]:
 
 
 def _content(line: bytes) -> dict | None:
-    """A line's object; None for anything else. Lines of earlier versions have no checksum."""
+    """The object in a line; None if the line is damaged. Lines of earlier versions have no checksum."""
     try:
         content = json.loads(line)
     except (ValueError, RecursionError):

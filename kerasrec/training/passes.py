@@ -1,4 +1,4 @@
-"""Passes over training data: in which order, how many steps, and how batches are dealt out to replicas."""
+"""Passes over training data: their order, their steps, and how batches are distributed to replicas."""
 
 import json
 from collections.abc import Callable
@@ -15,8 +15,8 @@ class Pass:
         parts: Name and content digest of each part.
         epoch: Number of the pass over these parts.
         steps: Steps of the pass.
-        order: What the order and the masks of its batches follow from, beside the epoch: a position in a pass means
-            nothing under another seed or batch size.
+        order: The settings that determine the order and the masks of its batches, besides the epoch: under another
+            seed or batch size, a step of a pass is not the same.
 
     Example:
         >>> print(Pass((("part-000", "aa"), ("part-003", "bb")), epoch=0, steps=8))
@@ -30,7 +30,7 @@ class Pass:
 
     @property
     def key(self) -> str:
-        """Tells it from every other pass."""
+        """Identifies the pass."""
         return json.dumps([self.epoch, self.order, *self.parts])
 
     def __str__(self) -> str:
@@ -39,18 +39,20 @@ class Pass:
 
 
 class DealtPasses:
-    """Passes over one set of rows, whose batches are dealt out to the replicas of a strategy, one to each a step.
+    """Passes over one set of rows; in each step every replica of a strategy gets one batch.
 
     Args:
         strategy: The strategy.
-        name: What the rows are called in messages, say `groups`.
+        name: The name of the rows in messages, say `groups`.
         digest: Their content digest.
-        batch_size: Rows a step, over all replicas.
-        batches_a_pass: Gives the number of batches of a pass for a number of rows a batch.
-        order: What the order and the content of the batches follow from, beside batch size and number of replicas.
+        batch_size: Rows in a step, over all replicas.
+        batches_a_pass: Returns the number of batches in a pass for a number of rows in a batch.
+        order: The settings that determine the order and the content of the batches, besides batch size and number of
+            replicas.
 
     Attributes:
-        share: Rows of a batch, of which each replica takes one a step.
+        share: Rows in a batch.
+        steps: Steps of a pass.
 
     Example:
         >>> passes = DealtPasses(tf.distribute.get_strategy(), "groups", "aa", 4, lambda rows: 10 // rows, [12345])
@@ -75,20 +77,20 @@ class DealtPasses:
         self._order = json.dumps([self.share, self._replicas, *order])
 
     def first(self, epochs: int) -> list[Pass]:
-        """The first so many passes."""
+        """The first `epochs` passes."""
         return [Pass((self._part,), epoch, self.steps, self._order) for epoch in range(epochs)]
 
     def batches(self, make: Callable[[int, int], "tf.data.Dataset"]) -> Callable[[Pass, int], "tf.data.Dataset"]:
-        """What `TrainingRun.fit` takes as `batches`, from a function of the epoch and the number of its first batch."""
+        """The argument `batches` of `TrainingRun.fit`, from a function of epoch and index of the first batch."""
         return lambda this, first_step: one_for_each_replica(
             self._strategy, make(this.epoch, first_step * self._replicas)
         )
 
 
 def one_for_each_replica(strategy: "tf.distribute.Strategy", batches: "tf.data.Dataset"):
-    """Hand consecutive batches to the replicas of a strategy, one to each a step, as they are.
+    """Distribute whole batches to the replicas of a strategy, one to each replica in a step.
 
-    Keras would cut each tensor of a batch into equal shares of rows, and rows that belong together apart.
+    Keras would split each batch by rows, and so separate rows that belong together.
     """
     if strategy.num_replicas_in_sync == 1:
         return batches

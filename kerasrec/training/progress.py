@@ -1,4 +1,4 @@
-"""What a run has done, and on whose data: saved in the same checkpoint as the weights that came of it."""
+"""What a run has done, and on which data: saved in the same checkpoint as the weights."""
 
 import dataclasses
 import json
@@ -10,14 +10,14 @@ from kerasrec.training.passes import Pass
 
 @dataclasses.dataclass
 class Comparison:
-    """How the evaluations of a run have come out so far (`kerasrec.training.early_stopping.EarlyStopping`)."""
+    """The result of the evaluations of a run so far (`kerasrec.training.early_stopping.EarlyStopping`)."""
 
     best: float = -math.inf
     """The best monitored figure so far, negated where lower is better."""
     reference: float = -math.inf
-    """The one that was the last gain, which the next one has to pass by `min_delta`."""
+    """The figure of the last gain; the next gain must exceed it by `min_delta`."""
     watched: str = ""
-    """The parts that the following count is about."""
+    """The parts that `without_gain` counts."""
     without_gain: int = 0
     """Evaluations of these parts since the last gain."""
     halvings: int = 0
@@ -29,12 +29,12 @@ class Progress(tf.train.experimental.PythonState):
 
     Attributes:
         finished: (part, content digest, epoch) of every pass that is finished.
-        within: Steps done of each pass that was begun and not finished, by its key.
+        within: Finished steps of each unfinished pass, by its key.
         passes: Number of finished passes.
         first_step: The optimizer's step at which this run began; not 0 where it went on from another run's state.
         schedule: The optimizer's steps between which the learning rate is planned.
         data: What the run is trained on: a name such as `vocabulary`, `groups` or `lists`, and its digest or size.
-        comparison: How its evaluations have come out.
+        comparison: The result of its evaluations.
     """
 
     def __init__(self):
@@ -74,7 +74,7 @@ class Progress(tf.train.experimental.PythonState):
 
 
 def _upgraded(values: dict) -> dict:
-    """What version 0.1.0 saved, in today's form; it did not say of which kind the digest was."""
+    """The state of version 0.1.0 in the current form; that version did not store which data the digest was of."""
     tokens, digest = values.pop("vocab")
     comparison = {name: values.pop(name) for name in ("best", "reference", "watched", "halvings")}
     return {

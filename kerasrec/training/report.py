@@ -15,7 +15,7 @@ logger = logging.getLogger(__name__)
 
 
 def log_files(folder: Path, step: int) -> None:
-    """Log where the files of a run are; only those that exist are named."""
+    """Log the files of a run that exist."""
     names = ("metrics.jsonl", "plots", "tensorboard")
     there = [f"{name}/" if (folder / name).is_dir() else name for name in names if (folder / name).exists()]
     logger.info(f"{folder}: the model at step {step:,}" + "".join(f", {name}" for name in there))

@@ -383,7 +383,7 @@ def test_a_lock_that_is_never_let_go_ends_in_one_line(database, monkeypatch):
     database._db.execute("PRAGMA busy_timeout = 50")
     other = sqlite3.connect(database.path, isolation_level=None)
     other.execute("BEGIN IMMEDIATE")
-    with pytest.raises(KerasrecError, match="another program has held"):
+    with pytest.raises(KerasrecError, match="another program has locked"):
         database.store_unavailable("bob", "missing", at=1)
     other.close()
     database.store_unavailable("bob", "missing", at=1)
@@ -508,27 +508,27 @@ def test_an_empty_file_is_no_database_to_read_and_a_new_one_to_write(tmp_path):
 def test_a_database_that_may_not_be_written_is_one_line(database):
     fill(database, ann=[seen(1)])
     database._db.execute("PRAGMA query_only = ON")
-    with pytest.raises(KerasrecError, match="may not be written: change the permissions"):
+    with pytest.raises(KerasrecError, match="is read-only: change the permissions"):
         database.store_titles([BEBOP], at=1)
     assert database.entries("ann") == [seen(1)]
 
 
 def test_lists_without_titles_name_the_command_that_brings_them(database):
-    with pytest.raises(KerasrecError, match="lists of 0 users and knows no titles: run `kerasrec anime fetch-titles`"):
+    with pytest.raises(KerasrecError, match="lists of 0 users and no titles: run `kerasrec anime fetch-titles`"):
         database.known_titles()
     database.claim("MyAnimeList")
     database.add_entries([("ann", seen(1))])
     database.finish_lists(1)
-    with pytest.raises(KerasrecError, match="lists of 1 users and knows no titles: run `kerasrec anime import --ti"):
+    with pytest.raises(KerasrecError, match="lists of 1 users and no titles: run `kerasrec anime import --ti"):
         database.known_titles()
 
 
 def test_titles_without_lists_name_the_command_that_brings_them(database):
     database.store_titles([BEBOP], at=1)
-    with pytest.raises(KerasrecError, match="holds no lists: run `kerasrec anime fetch-users`"):
+    with pytest.raises(KerasrecError, match="holds titles and no lists: run `kerasrec anime fetch-users`"):
         database.training_data(2)
     database.claim("MyAnimeList")
-    with pytest.raises(KerasrecError, match="holds no lists: run `kerasrec anime import --ratings FILE`"):
+    with pytest.raises(KerasrecError, match="holds titles and no lists: run `kerasrec anime import --ratings FILE`"):
         database.training_data(2)
     database.store_user("ann", None, None, [seen(1)], at=1)
     assert database.training_data(1) == ([BEBOP], [History("ann", (1,), ("COMPLETED",), (None,), (None,))])

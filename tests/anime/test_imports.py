@@ -108,11 +108,11 @@ def test_bad_rows_are_counted_by_reason_and_kept(desk, write):
     code, out, err = desk.run("import", *words, "--max-reject-share", 1)
     assert code == 0, err
     assert "9 bad rows" in out and "no user: 1" in out and "score outside -1 to 10: 1" in out
-    assert "2 rows with a field that was left out (taken without a field: score outside 0 to 10: 1" in out
+    assert "2 rows with a field that was left out (stored without a field: score outside 0 to 10: 1" in out
     an_id = "the anime id is not a whole number from 1 on"
     assert reject_rows(desk) == [
-        *[(3, an_id), (4, "no name"), (5, "taken without a field: score outside 0 to 10")],
-        *[(6, "wrong number of fields"), (7, "not UTF-8"), (9, "taken without a field: episodes is not a number")],
+        *[(3, an_id), (4, "no name"), (5, "stored without a field: score outside 0 to 10")],
+        *[(6, "wrong number of fields"), (7, "not UTF-8"), (9, "stored without a field: episodes is not a number")],
         *[(3, "no user"), (4, an_id), (5, "score is not a number"), (6, "score outside -1 to 10")],
         *[(7, "unknown status")],
     ]
@@ -373,13 +373,13 @@ LAUGHS = (
     [
         ("a.xml", LAUGHS, "has a document type"),
         ("a.xml", '<!DOCTYPE a SYSTEM "file:///etc/passwd"><myanimelist/>', "has a document type"),
-        ("a.xml", ANIMELIST[:-30], "is no whole XML file"),
-        ("a.xml", "<html><body>Log in</body></html>", "no export of MyAnimeList"),
+        ("a.xml", ANIMELIST[:-30], "is not a complete XML file"),
+        ("a.xml", "<html><body>Log in</body></html>", "not an export of MyAnimeList"),
         ("a.xml", "<myanimelist></myanimelist>", "no rows at all"),
         ("a.xml", ANIMELIST.replace("anime>", "manga>"), "is an export of manga"),
-        ("a.xml", "<myanimelist>" + "<a>" * 200_000, "is no whole XML file"),
-        ("a.json", json.dumps(GDPR)[:-5], "is no whole JSON file"),
-        ("a.json", "[" * 200_000, "is no whole JSON file"),
+        ("a.xml", "<myanimelist>" + "<a>" * 200_000, "is not a complete XML file"),
+        ("a.json", json.dumps(GDPR)[:-5], "is not a complete JSON file"),
+        ("a.json", "[" * 200_000, "is not a complete JSON file"),
         ("a.json", "[]", "has no `lists`"),
         ("a.json", '{"lists": null}', "has no `lists`"),
         ("a.json", '{"lists": [[], {}, null, {"series_id": "\\ud800", "status": 1}]}', "no good row"),

@@ -158,7 +158,7 @@ def test_titles_in_a_page_are_text(tmp_path):
     [
         ((), "neither --user nor --likes"),
         (("--user", "fan1", "--likes", "x"), "both --user and --likes"),
-        (("--likes", "qqqq zzzz"), "no title is like"),
+        (("--likes", "qqqq zzzz"), "no title is similar to"),
         (("--user", "fan1", "--k", "0"), "k is 0"),
     ],
 )
@@ -178,7 +178,7 @@ def test_a_user_without_a_public_list(trained_desk, listening):
 def test_a_user_whose_list_cannot_be_had(trained_desk, listening, anilist):
     anilist.instead["ListChunk", "user1"] = {"data": {"MediaListCollection": None}}
     error = trained_desk.error("recommend", "--user", "@user1", "--url", listening.url)
-    assert "the list of user1 cannot be had" in error and "unknown form" in error
+    assert "the list of user1 cannot be fetched" in error and "unknown form" in error
     assert "'a,b' is no user of" in trained_desk.error("recommend", "--user", "a,b", "--url", listening.url)
 
 

@@ -32,7 +32,7 @@ def test_what_somebody_means(typed, title):
 
 @pytest.mark.parametrize("typed", ["qqqq zzzz", "", "?!"])
 def test_nothing_is_like_it(typed):
-    with pytest.raises(KerasrecError, match="no title is like"):
+    with pytest.raises(KerasrecError, match="no title is similar to"):
         find_title(typed, TITLES)
 
 

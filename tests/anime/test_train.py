@@ -72,14 +72,14 @@ def test_a_finished_training_is_not_trained_again(training_desk):
     training_desk.train()
     before = valid_lines(training_desk)
     printed = training_desk.train()
-    assert "nothing left to train" in printed and "NDCG@10" in printed
+    assert "nothing is left to train" in printed and "NDCG@10" in printed
     assert valid_lines(training_desk) == before
     assert [path.name for path in (training_desk.output / "models" / "best").iterdir() if path.name.isdigit()] == ["1"]
     models = training_desk.output / "models"
     (models / "best" / "1" / "assets" / "items.txt").write_text("1\n", encoding="utf-8")
     error = training_desk.error("recommend", "--likes", "Kind 0 number 1")
     assert "items.txt is not the file that was exported" in error and "run `kerasrec anime train`" in error
-    assert "nothing left to train" not in training_desk.train(), "the command that the error names restores it"
+    assert "nothing is left to train" not in training_desk.train(), "the command that the error names restores it"
     assert training_desk.ok("recommend", "--likes", "Kind 0 number 1")
     mappings = models / "item_mappings.csv"
     whole = mappings.read_text(encoding="utf-8")
@@ -116,14 +116,14 @@ def test_it_ends_early(training_desk):
     assert "2 evaluations without a gain: the training ends early" in printed
     assert "the learning rate is halved" in printed
     assert metrics_of(training_desk)["epoch"] == [1, 2, 3]
-    assert "nothing left to train" in training_desk.train(*words)
+    assert "nothing is left to train" in training_desk.train(*words)
 
 
 def test_dates_give_an_order(tmp_path, made_up_lists, training_desk):
     training_desk.database.unlink()
     made_up_lists(training_desk.database, dated=True)
     printed = training_desk.train("--epochs", 1)
-    assert "100% of the entries have a date: lists are read in the order of their dates" in printed
+    assert "100% of the entries have a date: lists are ordered by date" in printed
     assert "a newest 20% of each list held" in " ".join(printed.split())
 
 
@@ -148,7 +148,7 @@ def test_a_killed_training_goes_on(training_desk, eventually):
     assert metrics["loss"][: len(done["loss"])] == done["loss"], "what was drawn before is still there"
 
     shutil.rmtree(training_desk.output / "plots")
-    assert "nothing left to train" in training_desk.train(*words)
+    assert "nothing is left to train" in training_desk.train(*words)
     assert metrics_of(training_desk) == metrics, "the curves can be made again"
 
 
@@ -173,7 +173,7 @@ def test_without_titles_the_command_that_brings_them_is_named(training_desk):
         database.claim("MyAnimeList")
         database.store_user("ann", None, None, [ListEntry(1, "COMPLETED")], at=1)
     error = training_desk.training_error()
-    assert "holds the lists of 1 users and knows no titles: run `kerasrec anime import --titles FILE` first" in error
+    assert "holds the lists of 1 users and no titles: run `kerasrec anime import --titles FILE` first" in error
 
 
 def test_a_damaged_database_is_one_line(training_desk):

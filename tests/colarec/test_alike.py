@@ -41,7 +41,7 @@ def test_a_file_says_it(desk):
 )
 def test_a_file_of_another_form(desk, content):
     desk.prepare()
-    with pytest.raises(KerasrecError, match="of another form"):
+    with pytest.raises(KerasrecError, match="has another form"):
         read_alike(desk.write("bad.json", json.dumps(content)), desk.prepared)
 
 

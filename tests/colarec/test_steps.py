@@ -54,7 +54,7 @@ def test_all_steps(desk):
     assert {column["targets"] for column in table.values()} == {40}
     assert table["item recall"]["NDCG@10"] > 0.8 * table["popularity"]["NDCG@10"]  # a trained one, if for a moment
     out = desk.ok("evaluate", "shop", "--split", "valid")
-    assert "NDCG@10 of ColaRec less that of item recall" in out
+    assert "NDCG@10 of ColaRec minus that of item recall" in out
     assert "ColaRec: --checkpoint best --beam 50 --history latest" in out
     kept = json.loads((desk.output / "evaluation-valid.json").read_text(encoding="utf-8"))
     assert kept["protocol"].endswith("seen items filtered, a baseline's equal scores in the order of the corpus")

@@ -121,5 +121,5 @@ def test_noted_files_are_believed_when_they_are_whole(tmp_path):
 
 def test_a_section_of_another_form(tmp_path):
     (tmp_path / "manifest.json").write_text('{"parts": 5}', encoding="utf-8")
-    with pytest.raises(KerasrecError, match="manifest.json is damaged, its parts is no object"):
+    with pytest.raises(KerasrecError, match="manifest.json is damaged, its parts is not an object"):
         Manifest(tmp_path / "manifest.json").section("parts")

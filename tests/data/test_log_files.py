@@ -45,11 +45,11 @@ def test_links(tmp_path):
     (tmp_path / "a").symlink_to(tmp_path / "b.csv")
     assert [path.name for path in find_logs(str(tmp_path))] == ["a"]  # the same events, once
     (tmp_path / "c").symlink_to(tmp_path / "nowhere")
-    with pytest.raises(KerasrecError, match="/c links to a file that is not there"):
+    with pytest.raises(KerasrecError, match="/c links to a file that does not exist"):
         find_logs(str(tmp_path))
     (tmp_path / "c").unlink()
     (tmp_path / "c").symlink_to(tmp_path)
-    with pytest.raises(KerasrecError, match="/c links to a folder that it lies in"):
+    with pytest.raises(KerasrecError, match="/c links to a folder that contains it"):
         find_logs(str(tmp_path))
 
 
@@ -140,9 +140,9 @@ def test_empty_files_hold_no_log(tmp_path):
         ("\n".join("{}" for _ in range(3)), "none of its first lines is an object"),
         ('{"user": 1, "item": 2}', "has the columns user, item, but user_id and item_id are needed"),
         ("1,2\n".encode("utf-16"), "is UTF-16; make it UTF-8"),
-        (b"1\0,\0002\0\n\0", "holds bytes of 0: it is no text, or UTF-16"),
+        (b"1\0,\0002\0\n\0", "holds zero bytes: it is not text, or UTF-16"),
         (b"PAR1 and then nothing", "the Parquet file .* cannot be read"),
-        (b"7z\xbc\xaf\x27\x1c\x00\x04", "is a 7z archive, which is not read; unpack or convert it"),
+        (b"7z\xbc\xaf\x27\x1c\x00\x04", "is a 7z archive, which is not supported; unpack or convert it"),
         (gzip.compress(HEADED.encode() * 1000, mtime=0)[:30], "is truncated"),
     ],
 )
@@ -170,7 +170,7 @@ def test_parquet_times_that_are_no_moments(tmp_path, kind):
         }
     )
     pq.write_table(table, tmp_path / "a.parquet")
-    with pytest.raises(KerasrecError, match=r"a.parquet holds timestamp as .*, which is no moment in time"):
+    with pytest.raises(KerasrecError, match=r"a.parquet holds timestamp as .*, which is not a point in time"):
         sniff(tmp_path / "a.parquet", NAMES)
 
 
@@ -182,7 +182,7 @@ PAIRS = "1,20\n1,30\n2,20\n"
 @pytest.mark.parametrize(
     ("odd", "message"),
     [
-        (HEADED, "a.csv has no header .*'1,20'.*and .*odd has a header: say .* with --columns"),
+        (HEADED, "a.csv has no header .*'1,20'.*and .*odd has a header: name the columns .* with --columns"),
         ('{"user_id": 1, "item_id": 2}', "a.csv has no header .*, and .*odd has names for its columns"),
         (
             "1;20\n",
@@ -191,7 +191,7 @@ PAIRS = "1,20\n1,30\n2,20\n"
         ("1,Toy Story\n2,Jumanji\n", "odd does not fit .*'1,Toy Story'.*where the item is a number"),
         ("1,2,3\n", "odd has no header with user_id and item_id, and 3 columns"),
         ("item,user\n20,1\n", "odd has the columns item, user, but"),
-        ("hello\n", "odd has only one column .*'hello'.*a file that is no log has to stand elsewhere"),
+        ("hello\n", "odd has only one column .*'hello'.*move a file that is not a log out of the folder"),
     ],
 )
 def test_a_file_that_does_not_fit_the_others_is_named(tmp_path, odd, message):
@@ -222,7 +222,7 @@ def test_what_was_inferred_is_logged(tmp_path, caplog):
     assert log.columns == ("user", "item", None, None)
     assert caplog.messages[-2:] == [
         "columns that are not read: Time, note",
-        "without a column timestamp the log is taken to be in time order; or pass --time_name Time",
+        "there is no column timestamp, so the log is assumed to be in time order; or pass --time_name Time",
     ]
     (tmp_path / "t.csv").unlink()
     write(tmp_path / "a.csv", HEADED)  # with --columns, what files without a header hold is known

@@ -75,7 +75,7 @@ def test_flipped_bytes_are_seen_where_the_kind_has_checksums(tmp_path, kind):
 def test_other_kinds_are_known_packed_or_not(tmp_path, start, kind):
     for content in (start + bytes(600), gzip.compress(start + bytes(600))):
         (tmp_path / "log.csv").write_bytes(content)
-        with pytest.raises(KerasrecError, match=f"log.csv is .*{kind}.*, which is not read; unpack or convert it"):
+        with pytest.raises(KerasrecError, match=f"log.csv is .*{kind}.*, which is not supported; unpack or convert it"):
             read_all(tmp_path / "log.csv")
 
 
@@ -106,7 +106,7 @@ def test_zip_archives(tmp_path):
     path.write_bytes(zipped(b=b"2", a=b"1"))
     assert members(path) == ["a", "b"]
     assert b"".join(blocks(path, "b")) == b"2"
-    with pytest.raises(KerasrecError, match="holds 2 files; unpack the one that is meant"):
+    with pytest.raises(KerasrecError, match="holds 2 files; unpack the one to read"):
         read_all(path)
     with pytest.warns(UserWarning), zipfile.ZipFile(path, "a") as archive:
         archive.writestr("a", "again")

@@ -61,10 +61,10 @@ def test_columns_in_any_order_beside_others(tmp_path, logged):
 @pytest.mark.parametrize(
     ("content", "said"),
     [
-        ("id\tquery\tcandidate\tlabel\n1\ta\tb\t0\n", "do not say which the two texts are"),
-        ("query,candidate,label\na,b,0\n", "do not say which the two texts are"),
+        ("id\tquery\tcandidate\tlabel\n1\ta\tb\t0\n", "does not name the two texts"),
+        ("query,candidate,label\na,b,0\n", "does not name the two texts"),
         ("sentence1\tsentence2\nfoo\tbar\n", "none of them is the label"),
-        ("text1\ttext2\tquestion1\tlabel\n", "'text1' and 'question1' for one thing"),
+        ("text1\ttext2\tquestion1\tlabel\n", "'text1' and 'question1' with the same meaning"),
         ('[{"text1": "a", "text2": "b"},\n {"text1": "c", "text2": "d"}]', "one JSON array: .*jq"),
     ],
 )
@@ -104,7 +104,7 @@ class TestIds:
     def test_a_column_of_ids_in_front(self, tmp_path, form, logged):
         content = "17\ta\tb\t1\n4\tc\td\t0\n5\te\t7\n"
         assert fields_of(tmp_path, content, form)[0][:2] == [("a", "b", "1", "17"), ("c", "d", "0", "4")]
-        assert "taken for ids" in logged()
+        assert "read as row ids" in logged()
 
     @pytest.mark.parametrize(
         "content",

@@ -99,5 +99,5 @@ def test_what_is_evaluated_is_left_out_of_a_folder_and_named(tmp_path, logged):
     ]
     assert f"it is a copy of {tmp_path / 'link' / 'data.dev'}" in said[2]
     for held_out in (folder, tmp_path / "link" / "data.dev"):
-        with pytest.raises(KerasrecError, match="never trained on"):
+        with pytest.raises(KerasrecError, match="not used for training"):
             find_texts(folder / "data.dev", [held_out])

@@ -382,7 +382,7 @@ def test_a_saved_vocabulary_comes_back(tmp_path):
 @pytest.mark.parametrize(
     "tokens, message",
     [
-        ([*SPECIALS, "a", "b", "a"], "'a' stands twice in the vocabulary, as number 5 and 7"),
+        ([*SPECIALS, "a", "b", "a"], "'a' occurs twice in the vocabulary, as number 5 and 7"),
         ([*SPECIALS, "a", "", "b"], "token 6 of the vocabulary is empty"),
         (["[PAD]", "[UNK]", "[CLS]", "a"], r"lacks \[SEP\], \[MASK\]"),
         ([*reversed(SPECIALS)], r"\[PAD\] is token 4"),

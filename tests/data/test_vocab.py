@@ -139,7 +139,7 @@ def test_line_breaks_are_refused(item):
 
 
 def test_an_id_that_stands_twice_is_refused():
-    with pytest.raises(KerasrecError, match="'b' stands twice"):
+    with pytest.raises(KerasrecError, match="'b' occurs twice"):
         ItemVocab(pa.array(["a", "b", "b"]), [1, 1, 1])
 
 
@@ -177,9 +177,9 @@ def columns(tokens, counts=None):
 @pytest.mark.parametrize(
     "table, message",
     [
-        (columns(["a", "b"]), "first tokens have to be"),
-        (columns([]), "first tokens have to be"),
-        (columns([*SPECIALS, "a", "a"]), "stands twice"),
+        (columns(["a", "b"]), "first tokens must be"),
+        (columns([]), "first tokens must be"),
+        (columns([*SPECIALS, "a", "a"]), "occurs twice"),
         (columns([*SPECIALS, None]), "no id"),
         ({"token": [*SPECIALS]}, "is damaged.*kerasrec recall vocab"),
         (columns([*SPECIALS, "a"], ["many"] * 6), "is damaged.*kerasrec recall vocab"),

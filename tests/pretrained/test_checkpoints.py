@@ -60,7 +60,10 @@ def test_shards_that_are_not_there(checkpoint):
     "weight_map, message",
     [
         ({"a": 3}, "names no files of weights"),
-        ({"a": "../model.safetensors"}, "names '../model.safetensors', which is no file of weights beside it"),
+        (
+            {"a": "../model.safetensors"},
+            "names '../model.safetensors', which is not a file of weights in the same folder",
+        ),
         ({"a": "/etc/passwd"}, "names '/etc/passwd', which"),
         ({"a": "model.safetensors.index.json"}, "names 'model.safetensors.index.json', which"),
         ({"a": "model-00001-of-00002.safetensors", "b": "copy.safetensors"}, "as another file of weights does"),

@@ -75,8 +75,8 @@ def test_another_model(tmp_path, changes, message):
     "content, message",
     [
         ("{", "config.json is no JSON"),
-        ("[]", "holds no object"),
-        ("null", "holds no object"),
+        ("[]", "does not hold an object"),
+        ("null", "does not hold an object"),
         ("[" * 100_000, "config.json is no JSON"),
         ('{"vocab_size": 1' + "0" * 5000 + "}", "config.json is no JSON"),
         ('{"vocab_size": NaN}', "does not say hidden_size"),

@@ -58,7 +58,7 @@ def test_a_whole_one(index):
 )
 def test_entries_that_cannot_be(index, found, instead):
     rewrite(index, found, instead)
-    with pytest.raises(KerasrecError, match="is the index of no whole checkpoint") as caught:
+    with pytest.raises(KerasrecError, match="is not the index of a whole checkpoint") as caught:
         stored_tensors(index)
     assert str(caught.value).isprintable() and len(str(caught.value)) < 600
 
@@ -68,5 +68,5 @@ def test_other_bytes(index, place):
     content = bytearray(index.read_bytes())
     content[place] ^= 0x80
     index.write_bytes(content)
-    with pytest.raises(KerasrecError, match="is the index of no whole checkpoint"):
+    with pytest.raises(KerasrecError, match="is not the index of a whole checkpoint"):
         stored_tensors(index)

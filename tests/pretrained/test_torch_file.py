@@ -80,7 +80,7 @@ def test_a_pickle_that_runs_something_is_refused_and_not_run(write_torch, tmp_pa
     }.items():
         path = tmp_path / "tensors.bin"
         write_torch(path, {}, code)
-        refused(path, f"tensors.bin refers to '{name}', which .* was not run")
+        refused(path, f"tensors.bin refers to '{name}', which .* it was not run")
     assert not trap.exists()
     pickle.loads(b"cposix\nsystem\n(" + text(command) + b"tR.")
     assert trap.exists()  # the first trap is a real one

@@ -31,7 +31,7 @@ def test_the_date_is_the_last_day_of_the_log_or_today(typed, tmp_path):
 
 
 def test_the_old_words_are_understood(typed, tmp_path):
-    said = "the old words for the log and the work folder are understood as --log log.csv --data-path"
+    said = "the old options for the log and the work folder are read as --log log.csv --data-path"
     assert f"{said} out" in typed.ok("split", "--data_path", "log.csv", "--save_path", "out", "--date", "20210419")
     assert (tmp_path / "out" / "20210419-task-refine-0" / "users.parquet").exists()
     assert f"{said} ./data/" in typed.ok("split", "--data-path", "log.csv")
@@ -41,13 +41,13 @@ def test_the_old_words_are_understood(typed, tmp_path):
 def test_a_vocabulary_is_made_of_all_parts(typed):
     typed.ok("split", "--log", "log.csv", "--parts", 2)
     for part in ("part-000", "20210426-task-refine-0-part-001"):
-        assert "takes the name of a whole task, which ends in 'all'" in typed.error("vocab", part)
+        assert "the name of a whole task is needed, which ends in 'all'" in typed.error("vocab", part)
     assert "12 items" in typed.ok("vocab", "all")
 
 
 def test_what_is_kept_of_an_earlier_log_is_said(typed, tmp_path):
     assert "kept" not in typed.ok("split", "--log", "log.csv")
-    assert "left out new items only" not in typed.ok("vocab", "all", "--min-count", 2)
+    assert "applies to new items only" not in typed.ok("vocab", "all", "--min-count", 2)
     assert "replaced" not in typed.ok("split", "--log", "log.csv")
     rows = [f"u{user},new{user % 3},{MONDAY}" for user in range(8)] * 2
     (tmp_path / "other.csv").write_text("\n".join(["user_id,item_id,timestamp", *rows]), encoding="utf-8")
@@ -55,7 +55,7 @@ def test_what_is_kept_of_an_earlier_log_is_said(typed, tmp_path):
     assert "the parts of an earlier split of 20210426-task-refine-0 (1) were replaced" in out
     assert "vocab.parquet is kept with its token ids: `kerasrec recall vocab 20210426-task-refine-0-all` adds" in out
     out = typed.ok("vocab", "all", "--min-count", 99)
-    assert "min_count 99 left out new items only: the 12 items of" in out and "are kept" in out
+    assert "min_count 99 applies to new items only: the 12 items of" in out and "are kept" in out
     assert len(ItemVocab.load(tmp_path / "data/20210426-task-refine-0/vocab.parquet").items) == 12
 
 

@@ -32,7 +32,7 @@ def test_train_predict_evaluate_and_export(desk):
     predict = ("--do_predict", "--predict_file", ask, "--no_cuda", "--top_n", 3)
     out = desk.train("--num_train_epochs", "12.0", *predict, "--save_checkpoints_steps", 7)
     assert "valid: accuracy" in out and "pairs by label: 'other' 90, 'same' 110" in out
-    assert "1 labels are left out of the figures, such as 'unknown'; the model knows other, same" in out
+    assert "1 labels, such as 'unknown', are left out of the figures; the model knows other, same" in out
     table = pd.read_csv(desk.output / "predictions.csv", keep_default_na=False)
     assert table["line"].tolist() == [1, 2, 3, 4] and table["name"].tolist()[0] == "first"
     assert table["label"].tolist() == ["", "same", "unknown", ""]
@@ -58,7 +58,7 @@ def test_train_predict_evaluate_and_export(desk):
     code, out, _, predicted = predicted_of(desk.valid)
     assert code == 0 and not rejects.exists(), "those of an earlier file are gone"
     assert "accuracy" in out and "macro_F1" in out
-    assert "was trained on it" not in out and "was trained on it" in predicted_of(desk.pairs)[1]
+    assert "was trained on this file" not in out and "was trained on this file" in predicted_of(desk.pairs)[1]
     accuracy = (predicted["predicted"] == predicted["label"]).mean()
     assert accuracy > 0.9
 
@@ -142,7 +142,7 @@ def test_lower_case_follows_the_checkpoints_own_files(desk):
     desk.write("tokenizer_config.json", '{"do_lower_case": true}')
     assert _tokenizer(command).lower_case
     desk.write("tokenizer_config.json", '{"do_lower_case": false}')
-    assert "says that its own are left in their case" in desk.error(*desk.words_to_train())
+    assert "says that they are not lower-cased" in desk.error(*desk.words_to_train())
 
 
 @pytest.mark.parametrize(
@@ -209,11 +209,11 @@ def test_labels_of_which_nothing_can_be_learned(desk, labels, words, said):
 
 
 def test_what_is_evaluated_is_not_trained_on(desk):
-    assert "never trained on" in desk.error(*desk.words_to_train("--eval_file", desk.pairs))
-    assert "never trained on" in desk.error(*desk.words_to_train("--predict_file", desk.pairs))
+    assert "not used for training" in desk.error(*desk.words_to_train("--eval_file", desk.pairs))
+    assert "not used for training" in desk.error(*desk.words_to_train("--predict_file", desk.pairs))
     same = desk.write("same.txt", "red car\tblue boat\t1\n" * 3)
     line = desk.error(*desk.words_to_train("--loss", "cosent", "--eval_file", same))
-    assert "no rank correlation is defined" in line
+    assert "the rank correlation that chooses the best model is not defined" in line
 
 
 def test_scripts(desk):

@@ -131,7 +131,7 @@ class Lists(tf.Module):
 def test_an_export_that_is_no_recommender(tmp_path):
     module = Lists()
     version = export(module, tmp_path, {"serving_default": module.padded}, {})
-    with pytest.raises(KerasrecError, match="is no recommender: name an export that `kerasrec recall export` wrote"):
+    with pytest.raises(KerasrecError, match="is not a recommender: name an export that `kerasrec recall export` wrote"):
         Recommender(version)
 
 

@@ -108,11 +108,11 @@ def test_prepared_groups(desk):
 def test_lower_case_follows_the_checkpoints_own_files(desk):
     desk.write("tokenizer_config.json", '{"do_lower_case": false}')
     files = ("--train-file", desk.train_file, "--vocab-file", desk.vocab)
-    assert "texts are left in their case, as" in desk.ok("prepare", "cased", *files)
+    assert "texts are not lower-cased, as" in desk.ok("prepare", "cased", *files)
     places = Places(*(desk.folder / kind for kind in ("data", "output", "export")))
     assert not Prepared("cased", places).tokenizer.lower_case
     desk.write("tokenizer_config.json", '{"do_lower_case": true}')
-    assert "says that its own are lower-cased" in desk.error("prepare", "cased", *files, "--no-lower-case")
+    assert "says that they are lower-cased" in desk.error("prepare", "cased", *files, "--no-lower-case")
 
 
 def test_without_pairs_it_trains_and_cannot_be_judged(desk, command_line):
@@ -184,13 +184,13 @@ def test_what_is_evaluated_is_not_trained_on(desk):
     out = desk.prepare()
     assert out.count("is left out of") == 2 and "12 groups of 48 texts" in out
     desk.valid = desk.test
-    assert "never trained on and chooses no model" in desk.error("prepare", *desk.words_to_prepare())
+    assert "not used for training or to choose the model" in desk.error("prepare", *desk.words_to_prepare())
 
 
 @pytest.mark.parametrize(
     ("rows", "said"),
     [
-        ("where\twhich\t1\nwhich\twhere\t1\n", "have one label"),
+        ("where\twhich\t1\nwhich\twhere\t1\n", "have the same label"),
         ("where\twhich\tsame\n", "such as 'same'; allowed: 0, 1"),
     ],
 )

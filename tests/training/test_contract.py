@@ -61,8 +61,8 @@ BEFORE = {
 @pytest.mark.parametrize(
     ("now", "message"),
     [
-        ({"losses": {"scale": 5.0}}, "scale is 5.0 and the run in .* was begun with 30.0: give the same"),
-        ({"seed": 2}, "seed is 2 and the run in .* was begun with 1"),
+        ({"losses": {"scale": 5.0}}, "scale is 5.0 and the run in .* began with 30.0: give the same value"),
+        ({"seed": 2}, "seed is 2 and the run in .* began with 1"),
     ],
 )
 def test_what_is_fixed_is_refused_by_name(tmp_path, now, message):
@@ -74,8 +74,8 @@ def test_what_is_announced_is_said(tmp_path, logged):
     now = BEFORE | {"epochs": 9, "devices": {"precision": "mixed_bfloat16", "gpu": 1}, "name": "b"}
     assert CONTRACT.go_on(tmp_path, BEFORE, now) == ["epochs", "precision"]
     assert logged().splitlines() == [
-        f"the run in {tmp_path} goes on although epochs was 5 and is 9",
-        f"the run in {tmp_path} goes on although precision was 'float32' and is 'mixed_bfloat16'",
+        f"the run in {tmp_path} resumes although epochs was 5 and is 9",
+        f"the run in {tmp_path} resumes although precision was 'float32' and is 'mixed_bfloat16'",
     ]
 
 

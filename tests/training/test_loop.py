@@ -372,7 +372,7 @@ def test_what_changed_in_the_data_is_said_and_forgotten(tmp_path, logged):
     run.trained_on(lists="aa")
     assert run.progress.comparison.best == 0.4 and "other lists" not in logged()
     run.trained_on(lists="bb")
-    assert run.progress.comparison.best == -np.inf and "other lists than at the last checkpoint" in logged()
+    assert run.progress.comparison.best == -np.inf and "lists changed since the last checkpoint" in logged()
     run.fit(passes(epochs=3), batches, figures([0.3, 0.2]))
     report.draw(tmp_path, run.shown, "valid split")
     best = json.loads((tmp_path / "summary.json").read_text())["best"]

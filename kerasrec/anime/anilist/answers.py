@@ -1,4 +1,4 @@
-"""AniList's JSON as typed results: what is not of the form that the schema promises is left out, and named."""
+"""AniList's JSON as typed results; parts that do not match the schema are left out and reported."""
 
 import json
 from collections.abc import Callable
@@ -9,7 +9,7 @@ from kerasrec.anime.records import ListEntry, Relation, Tag, Title, fuzzy_date
 from kerasrec.errors import quoted
 
 MOST = 2**31 - 1
-"""Largest whole number of GraphQL."""
+"""Largest integer in GraphQL."""
 
 LONGEST_TEXT = 10_000
 """Characters; the longest names at AniList have a few hundred."""
@@ -19,18 +19,18 @@ _T = TypeVar("_T")
 
 
 class UnknownForm(ValueError):
-    """A part of an answer is not of the form that the schema promises."""
+    """A part of an answer does not match the schema."""
 
 
 @dataclass(frozen=True)
 class OddPart:
-    """A title or a list entry that is not of the form that the schema promises.
+    """A title or a list entry that does not match the schema.
 
     Attributes:
         what: Its name, for messages: `title 21`, `the entry of title 5`.
         reason: What is wrong with it.
         text: Its JSON.
-        is_lost: Whether all of it was left out, and not only the fields in question.
+        is_lost: Whether the whole part was left out, and not only the wrong fields.
     """
 
     what: str
@@ -41,7 +41,7 @@ class OddPart:
 
 @dataclass(frozen=True)
 class TitlePage:
-    """A page of titles, whether another one follows, and what of it has an unknown form."""
+    """A page of titles, whether another page follows, and the parts of an unknown form."""
 
     titles: tuple[Title, ...]
     has_next: bool
@@ -49,13 +49,13 @@ class TitlePage:
 
     @property
     def parts(self) -> set[object]:
-        """What tells this page from others."""
+        """Identifies the content of this page among other pages."""
         return {title.id for title in self.titles} | {part.text for part in self.odd if part.is_lost}
 
 
 @dataclass(frozen=True)
 class ListChunk:
-    """A chunk of a user's list, whether another one follows, and what of it has an unknown form."""
+    """A chunk of a user's list, whether another chunk follows, and the parts of an unknown form."""
 
     user_id: int | None
     score_format: str | None
@@ -65,7 +65,7 @@ class ListChunk:
 
     @property
     def parts(self) -> set[object]:
-        """What tells this chunk from others."""
+        """Identifies the content of this chunk among other chunks."""
         return {entry.title for entry in self.entries} | {part.text for part in self.odd if part.is_lost}
 
 
@@ -109,14 +109,14 @@ def list_chunk(data: object) -> ListChunk:
 
 
 class _Fields:
-    """The fields of one part; those of an unknown form are noted, and count as not given."""
+    """The fields of one part; fields of an unknown form are recorded in `problems` and read as missing."""
 
     def __init__(self, values: dict):
         self._values = values
         self.problems: list[str] = []
 
     def get(self, name: str, parse: Callable[..., _T], *bounds: Any) -> _T | None:
-        """A field, as `parse` reads it."""
+        """A field, parsed by `parse`."""
         return self.read(name, lambda: parse(_field(self._values, name), name, *bounds))
 
     def read(self, name: str, parse: Callable[[], _T]) -> _T | None:
@@ -127,7 +127,7 @@ class _Fields:
             return None
 
     def many(self, name: str, parse: Callable[[Any], _T | None]) -> tuple[_T, ...]:
-        """A list, each once and in its order, without what is null."""
+        """A list in its order, without duplicates and nulls."""
         values = self.get(name, lambda value, name: _list([] if value is None else value, name)) or ()
         found = [self.read(name, lambda value=value: parse(value)) for value in values if value is not None]
         return tuple(dict.fromkeys(one for one in found if one is not None))
@@ -164,7 +164,7 @@ def _title(number: int, fields: _Fields) -> Title:
         format=fields.get("format", _text),
         episodes=fields.get("episodes", _whole),
         year=fields.get("seasonYear", _whole, 0, 9999) or start.get("year", _whole, 0, 9999),
-        score=mean if score is None else score,  # the weighted one is there from some number of users on
+        score=mean if score is None else score,  # the weighted score exists only for titles with enough users
         popularity=fields.get("popularity", _whole),
         cover=cover.get("large", _text),
         is_adult=bool(fields.get("isAdult", _flag)),
@@ -216,12 +216,12 @@ def _entry(number: int, fields: _Fields) -> ListEntry:
     )
 
 
-# Fields: each takes a value and its name, and raises an UnknownForm.
+# Parsers of fields: each takes a value and its name, and raises UnknownForm.
 
 
 def _field(values: dict, name: str) -> object:
     if name not in values:
-        raise UnknownForm(f"{name} is not there")
+        raise UnknownForm(f"{name} is missing")
     return values[name]
 
 
@@ -287,7 +287,7 @@ def _text(value: object, name: str) -> str | None:
 
 
 def _is_unicode(text: str) -> bool:
-    """Whether a text holds no half of a surrogate pair, which no file can hold."""
+    """Whether a text holds no lone surrogate, which UTF-8 cannot encode."""
     return not any("\ud800" <= character <= "\udfff" for character in text)
 
 

@@ -24,7 +24,7 @@ LONGEST_WAIT = 3600.0
 """Seconds; whoever is asked to wait longer had better start again later."""
 
 LARGEST_ANSWER = 1 << 25
-"""Bytes; a chunk of a list has some 200,000."""
+"""Bytes; a chunk of a list has about 200,000."""
 
 _TIMEOUT = 30.0
 _BROKEN = (httpx.TimeoutException, httpx.NetworkError, httpx.RemoteProtocolError, httpx.DecodingError)
@@ -44,7 +44,7 @@ class UserUnavailable(Exception):
 
 
 class NoAnswer(KerasrecError):
-    """One page or one list cannot be had, while others may: a refusal, or an answer of an unknown form.
+    """One page or one list cannot be fetched, while others may be: it is refused, or its answer has an unknown form.
 
     Args:
         message: What happened and what to do about it.
@@ -140,7 +140,7 @@ class AniListClient:
             raise UserUnavailable("private" if "private" in str(error).lower() else "missing") from None
 
     def _typed(self, parse: Callable[[Any], _Typed], query: str, variables: dict) -> _Typed:
-        """What `parse` makes of the `data` of the answer."""
+        """The `data` of the answer, parsed by `parse`."""
         text, body = self._ask(query, variables)
         try:
             return parse(body.get("data"))
@@ -148,7 +148,7 @@ class AniListClient:
             raise self._unknown_form(str(error), text) from error
 
     def _ask(self, query: str, variables: dict) -> tuple[str, dict]:
-        """The answer, after as many tries as it takes and `TRIES` at most."""
+        """The answer, after at most `TRIES` tries."""
         self._wait(self._rate.wait())
         for failures in range(1, TRIES + 1):
             try:
@@ -159,7 +159,7 @@ class AniListClient:
                     pause = 0.0 if trouble.paced else 2.0 ** (failures - 1) * (0.5 + 0.5 * self._chance())
                     self._wait(max(pause, self._rate.wait()), str(trouble))
         message = (
-            f"{self.url} has failed {TRIES} times in a row (at last: {passing}); run the same command again later, "
+            f"{self.url} has failed {TRIES} times in a row (last error: {passing}); run the same command again later, "
             "it goes on where it stopped"
         )
         if passing.concerns_all:
@@ -200,7 +200,7 @@ class AniListClient:
             self._rate.unavailable(answer.headers)
             raise _Passing(f"{status} {message}", answer=answer.text)
         if body is None and status == 200:
-            raise _Passing("an answer that is cut short or no JSON", answer=answer.text)
+            raise _Passing("an answer that is cut short or is not JSON", answer=answer.text)
         if status == 404 and body and body.get("errors"):
             raise _NotFound(message)
         if status != 200 or body is None:
@@ -208,11 +208,11 @@ class AniListClient:
         return answer.text, body
 
     def _answer(self, payload: dict) -> "_Answer":
-        """Send a request and read its answer, all of it within the deadline.
+        """Send a request and read its whole answer within the timeout.
 
-        httpx bounds each single read, and an answer that comes byte by byte would take for ever; so a thread reads,
-        and is left behind when the time is over. Closing the connection ends it with the next byte, and silence with
-        httpx's own bound.
+        httpx limits the time of each single read, so an answer that comes byte by byte could take very long. So a
+        thread reads the answer, and after the timeout its connection is closed. The thread then ends at the next byte
+        or at httpx's own timeout.
         """
         results: queue.SimpleQueue = queue.SimpleQueue()
         http = self._http
@@ -245,8 +245,8 @@ class AniListClient:
             403: "the API may be closed for a while or this address blocked: try again later",
             404: "is the address right?",
         }
-        text = f"{self.url} answered {status} ({message}); {advice.get(status, 'trying again is not worth while')}"
-        if status == 404 or status < 400:  # the address, and not what was asked for
+        text = f"{self.url} answered {status} ({message}); {advice.get(status, 'trying again will not help')}"
+        if status == 404 or status < 400:  # the address is wrong, not the request
             return KerasrecError(text)
         return NoAnswer(text, f"{status} {message}", answer)
 
@@ -260,9 +260,9 @@ class AniListClient:
 
 
 class _Passing(Exception):
-    """A failure that may be over at the next try; `paced` when the server has said how long to wait.
+    """A failure that may not occur at the next try; `paced` when the server has said how long to wait.
 
-    `concerns_all` says that it has nothing to do with what was asked for.
+    `concerns_all` says that every request would fail, not only this one.
     """
 
     def __init__(self, reason: str, paced: bool = False, concerns_all: bool = False, answer: str = ""):
@@ -315,6 +315,6 @@ def _outcome(answer: _Answer, body: dict | None) -> tuple[int, str]:
 
 
 def _line(text: str) -> str:
-    """What a server or a library says, as one line for a message."""
+    """A text of a server or a library as one line for a message."""
     line = plain(" ".join(text.split()))
     return line if len(line) <= 200 else f"{line[:200]}..."
