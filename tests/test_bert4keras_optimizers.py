@@ -82,7 +82,7 @@ def test_lr_is_the_learning_rate(optimizer):
 
 @pytest.mark.parametrize("extension", EXTENSIONS)
 @pytest.mark.parametrize("base", [keras.optimizers.Adam, keras.optimizers.legacy.Adam])
-def test_an_extension_over_keras_adam_stands_on_bert4kerass(extension, base):
+def test_an_extension_of_keras_adam_uses_the_adam_of_bert4keras(extension, base):
     with pytest.warns(UserWarning, match="bert4keras cannot extend Keras's Adam"):
         extended = getattr(optimizers, extension)(base)
     assert extended.__mro__[1] is optimizers.Adam

@@ -319,7 +319,7 @@ def test_a_whole_model_as_h5(unilm, tmp_path):
     np.testing.assert_allclose(loaded([np.array(IDS), np.array(SEGMENTS)]), expected, atol=1e-6)
 
 
-def test_a_checkpoint_goes_there_and_back_with_frozen_layers(folder, tmp_path):
+def test_a_checkpoint_with_frozen_layers_is_saved_and_loaded(folder, tmp_path):
     def model():
         model = build_transformer_model(
             str(folder / "bert_config.json"), with_mlm=True, with_nsp=True, return_keras_model=False

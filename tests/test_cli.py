@@ -39,7 +39,7 @@ def test_commands_that_messages_name_exist():
         (("colarec", "train"), "--no-content", "Do not read texts: an item is its atomic id."),
     ],
 )
-def test_what_a_flag_does_is_what_its_help_says(capsys, words, flag, said):
+def test_the_help_of_a_flag_describes_its_effect(capsys, words, flag, said):
     with pytest.raises(SystemExit):
         main([*words, "--help"])
     shown = " ".join(re.sub("[│╭╮╰╯─]", " ", capsys.readouterr().out).split())
@@ -49,7 +49,7 @@ def test_what_a_flag_does_is_what_its_help_says(capsys, words, flag, said):
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (("anime", "import"), "no file to import is given: give --titles, --history or --ratings"),
+        (("anime", "import"), "no file to import is given: give --titles, --history, --ratings or --lists"),
         (
             ("colarec", "prepare", "shop", "--interactions", "a", "--corpus", "b", "--valid", "c"),
             "--valid is given and --test is not: give both files of targets, or neither",

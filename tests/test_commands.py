@@ -34,7 +34,7 @@ GIVEN = [
 
 
 @pytest.mark.parametrize(("step", "settings"), GIVEN, ids=[step for step, _ in GIVEN])
-def test_a_command_line_gives_its_settings_back(monkeypatch, step, settings):
+def test_a_command_line_parses_to_its_settings(monkeypatch, step, settings):
     """Read by the command line itself."""
     typed = []
     system, name = step.split()
@@ -45,6 +45,6 @@ def test_a_command_line_gives_its_settings_back(monkeypatch, step, settings):
     assert typed == [settings]
 
 
-def test_what_stands_at_its_default_is_left_out():
+def test_default_settings_are_left_out():
     assert command_line("kerasrec recall vocab", recall.Vocab("all")) == "kerasrec recall vocab all"
     assert command_line("kerasrec siamese train", siamese.Train("shop")) == "kerasrec siamese train shop"

@@ -21,7 +21,7 @@ HOSTILE = ["\x1b[2J", "\x9b2J", "a\rb", "\x07", "\u202eabc", "\ud800", "\x7f"]
 
 
 @pytest.mark.parametrize("text", HOSTILE, ids=ascii)
-def test_what_controls_a_terminal_does_not_reach_it(capsys, text):
+def test_control_characters_do_not_reach_the_terminal(capsys, text):
     table = Table(text, title=text)
     table.add_row(text)
     show(table)

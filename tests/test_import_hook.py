@@ -21,7 +21,7 @@ def package(tmp_path, monkeypatch):
         sys.modules.pop(module, None)
 
 
-def test_what_is_taken_from_a_module_is_mended(package):
+def test_names_imported_from_a_module_are_patched(package):
     seen = []
 
     def mend(module):
@@ -38,7 +38,7 @@ def test_what_is_taken_from_a_module_is_mended(package):
     assert seen == [3]
 
 
-def test_an_error_is_one_of_the_import_and_comes_again(package):
+def test_an_error_fails_the_import_and_is_raised_again(package):
     def refuse(module):
         raise KerasrecError("another version")
 
@@ -49,7 +49,7 @@ def test_an_error_is_one_of_the_import_and_comes_again(package):
     assert package not in sys.modules
 
 
-def test_a_package_that_is_there_already(package):
+def test_a_package_that_is_already_imported(package):
     importlib.import_module(package)
     with pytest.raises(KerasrecError, match=f"{package} was imported before kerasrec.backend"):
         after_import_of(package, print)

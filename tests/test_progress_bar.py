@@ -34,7 +34,7 @@ def test_one_line_at_most_every_30_seconds_without_a_terminal(clock, logged):
     ]
 
 
-def test_nothing_is_known_of_the_end(clock, logged):
+def test_a_bar_without_a_total(clock, logged):
     with progress_bar.progress_bar("fetching", unit="pages") as bar:
         clock.now += 40
         bar.move_to(0)

@@ -21,7 +21,7 @@ def test_a_signal_ends_the_block_and_nothing_is_left_behind(number):
     assert {number: signal.getsignal(number) for number in signals.SIGNALS} == DEFAULT and not signals.is_asked()
 
 
-def test_a_deferred_signal_waits_for_a_safe_point():
+def test_a_deferred_signal_is_raised_at_the_next_check():
     reached = []
     with pytest.raises(signals.Stopped), signals.stoppable(), signals.deferred():
         os.kill(os.getpid(), signal.SIGTERM)
@@ -53,7 +53,7 @@ def test_in_another_thread_nothing_is_changed():
     assert found == [DEFAULT]
 
 
-def test_what_is_ignored_stays_ignored():
+def test_ignored_signals_stay_ignored():
     """`nohup` ignores SIGHUP, a shell's background job SIGINT."""
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     try:

@@ -220,7 +220,7 @@ def test_a_damaged_log_of_figures_keeps_its_good_lines(output_kinds, damaged, ca
 
 
 @pytest.mark.parametrize("damage", DAMAGES)
-def test_what_is_kept_twice_is_refused_when_both_are_damaged(tmp_path, damage):
+def test_a_file_is_refused_when_its_copy_is_damaged_too(tmp_path, damage):
     write_config(tmp_path, "kerasrec recall train", {"model": {}})
     for path in (tmp_path / "config.json", tmp_path / ".config.json.copy"):
         DAMAGES[damage](path)
@@ -238,7 +238,7 @@ def test_settings_of_another_form(tmp_path, config):
         Trained(tmp_path)
 
 
-def test_examples_of_the_right_size_and_wrong_inside_are_written_again(recall_kinds, damaged, command_line):
+def test_damaged_examples_of_the_right_size_are_written_again(recall_kinds, damaged, command_line):
     kind = recall_kinds["train examples"]
     content = kind.path.read_bytes()
     damaged("recall_kinds", "train examples", "flipped")
@@ -279,7 +279,7 @@ def test_words_that_are_not_utf_8(command_line):
 
 
 @pytest.mark.parametrize("folder", ["out[1]", "out\\1"])
-def test_a_folder_that_tensorflow_takes_for_a_pattern(tmp_path, command_line, folder):
+def test_a_folder_that_tensorflow_reads_as_a_pattern(tmp_path, command_line, folder):
     """It would train for hours and then not find its checkpoints."""
     allowed = "it must be a path without [ and \\, which TensorFlow cannot read"
     for words in (("siamese", "train", "shop", "--output-path"), ("colarec", "export", "shop", "--export-path")):

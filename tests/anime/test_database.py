@@ -470,7 +470,7 @@ SPOILT = {
 
 
 @pytest.mark.parametrize("damage", SPOILT.values(), ids=SPOILT)
-def test_a_damaged_database_is_one_line(tmp_path, stored, damage):
+def test_a_damaged_database_is_an_error_of_one_line(tmp_path, stored, damage):
     path = tmp_path / "bert.db"
     damage(path, stored)
     with pytest.raises(KerasrecError) as caught:
@@ -479,7 +479,7 @@ def test_a_damaged_database_is_one_line(tmp_path, stored, damage):
     assert "--database" in str(caught.value)
 
 
-def test_a_byte_that_was_flipped_is_no_stack_trace(tmp_path, stored):
+def test_a_flipped_byte_is_an_error_of_one_line(tmp_path, stored):
     """SQLite keeps no checksums, so that a flipped letter of a name is not seen; most else is."""
     path, found = tmp_path / "bert.db", 0
     (tmp_path / "ok.db").write_bytes(stored)
@@ -505,7 +505,7 @@ def test_an_empty_file_is_no_database_to_read_and_a_new_one_to_write(tmp_path):
         assert database.users() == []
 
 
-def test_a_database_that_may_not_be_written_is_one_line(database):
+def test_a_read_only_database_is_an_error_of_one_line(database):
     fill(database, ann=[seen(1)])
     database._db.execute("PRAGMA query_only = ON")
     with pytest.raises(KerasrecError, match="is read-only: change the permissions"):
@@ -513,7 +513,7 @@ def test_a_database_that_may_not_be_written_is_one_line(database):
     assert database.entries("ann") == [seen(1)]
 
 
-def test_lists_without_titles_name_the_command_that_brings_them(database):
+def test_lists_without_titles_name_the_command_that_fetches_them(database):
     with pytest.raises(KerasrecError, match="lists of 0 users and no titles: run `kerasrec anime fetch-titles`"):
         database.known_titles()
     database.claim("MyAnimeList")
@@ -523,7 +523,7 @@ def test_lists_without_titles_name_the_command_that_brings_them(database):
         database.known_titles()
 
 
-def test_titles_without_lists_name_the_command_that_brings_them(database):
+def test_titles_without_lists_name_the_command_that_fetches_them(database):
     database.store_titles([BEBOP], at=1)
     with pytest.raises(KerasrecError, match="holds titles and no lists: run `kerasrec anime fetch-users`"):
         database.training_data(2)
@@ -541,7 +541,7 @@ def test_titles_that_exports_name_do_not_replace_what_is_known(database):
     assert {title.id: title for title in database.titles()} == {1: BEBOP, 5: Title(5, romaji="The movie")}
 
 
-def test_what_could_not_be_taken_is_kept_until_it_can(database):
+def test_unusable_answers_are_kept_until_a_good_one(database):
     parts = [SetAside("user", "Ann", "403", "x" * 2_000_000), SetAside("page", "ID 1", "400", "{}")]
     database.set_aside(parts, at=1)
     database.set_aside([SetAside("user", "ann", "400", "{}")], at=2)

@@ -152,14 +152,14 @@ def test_an_empty_file_is_an_error(desk):
     assert "(line 1: 'user1,user2')" in desk.error("fetch-users", "--file", desk.users("user1,user2"))
 
 
-def test_names_as_people_write_them(desk, anilist):
+def test_names_in_different_forms(desk, anilist):
     lines = ("https://anilist.co/user/user1/", "@user2", "user1", "user1,user2", "http://example.test/user/user3")
     line = desk.ok("fetch-users", "--file", desk.users(*lines))
     assert "2 users: 2 fetched" in line and "2 lines hold no user name (line 4: 'user1,user2', line 5: " in line
     assert asked(anilist) == {("user1", 1): 1, ("user2", 1): 1}
 
 
-def test_without_titles_the_command_that_brings_them_is_named(desk):
+def test_without_titles_the_message_names_the_command_that_fetches_them(desk):
     names = desk.users("user1")
     assert "and no titles: run `kerasrec anime fetch-titles` first" in desk.ok("fetch-users", "--file", names)
     desk.ok("fetch-titles", "--count", 50)
@@ -193,7 +193,7 @@ REFUSALS = {
 
 
 @pytest.mark.parametrize("answer", REFUSALS.values(), ids=REFUSALS)
-def test_one_user_whose_list_cannot_be_had_is_named_and_the_run_goes_on(desk, anilist, made_up, answer):
+def test_a_user_whose_list_cannot_be_fetched_is_named_and_the_run_continues(desk, anilist, made_up, answer):
     names = desk.users("user1", "user2", "user3")
     anilist.instead["ListChunk", "user2"] = answer
     code, out, error = desk.run("fetch-users", "--file", names)
@@ -214,7 +214,7 @@ def test_one_user_whose_list_cannot_be_had_is_named_and_the_run_goes_on(desk, an
         assert database.kept_aside("user") == []
 
 
-def test_a_list_that_was_known_stays_when_it_cannot_be_had_any_more(desk, anilist, made_up):
+def test_a_stored_list_is_kept_when_it_cannot_be_fetched_again(desk, anilist, made_up):
     names = desk.users("user1")
     desk.ok("fetch-users", "--file", names)
     anilist.instead["ListChunk", "user1"] = NULL_LIST
@@ -276,7 +276,7 @@ ODD = {
 
 
 @pytest.mark.parametrize(("field", "other_field", "value"), ODD.values(), ids=ODD)
-def test_an_odd_field_of_a_title_or_an_entry_is_named_and_kept_aside(desk, anilist, field, other_field, value):
+def test_a_field_of_an_unknown_form_is_named_and_set_aside(desk, anilist, field, other_field, value):
     def odd_title(answer):
         answer["data"]["Page"]["media"][3][field] = value
         return answer
@@ -301,7 +301,7 @@ def test_an_odd_field_of_a_title_or_an_entry_is_named_and_kept_aside(desk, anili
         assert len(database.entries("user1")) == 15 - is_lost and len(database.entries("user2")) == 20
 
 
-def test_many_odd_titles_are_counted_and_a_few_named(desk, anilist):
+def test_many_titles_of_an_unknown_form_are_counted_and_a_few_named(desk, anilist):
     def without_scores(answer):
         for media in answer["data"]["Page"]["media"]:
             del media["averageScore"]

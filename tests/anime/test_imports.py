@@ -137,7 +137,7 @@ def test_a_large_share_of_bad_rows_ends_an_import_before_anything_is_stored(desk
 
 
 @pytest.mark.parametrize("field", ["progress", "started", "completed", "updated"])
-def test_a_bad_field_that_need_not_be_there_loses_no_entry(desk, write, field):
+def test_a_bad_optional_field_keeps_the_entry(desk, write, field):
     good = {"progress": "26", "started": "2014-03-01", "completed": "2014-04-02", "updated": "1400000000"}
     names = {"progress": "my_watched_episodes", "started": "my_start_date", "completed": "my_finish_date"}
     header = ",".join(["username", "anime_id", "my_score", *(names.get(name, "my_last_updated") for name in good)])
@@ -149,7 +149,7 @@ def test_a_bad_field_that_need_not_be_there_loses_no_entry(desk, write, field):
         assert database.entries("ann") == [expected._replace(**{field: None})]
 
 
-def test_a_stray_quote_swallows_little_and_all_of_it_is_told(desk, write):
+def test_a_stray_quote_rejects_few_lines_and_all_are_reported(desk, write):
     text = 'user_id,anime_id,rating\n1,1,8\n1,2,"8\n' + "".join(f"1,{number},8\n" for number in range(3, 20_000))
     code, out, _ = desk.run("import", "--ratings", write("r.csv", text))
     assert code == 0 and "19,899 rows; 100 bad rows (in a quoted field without an end: 100)" in out
@@ -161,7 +161,7 @@ def test_a_stray_quote_swallows_little_and_all_of_it_is_told(desk, write):
     assert "100 of 2,000 rows are bad" in desk.error("import", "--ratings", write("r.csv", few))
 
 
-def test_rows_in_a_quoted_field_are_no_events_and_ids_span_no_lines(desk, write):
+def test_lines_in_a_quoted_field_are_not_events_and_ids_do_not_span_lines(desk, write):
     text = 'user_id,anime_id,rating,note\nann,1,8,"nice\nbob,2,9,ha\nbye"\nann,3,"7\nann,4,8,x\nann,5,"9,y\nann,6,8,z\n'
     code, out, _ = desk.run("import", "--ratings", write("r.csv", text), "--max-reject-share", 1)
     assert code == 0
@@ -227,7 +227,7 @@ def test_an_import_that_ends_early_leaves_no_half_lists_to_train_on(desk, write)
         assert len(database.watched_counts()) == 2
 
 
-def test_an_import_that_is_interrupted_leaves_no_half_lists_to_train_on(desk, write, monkeypatch):
+def test_an_interrupted_import_leaves_no_incomplete_lists_to_train_on(desk, write, monkeypatch):
     def interrupted(*_):
         raise KeyboardInterrupt
 
@@ -241,7 +241,7 @@ def test_an_import_that_is_interrupted_leaves_no_half_lists_to_train_on(desk, wr
 
 
 @pytest.mark.parametrize("delimiter", [",", "\t", ";", "|"])
-def test_columns_and_not_delimiters_say_whose_ids_they_are(desk, write, delimiter):
+def test_columns_and_not_delimiters_decide_the_source_of_ids(desk, write, delimiter):
     text = delimiter.join(("anime_id", "name")) + "\n" + delimiter.join(("1", "Cowboy Bebop")) + "\n"
     desk.ok("import", "--titles", write("titles.tsv", text), "--ratings", write("rating.csv", RATINGS))
     renumbered = write("h.dat", "User_ID\tAnime_ID\tFeedback\n1\t5\t1\n")
@@ -386,17 +386,17 @@ LAUGHS = (
         ("a.csv", RATINGS, "neither MyAnimeList's XML nor AniList's JSON"),
     ],
 )
-def test_what_is_no_export_is_one_line(desk, write, name, text, said):
+def test_a_file_that_is_not_an_export_is_an_error_of_one_line(desk, write, name, text, said):
     assert said in desk.error("import", "--lists", write(name, text), "--max-reject-share", 1)
 
 
-def test_an_export_is_no_table_of_titles(desk, write):
+def test_an_export_is_not_a_table_of_titles(desk, write):
     assert "give it with --lists" in desk.error("import", "--titles", write("a.xml", ANIMELIST))
 
 
 @given(st.data())
 @settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
-def test_exports_with_spoilt_bytes_are_read_or_refused_in_one_line(desk, data):
+def test_exports_with_damaged_bytes_are_read_or_refused_in_one_line(desk, data):
     content = bytearray(data.draw(st.sampled_from([ANIMELIST, json.dumps(GDPR), ANIME, RATINGS])).encode())
     for _ in range(data.draw(st.integers(1, 4))):
         place = data.draw(st.integers(0, len(content) - 1))
@@ -420,7 +420,7 @@ def zipped(path, **members):
 
 
 @pytest.mark.parametrize("compress", [gzip.compress, bz2.compress, lzma.compress])
-def test_compressed_files_are_told_by_their_bytes(desk, compress):
+def test_compressed_files_are_detected_by_their_bytes(desk, compress):
     path = desk.folder / "rating.csv"
     path.write_bytes(compress(RATINGS.encode()))
     desk.ok("import", "--ratings", path)
@@ -434,7 +434,7 @@ def test_a_zip_as_kaggle_gives_it(desk):
     assert line.endswith("3 titles, 2 users, 4 watched")
 
 
-def test_one_of_several_in_a_zip_is_asked_for(desk):
+def test_one_of_several_files_in_a_zip_is_named(desk):
     path = zipped(desk.folder / "archive.zip", anime_csv=ANIME, old_csv=ANIME, list_xml=ANIMELIST)
     error = desk.error("import", "--titles", path)
     assert "several files" in error and "archive.zip/anime.csv" in error and "archive.zip/old.csv" in error
@@ -463,7 +463,7 @@ def test_a_zip_that_is_damaged_empty_or_locked(desk):
     ("content", "said"),
     [(b"\x28\xb5\x2f\xfd1234", "zstd file"), (b"PAR1\x15\x04", "Parquet"), (RATINGS.encode("utf-16"), "UTF-16")],
 )
-def test_what_cannot_be_read_is_named(desk, content, said):
+def test_unreadable_files_are_named(desk, content, said):
     path = desk.folder / "ratings"
     path.write_bytes(content)
     error = desk.error("import", "--ratings", path)

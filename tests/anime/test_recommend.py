@@ -47,7 +47,7 @@ def test_because_you_liked(ask, made_up_lists):
     assert reasons and {made_up_lists.kind(title.id) for title in reasons} == {3}
 
 
-def test_reasons_are_several(ask):
+def test_several_reasons_are_named(ask):
     reasons = [one.because.id for one in ask(user="@fan3", k=10, keep_sequels=True, keep_seen=True) if one.because]
     assert len(set(reasons)) >= 4
 
@@ -69,10 +69,10 @@ def test_a_title_that_matters_most_to_all_is_not_named_for_all():
     assert reasons[:2] == [2, 2] and set(reasons) == set(range(5))
 
 
-def test_for_titles_that_somebody_likes(ask, made_up_lists, logged):
+def test_for_liked_titles(ask, made_up_lists, logged):
     found = ask(likes=("kind 1 numbr 2", "Kind 1 number 6", "Kind 1 number 6"), k=4)
     printed = logged()
-    assert "'kind 1 numbr 2' is taken for Kind 1 number 2 (2002)" in printed
+    assert "'kind 1 numbr 2' is read as Kind 1 number 2 (2002)" in printed
     assert not {2, 6} & set(ids(found))
     assert sum(made_up_lists.kind(title) == 1 for title in ids(found)) >= 3
     assert {one.because.id for one in found if one.because} <= {2, 6}
@@ -130,7 +130,7 @@ def test_a_page_with_covers(tmp_path, ask):
     assert "because you liked Kind 0 number 1" in page and "<img" not in page
 
 
-def test_the_page_takes_any_title(tmp_path):
+def test_the_page_shows_any_title(tmp_path):
     """What it looks like has to be looked at; this holds what that looking rests on."""
     found = [Title(1, english="x" * 300), Title(2, english="\ud800", cover="https://x/2.png"), Title(3)]
     path = tmp_path / "list.html"
@@ -175,11 +175,11 @@ def test_a_user_without_a_public_list(trained_desk, listening):
     assert "has watched no title" in trained_desk.error("recommend", "--user", "planning")
 
 
-def test_a_user_whose_list_cannot_be_had(trained_desk, listening, anilist):
+def test_a_user_whose_list_cannot_be_fetched(trained_desk, listening, anilist):
     anilist.instead["ListChunk", "user1"] = {"data": {"MediaListCollection": None}}
     error = trained_desk.error("recommend", "--user", "@user1", "--url", listening.url)
     assert "the list of user1 cannot be fetched" in error and "unknown form" in error
-    assert "'a,b' is no user of" in trained_desk.error("recommend", "--user", "a,b", "--url", listening.url)
+    assert "'a,b' is not a user of" in trained_desk.error("recommend", "--user", "a,b", "--url", listening.url)
 
 
 def test_before_any_training(training_desk):

@@ -167,7 +167,7 @@ def test_what_cannot_be_trained(training_desk, words, said):
     assert said in training_desk.training_error(*words)
 
 
-def test_without_titles_the_command_that_brings_them_is_named(training_desk):
+def test_without_titles_the_message_names_the_command_that_fetches_them(training_desk):
     training_desk.database.unlink()
     with Database(training_desk.database, create=True) as database:
         database.claim("MyAnimeList")
@@ -176,7 +176,7 @@ def test_without_titles_the_command_that_brings_them_is_named(training_desk):
     assert "holds the lists of 1 users and no titles: run `kerasrec anime import --titles FILE` first" in error
 
 
-def test_a_damaged_database_is_one_line(training_desk):
+def test_a_damaged_database_is_an_error_of_one_line(training_desk):
     content = training_desk.database.read_bytes()
     training_desk.database.write_bytes(content[: len(content) // 2])
     assert "is not a database or is damaged" in training_desk.training_error()

@@ -65,7 +65,7 @@ def test_events_in_any_order_and_repeated(desk):
     assert histories(desk.prepared) == {user: items[:-2] for user, items in by_user(rows).items()}
 
 
-def test_where_repeats_are_common_they_are_what_is_to_be_found(desk):
+def test_repeats_are_targets_where_they_are_common(desk):
     """Unless the person says otherwise: then only what is new to a user is."""
     rows = [(f"u{user}", str(user + day % 3), day) for user in range(20) for day in range(8)]
     desk.interactions = desk.write_rows("habits.csv", rows, "user_id,item_id,time")
@@ -169,7 +169,7 @@ def test_times_of_all_forms_and_files_of_a_folder(desk):
     assert "looks like dates written as digits (such as 20210419 in line 2)" in desk.error("prepare", *desk.files())
 
 
-def test_fields_with_line_breaks_invent_no_events(desk):
+def test_fields_with_line_breaks_add_no_events(desk):
     bad = ['u1,7,5,"nice', "u2,8,9,ha", 'bye"', 'u1,7,5,"', 'u1,"7,5,x', 'u"1,7,5,"x"']
     good = [f"{user},{item},{time},a\u2028u2,8,{time},b" for user, item, time in desk.some_interactions()]
     desk.interactions = desk.write("notes.csv", "\n".join(["user_id,item_id,time,note,x,y,z", *good, "", *bad]))

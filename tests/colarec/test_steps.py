@@ -103,7 +103,7 @@ def test_the_export_answers_as_the_evaluation_does(exported_desk):
     assert not dropped & set(histories[0]) and kept & set(histories[0])
 
 
-def test_habits_are_evaluated_and_served_with_what_users_had(desk):
+def test_repeats_are_evaluated_and_served_with_seen_items(desk):
     """Each user goes round three items, and what is to be found is one of them; lists are counted in plain Python."""
     events = {f"u{user}": [str(user + day % 3) for day in range(6)] for user in range(20)}
     rows = [(user, item, day) for user, items in events.items() for day, item in enumerate(items)]

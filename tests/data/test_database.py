@@ -22,7 +22,7 @@ from kerasrec.errors import KerasrecError
         (OSError(errno.EDQUOT, "Disk quota exceeded"), "no space left on the disk"),
     ],
 )
-def test_what_a_person_can_mend_is_one_line(tmp_path, error, message):
+def test_errors_that_a_user_can_fix_are_one_line(tmp_path, error, message):
     with pytest.raises(KerasrecError, match=message) as raised, readable_errors(tmp_path / "work", "1GB"):
         raise error
     assert "\n" not in str(raised.value)

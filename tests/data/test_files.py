@@ -82,12 +82,12 @@ def test_a_folder_is_one_system_s(tmp_path):
 @pytest.mark.parametrize(
     "error", [OSError(errno.EDQUOT, "Disk quota exceeded"), RuntimeError("events: No space left on device")]
 )
-def test_a_full_disk_is_told_however_a_library_reports_it(tmp_path, error):
+def test_a_full_disk_is_reported_for_the_errors_of_all_libraries(tmp_path, error):
     with pytest.raises(KerasrecError, match="no space left on the disk while writing"), writing(tmp_path / "file"):
         raise error
 
 
-def test_files_that_killed_runs_left_unfinished_are_swept(tmp_path):
+def test_unfinished_files_of_killed_runs_are_removed(tmp_path):
     """Of processes that are gone, in sub-folders, too; never those of a process that is still there."""
     gone = multiprocessing.get_context("fork").Process(target=lambda: None)
     gone.start()
@@ -107,7 +107,7 @@ def test_files_that_killed_runs_left_unfinished_are_swept(tmp_path):
     assert not left[0].exists()
 
 
-def test_noted_files_are_believed_when_they_are_whole(tmp_path):
+def test_noted_files_are_checked_by_digest(tmp_path):
     manifest, path = Manifest(tmp_path / "manifest.json"), tmp_path / "users.parquet"
     path.write_bytes(b"one")
     assert manifest.whole(path, "kerasrec recall split") == path  # of an earlier version, which noted nothing

@@ -31,7 +31,7 @@ def columns_of(content, path="log.csv", names=NAMES, columns=None, delimiter=Non
         ("a.dat", "1::Toy Story, The::2::4", "::", ("user", "item", "rating", "time")),
     ],
 )
-def test_what_leaves_no_doubt(path, content, delimiter, roles):
+def test_unambiguous_columns(path, content, delimiter, roles):
     found = columns_of(content, path)
     assert (found.delimiter, found.roles) == (delimiter, roles)
     assert (found.header is not None) == ("user_id" in content)
@@ -62,13 +62,13 @@ NEEDED = "has the columns .*, but user_id and item_id are needed; say which .* -
         ("\x1b[2Jx", r"has only one column .*'\\x1b\[2Jx'"),
     ],
 )
-def test_what_is_asked_about(content, message):
+def test_ambiguous_columns_stop_the_step(content, message):
     with pytest.raises(KerasrecError, match=message) as raised:
         columns_of(content)
     assert "log.csv" in str(raised.value) and raised.value.args[0].isprintable()
 
 
-def test_the_options_answer():
+def test_the_named_options_solve_the_error():
     swapped = "item,user\ntea,ann\nbread,bob"
     assert columns_of(swapped, names=ColumnNames("user", "item")).roles == ("item", "user")
     assert columns_of(swapped, names=ColumnNames("user", "item")).header == "item,user"

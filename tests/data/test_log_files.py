@@ -90,7 +90,7 @@ PACKED = {
 
 
 @pytest.mark.parametrize("packing", PACKED)
-def test_a_file_is_unpacked_by_its_first_bytes(tmp_path, packing):
+def test_compression_is_detected_by_the_first_bytes(tmp_path, packing):
     [log] = sniff(write(tmp_path / "a.csv", PACKED[packing]("timestamp,item_id,user_id,other\n")), NAMES)
     assert (log.kind, log.packing, log.columns) == ("text", packing, ("time", "item", "user", None))
     assert log.name == str(tmp_path / "a.csv") + ("/log" if packing == "zip" else "")
@@ -146,7 +146,7 @@ def test_empty_files_hold_no_log(tmp_path):
         (gzip.compress(HEADED.encode() * 1000, mtime=0)[:30], "is truncated"),
     ],
 )
-def test_what_cannot_be_read(tmp_path, content, message):
+def test_unreadable_files(tmp_path, content, message):
     path = write(tmp_path / "log", content)
     with pytest.raises(KerasrecError, match=message) as raised:
         sniff(path, NAMES)
@@ -161,7 +161,7 @@ def test_parquet_with_the_wrong_columns(tmp_path):
 
 
 @pytest.mark.parametrize("kind", [pa.time32("s"), pa.duration("s")], ids=str)
-def test_parquet_times_that_are_no_moments(tmp_path, kind):
+def test_parquet_times_that_are_not_points_in_time(tmp_path, kind):
     table = pa.table(
         {
             "user_id": [1],
@@ -204,7 +204,7 @@ def test_a_file_that_does_not_fit_the_others_is_named(tmp_path, odd, message):
     assert "\n" not in str(raised.value)
 
 
-def test_what_was_inferred_is_logged(tmp_path, caplog):
+def test_inferred_columns_are_logged(tmp_path, caplog):
     caplog.set_level("INFO")
     for name in ("a.csv", "c/b.csv.gz"):
         (tmp_path / name).parent.mkdir(exist_ok=True)

@@ -48,7 +48,7 @@ def test_a_file_is_read_to_its_end_or_not_at_all(tmp_path, kind):
 
 
 @pytest.mark.parametrize("kind", ["gzip", "bzip2", "xz", "zip"])
-def test_flipped_bytes_are_seen_where_the_kind_has_checksums(tmp_path, kind):
+def test_flipped_bytes_are_detected_in_formats_with_checksums(tmp_path, kind):
     whole, chance = PACK[kind](CONTENT), random.Random(0)
     for _ in range(8):
         damaged = bytearray(whole)
@@ -72,7 +72,7 @@ def test_flipped_bytes_are_seen_where_the_kind_has_checksums(tmp_path, kind):
         (b"\xd0\xcf\x11\xe0", "Excel"),
     ],
 )
-def test_other_kinds_are_known_packed_or_not(tmp_path, start, kind):
+def test_unsupported_formats_are_named_compressed_or_not(tmp_path, start, kind):
     for content in (start + bytes(600), gzip.compress(start + bytes(600))):
         (tmp_path / "log.csv").write_bytes(content)
         with pytest.raises(KerasrecError, match=f"log.csv is .*{kind}.*, which is not supported; unpack or convert it"):
@@ -127,7 +127,7 @@ def test_zip_archives(tmp_path):
 
 
 @pytest.mark.parametrize("kind", PACK)
-def test_what_unpacks_to_far_too_much_is_not_unpacked(tmp_path, kind, monkeypatch):
+def test_a_file_that_unpacks_to_far_too_much_is_refused(tmp_path, kind, monkeypatch):
     monkeypatch.setattr(packed, "_ALWAYS_ALLOWED", 1 << 20)
     (tmp_path / "log").write_bytes(PACK[kind](bytes(1 << 23)))
     with pytest.raises(KerasrecError, match="unpacks to more than 200 times its size"):

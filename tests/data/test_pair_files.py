@@ -68,7 +68,7 @@ def test_columns_in_any_order_beside_others(tmp_path, logged):
         ('[{"text1": "a", "text2": "b"},\n {"text1": "c", "text2": "d"}]', "one JSON array: .*jq"),
     ],
 )
-def test_headers_that_say_too_little(tmp_path, content, said):
+def test_headers_that_are_ambiguous(tmp_path, content, said):
     with pytest.raises(KerasrecError, match=said):
         rows_of(tmp_path, content)
 
@@ -122,7 +122,7 @@ class TestIds:
 
 
 class TestQuotes:
-    def test_a_field_over_several_lines_is_bad_in_all_of_its_lines(self, tmp_path):
+    def test_all_lines_of_a_field_over_several_lines_are_bad_rows(self, tmp_path):
         for delimiter in "\t,":
             rows = [["a", "b", "1"], ["nice\nbob\nha", "c", "0"], ["d", 'e\n"f"', "1"], ["g", "h", "0"]]
             text = io.StringIO()
@@ -132,12 +132,12 @@ class TestQuotes:
             assert good == [("a", "b", "1", None), ("g", "h", "0", None)]
             assert bad == dict.fromkeys(range(2 + bool(header), 7 + bool(header)), RUNS_ON)
 
-    def test_rows_in_such_a_field_are_not_invented(self, tmp_path):
+    def test_lines_in_a_quoted_field_are_not_rows(self, tmp_path):
         content = 'ann\t"nice\nbob\tpoison\t1\nha"\t0\ncat\tdog\t1\n'
         good, bad = fields_of(tmp_path, content, ANY)
         assert (good, list(bad)) == ([("cat", "dog", "1", None)], [1, 2, 3])
 
-    def test_a_stray_mark_costs_its_own_line_at_most(self, tmp_path):
+    def test_a_stray_quote_makes_at_most_its_own_line_bad(self, tmp_path):
         rest = [f"a{number},b,1" for number in range(2 * MOST_LINES)]
         good, bad = fields_of(tmp_path, "\n".join(["sentence1,sentence2,label", '"stray,b,1', *rest]))
         assert (len(good), bad) == (2 * MOST_LINES, {2: UNPAIRED})
@@ -149,7 +149,7 @@ class TestQuotes:
             st.lists(st.text(st.sampled_from("ab\",' "), max_size=6), min_size=3, max_size=3), min_size=1, max_size=6
         )
     )
-    def test_what_a_csv_writer_wrote_is_read(self, tmp_path_factory, rows):
+    def test_output_of_a_csv_writer_is_read(self, tmp_path_factory, rows):
         text = io.StringIO()
         csv.writer(text, lineterminator="\n").writerows([["sentence1", "sentence2", "label"], *rows])
         good, bad = fields_of(tmp_path_factory.getbasetemp(), text.getvalue(), ANY)

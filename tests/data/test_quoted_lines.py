@@ -30,7 +30,7 @@ def test_rows_over_lines(lines, spans):
 
 
 @given(rows=st.lists(st.lists(st.text(st.sampled_from('ab,;"\n'), max_size=5), min_size=2, max_size=3), max_size=9))
-def test_what_a_writer_of_csv_writes_is_found(rows):
+def test_rows_over_lines_from_a_csv_writer_are_found(rows):
     expected, place, text = [], 0, ""
     for row in rows:
         file = io.StringIO()

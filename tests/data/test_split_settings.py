@@ -24,7 +24,7 @@ def test_the_date_is_the_folders_name(log, date):
     assert chosen.task("20200101").data.as_posix() == "out/20200101-shop-refine-1"
 
 
-def test_else_the_last_day_of_the_log_or_today():
+def test_without_a_date_in_the_path_it_is_the_last_day_of_the_log_or_today():
     settings, today = SplitSettings("LOGS"), f"{datetime.date.today():%Y%m%d}"
     assert settings.date_of(1618876799.5)[0] == "20210419"  # 23:59:59 UTC
     for last in (None, 99, -1e11, 1e12):  # no times, counters, years that have no date

@@ -40,7 +40,7 @@ def write(path, content):
 
 
 @pytest.mark.parametrize("mark", [",", ";", "\t", "|"])
-def test_a_field_with_line_breaks_invents_no_events(tmp_path, mark):
+def test_a_field_with_line_breaks_adds_no_events(tmp_path, mark):
     lines = ["ann,tea,3,nice", 'ann,tea,3,"nice', "bob,poison,9,ha", 'bye"', "", "bob,tea,4,x"]
     log = write(tmp_path / "a.txt", "\n".join(lines).replace(",", mark))
     staged, rows, rejects = read(log, ("user_id", "item_id", "timestamp", "note"))
@@ -48,7 +48,7 @@ def test_a_field_with_line_breaks_invents_no_events(tmp_path, mark):
     assert rejects == [(str(log), n + 1, RUNS_ON, lines[n].replace(",", mark)) for n in (1, 2, 3)]
 
 
-def test_reviews_as_a_writer_of_csv_writes_them(tmp_path):
+def test_reviews_from_a_csv_writer(tmp_path):
     """Every row that the writer put on one line is an event, and no other line is."""
     text, events, swallowed = io.StringIO(), [], []
     writer = csv.writer(text, lineterminator="\n")
@@ -98,7 +98,7 @@ def test_parquet_times_of_other_types(tmp_path, times):
         read(tmp_path / "log")
 
 
-def test_units_are_told_apart_file_by_file(tmp_path):
+def test_units_are_detected_for_each_file(tmp_path):
     times = {"a.csv": TEN, "b.jsonl": TEN * 10**3, "c.csv": TEN * 10**9, "d.csv": "2021-04-19T10:00:00Z"}
     for name, time in times.items():
         json = f'{{"user_id": "u", "item_id": "i", "timestamp": {time}}}'
@@ -113,7 +113,7 @@ def test_units_are_told_apart_file_by_file(tmp_path):
         read(tmp_path)
 
 
-def test_dates_as_digits_are_asked_about(tmp_path):
+def test_dates_as_digits_stop_the_step(tmp_path):
     log = write(tmp_path / "a.csv", "user_id,item_id,timestamp\nu,i,20210419\nu,j,20210230\n")
     with pytest.raises(KerasrecError, match="a.csv looks like dates written as digits .such as 20210419 in line 2."):
         read(log)

@@ -21,7 +21,7 @@ def test_a_flipped_byte_of_values_in_parquet(tmp_path):
 
 
 @pytest.mark.parametrize("columns", [["value", "other"], ["other"]])
-def test_a_column_that_is_not_there(tmp_path, columns):
+def test_a_missing_column(tmp_path, columns):
     write_parquet(tmp_path / "groups.parquet", pa.table({"value": [1]}))
     with pytest.raises(Damaged, match=f"groups.parquet is damaged .*other.*`{AGAIN}`"):
         read_parquet(tmp_path / "groups.parquet", columns, AGAIN)
@@ -49,7 +49,7 @@ NO_ARRAYS = {
 
 
 @pytest.mark.parametrize("content", NO_ARRAYS.values(), ids=NO_ARRAYS)
-def test_what_is_no_array(tmp_path, content):
+def test_a_file_that_is_not_an_array(tmp_path, content):
     (tmp_path / "codes.npy").write_bytes(content)
     with pytest.raises(Damaged, match=f"codes.npy is damaged .*`{AGAIN}`"):
         read_array(tmp_path / "codes.npy", AGAIN)

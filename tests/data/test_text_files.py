@@ -83,7 +83,7 @@ def test_line_ends_of_all_systems(tmp_path):
         assert read_lines(tmp_path / "a") == ["one", "", "two"]
 
 
-def test_what_is_evaluated_is_left_out_of_a_folder_and_named(tmp_path, logged):
+def test_files_for_evaluation_are_left_out_of_a_folder_and_named(tmp_path, logged):
     folder = tmp_path / "pairs"
     (folder / "more").mkdir(parents=True)
     for name in ("data.train", "data.dev", "data.test"):

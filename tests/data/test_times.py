@@ -122,7 +122,7 @@ digits = st.dates(date(1900, 1, 1), date(2100, 12, 31)).map(lambda day: f"{day:%
         st.tuples(moments, offsets, st.sampled_from("T "), st.sampled_from(["minutes", "seconds", "microseconds"]))
     )
 )
-def test_what_python_writes_is_read(written):
+def test_iso_times_of_python_are_read(written):
     texts = [moment.replace(tzinfo=zone).isoformat(mark, form) for moment, zone, mark, form in written]
     expected = [
         datetime.fromisoformat(text).replace(tzinfo=zone or timezone.utc).timestamp()
@@ -165,7 +165,7 @@ def test_one_form_in_a_file():
         assert as_written(*read_time(text)) == text
 
 
-def test_a_moment_that_a_person_gave():
+def test_a_time_in_a_setting():
     assert epoch_seconds("2021-04-19", "split_day") == TEN - 36_000
     assert epoch_seconds("2021-04-19T10:00:00Z", "split_day") == epoch_seconds("1618826400000", "split_day") == TEN
     for wrong in ("20210419", "noon", ""):

@@ -11,7 +11,7 @@ def test_from_made_up_lists_to_a_page(tmp_path, executed):
     figures = json.loads((tmp_path / "output" / "models" / "evaluation.json").read_text(encoding="utf-8"))["figures"]
     assert set(figures) == {"model", "popularity", "co-occurrence"}
     assert re.search("viewer0: 2[0-9] titles watched", notebook.printed)
-    assert "is taken for The one about robots no. 1" in notebook.printed
+    assert "is read as The one about robots no. 1" in notebook.printed
     page = (tmp_path / "page.html").read_text(encoding="utf-8")
     assert page.count("<li>") == 10 and "no. 1<" not in page.split("because")[0]
 

@@ -179,7 +179,7 @@ def test_an_extra_tensor_of_the_encoder_is_named(checkpoint):
         open_bert(checkpoint.but(tensors=checkpoint.tensors | more).write())
 
 
-def test_what_is_not_read_is_named_in_the_log(checkpoint, logged):
+def test_tensors_that_are_not_read_are_logged(checkpoint, logged):
     """As BertForSequenceClassification of an old transformers wrote it, in the format of an old PyTorch."""
     more = {"classifier.weight": np.zeros([2, 16], np.float32), "classifier.bias": np.zeros([2], np.float32)}
     bert = open_bert(checkpoint.but(tensors=checkpoint.tensors | more).write("torch"))
@@ -274,7 +274,7 @@ def test_whole_numbers_are_no_weights(checkpoint):
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf])
-def test_values_that_are_no_numbers(checkpoint, value):
+def test_values_that_are_not_numbers(checkpoint, value):
     damaged = {"embeddings.LayerNorm.bias": np.full([16], value, np.float32)}
     bert = open_bert(checkpoint.but(tensors=checkpoint.tensors | damaged).write("torch"))
     with pytest.raises(KerasrecError, match="embeddings.LayerNorm.bias in .* not finite"):

@@ -69,7 +69,7 @@ def test_shards_that_are_not_there(checkpoint):
         ({"a": "model-00001-of-00002.safetensors", "b": "copy.safetensors"}, "as another file of weights does"),
     ],
 )
-def test_an_index_of_shards_that_cannot_be(checkpoint, weight_map, message):
+def test_an_invalid_index_of_shards(checkpoint, weight_map, message):
     folder = checkpoint.write("shards")
     shutil.copy(folder / "model-00001-of-00002.safetensors", folder / "copy.safetensors")
     (folder / "model.safetensors.index.json").write_text(json.dumps({"weight_map": weight_map}))
@@ -88,7 +88,7 @@ def test_an_index_of_shards_that_cannot_be(checkpoint, weight_map, message):
         ("a", "Q4", [4]),
     ],
 )
-def test_safetensors_that_cannot_be(tmp_path, name, dtype, shape):
+def test_invalid_safetensors(tmp_path, name, dtype, shape):
     header = json.dumps({name: {"dtype": dtype, "shape": shape, "data_offsets": [0, 4]}}).encode()
     path = tmp_path / "model.safetensors"
     path.write_bytes(struct.pack("<Q", len(header)) + header + bytes(4))

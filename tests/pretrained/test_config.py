@@ -74,13 +74,13 @@ def test_another_model(tmp_path, changes, message):
 @pytest.mark.parametrize(
     "content, message",
     [
-        ("{", "config.json is no JSON"),
+        ("{", "config.json is not JSON"),
         ("[]", "does not hold an object"),
         ("null", "does not hold an object"),
-        ("[" * 100_000, "config.json is no JSON"),
-        ('{"vocab_size": 1' + "0" * 5000 + "}", "config.json is no JSON"),
+        ("[" * 100_000, "config.json is not JSON"),
+        ('{"vocab_size": 1' + "0" * 5000 + "}", "config.json is not JSON"),
         ('{"vocab_size": NaN}', "does not say hidden_size"),
-        ("\ud83d", "config.json is no JSON"),
+        ("\ud83d", "config.json is not JSON"),
         ({"dim": 768, "n_layers": 6}, "does not say vocab_size, hidden_size, num_hidden_layers, num_attention_heads, "),
     ],
 )

@@ -16,7 +16,7 @@ IDS, REAL = np.array([[3, 5, 7, 2, 9, 4, 1, 0, 0]]), np.arange(9)[None] < 7
 
 
 @pytest.mark.parametrize("projection", ["relu", "gated-gelu"])
-def test_it_gives_what_another_library_gives(tmp_path, projection, t5_files, logged):
+def test_it_agrees_with_another_library(tmp_path, projection, t5_files, logged):
     tensors = t5_files.weights(projection)
     tensors["encoder.embed_tokens.weight"] = tensors["shared.weight"]  # as older files have it once more
     tensors["lm_head.weight"] = tensors["shared.weight"] + 1
@@ -30,12 +30,12 @@ def test_it_gives_what_another_library_gives(tmp_path, projection, t5_files, log
     assert output[0].numpy() == pytest.approx(np.array(REFERENCE[projection]["decoder"]), abs=2e-4)
 
 
-def test_a_text_table_that_is_stored_twice_has_to_agree(tmp_path, t5_files):
+def test_a_text_table_that_is_stored_twice_must_be_equal(tmp_path, t5_files):
     tensors = t5_files.weights()
     tensors["decoder.embed_tokens.weight"] = tensors["shared.weight"] + 1
     found = open_t5(t5_files.folder(tmp_path, tensors))
     encoder, decoder, table = t5_encoder(found.config), t5_decoder(found.config), tf.Variable(tf.zeros([11, 8]))
-    with pytest.raises(KerasrecError, match=r"shared.weight and decoder.embed_tokens.weight have to be equal"):
+    with pytest.raises(KerasrecError, match=r"shared.weight and decoder.embed_tokens.weight must be equal"):
         found.load_into(encoder, decoder, table)
 
 

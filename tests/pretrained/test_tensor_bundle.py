@@ -39,7 +39,7 @@ def rewrite(index, found, instead):
     index.write_bytes(entries + struct.pack("<I", masked_crc(entries)) + content[size + 4 :])
 
 
-def test_a_whole_one(index):
+def test_a_whole_index(index):
     [(name, tensor)] = stored_tensors(index).items()
     assert (name, tensor.shape, tensor.read().tolist()) == ("a/kernel", (2, 3), [[0, 1, 2], [3, 4, 5]])
 
@@ -56,7 +56,7 @@ def test_a_whole_one(index):
         (KERNEL, b"a/kern\xff\xff"),
     ],
 )
-def test_entries_that_cannot_be(index, found, instead):
+def test_invalid_entries(index, found, instead):
     rewrite(index, found, instead)
     with pytest.raises(KerasrecError, match="is not the index of a whole checkpoint") as caught:
         stored_tensors(index)

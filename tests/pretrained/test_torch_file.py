@@ -191,7 +191,7 @@ BIG = b"\x8a\x08" + (1 << 60).to_bytes(8, "little")  # 2^60
         b"ctorch\nFloatStorage\n)R.",
     ],
 )
-def test_sizes_and_places_that_cannot_be(write_torch, tmp_path, pickled):
+def test_invalid_sizes_and_offsets(write_torch, tmp_path, pickled):
     path = tmp_path / "tensors.bin"
     write_torch(path, {"a": np.zeros(6, np.float32)}, pickled)
     with pytest.raises(KerasrecError, match="is damaged") as caught:
@@ -199,7 +199,7 @@ def test_sizes_and_places_that_cannot_be(write_torch, tmp_path, pickled):
     assert str(caught.value).isprintable() and len(str(caught.value)) < 600
 
 
-def test_a_memo_takes_no_more_memory_than_it_holds(write_torch, tmp_path):
+def test_a_memo_does_not_allocate_memory_for_its_indices(write_torch, tmp_path):
     path = tmp_path / "tensors.bin"
     place = (1 << 27).to_bytes(4, "little")
     write_torch(path, {}, b"\x80\x02}r" + place + b"(" + text("a") + b"K\x01u.")

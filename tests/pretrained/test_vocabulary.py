@@ -41,7 +41,7 @@ def test_tokens_and_lower_case_of_a_tokenizer_json(tmp_path, lower_case):
         assert ids[start:end].tolist() == library.encode(text, add_special_tokens=False).ids
 
 
-def test_tokens_that_were_added_behind_the_vocabulary(tmp_path):
+def test_added_tokens_after_the_vocabulary(tmp_path):
     def more(content):
         content["added_tokens"].append({"id": len(TOKENS), "content": "[unused1]"})
 
@@ -80,7 +80,7 @@ def test_vocab_txt_comes_first_and_its_lower_case_is_known(tmp_path):
         (True, False, True, None),
     ],
 )
-def test_what_was_asked_for_and_what_the_folder_says(tmp_path, said, asked, unless_said, used, logged):
+def test_options_and_the_files_of_the_folder(tmp_path, said, asked, unless_said, used, logged):
     vocabulary = read_vocabulary(written(tmp_path, said))
     if used is None:
         with pytest.raises(KerasrecError, match="the option says that texts are .* says that they are"):

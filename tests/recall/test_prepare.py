@@ -30,7 +30,7 @@ def test_the_date_is_the_last_day_of_the_log_or_today(typed, tmp_path):
     assert (tmp_path / "other" / f"{today}-task-refine-0" / "users.parquet").exists()
 
 
-def test_the_old_words_are_understood(typed, tmp_path):
+def test_the_old_option_names_work(typed, tmp_path):
     said = "the old options for the log and the work folder are read as --log log.csv --data-path"
     assert f"{said} out" in typed.ok("split", "--data_path", "log.csv", "--save_path", "out", "--date", "20210419")
     assert (tmp_path / "out" / "20210419-task-refine-0" / "users.parquet").exists()
@@ -45,7 +45,7 @@ def test_a_vocabulary_is_made_of_all_parts(typed):
     assert "12 items" in typed.ok("vocab", "all")
 
 
-def test_what_is_kept_of_an_earlier_log_is_said(typed, tmp_path):
+def test_the_log_names_what_is_kept_of_an_earlier_log(typed, tmp_path):
     assert "kept" not in typed.ok("split", "--log", "log.csv")
     assert "applies to new items only" not in typed.ok("vocab", "all", "--min-count", 2)
     assert "replaced" not in typed.ok("split", "--log", "log.csv")

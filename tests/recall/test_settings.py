@@ -6,7 +6,7 @@ from kerasrec.errors import KerasrecError
 from kerasrec.recall.settings import Split
 
 
-def test_the_scripts_old_words_are_understood():
+def test_the_old_option_names_of_the_script_work():
     for old in (Split(data_path="LOGS/1", save_path="out"), Split("LOGS/1", save_path="out")):
         assert (old.log, old.data_path) == ("LOGS/1", "out")
         assert old.save_path is not None  # which says so

@@ -54,7 +54,7 @@ def test_the_export_ranks_as_the_evaluation_does(prepared_desk, objective):
     assert figures["recall@10"] == pytest.approx(np.mean(hits), abs=1 / 150 + 1e-9)
 
 
-def test_a_log_of_habits_is_evaluated_and_served_with_what_users_had(desk):
+def test_a_log_with_many_repeats_is_evaluated_and_served_with_seen_items(desk):
     """Each user goes round three items, so that every target was seen; the lists are counted in plain Python."""
     log = desk.folder / "log.csv"
     events = {f"u{user}": [f"i{(user + day % 3) % 30}" for day in range(8)] for user in range(60)}

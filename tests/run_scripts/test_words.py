@@ -244,7 +244,7 @@ def test_indexes_py_without_an_installation_says_in_one_line_what_to_run(project
         ("--help", "--help"),
     ],
 )
-def test_indexes_py_has_words_of_its_own(words, expected, monkeypatch):
+def test_indexes_py_has_option_names_of_its_own(words, expected, monkeypatch):
     monkeypatch.syspath_prepend(RUN_SCRIPTS)
     script = runpy.run_path(str(RUN_SCRIPTS / "indexes.py"))
     assert script["to_command"](words.split()) == expected.split()

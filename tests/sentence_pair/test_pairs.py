@@ -10,7 +10,7 @@ def read(tmp_path, name, *rows, classes=2):
     return PairReader(TOKENIZER, classes, None).read(tmp_path / name, tmp_path / "rejects", max_reject_share=0.5)
 
 
-def test_pairs_that_stand_in_both_files(tmp_path):
+def test_pairs_in_both_files(tmp_path):
     valid = read(tmp_path, "valid", "a||b\tc\t1", "a\tb||c\t0", "“a”\tb\t1", "a b\tc\t1")
     assert valid.shared_with(read(tmp_path, "none", "c\ta\t0", "a||b||c\ta\t1")) == 0
     assert valid.shared_with(read(tmp_path, "both", "A\tb||c\t0", '"a" \tb\t0', "b\ta\t1")) == 2

@@ -193,8 +193,8 @@ def test_a_wrong_label_stops_the_training(desk, label):
 @pytest.mark.parametrize(
     ("labels", "words", "said"),
     [
-        (["1"], (), "have the label '1', so that nothing can be learned"),
-        (["3"], ("--loss", "cosent"), "have the label '3', so that nothing can be learned"),
+        (["1"], (), "have the label '1', so nothing can be learned"),
+        (["3"], ("--loss", "cosent"), "have the label '3', so nothing can be learned"),
         (["0"], ("--loss", "ranking"), "is above 0"),
         (["0", "1"], ("--loss", "ranking", "--train_batch_size", 1), "always 0"),
         (["0", "5"], ("--loss", "cosine", "--highest_score", 1), "give --highest_score 5"),
@@ -208,7 +208,7 @@ def test_labels_of_which_nothing_can_be_learned(desk, labels, words, said):
     assert not (desk.output / "checkpoints").exists()
 
 
-def test_what_is_evaluated_is_not_trained_on(desk):
+def test_files_for_evaluation_are_not_trained_on(desk):
     assert "not used for training" in desk.error(*desk.words_to_train("--eval_file", desk.pairs))
     assert "not used for training" in desk.error(*desk.words_to_train("--predict_file", desk.pairs))
     same = desk.write("same.txt", "red car\tblue boat\t1\n" * 3)

@@ -59,7 +59,7 @@ def test_encode_takes_a_pretrained_folder_as_it_is(pretrained, command_line, tmp
     np.testing.assert_allclose(np.load(tmp_path / "v.npy"), expected, atol=1e-5)
 
 
-def test_what_the_folder_says_holds(pretrained):
+def test_the_settings_in_the_folder_are_used(pretrained):
     folder, states = pretrained
     (folder / "tokenizer_config.json").write_text('{"do_lower_case": false}')
     (folder / "sentence_bert_config.json").write_text('{"max_seq_length": 3}')

@@ -42,7 +42,7 @@ BAD_CALLS = [((given,), {}) for given in BAD_HISTORIES] + [(([["i1"]],), options
 
 
 @pytest.mark.parametrize(("given", "options"), BAD_CALLS, ids=repr)
-def test_what_is_wrong_is_one_line(recommender, given, options):
+def test_wrong_arguments_are_errors_of_one_line(recommender, given, options):
     with pytest.raises(KerasrecError) as caught:
         recommender.recommend(*given, **options)
     assert len(str(caught.value).splitlines()) == 1 and "; it must be " in str(caught.value)
@@ -128,7 +128,7 @@ class Lists(tf.Module):
         return {"items": items}
 
 
-def test_an_export_that_is_no_recommender(tmp_path):
+def test_an_export_that_is_not_a_recommender(tmp_path):
     module = Lists()
     version = export(module, tmp_path, {"serving_default": module.padded}, {})
     with pytest.raises(KerasrecError, match="is not a recommender: name an export that `kerasrec recall export` wrote"):
@@ -146,7 +146,7 @@ def test_the_default_of_an_export_is_how_it_was_evaluated(recommender):
 
 
 @pytest.mark.parametrize("change", ["cut", "lost line", "extra line", "swapped lines"])
-def test_a_server_that_is_not_ours_refuses_other_items(served, tmp_path, change):
+def test_any_model_server_refuses_other_items(served, tmp_path, change):
     """By the fingerprint in the graph, which is compared when tables are filled."""
     version = shutil.copytree(served.version, tmp_path / "1")
     file = version / "assets" / "items.txt"

@@ -27,7 +27,7 @@ def names(version):
     return sorted(path.relative_to(version).as_posix() for path in version.rglob("*") if path.is_file())
 
 
-def test_every_file_of_an_export_is_believed_only_when_it_is_whole(version):
+def test_every_file_of_an_export_is_checked(version):
     found = names(version)
     assert {"saved_model.pb", "variables/variables.index", "assets/items.txt", FILES.as_posix()} <= set(found)
     check_files(version, COMMAND)
@@ -46,12 +46,12 @@ def test_every_file_of_an_export_is_believed_only_when_it_is_whole(version):
 
 
 @pytest.mark.parametrize("content", ["[]", "null", "7", '{"a": 1}', "{", '{"saved_model.pb": {}}'])
-def test_a_list_of_files_that_is_none(version, content):
+def test_an_invalid_list_of_files(version, content):
     (version / FILES).write_text(content)
     error_of(version, check_files)
 
 
-def test_an_export_of_an_earlier_version_is_loaded_with_a_word(version, logged):
+def test_an_export_of_an_earlier_version_is_loaded_with_a_warning(version, logged):
     (version / FILES).unlink()
     found, module = load_version(version.parent, COMMAND)
     assert found == version and hasattr(module, "recommend")
@@ -59,7 +59,7 @@ def test_an_export_of_an_earlier_version_is_loaded_with_a_word(version, logged):
 
 
 @pytest.mark.parametrize("name", ["saved_model.pb", "variables/variables.index", "assets/items.txt"])
-def test_and_refused_in_one_line_when_it_is_damaged(version, name):
+def test_a_damaged_file_without_a_list_is_refused_in_one_line(version, name):
     (version / FILES).unlink()
     whole = (version / name).read_bytes()
     (version / name).write_bytes(whole[: len(whole) // 2])
@@ -87,14 +87,14 @@ def test_a_folder_of_any_name(served, tmp_path):
 
 
 @pytest.mark.parametrize("name", [b"a\\b", b"[1]", b"\xff"])
-def test_a_folder_whose_name_tensorflow_cannot_take(served, tmp_path, name):
+def test_a_folder_name_that_tensorflow_cannot_read(served, tmp_path, name):
     folder = Path(os.fsdecode(os.fsencode(tmp_path) + b"/" + name))
     shutil.copytree(served.version, folder / "1")
     with pytest.raises(KerasrecError, match="cannot be loaded"):
         load_version(folder, COMMAND)
 
 
-def test_what_cannot_be_read(version, monkeypatch):
+def test_unreadable_files(version, monkeypatch):
     def refuse(path, *_, **__):
         raise PermissionError(13, "Permission denied", str(path))
 

@@ -175,7 +175,7 @@ def test_bad_pairs_stop_the_step_and_are_kept(desk, content, reason):
     assert "rejected: 1" in desk.ok("prepare", "bad", *files, "--max-reject-share", 0.5)
 
 
-def test_what_is_evaluated_is_not_trained_on(desk):
+def test_files_for_evaluation_are_not_trained_on(desk):
     folder = desk.folder / "all"
     folder.mkdir()
     for path in (desk.train_file, desk.valid, desk.test):

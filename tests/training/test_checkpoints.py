@@ -58,7 +58,7 @@ def checkpoint_file(run):
 
 
 @pytest.mark.parametrize("content", [b"", b"model_check", b"\xff\x00\xfe", b'model_checkpoint_path: "ckpt-4"\n', None])
-def test_the_list_that_tensorflow_keeps_is_not_needed(run, content):
+def test_the_file_checkpoint_of_tensorflow_is_not_needed(run, content):
     if content is None:
         checkpoint_file(run).unlink()
     else:
@@ -157,7 +157,7 @@ def test_a_start_that_is_missing(run):
         read_start(Numbers(), run)
 
 
-def test_neither_best_nor_latest(run):
+def test_another_name_than_best_or_latest(run):
     with pytest.raises(KerasrecError, match="best or latest"):
         read_model(Numbers(), run, "newest")
 

@@ -65,12 +65,12 @@ BEFORE = {
         ({"seed": 2}, "seed is 2 and the run in .* began with 1"),
     ],
 )
-def test_what_is_fixed_is_refused_by_name(tmp_path, now, message):
+def test_changed_fixed_settings_are_refused_by_name(tmp_path, now, message):
     with pytest.raises(KerasrecError, match=message):
         CONTRACT.go_on(tmp_path, BEFORE, BEFORE | now)
 
 
-def test_what_is_announced_is_said(tmp_path, logged):
+def test_announced_changes_are_logged(tmp_path, logged):
     now = BEFORE | {"epochs": 9, "devices": {"precision": "mixed_bfloat16", "gpu": 1}, "name": "b"}
     assert CONTRACT.go_on(tmp_path, BEFORE, now) == ["epochs", "precision"]
     assert logged().splitlines() == [
@@ -79,7 +79,7 @@ def test_what_is_announced_is_said(tmp_path, logged):
     ]
 
 
-def test_the_same_settings_say_nothing(tmp_path, logged):
+def test_the_same_settings_log_nothing(tmp_path, logged):
     assert CONTRACT.go_on(tmp_path, BEFORE, BEFORE) == [] and logged() == ""
 
 

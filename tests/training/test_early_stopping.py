@@ -20,7 +20,7 @@ def test_the_best_is_the_first_of_the_highest_and_patience_counts_since_the_last
 
 
 @given(figures)
-def test_the_state_says_all(values):
+def test_the_comparison_goes_on_from_its_state(values):
     """Two objects that share a state through its numbers find the same: this is what a checkpoint keeps."""
     whole = EarlyStopping(Monitor(min_delta=0.5, halve_after=2), 3, Comparison())
     parted = EarlyStopping(Monitor(min_delta=0.5, halve_after=2), 3, Comparison())
@@ -30,7 +30,7 @@ def test_the_state_says_all(values):
     assert whole.state == parted.state and whole.scale == 0.5**whole.state.halvings
 
 
-def test_asking_changes_nothing():
+def test_reading_is_over_changes_nothing():
     stopping = EarlyStopping(Monitor(), 1, Comparison())
     stopping.is_best(1.0)
     stopping.is_best(0.5)
@@ -38,7 +38,7 @@ def test_asking_changes_nothing():
     assert stopping.is_over and stopping.is_over and stopping.state == before
 
 
-def test_other_parts_are_counted_anew_and_forgetting_keeps_what_is_watched():
+def test_the_count_restarts_for_other_parts_and_forget_keeps_the_watched_parts():
     stopping = EarlyStopping(Monitor(halve_after=1), 1, Comparison())
     one, other = (Pass(((name, "aa"),), 0, 8) for name in ("part-000", "part-001"))
     stopping.watch(one)

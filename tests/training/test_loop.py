@@ -308,7 +308,7 @@ def test_a_signal_saves_a_checkpoint_at_the_next_step_and_the_run_ends_bit_equal
     assert_same_state(whole, again)
 
 
-def test_a_signal_during_an_evaluation_looks_again(tmp_path):
+def test_a_signal_during_an_evaluation_repeats_the_evaluation(tmp_path):
     whole, stopped = (new_run(tmp_path / name, checkpoint_steps=100) for name in ("whole", "stopped"))
     whole.fit(passes(), batches, figures([0.1, 0.4, 0.3, 0.2]))
 
@@ -365,12 +365,12 @@ def test_disk_full_while_figures_are_written(tmp_path, monkeypatch):
         run.fit(passes(), batches)
 
 
-def test_what_changed_in_the_data_is_said_and_forgotten(tmp_path, logged):
+def test_changed_data_is_logged_and_resets_the_comparison(tmp_path, logged):
     run = new_run(tmp_path)
     run.trained_on(lists="aa")
     run.fit(passes(), batches, figures([0.4, 0.3, 0.2, 0.1]))
     run.trained_on(lists="aa")
-    assert run.progress.comparison.best == 0.4 and "other lists" not in logged()
+    assert run.progress.comparison.best == 0.4 and "lists changed" not in logged()
     run.trained_on(lists="bb")
     assert run.progress.comparison.best == -np.inf and "lists changed since the last checkpoint" in logged()
     run.fit(passes(epochs=3), batches, figures([0.3, 0.2]))

@@ -104,30 +104,30 @@ def database(tmp_path_factory):
 
 @settings(max_examples=100)
 @given(data=st.data(), method=st.sampled_from(["title_page", "list_chunk"]))
-def test_whatever_stands_in_an_answer_it_is_taken_or_refused_in_one_line(answered, database, data, method):
+def test_any_answer_is_read_or_refused_in_one_line(answered, database, data, method):
     require_taken_or_told(method, spoilt(data.draw, answered[method]), database)
 
 
 @settings(max_examples=50)
 @given(data=st.data())
-def test_recorded_titles_that_are_spoilt_are_taken_or_refused_in_one_line(recorded, database, data):
+def test_damaged_recorded_titles_are_read_or_refused_in_one_line(recorded, database, data):
     require_taken_or_told("title_page", spoilt(data.draw, recorded), database)
 
 
 @settings(max_examples=50)
 @given(st.binary(max_size=200))
-def test_bytes_that_are_no_answer_are_refused(content):
+def test_an_answer_of_other_bytes_is_refused(content):
     with pytest.raises(KerasrecError) as caught:
         ask("list_chunk", b"{" + content)
     assert "\n" not in str(caught.value)
 
 
-def test_what_was_as_it_should_be_has_no_odd_part(answered):
+def test_valid_answers_have_no_odd_parts(answered):
     for method, answer in answered.items():
         assert ask(method, json.dumps(answer)).odd == ()
 
 
-def test_a_title_keeps_what_is_right_of_it(answered):
+def test_a_title_keeps_its_valid_fields(answered):
     answer = copy.deepcopy(answered["title_page"])
     media = answer["data"]["Page"]["media"][0]
     right = ask("title_page", json.dumps(answer)).titles[0]
@@ -141,7 +141,7 @@ def test_a_title_keeps_what_is_right_of_it(answered):
 
 
 @pytest.mark.parametrize("score", [101, -5, 2**63, 10**400, float("nan"), float("inf"), "90", True, [], "\ud800"])
-def test_a_score_that_is_none_is_left_open(answered, score):
+def test_an_invalid_score_is_none(answered, score):
     answer = copy.deepcopy(answered["list_chunk"])
     answer["data"]["MediaListCollection"]["lists"][0]["entries"][0]["score"] = score
     chunk = ask("list_chunk", json.dumps(answer))

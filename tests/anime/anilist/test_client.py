@@ -356,13 +356,13 @@ def test_an_answer_that_comes_byte_by_byte_does_not_take_for_ever(text):
     assert time.monotonic() - began < 5
 
 
-def test_an_answer_of_endless_size_is_given_up(clock, monkeypatch):
+def test_an_answer_without_end_is_refused(clock, monkeypatch):
     monkeypatch.setattr("kerasrec.anime.anilist.client.LARGEST_ANSWER", 1000)
     with pytest.raises(NoAnswer, match="more than 1,000 bytes"):
         answering(clock, httpx.Response(200, content=b"a" * 1001)).title_page("ID", 1)
 
 
-def test_numbers_in_headers_that_are_too_large_to_be_meant_are_not_believed(clock):
+def test_numbers_in_headers_that_are_too_large_are_ignored(clock):
     headers = {"X-RateLimit-Limit": "9" * 5000, "Retry-After": "Fri, 31 Dec 9999999 23:59:59 GMT"}
     with pytest.raises(KerasrecError, match=f"failed {TRIES} times"):
         answering(clock, httpx.Response(503, headers=headers)).title_page("ID", 1)
