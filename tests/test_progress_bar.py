@@ -25,12 +25,12 @@ def clock(monkeypatch):
 def test_one_line_at_most_every_30_seconds_without_a_terminal(clock, logged):
     with progress_bar.progress_bar("reading", total=1000, unit="rows") as bar:
         for _ in range(700):
-            clock.now += 0.1
+            clock.now += 0.125  # which floats add up exactly
             bar.note = "loss 0.5"
             bar.advance()
     assert logged().splitlines() == [
-        "reading: 300 of 1,000 rows, 10 rows/s, 1 min 10 s left, loss 0.5",
-        "reading: 600 of 1,000 rows, 10 rows/s, 40 s left, loss 0.5",
+        "reading: 240 of 1,000 rows, 8.0 rows/s, 1 min 35 s left, loss 0.5",
+        "reading: 480 of 1,000 rows, 8.0 rows/s, 1 min 05 s left, loss 0.5",
     ]
 
 
