@@ -96,7 +96,7 @@ def test_a_finished_training_is_not_trained_again(training_desk):
 @pytest.mark.parametrize(("option", "value"), [("--hidden-size", 32), ("--seed", 7), ("--val-ratio", 0.5)])
 def test_another_model_does_not_go_on(trained_desk, option, value):
     error = trained_desk.training_error("--batch-size", 4, "--resume", option, value)
-    assert "another model" in error and "another --output" in error
+    assert f"{option[2:].replace('-', '_')} is {value}" in error and "train into another folder" in error
 
 
 def test_changed_lists_have_to_be_meant(training_desk):
