@@ -127,6 +127,10 @@ def write_json(path: Path, content: dict, keep_copy: bool = True) -> None:
             unfinished.write_text(text, encoding="utf-8")
 
 
+def _notes(command: str, paths: Iterable[Path]) -> dict[str, dict]:
+    return {path.name: {"digest": content_digest(path), "command": command} for path in paths}
+
+
 class Manifest:
     """`manifest.json`: what is finished in a task's folder, by content digest.
 
@@ -163,7 +167,7 @@ class Manifest:
 
     def note(self, command: str, *paths: Path) -> None:
         """Store the digests of finished files of this folder, and the command that writes them."""
-        self.update("files", {path.name: {"digest": content_digest(path), "command": command} for path in paths})
+        self.update("files", _notes(command, paths))
 
     def command(self, path: Path, default: str) -> str:
         """The command that wrote a file, or the default where none was stored."""
@@ -194,6 +198,13 @@ class Manifest:
         """Put whole sections in the place of those of the same names, so that no old entry stays in them."""
         with self._changing() as content:
             content.update(sections)
+
+    def replace_with_notes(self, command: str, *paths: Path, **sections: dict) -> None:
+        """`replace` and `note` in one write: no process that is killed leaves one of them without the other."""
+        notes = _notes(command, paths)
+        with self._changing() as content:
+            content.update(sections)
+            content.setdefault("files", {}).update(notes)
 
     def claim(self, system: str) -> None:
         """Keep the folder for the files of one system, because those of another would replace some of them.

@@ -5,6 +5,7 @@ itself, so that memory is bounded by the settings and not by the log.
 """
 
 import contextlib
+import dataclasses
 import logging
 import math
 import shutil
@@ -21,12 +22,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from kerasrec.commands import command_line
 from kerasrec.data import interactions_sql as sql
 from kerasrec.data.database import database, number, run
 from kerasrec.data.files import Manifest, content_digest, exclusive, replacing
 from kerasrec.data.log_columns import ColumnNames
 from kerasrec.data.log_files import LogFile, sniff_logs
-from kerasrec.data.parts import Histories, item_counts, read_part, write_part
+from kerasrec.data.parts import SPLITS, Histories, item_counts, read_part, write_part
 from kerasrec.data.rejects import REJECTS_SCHEMA, require_few
 from kerasrec.data.split_report import SplitReport, length_histogram, truncation
 from kerasrec.data.split_settings import SplitSettings
@@ -95,7 +97,8 @@ def split(settings: SplitSettings) -> SplitReport:
         buckets = _deal_out(db, work, settings)
         parts, numbers = _write_parts(db, work, buckets, settings)
         report = SplitReport(task=str(task.data), rows_read=staged.rows, rejects=rejects, **numbers)
-        _publish(work, task, parts, report)
+        again = command_line(SPLITS, dataclasses.replace(settings, date=task.name[:8]))
+        _publish(work, task, parts, report, again)
     return report
 
 
@@ -276,21 +279,21 @@ def _users(db: duckdb.DuckDBPyConnection, part: int, parts: int, seq_min_len: in
     return pa.table([numbers, users["raw_user"], in_part, events.astype(np.int32)], schema=USERS_SCHEMA)
 
 
-def _publish(work: Path, task: Task, parts: dict[str, dict], report: SplitReport) -> None:
-    """Put the finished files in the place of an earlier split's."""
+def _publish(work: Path, task: Task, parts: dict[str, dict], report: SplitReport, again: str) -> None:
+    """Put the finished files, which the command `again` writes, in the place of an earlier split's."""
     manifest = Manifest(task.manifest_path)
+    manifest.claim("recall")
     before = manifest.section("parts")
-    manifest.replace(split={}, parts={})  # whoever looks in between must not take old digests for new files
+    # First of all: until each file is in its place, also after a kill, its digest tells that it is not the one.
+    manifest.replace_with_notes(again, work / task.users_path.name, split=report.as_dict(), parts=parts)
     shutil.rmtree(_replaced(task), ignore_errors=True)
     if task.parts_folder.exists():
         task.parts_folder.rename(_replaced(task))
     (work / "parts").rename(task.parts_folder)
-    for path in (task.users_path, task.rejects_path):
+    for path in (task.rejects_path, task.users_path):
         with replacing(path) as unfinished:
             (work / path.name).rename(unfinished)
     task.stopped_rejects_path.unlink(missing_ok=True)
-    manifest.replace(split=report.as_dict(), parts=parts)
-    manifest.claim("recall")
     shutil.rmtree(_replaced(task), ignore_errors=True)
     _say_what_is_kept(task, before, parts)
 

@@ -106,13 +106,18 @@ def whole_parts(task: Task, parts: Sequence[str]) -> list[Path]:
         KerasrecError: one is missing or damaged, or was not written by the split.
     """
     manifest = Manifest(task.manifest_path)
-    written = manifest.section("parts")
     again = manifest.command(task.users_path, SPLITS)
-    if written and (foreign := [part for part in parts if part not in written]):
-        raise KerasrecError(f"{task.part_path(foreign[0])} was not written by the split of this task: remove it")
-    digests = [written[part]["digest"] if written else None for part in parts]
+    if "parts" not in manifest.read():  # split by an earlier version, which kept no digests
+        written = dict.fromkeys(parts)
+    elif not (written := {part: entry["digest"] for part, entry in manifest.section("parts").items()}):
+        raise Damaged(f"a split of {task.data} was ended before it was finished: run `{again}`")
+    known = [part for part in parts if part in written]
     with ThreadPoolExecutor() as readers:  # hashing releases the GIL
-        return list(readers.map(require_whole, map(task.part_path, parts), digests, itertools.repeat(again)))
+        paths, digests = map(task.part_path, known), map(written.__getitem__, known)
+        whole = list(readers.map(require_whole, paths, digests, itertools.repeat(again)))
+    if foreign := [part for part in parts if part not in written]:
+        raise KerasrecError(f"{task.part_path(foreign[0])} was not written by the split of this task: remove it")
+    return whole
 
 
 @contextlib.contextmanager

@@ -7,14 +7,13 @@ import os
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
-from pathlib import Path
 
 import numpy as np
 
 from kerasrec.commands import command_line
 from kerasrec.data import interactions
 from kerasrec.data.files import Manifest, exclusive
-from kerasrec.data.parts import SPLITS, item_counts, whole_parts
+from kerasrec.data.parts import item_counts, whole_parts
 from kerasrec.data.settings import ExampleSettings
 from kerasrec.data.split_report import SplitReport
 from kerasrec.data.stored import Damaged, content_digest, copy_of, is_whole, understood
@@ -38,9 +37,6 @@ def split(command: Split) -> SplitReport:
         )
     report = interactions.split(command)
     logger.info(report)
-    folder = Path(report.task)
-    dated = dataclasses.replace(command, date=folder.name[:8])
-    Manifest(folder / "manifest.json").note(command_line(SPLITS, dated), folder / "users.parquet")
     return report
 
 

@@ -5,6 +5,7 @@ import hashlib
 import io
 import json
 import random
+import re
 from pathlib import Path
 
 import pandas as pd
@@ -17,6 +18,9 @@ from hypothesis import strategies as st
 from kerasrec.data import database, interactions
 from kerasrec.data.files import Manifest, content_digest, exclusive
 from kerasrec.data.interactions import SplitSettings, split
+from kerasrec.data.parts import whole_parts
+from kerasrec.data.stored import Damaged
+from kerasrec.data.tasks import Places
 from kerasrec.errors import KerasrecError
 
 EVENTS = [  # user, item, time; two events of one user at one time
@@ -311,7 +315,9 @@ def test_same_log_same_bytes_whatever_the_number_of_threads(tmp_path, monkeypatc
     seen = []
     for most in (1, 2):
         monkeypatch.setattr(database, "MOST_THREADS", most)
-        _, task = run(tmp_path, log, parts=5, data_path=str(tmp_path / str(most)))
+        (tmp_path / str(most)).mkdir()
+        monkeypatch.chdir(tmp_path / str(most))  # the manifest keeps the command, with the folder as it was given
+        _, task = run(tmp_path, log, parts=5, data_path="data")
         seen.append(snapshot(task))
     assert seen[0] == seen[1]
     assert len(seen[0]) == 8
@@ -375,6 +381,36 @@ def test_parts_come_back_after_a_kill_between_two_renames(tmp_path):
     with pytest.raises(KerasrecError, match="no user has seq_min_len"):
         run(tmp_path, log, seq_min_len=99)
     assert snapshot(task) == finished
+
+
+@pytest.mark.parametrize("renames", range(4))
+def test_a_kill_between_the_renames_leaves_nothing_that_is_believed(tmp_path, monkeypatch, renames):
+    """Of parts or users: what is not that of the last split is damaged, and the command of that split restores it."""
+    first, second = (write(tmp_path / f"{n}.csv", as_csv(EVENTS[n:] * 2)) for n in range(2))
+    _, folder = run(tmp_path, first, parts=2)
+    task = Places(tmp_path / "data").task(folder.name)
+    parts = task.part_names()
+    assert whole_parts(task, parts) == sorted(task.parts_folder.iterdir())
+    left, rename = [None] * renames, Path.rename
+
+    def killed(path, target):
+        if not left:
+            raise KeyboardInterrupt
+        left.pop()
+        return rename(path, target)
+
+    with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
+        patched.setattr(Path, "rename", killed)
+        run(tmp_path, second, parts=2)
+    again = f"restore it with `kerasrec recall split --log {second} "
+    if renames < 2:
+        with pytest.raises(Damaged, match=re.escape(again)):
+            whole_parts(task, parts)
+    with pytest.raises(Damaged, match=re.escape(again)):
+        Manifest(task.manifest_path).whole(task.users_path, "")
+    run(tmp_path, second, parts=2)
+    assert whole_parts(task, parts) and Manifest(task.manifest_path).whole(task.users_path, "")
+    assert read_back(folder) == split_in_pandas(EVENTS[1:] * 2, 2)
 
 
 def test_two_runs_cannot_write_to_one_folder(tmp_path):

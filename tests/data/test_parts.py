@@ -8,7 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kerasrec.data import parts
-from kerasrec.data.parts import item_counts, read_part, write_part
+from kerasrec.data.files import Manifest
+from kerasrec.data.parts import item_counts, read_part, whole_parts, write_part
+from kerasrec.data.tasks import Places
 from kerasrec.errors import KerasrecError
 
 histories = st.dictionaries(
@@ -74,6 +76,16 @@ def test_what_is_no_part(tmp_path):
     pq.write_table(pa.table({"user": [1], "item": ["a"]}), path)
     with pytest.raises(KerasrecError, match="has the columns 'user, item', not those of a part"):
         read_part(path)
+
+
+def test_parts_without_digests_are_believed_of_an_earlier_version_alone(tmp_path):
+    task = Places(tmp_path).task("20210419-task-refine-0")
+    task.parts_folder.mkdir(parents=True)
+    write_part(task.part_path("part-000"), table_of({1: [("a", 1)]}).to_batches())
+    assert whole_parts(task, ["part-000"]) == [task.part_path("part-000")]
+    Manifest(task.manifest_path).replace(parts={})  # as a killed split of the last version left it
+    with pytest.raises(KerasrecError, match="was ended before it was finished: run `kerasrec recall split`"):
+        whole_parts(task, ["part-000"])
 
 
 def test_a_part_of_an_earlier_version_that_cannot_be_counted(tmp_path):
