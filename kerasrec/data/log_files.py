@@ -15,6 +15,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from kerasrec.data.encodings import require_utf8
 from kerasrec.data.log_columns import QUOTED, ColumnNames, listed, roles_of, text_columns
 from kerasrec.data.packed import blocks, members, packing, require_readable
 from kerasrec.errors import KerasrecError, quoted, reason
@@ -212,7 +213,7 @@ def _sniff(
     start = next(blocks(path, member), b"")
     if start.startswith(b"PAR1"):
         return _sniff_parquet(path, names)
-    lines = _first_lines(start, name)
+    lines = _first_lines(start, path, member)
     if not lines:
         return None
     if lines[0].lstrip().startswith("{") or re.search(r"\.(json|jsonl|ndjson)\b", Path(name).name.lower()):
@@ -226,11 +227,11 @@ def _name(path: Path, member: str | None) -> str:
     return str(path) if member is None else f"{path}/{member}"
 
 
-def _first_lines(start: bytes, name: str) -> list[str]:
+def _first_lines(start: bytes, path: Path, member: str | None) -> list[str]:
     """The first lines that are not blank."""
-    if start[:2] in (b"\xff\xfe", b"\xfe\xff"):
-        raise KerasrecError(f"{name} is UTF-16; make it UTF-8 with `iconv -f UTF-16 -t UTF-8`")
+    name = _name(path, member)
     require_readable(start, name)
+    require_utf8(start[: start.rfind(b"\n") + 1] if len(start) >= _SNIFFED_BYTES else start, path, member)
     if b"\0" in start:
         raise KerasrecError(
             f"{name} holds zero bytes: it is not text, or UTF-16 (`iconv -f UTF-16LE -t UTF-8` makes it UTF-8); move "

@@ -3,10 +3,10 @@
 import hashlib
 import logging
 import os
-import shlex
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
+from kerasrec.data.encodings import require_utf8
 from kerasrec.data.packed import read_all
 from kerasrec.errors import KerasrecError
 
@@ -25,10 +25,24 @@ def find_texts(path: str | Path, held_out: Collection[Path] = ()) -> list[Path]:
         KerasrecError: there is no file, or only held-out ones.
     """
     path = Path(path).expanduser()
-    found = _files(path)
+    apart = [file for given in held_out for file in _files(Path(given).expanduser())]
+    return without_held_out(_files(path), apart, path)
+
+
+def without_held_out(found: Sequence[Path], held_out: Sequence[Path], path: Path) -> list[Path]:
+    """The files that are none of those that are held out, nor copies of them; what is left out is logged.
+
+    Args:
+        found: The files of `path`.
+        held_out: The files that are kept for evaluation.
+        path: Where the files were looked for.
+
+    Raises:
+        KerasrecError: none is left.
+    """
     if not held_out:
-        return found
-    apart = {_identity(file): file for given in held_out for file in _files(Path(given).expanduser())}
+        return list(found)
+    apart = {_identity(file): file for file in held_out}
     contents = {text_digest(file): file for file in apart.values()}
     kept = []
     for file in found:
@@ -95,15 +109,8 @@ def read_text(path: Path) -> str:
             unsupported kind.
     """
     content = read_all(path)
-    if content[:2] in (b"\xff\xfe", b"\xfe\xff"):
-        raise KerasrecError(f"{path} is UTF-16: convert it with {_iconv(path, 'UTF-16')}")
+    require_utf8(content, path)
     text = content.decode("utf-8", "surrogateescape").removeprefix("\ufeff")
-    if not is_unicode(text):
-        encoding = _chinese_encoding(content)
-        if encoding:
-            raise KerasrecError(
-                f"{path} is not UTF-8, it looks like {encoding}: convert it with {_iconv(path, encoding)}"
-            )
     if "\n" not in text:
         text = text.replace("\r", "\n")  # line ends of old Macs
     return text
@@ -112,36 +119,6 @@ def read_text(path: Path) -> str:
 def read_lines(path: Path) -> list[str]:
     """The lines of a file as `read_text` reads it, including empty ones."""
     return [line.removesuffix("\r") for line in read_text(path).removesuffix("\n").split("\n")]
-
-
-def _chinese_encoding(content: bytes) -> str | None:
-    """The likely Chinese encoding of text that is not UTF-8; None for UTF-8 with a few broken lines, or if unknown.
-
-    GB2312 is tried first, because Big5 texts are not valid GB2312. Big5 is tried before GBK, because most Big5 texts
-    are valid GBK. Common characters of GB2312 have first bytes that Big5 does not have.
-    """
-    lines = [line for line in content.split(b"\n") if not line.isascii()]
-    if 2 * sum(_decodes(line, "utf-8") for line in lines) >= len(lines):
-        return None
-    names = {"gb2312": "GBK", "big5": "BIG5", "gbk": "GBK", "gb18030": "GB18030"}
-    return next((name for codec, name in names.items() if _decodes(content, codec)), None)
-
-
-def _decodes(content: bytes, encoding: str) -> bool:
-    try:
-        content.decode(encoding)
-    except UnicodeDecodeError:
-        return False
-    return True
-
-
-def _iconv(path: Path, encoding: str) -> str:
-    plain = path.with_suffix("") if path.suffix == ".gz" else path
-    target = plain.with_name(f"{plain.stem}.utf8{plain.suffix}")
-    source, target = shlex.quote(str(path)), shlex.quote(str(target))
-    if path.suffix == ".gz":
-        return f"`gunzip -c {source} | iconv -f {encoding} -t UTF-8 > {target}`"
-    return f"`iconv -f {encoding} -t UTF-8 {source} > {target}`"
 
 
 def is_unicode(text: str) -> bool:

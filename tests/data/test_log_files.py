@@ -139,7 +139,7 @@ def test_empty_files_hold_no_log(tmp_path):
         ("hello\n", "has only one column .*'hello'"),
         ("\n".join("{}" for _ in range(3)), "none of its first lines is an object"),
         ('{"user": 1, "item": 2}', "has the columns user, item, but user_id and item_id are needed"),
-        ("1,2\n".encode("utf-16"), "is UTF-16; make it UTF-8"),
+        ("1,2\n".encode("utf-16"), "is UTF-16: convert it with `iconv -f UTF-16 -t UTF-8 .*/log > .*/log.utf8`"),
         (b"1\0,\0002\0\n\0", "holds zero bytes: it is not text, or UTF-16"),
         (b"PAR1 and then nothing", "the Parquet file .* cannot be read"),
         (b"7z\xbc\xaf\x27\x1c\x00\x04", "is a 7z archive, which is not supported; unpack or convert it"),
