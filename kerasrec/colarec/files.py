@@ -11,8 +11,8 @@ from kerasrec.data.log_columns import DELIMITERS, STRICT, fields_of, listed
 from kerasrec.data.log_files import find_logs
 from kerasrec.data.quoted_lines import RUNS_ON, UNPAIRED, pairs_up, rows_over_lines
 from kerasrec.data.rejects import Reject
-from kerasrec.data.text_files import is_unicode, read_text
-from kerasrec.data.times import Moment, TimeUnit, read_time, require_one_form
+from kerasrec.data.text_files import is_unicode, read_text, without_held_out
+from kerasrec.data.times import Moment, TimeUnit, is_small, read_time, require_one_form
 from kerasrec.errors import KerasrecError, quoted, reason
 
 logger = logging.getLogger(__name__)
@@ -133,7 +133,9 @@ def _codes(item: str, given: object, path: Path) -> list[int]:
     return given
 
 
-def read_events(path: Path, item_ids: Collection[str], timed: bool, unit: TimeUnit = "auto") -> Events:
+def read_events(
+    path: Path, item_ids: Collection[str], timed: bool, unit: TimeUnit = "auto", held_out: Sequence[Path] = ()
+) -> Events:
     """Read CSV files with the columns `user_id` and `item_id`, and `time` where they are `timed`.
 
     Args:
@@ -141,9 +143,11 @@ def read_events(path: Path, item_ids: Collection[str], timed: bool, unit: TimeUn
         item_ids: The corpus; events of other items are rejected.
         timed: Whether each row has a time.
         unit: The unit of numbers in the column of times.
+        held_out: Files of targets, in the same forms; they, and copies of them, are left out.
 
     Raises:
-        KerasrecError: a file cannot be read, a column is missing, or a file has times in more than one unit.
+        KerasrecError: a file cannot be read, a column is missing, a file has times in more than one unit, or there are
+            none but those that are held out.
 
     Example:
         >>> import tempfile
@@ -154,7 +158,7 @@ def read_events(path: Path, item_ids: Collection[str], timed: bool, unit: TimeUn
         (['ann'], [1618826400.0], 'time is neither a number nor an ISO 8601 time')
     """
     events, known = Events(path), set(item_ids)
-    files = find_logs(str(path))
+    files = without_held_out(find_logs(str(path)), [file for given in held_out for file in find_logs(str(given))], path)
     if len(files) > 1:
         logger.info(f"{path}: {len(files):,} files, read in the order of their paths")
     for file in files:
@@ -171,7 +175,7 @@ def _read_file(path: Path, item_ids: set[str], timed: bool, unit: TimeUnit, even
     running_on = {
         first + place for first, row in rows_over_lines(lines[1:], delimiter) for place in range(2, 2 + len(row))
     }
-    forms, examples = Counter(), {}
+    forms, examples, small = Counter(), {}, 0
     for number, line in enumerate(lines[1:], 2):
         if not line.strip():
             continue
@@ -188,8 +192,9 @@ def _read_file(path: Path, item_ids: set[str], timed: bool, unit: TimeUnit, even
         if timed:
             events.times.append(moment.seconds)
             forms[moment.form] += 1
+            small += is_small(moment)
             examples.setdefault(moment.form, f"such as {values[2][:40]} in line {number:,}")
-    require_one_form(forms, examples, f"time of {path}", "--time-unit")
+    require_one_form(forms, examples, f"time of {path}", "--time-unit", small)
 
 
 def _columns(path: Path, line: str, wanted: Sequence[str]) -> tuple[str, list[str], list[int]]:

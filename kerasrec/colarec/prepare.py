@@ -28,9 +28,10 @@ def prepare(command: Prepare) -> None:
     task = command.places.task(command.name)
     tokenizer = None if command.tokenizer is None else SubwordTokenizer.load(command.tokenizer)
     corpus = read_corpus(command.corpus)
-    events = read_events(command.interactions, corpus.item_ids, timed=True, unit=command.time_unit)
-    files = {"valid": command.valid, "test": command.test}
-    given = {split: read_events(path, corpus.item_ids, timed=False) for split, path in files.items() if path}
+    files = {split: path for split, path in (("valid", command.valid), ("test", command.test)) if path}
+    held_out = list(files.values())
+    events = read_events(command.interactions, corpus.item_ids, True, command.time_unit, held_out)
+    given = {split: read_events(path, corpus.item_ids, timed=False) for split, path in files.items()}
 
     numbers = {item: number for number, item in enumerate(corpus.item_ids)}
     interactions, repeated = _interactions(events, numbers)

@@ -16,7 +16,7 @@ from pathlib import Path
 from kerasrec.data.log_columns import STRICT, ColumnNames
 from kerasrec.data.log_files import LogFile
 from kerasrec.data.quoted_lines import UNPAIRED
-from kerasrec.data.times import TimeUnit, time_columns
+from kerasrec.data.times import SMALL_TIME, TimeUnit, time_columns
 
 # ----------------------------------------------------------------------------------------------------------- DuckDB
 
@@ -92,9 +92,11 @@ def stage(log: LogFile, names: ColumnNames, needs_rating: bool, unit: TimeUnit, 
 
 
 def time_forms(first: int) -> str:
-    """The query for the forms of the times in a log: form, count, first row and its seconds."""
+    """The query for the forms of the times in a log: form, count, number below `SMALL_TIME`, first row, its seconds."""
     return f"""
-        SELECT form, count(*), min(rowid) - {first} + 1, arg_min(moment, rowid) FROM staged
+        SELECT form, count(*), count(*) FILTER (WHERE abs(moment) < {SMALL_TIME:.0f}), min(rowid) - {first} + 1,
+            arg_min(moment, rowid)
+        FROM staged
         WHERE rowid >= {first} AND problem IS NULL GROUP BY form ORDER BY min(rowid)"""
 
 

@@ -13,10 +13,10 @@ from kerasrec.errors import KerasrecError, quoted
 DELIMITERS = ("::", "\t", ",", ";", "|", " ")
 """The delimiters that are tried."""
 
-QUOTED = ",;\t|"
+QUOTED = (",", ";", "\t", "|")
 """Delimiters between which fields may be in double quotes."""
 
-STRICT = ",;"
+STRICT = (",", ";")
 """The delimiters in `QUOTED` with which an unpaired quote makes a bad row."""
 
 _PAIR = ("user", "item")

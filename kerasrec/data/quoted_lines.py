@@ -10,6 +10,8 @@ import itertools
 from collections import deque
 from collections.abc import Iterable, Iterator
 
+from kerasrec.data.log_columns import QUOTED
+
 MOST_LINES = 1000
 """Longest row, in lines; if a quote is not closed within them, its closing quote is missing."""
 
@@ -22,12 +24,14 @@ UNPAIRED = "quotes that do not pair up on their line"
 
 
 def pairs_up(line: str, delimiter: str) -> bool:
-    """Whether all quotes of a row are well formed and closed.
+    """Whether all quotes of a row are well formed and closed, or are text, as between delimiters such as `::`.
 
     Example:
         >>> pairs_up('"ann, jr",tea', ","), pairs_up('an"n,tea', ","), pairs_up('"a"b,tea', ",")
         (True, False, False)
     """
+    if delimiter not in QUOTED:
+        return True
     try:
         next(csv.reader([line], delimiter=delimiter, strict=True), None)
     except csv.Error:
@@ -50,7 +54,7 @@ def rows_over_lines(lines: Iterable[str], delimiter: str) -> Iterator[tuple[int,
 
     Args:
         lines: Lines without their ends.
-        delimiter: The delimiter, one character.
+        delimiter: The delimiter; fields are not quoted with delimiters such as `::`.
 
     Example:
         >>> list(rows_over_lines(['ann,"nice', "bob,tea", 'bye"', '"eve,tea', "joe,tea"], ","))
@@ -70,6 +74,8 @@ def rows_over_lines(lines: Iterable[str], delimiter: str) -> Iterator[tuple[int,
 
 def _length(lines: Iterable[str], delimiter: str) -> int | None:
     """The number of lines of the first row; None where it is still open at the end, 1 where it is malformed."""
+    if delimiter not in QUOTED:
+        return 1
     reader = csv.reader((f"{line}\n" for line in lines), delimiter=delimiter, strict=True)
     try:
         next(reader)

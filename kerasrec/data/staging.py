@@ -100,10 +100,11 @@ def _stage_file(
         return None
     forms, line = db.sql(sql.time_forms(first)).fetchall(), "row" if log.kind == "parquet" else "line"
     return require_one_form(
-        {form: count for form, count, _, _ in forms},
-        {form: f"such as {as_written(seconds, form)} in {line} {row:,}" for form, _, row, seconds in forms},
+        {form: count for form, count, *_ in forms},
+        {form: f"such as {as_written(seconds, form)} in {line} {row:,}" for form, _, _, row, seconds in forms},
         f"{how.names.time} of {log.name}",
         "--time_unit",
+        small=sum(small for form, _, small, *_ in forms if form == "s"),
     )
 
 

@@ -14,7 +14,16 @@ TimeUnit = Literal["auto", "s", "ms", "us", "ns", "date"]
 
 _SCALES = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}
 _LIMITS = {"s": 1e11, "ms": 1e14, "us": 1e17, "ns": 1e20}  # seconds up to the year 5138, other units from 1973
-_WORDS = {"s": "seconds", "ms": "milliseconds", "us": "microseconds", "ns": "nanoseconds", "iso": "ISO 8601 times"}
+_WORDS = {
+    "s": "seconds",
+    "ms": "milliseconds",
+    "us": "microseconds",
+    "ns": "nanoseconds",
+    "iso": "ISO 8601 times",
+    "date": "dates written as digits",
+}
+SMALL_TIME = 1e8
+"""A smaller number of the form `s` may be a counter: as seconds it would be before 1973-03-03."""
 _DAYS = (19_000_101, 21_001_231)
 _DATE_SCALES = (1, 10**4, 10**6)  # 20210419, 202104191000, 20210419100000
 _NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?")
@@ -73,14 +82,19 @@ def read_time(text: str, unit: TimeUnit = "auto") -> Moment | None:
     return Moment(number / _SCALES[by_size], form)
 
 
-def require_one_form(counts: Mapping[str, int], examples: Mapping[str, str], what: str, option: str) -> str | None:
+def require_one_form(
+    counts: Mapping[str, int], examples: Mapping[str, str], what: str, option: str, small: int = 0
+) -> str | None:
     """Refuse a file whose times are written in more than one unit, or as digits that may be dates.
+
+    Digits such as 20210419 pass as a number if most other numbers are small, as those of a counter are.
 
     Args:
         counts: The number of times in each form.
         examples: An example of each form, for the message.
         what: The file and its column.
         option: The option that sets the unit.
+        small: The number of times of the form `s` below `SMALL_TIME`.
 
     Returns:
         The form in words; None where there are no times but 0.
@@ -95,18 +109,26 @@ def require_one_form(counts: Mapping[str, int], examples: Mapping[str, str], wha
 times of a file in one unit, or say which one with --time_unit
     """
     counts = {form: count for form, count in counts.items() if form != "zero" and count}
-    dates = counts.pop("date", 0)
-    if dates > sum(counts.values()):
+    dates = counts.get("date", 0)
+    others = sum(counts.values()) - dates
+    if dates > others:
         raise KerasrecError(
             f"{what} looks like dates written as digits ({examples['date']}); say {option} date if they are, or "
             f"{option} s (or ms, us, ns) if they are numbers since 1970"
         )
+    if 2 * small >= others:
+        counts.pop("date", None)
     if len(counts) > 1:
         found = ", ".join(f"{count:,} {_WORDS[form]} ({examples[form]})" for form, count in counts.items())
         raise KerasrecError(
             f"{what} mixes {found}; write all times of a file in one unit, or say which one with {option}"
         )
     return next((_WORDS[form] for form in counts), None)
+
+
+def is_small(moment: Moment) -> bool:
+    """Whether a time is of the form `s` and below `SMALL_TIME`."""
+    return moment.form == "s" and abs(moment.seconds) < SMALL_TIME
 
 
 def epoch_seconds(text: str, name: str) -> int:

@@ -55,6 +55,25 @@ def test_target_files(desk):
     assert "1 targets are left out because they are given twice" in out
 
 
+def test_target_files_in_the_folder_of_interactions_are_no_interactions(desk):
+    """Nor are copies of them; the same file may hold both splits."""
+    folder = desk.folder / "log"
+    (folder / "old").mkdir(parents=True)
+    rows = desk.some_interactions()
+    for name, part in (("log/a.csv", rows), ("log/valid.csv", [("u0", "59", 1)]), ("test.csv", [("u2", "57", 1)])):
+        desk.write_rows(name, part, "user_id,item_id,time")
+    desk.interactions = folder
+    targets = ("--valid", folder / "valid.csv", "--test", desk.folder / "test.csv")
+    (folder / "old" / "test.csv.bz2").write_bytes(bz2.compress((desk.folder / "test.csv").read_bytes()))
+    out = desk.prepare(*targets)
+    assert f"{folder / 'valid.csv'} is left out of {folder}: it is evaluated" in out
+    assert f"old/test.csv.bz2 is left out of {folder}: it is a copy of {desk.folder / 'test.csv'}, which" in out
+    assert histories(desk.prepared) == by_user(rows)
+    desk.prepare("--valid", folder / "valid.csv", "--test", folder / "valid.csv", "--max-reject-share", 0.1)
+    message = desk.error("prepare", *desk.files("--valid", folder, "--test", desk.folder / "test.csv"))
+    assert f"{folder} holds nothing but" in message and "never trained on" in message
+
+
 def test_events_in_any_order_and_repeated(desk):
     rows = desk.some_interactions(users=6)
     twice = [(user, item, time + 50) for user, item, time in rows[:3]]
@@ -167,6 +186,10 @@ def test_times_of_all_forms_and_files_of_a_folder(desk):
     assert "mixed.csv mixes 1 seconds (such as 1618826400 in line 2), 1 milliseconds" in message
     (folder / "mixed.csv").write_text("user_id,item_id,time\nu1,7,20210419\n")
     assert "looks like dates written as digits (such as 20210419 in line 2)" in desk.error("prepare", *desk.files())
+    (folder / "mixed.csv").write_text("user_id,item_id,time\nu1,7,20210419\nu1,7,1618826400\n")
+    assert "mixed.csv mixes 1 dates written as digits (such as 20210419 in line 2), 1 seconds" in desk.error(
+        "prepare", *desk.files()
+    )
 
 
 def test_fields_with_line_breaks_add_no_events(desk):
@@ -178,6 +201,26 @@ def test_fields_with_line_breaks_add_no_events(desk):
     assert "rejected: 3 quotes that do not pair up on their line" in out
     assert pq.read_table(desk.prepared.data / "rejects.parquet")["raw"].to_pylist() == bad
     assert histories(desk.prepared) == {user: items[:-2] for user, items in by_user(desk.some_interactions()).items()}
+
+
+@pytest.mark.parametrize("mark", ["::", " "])
+def test_quotes_between_delimiters_around_which_nothing_is_quoted(desk, mark):
+    rows = [(f'{user}"', *rest) for user, *rest in desk.some_interactions()]
+    lines = [mark.join(map(str, row)) for row in [("user_id", "item_id", "time"), *rows]]
+    desk.interactions = desk.write("quotes.dat", "\n".join(lines))
+    desk.prepare()
+    assert histories(desk.prepared) == {user: items[:-2] for user, items in by_user(rows).items()}
+
+
+@pytest.mark.parametrize("which", ["--interactions", "--corpus"])
+def test_chinese_encodings_are_named(desk, which):
+    text = {
+        "--interactions": "user_id,item_id,time\n张三,7,1\n李四,8,2\n",
+        "--corpus": json.dumps({"7": {"content": "手机壳和充电器"}}, ensure_ascii=False),
+    }[which]
+    path = desk.write("gbk.txt", text, "gbk")
+    message = desk.error("prepare", *desk.files(which, path))
+    assert f"{path} is not UTF-8, it looks like GBK: convert it with `iconv -f GBK -t UTF-8 {path} > " in message
 
 
 def test_targets_of_users_without_interactions_are_rejected(desk):

@@ -5,7 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kerasrec.data.quoted_lines import MOST_LINES, rows_over_lines
+from kerasrec.data.log_columns import fields_of
+from kerasrec.data.quoted_lines import MOST_LINES, pairs_up, rows_over_lines, runs_on
 
 
 @pytest.mark.parametrize(
@@ -27,6 +28,13 @@ def test_rows_over_lines(lines, spans):
     found = list(rows_over_lines(lines, ","))
     assert [(first, first + len(row)) for first, row in found] == spans
     assert [row for _, row in found] == [lines[first:end] for first, end in spans]
+
+
+@pytest.mark.parametrize("mark", ["::", " ", ",;", "\t|"])
+def test_quotes_are_text_where_no_field_is_quoted(mark):
+    line = f'ann{mark}"nice'
+    assert pairs_up(line, mark) and not runs_on(line, mark) and not list(rows_over_lines([line, 'bye"'], mark))
+    assert fields_of(line, mark) == ["ann", '"nice']
 
 
 @given(rows=st.lists(st.lists(st.text(st.sampled_from('ab,;"\n'), max_size=5), min_size=2, max_size=3), max_size=9))

@@ -113,6 +113,20 @@ def test_units_are_detected_for_each_file(tmp_path):
         read(tmp_path)
 
 
+def test_dates_as_digits_among_seconds(tmp_path):
+    """Days of August 1970 for the dates, where nothing was said; a counter may pass a number that looks like a date."""
+    rows = [f"u,i{n},{20210401 + n if n % 5 < 2 else TEN + n}" for n in range(20)]
+    log = write(tmp_path / "a.csv", "\n".join(["user_id,item_id,timestamp", *rows]))
+    message = (
+        f"a.csv mixes 8 dates written as digits .such as 20210401 in line 2., 12 seconds .such as {TEN + 2} in line"
+    )
+    with pytest.raises(KerasrecError, match=message):
+        read(log)
+    counter = [f"u,i{n},{n}" for n in range(20210375, 20210475)]  # from the 75th of March to the 75th of April
+    write(log, "\n".join(["user_id,item_id,timestamp", *counter]))
+    assert len(read(log)[1]) == 100
+
+
 def test_dates_as_digits_stop_the_step(tmp_path):
     log = write(tmp_path / "a.csv", "user_id,item_id,timestamp\nu,i,20210419\nu,j,20210230\n")
     with pytest.raises(KerasrecError, match="a.csv looks like dates written as digits .such as 20210419 in line 2."):

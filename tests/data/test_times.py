@@ -148,15 +148,18 @@ def test_python_and_sql_agree(texts, unit):
 
 
 def test_one_form_in_a_file():
-    def check(**counts):
-        return require_one_form(counts, dict.fromkeys(counts, "such as x"), "time of log.csv", "--time_unit")
+    def check(small=0, **counts):
+        return require_one_form(counts, dict.fromkeys(counts, "such as x"), "time of log.csv", "--time_unit", small)
 
     assert check(s=3, zero=2) == "seconds"  # 0 is 0 in every unit
-    assert check(ms=3, date=2) == "milliseconds"  # counters may look like dates now and then
+    assert check(s=4, date=2, small=2) == "seconds"  # counters may look like dates now and then
     assert check(iso=1) == "ISO 8601 times"
     assert check(zero=1) is check() is None
     with pytest.raises(KerasrecError, match="mixes 3 seconds .such as x., 1 ISO 8601 times"):
         check(s=3, iso=1)
+    for form, words in {"s": "seconds", "ms": "milliseconds", "iso": "ISO 8601 times"}.items():  # no counters
+        with pytest.raises(KerasrecError, match=f"mixes 3 {words} .such as x., 1 dates written as digits .such as x."):
+            check(**{form: 3}, date=1, small=1)
     with pytest.raises(
         KerasrecError, match="log.csv looks like dates written as digits .such as x.; say --time_unit date"
     ):
