@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
+from kerasrec.data.encodings import require_utf8
 from kerasrec.data.packed import members, opened, packing
 from kerasrec.errors import KerasrecError, quoted
 
@@ -14,6 +15,7 @@ _UNREADABLE = {
     b"\xff\xfe": "is UTF-16 text: write it as UTF-8",
     b"\xfe\xff": "is UTF-16 text: write it as UTF-8",
 }
+_LOOKED_AT = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -41,10 +43,11 @@ class Member:
             KerasrecError: the file is damaged, or of a kind that cannot be read.
         """
         with opened(self.path, self.inside) as file:
-            start = file.read(16)
+            start = file.read(_LOOKED_AT)
         for magic, advice in _UNREADABLE.items():
             if start.startswith(magic):
                 raise KerasrecError(f"{self.name} {advice}")
+        require_utf8(start, self.path, self.inside)
         with opened(self.path, self.inside) as file:
             yield file
 

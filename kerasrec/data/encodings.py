@@ -1,5 +1,6 @@
 """Text that is not UTF-8: which encoding it is likely to have, and the command that converts it."""
 
+import codecs
 import shlex
 from pathlib import Path, PurePosixPath
 
@@ -17,7 +18,7 @@ def require_utf8(content: bytes, path: Path, member: str | None = None) -> None:
     """Refuse text in UTF-16 or in a Chinese encoding. UTF-8 with a few broken lines passes, and so do other encodings.
 
     Args:
-        content: The text or its beginning, in whole lines.
+        content: The text or its beginning, which may end within a character.
         path: Its file.
         member: Which file of a zip archive it is.
 
@@ -43,7 +44,7 @@ def _chinese_encoding(content: bytes) -> str | None:
     if b"\0" in content or _decoded(content, "utf-8") is not None:
         return None
     lines = [line for line in content.split(b"\n") if not line.isascii()]
-    if 2 * sum(_decoded(line, "utf-8") is not None for line in lines) >= len(lines):
+    if 2 * sum(_is_utf8(line) for line in lines) >= len(lines):
         return None
     high = len(content.translate(None, _ASCII))
     for codec, name in _CHINESE.items():
@@ -54,10 +55,19 @@ def _chinese_encoding(content: bytes) -> str | None:
 
 
 def _decoded(content: bytes, encoding: str) -> str | None:
+    """The text; None where it has another encoding."""
     try:
-        return content.decode(encoding)
+        return codecs.getincrementaldecoder(encoding)().decode(content)
     except UnicodeDecodeError:
         return None
+
+
+def _is_utf8(line: bytes) -> bool:
+    try:
+        line.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 def _iconv(path: Path, member: str | None, encoding: str) -> str:

@@ -29,6 +29,8 @@ _NAMES = re.compile(
     r"film|book|song|track|video|anime|title|name|item|news|event|rating|score|stars?|timestamp|time|ts|date|datetime|"
     r"category|genres?|用户|会员|顾客|物品|商品|项目|电影|评分|时间|日期)s?(id|ids|no|number|name|code|key|hash|编号|名称)?"
 )
+_ENDS_OF_IDS = ("id", "ids", "编号")
+_FEW = 0.1  # share of the rows that may hold another kind of field, such as the title 1984 among titles
 
 
 @dataclass(frozen=True)
@@ -53,7 +55,7 @@ class TextColumns:
         roles: For every field `user`, `item`, `time`, `rating` or None.
         delimiter: The delimiter between the fields.
         header: The line that holds names; None when there is none.
-        kinds: The kind of each field in the first rows: `numbers`, `words`, or `both`.
+        kinds: The kind of most of the first rows in each field: `numbers`, `words`, or `both`.
         first: The first row, for messages.
     """
 
@@ -104,7 +106,13 @@ which of them hold the user and the item with --major_name and --candidate_name,
     rows = [[field.strip() for field in fields_of(line, delimiter)] for line in lines]
     first, rest = rows[0], [row for row in rows[1:] if len(row) == len(rows[0])]
     if names.user in first or names.item in first:
-        return TextColumns(roles_of(path, first, names), delimiter, lines[0], _kinds(first, rest), tuple(first))
+        roles = roles_of(path, first, names)
+        if columns is not None and roles != roles_of(path, columns, names):
+            raise KerasrecError(
+                f"{path} has the header {listed(first)}, and --columns says {listed(columns)}: leave --columns out for "
+                "files with a header, or give the columns in the order of the header"
+            )
+        return TextColumns(roles, delimiter, lines[0], _kinds(first, rest), tuple(first))
 
     def columns_are(roles: tuple[str | None, ...]) -> TextColumns:
         return TextColumns(roles, delimiter, None, _kinds(first, [first, *rest]), tuple(first))
@@ -115,7 +123,14 @@ which of them hold the user and the item with --major_name and --candidate_name,
                 f"--columns names {len(columns)} columns ({', '.join(columns)}), but the first line of {path} has "
                 f"{len(first)}: {quoted(lines[0], most=80)}"
             )
-        return columns_are(roles_of(path, columns, names))
+        roles = roles_of(path, columns, names)
+        if _looks_like_header(first, rest, roles):
+            raise KerasrecError(
+                f"the first line of {path}, {quoted(lines[0], most=80)}, looks like a header, and with --columns it "
+                "would be a row: if it is a header, remove it, or leave --columns out and pass --major_name and "
+                "--candidate_name; if it is a row, put another one in front of it"
+            )
+        return columns_are(roles)
     if any(map(_is_name, first)) or _unlike(first, rest):
         raise KerasrecError(
             f"{_wrong_columns(path, first, names)}, or what the columns are with --columns (such as --columns "
@@ -217,6 +232,19 @@ def _is_name(field: str) -> bool:
     return bool(_NAMES.fullmatch(re.sub(r"[\s_.-]", "", field.lower())))
 
 
+def _looks_like_header(first: Sequence[str], rest: Sequence[Sequence[str]], roles: Sequence[str | None]) -> bool:
+    """Whether a first line that was said to be a row is none.
+
+    Two signs are needed, because one of them may be an item called `book`, or a user `admin` among numbers.
+    """
+    signs = 0
+    for role, (field, below) in zip(roles, _columns_of(first, rest), strict=True):
+        if role is not None:
+            is_name = _is_name(field)
+            signs += is_name + _differs(field, below) + (is_name and field.lower().endswith(_ENDS_OF_IDS))
+    return signs > 1
+
+
 def _kind(field: str) -> str:
     if _NUMBER.fullmatch(field):
         return "numbers"
@@ -230,7 +258,11 @@ def _columns_of(first: Sequence[str], rows: Sequence[Sequence[str]]) -> Iterator
 
 def _unlike(first: Sequence[str], rest: Sequence[Sequence[str]]) -> bool:
     """Whether, in some column, the kind of the first row's field occurs in no other row."""
-    return any(below and _kind(field) not in map(_kind, below) for field, below in _columns_of(first, rest))
+    return any(_differs(field, below) for field, below in _columns_of(first, rest))
+
+
+def _differs(field: str, below: Sequence[str]) -> bool:
+    return bool(below) and _kind(field) not in map(_kind, below)
 
 
 def _comes_again(first: Sequence[str], rest: Sequence[Sequence[str]]) -> bool:
@@ -240,7 +272,5 @@ def _comes_again(first: Sequence[str], rest: Sequence[Sequence[str]]) -> bool:
 def _kinds(first: Sequence[str], rows: Sequence[Sequence[str]]) -> tuple[str, ...]:
     whole = [row for row in rows if len(row) == len(first)]
     found = (Counter(map(_kind, column)) for _, column in _columns_of(first, whole))
-    return tuple(
-        "numbers" if set(kinds) == {"numbers"} else "words" if kinds and "numbers" not in kinds else "both"
-        for kinds in found
-    )
+    shares = (kinds["numbers"] / kinds.total() if kinds else 0.5 for kinds in found)
+    return tuple("numbers" if share >= 1 - _FEW else "words" if share <= _FEW else "both" for share in shares)

@@ -145,8 +145,7 @@ def sniff_logs(
     logs = [found for path in paths for found in sniff(path, names, columns, delimiter)]
     if not logs:
         raise KerasrecError(f"every file in the log {log} is empty; give a log with rows in it")
-    if columns is None:
-        _require_agreement([found for found in logs if found.kind == "text"], logs, names)
+    _require_agreement(logs, are_named=columns is not None)
     folders = {path.parent for path in paths}
     logger.info(f"{log}: {_count(paths, 'file')} in {_count(folders, 'folder')}, read in the order of their paths")
     for how, count in Counter(map(_how, logs)).items():
@@ -231,7 +230,7 @@ def _first_lines(start: bytes, path: Path, member: str | None) -> list[str]:
     """The first lines that are not blank."""
     name = _name(path, member)
     require_readable(start, name)
-    require_utf8(start[: start.rfind(b"\n") + 1] if len(start) >= _SNIFFED_BYTES else start, path, member)
+    require_utf8(start, path, member)
     if b"\0" in start:
         raise KerasrecError(
             f"{name} holds zero bytes: it is not text, or UTF-16 (`iconv -f UTF-16LE -t UTF-8` makes it UTF-8); move "
@@ -272,15 +271,21 @@ def _json_keys(name: str, lines: list[str]) -> tuple[str, ...]:
     return tuple(keys)
 
 
-def _require_agreement(texts: list[LogFile], logs: list[LogFile], names: ColumnNames) -> None:
-    """Refuse a log if the columns of some files are guessed and these files differ; the message names one of them."""
-    bare = [log for log in texts if log.header is None]
+def _require_agreement(logs: list[LogFile], are_named: bool) -> None:
+    """Refuse a log if files without a header differ in form; the message names one of them.
+
+    Args:
+        logs: The files.
+        are_named: Whether --columns names the columns of files without a header.
+    """
+    bare = [log for log in logs if log.kind == "text" and log.header is None]
     named = [log for log in logs if log not in bare]
-    answer = "name the columns of files without a header with --columns, or remove files that are not part of the log"
-    if bare and named:
+    answer = "remove files that are not part of the log, or join files that belong together into one file"
+    if bare and named and not are_named:
         one = "a header" if named[0].kind == "text" else "names for its columns"
         raise KerasrecError(
-            f"{bare[0].name} has no header (it begins with {_row(bare[0])}), and {named[0].name} has {one}: {answer}"
+            f"{bare[0].name} has no header (it begins with {_row(bare[0])}), and {named[0].name} has {one}: name the "
+            "columns of files without a header with --columns, or remove files that are not part of the log"
         )
     if not bare:
         return

@@ -459,6 +459,13 @@ def test_a_zip_that_is_damaged_empty_or_locked(desk):
     assert "unpack it first" in desk.error("import", "--ratings", desk.folder / "locked.zip")
 
 
+def test_a_table_in_a_chinese_encoding_is_named(desk, write):
+    path = write("anime.csv", "anime_id,name\n1,你的名字\n2,千与千寻\n".encode("gbk"))
+    assert f"anime.csv is not UTF-8, it looks like GBK: convert it with `iconv -f GBK -t UTF-8 {path} > " in desk.error(
+        "import", "--titles", path
+    )
+
+
 @pytest.mark.parametrize(
     ("content", "said"),
     [(b"\x28\xb5\x2f\xfd1234", "zstd file"), (b"PAR1\x15\x04", "Parquet"), (RATINGS.encode("utf-16"), "UTF-16")],

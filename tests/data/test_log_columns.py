@@ -82,8 +82,13 @@ def test_columns_are_for_logs_without_a_header():
     columns = ("item_id", "skipped", "user_id")
     found = columns_of("1,2,3", columns=columns)
     assert (found.roles, found.header) == (("item", None, "user"), None)
-    found = columns_of("user_id,item_id", columns=columns)
-    assert (found.roles, found.header) == (("user", "item"), "user_id,item_id")
+    found = columns_of("item_id,other,user_id", columns=columns)  # it says the same
+    assert (found.roles, found.header) == (("item", None, "user"), "item_id,other,user_id")
+    for header in ("user_id,item_id", "user_id,other,item_id", "item_id,timestamp,user_id"):
+        with pytest.raises(
+            KerasrecError, match=f"has the header {header.replace(',', ', ')}, and --columns says item_id, "
+        ):
+            columns_of(f"{header}\n1,2", columns=columns)
     with pytest.raises(
         KerasrecError, match=r"--columns names 3 columns \(item_id, skipped, user_id\), but .* has 2: '1,2'"
     ):
@@ -92,6 +97,35 @@ def test_columns_are_for_logs_without_a_header():
         columns_of("1,2", columns=("a", "b"))
     with pytest.raises(KerasrecError, match="more than one column called item_id"):
         columns_of("user_id,item_id,item_id")
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "uid,iid\nann,tea\nbob,bread",
+        "uid,iid",
+        "uid,what\nann,tea",
+        "who,item\nann,1\nbob,2",
+        "who,what\n1,2\n3,4",
+        "User,Item\nann,tea",
+        "用户编号,商品编号\n张三,茶",
+    ],
+)
+def test_a_header_is_no_row_whatever_the_columns_are_said_to_be(content):
+    message = "the first line of log.csv, '.*', looks like a header, and with --columns it would be a row: if it "
+    with pytest.raises(KerasrecError, match=message):
+        columns_of(content, columns=("user_id", "item_id"))
+
+
+@pytest.mark.parametrize("content", ["ann,book\nbob,tea", "admin,17\n1,17\n2,18", "ann,17", "u1,title 4", "who,what"])
+def test_a_row_with_one_sign_of_a_header_is_a_row_where_the_columns_are_said(content):
+    found = columns_of(content, columns=("user_id", "item_id"))
+    assert (found.roles, found.header) == (("user", "item"), None)
+
+
+def test_columns_that_are_not_read_are_no_sign_of_a_header():
+    columns = ("user_id", "item_id", "note", "more")
+    assert columns_of("ann,tea,time,title\nbob,tea,x,1", columns=columns).header is None
 
 
 def test_delimiters_as_they_are_typed():

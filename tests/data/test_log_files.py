@@ -204,6 +204,27 @@ def test_a_file_that_does_not_fit_the_others_is_named(tmp_path, odd, message):
     assert "\n" not in str(raised.value)
 
 
+@pytest.mark.parametrize(
+    ("odd", "message"),
+    [
+        (
+            "1,Toy Story\n2,Jumanji\n",
+            "odd does not fit .*'1,Toy Story'.*the item is a number: remove files",
+        ),
+        ("".join(f"{n},{1984 if n == 7 else 'Title'}\n" for n in range(20)), "odd does not fit .*'0,Title'"),
+        ("1;20\n", "odd does not fit the other files: it has 2 columns with ';'"),
+        ("uid,iid\n1,20\n", "the first line of .*odd, 'uid,iid', looks like a header"),
+        ("item_id,user_id\n20,1\n", "odd has the header item_id, user_id, and --columns says user_id, item_id"),
+    ],
+)
+def test_a_file_that_does_not_fit_is_named_although_the_columns_are_said(tmp_path, odd, message):
+    for name, content in {"a.csv": PAIRS, "b.csv": HEADED, "c.csv": PAIRS, "odd": odd}.items():
+        write(tmp_path / name, content)
+    with pytest.raises(KerasrecError, match=message) as raised:
+        sniff_logs(str(tmp_path), NAMES, ("user_id", "item_id"))
+    assert "\n" not in str(raised.value)
+
+
 def test_inferred_columns_are_logged(tmp_path, caplog):
     caplog.set_level("INFO")
     for name in ("a.csv", "c/b.csv.gz"):
@@ -226,5 +247,7 @@ def test_inferred_columns_are_logged(tmp_path, caplog):
     ]
     (tmp_path / "t.csv").unlink()
     write(tmp_path / "a.csv", HEADED)  # with --columns, what files without a header hold is known
-    logs = sniff_logs(str(tmp_path), NAMES, ("item_id", "user_id"))
-    assert [log.columns for log in logs] == [("user", "item"), ("item", "user")]
+    logs = sniff_logs(str(tmp_path), NAMES, ("user_id", "item_id"))
+    assert [log.columns for log in logs] == [("user", "item")] * 2
+    with pytest.raises(KerasrecError, match="a.csv has the header user_id, item_id, and --columns says item_id"):
+        sniff_logs(str(tmp_path), NAMES, ("item_id", "user_id"))
