@@ -205,7 +205,7 @@ def test_fields_with_line_breaks_add_no_events(desk):
 
 @pytest.mark.parametrize("mark", ["::", " "])
 def test_quotes_between_delimiters_around_which_nothing_is_quoted(desk, mark):
-    rows = [(f'{user}"', *rest) for user, *rest in desk.some_interactions()]
+    rows = [(f'"{user}', *rest) for user, *rest in desk.some_interactions()]
     lines = [mark.join(map(str, row)) for row in [("user_id", "item_id", "time"), *rows]]
     desk.interactions = desk.write("quotes.dat", "\n".join(lines))
     desk.prepare()
