@@ -44,8 +44,8 @@ class Prepare(SeenItems):
     name: Positional[str]
     """Name of the run; its folders are data/NAME, output/NAME and export/NAME."""
     interactions: Path
-    """A CSV file with the columns user_id, item_id and time, a folder of such files, or a glob; plain or compressed. The
-    files of `valid` and `test`, and copies of them, are left out."""
+    """A CSV file with the columns user_id, item_id and time, a folder of such files, or a glob; plain or compressed.
+    The files of `valid` and `test`, and copies of them, are left out."""
     corpus: Path
     """A JSON file {item_id: {"content": text, "cid": [code, ...] if there are ready ones}}."""
     valid: Path | None = None
