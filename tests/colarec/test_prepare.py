@@ -71,7 +71,7 @@ def test_target_files_in_the_folder_of_interactions_are_no_interactions(desk):
     assert histories(desk.prepared) == by_user(rows)
     desk.prepare("--valid", folder / "valid.csv", "--test", folder / "valid.csv", "--max-reject-share", 0.1)
     message = desk.error("prepare", *desk.files("--valid", folder, "--test", desk.folder / "test.csv"))
-    assert f"{folder} holds nothing but" in message and "never trained on" in message
+    assert f"{folder} holds only" in message and "not used for training" in message
 
 
 def test_events_in_any_order_and_repeated(desk):
