@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import BinaryIO
 
+from kerasrec.data.quoted_lines import rows_of
 from kerasrec.errors import KerasrecError, quoted
 
 MOST_LINES = 100
@@ -15,6 +16,8 @@ LONGEST_LINE = 1_000_000
 """Characters."""
 
 _DELIMITERS = ",\t;|"
+_SPANS_LINES = "in a quoted field that spans lines"
+_TOO_LONG = "the line is too long"
 
 
 @dataclass(frozen=True)
@@ -65,8 +68,8 @@ def parsed(line: int, raw: str, fields: Fields, parse: Callable[[Fields], object
 class Table:
     """A text of rows, read once from beginning to end.
 
-    The delimiter is the most frequent one in the header: a comma, tab, semicolon or bar. Double quotes have no special
-    meaning where the delimiter is a tab.
+    The delimiter is the most frequent one in the header: a comma, tab, semicolon or bar. Between tabs, double quotes
+    are text, unless a quoted field runs over several lines: all lines of such a row are bad.
 
     Args:
         name: For messages.
@@ -118,10 +121,13 @@ class Table:
         """
         wanted = [place for place in self._places.values() if place is not None]
         for line, raws, row in self._records():
-            reason = self._wrong(row, wanted, len(raws) == 1 or spans_lines)
+            reason = (
+                _TOO_LONG if any(map(_is_too_long, raws)) else self._wrong(row, wanted, len(raws) == 1 or spans_lines)
+            )
             if reason:
                 for number, raw in enumerate(raws, line):
-                    yield BadRow(number, reason, raw.rstrip("\r\n"))
+                    kept = f"a line of more than {LONGEST_LINE:,} characters" if _is_too_long(raw) else raw
+                    yield BadRow(number, reason, kept.rstrip("\r\n"))
                 continue
             fields = Fields({name: "" if at is None else row[at].strip() for name, at in self._places.items()})
             yield from parsed(line, "".join(raws).rstrip("\r\n"), fields, parse)
@@ -132,22 +138,21 @@ class Table:
         if len(row) != len(self.names):
             return "wrong number of fields"
         if not may_span or any("\n" in row[place] for place in wanted):
-            return "in a quoted field that spans lines"
+            return _SPANS_LINES
         if any("\N{REPLACEMENT CHARACTER}" in field for field in row):
             return "not UTF-8"
         return ""
 
     def _records(self) -> Iterator[tuple[int, list[str], list[str] | str]]:
         """For each record the number of its first line, its lines, and its fields or what is wrong."""
-        lines = enumerate(iter(lambda: self._text.readline(LONGEST_LINE), ""), 2)
+        if self._delimiter == "\t":
+            yield from self._tab_records()
+            return
+        lines = enumerate(self._lines(), 2)
         for number, line in lines:
             if not line.strip():
                 continue
-            if len(line) == LONGEST_LINE and not line.endswith("\n"):
-                while line and not line.endswith("\n"):
-                    line = self._text.readline(LONGEST_LINE)
-                yield number, [f"a line of more than {LONGEST_LINE:,} characters"], "the line is too long"
-            elif '"' not in line or self._delimiter == "\t":
+            if '"' not in line or _is_too_long(line):
                 yield number, [line], self._split(line)
             else:
                 raws = [line]
@@ -156,6 +161,22 @@ class Table:
                 except csv.Error as error:
                     row = "in a quoted field without an end" if len(raws) > 1 else f"unreadable ({error})"
                 yield number, raws, row
+
+    def _tab_records(self) -> Iterator[tuple[int, list[str], list[str] | str]]:
+        number = 2
+        for raws in rows_of((line.rstrip("\r\n") for line in self._lines()), "\t"):
+            if len(raws) > 1:
+                yield number, raws, _SPANS_LINES
+            elif raws[0].strip():
+                yield number, raws, self._split(raws[0])
+            number += len(raws)
+
+    def _lines(self) -> Iterator[str]:
+        """The lines below the header; of a line that is too long only the beginning, without an end."""
+        while line := self._text.readline(LONGEST_LINE):
+            yield line
+            while _is_too_long(line):
+                line = self._text.readline(LONGEST_LINE)
 
     def _fed(self, raws: list[str], lines: Iterator[tuple[int, str]]) -> Iterator[str]:
         """The lines of a record, as many as its quotes need; `raws` collects them."""
@@ -168,3 +189,7 @@ class Table:
 
     def _split(self, line: str) -> list[str]:
         return line.rstrip("\r\n").split(self._delimiter)
+
+
+def _is_too_long(line: str) -> bool:
+    return len(line) >= LONGEST_LINE and not line.endswith("\n")

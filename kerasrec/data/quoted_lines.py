@@ -60,16 +60,31 @@ def rows_over_lines(lines: Iterable[str], delimiter: str) -> Iterator[tuple[int,
         >>> list(rows_over_lines(['ann,"nice', "bob,tea", 'bye"', '"eve,tea', "joe,tea"], ","))
         [(0, ['ann,"nice', 'bob,tea', 'bye"'])]
     """
-    lines, waiting, place = iter(lines), deque(), 0
+    place = 0
+    for row in rows_of(lines, delimiter):
+        if len(row) > 1:
+            yield place, row
+        place += len(row)
+
+
+def rows_of(lines: Iterable[str], delimiter: str) -> Iterator[list[str]]:
+    """The lines of each row: one, or more where a quoted field runs over several.
+
+    Args:
+        lines: Lines without their ends.
+        delimiter: What stands between fields, one character.
+
+    Example:
+        >>> list(rows_of(["joe,tea", 'ann,"nice', 'bye"'], ","))
+        [['joe,tea'], ['ann,"nice', 'bye"']]
+    """
+    lines, waiting = iter(lines), deque()
     while waiting or (waiting := deque(itertools.islice(lines, 1))):
         length = 1
         if '"' in waiting[0] and runs_on(waiting[0], delimiter):
             waiting.extend(itertools.islice(lines, MOST_LINES - len(waiting)))
             length = _length(waiting, delimiter) or 1
-        row = [waiting.popleft() for _ in range(length)]
-        if length > 1:
-            yield place, row
-        place += length
+        yield [waiting.popleft() for _ in range(length)]
 
 
 def _length(lines: Iterable[str], delimiter: str) -> int | None:

@@ -172,6 +172,16 @@ def test_lines_in_a_quoted_field_are_not_events_and_ids_do_not_span_lines(desk, 
         assert [entry.title for entry in database.entries("ann")] == [6]
 
 
+def test_rows_in_a_quoted_field_between_tabs_are_no_events(desk, write):
+    rows = ("user_id\tanime_id\trating\tnote", 'ann\t1\t8\t"nice', "bob\t2\t9\tha", 'bye"', 'cy\t3\t7\t"so" so')
+    text = "\n".join((*rows, 'dora\t4\t8\t27"', 'eve\t5\t8\t"open', "fay\t6\t8\tx\r", "x" * 1_000_001, ""))
+    desk.ok("import", "--ratings", write("r.tsv", text), "--max-reject-share", 1)
+    spans = "in a quoted field that spans lines"
+    assert reject_rows(desk) == [(2, spans), (3, spans), (4, spans), (9, "the line is too long")]
+    with desk.open() as database:
+        assert [user.name for user in database.users()] == ["cy", "dora", "eve", "fay"]
+
+
 def test_a_synopsis_may_span_lines(desk, write):
     rows = (
         "MAL_ID,Name,sypnopsis",
