@@ -284,6 +284,9 @@ def test_a_folder_that_tensorflow_reads_as_a_pattern(tmp_path, command_line, fol
     allowed = "it must be a path without [ and \\, which TensorFlow cannot read"
     for words in (("siamese", "train", "shop", "--output-path"), ("colarec", "export", "shop", "--export-path")):
         assert allowed in command_line(words[0]).error(*words[1:], tmp_path / folder)
+    assert allowed in command_line("anime").error("train", "--output", tmp_path / folder)
+    words = ("export", "--output_dir", tmp_path, "--export_path", tmp_path / folder)
+    assert allowed in command_line("sentence-pair").error(*words)
     words = ("train", "--do_train", "--train_file", "pairs.txt", "--output_dir", tmp_path / folder)
     assert allowed in command_line("sentence-pair").error(*words)
 

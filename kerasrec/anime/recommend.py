@@ -16,14 +16,12 @@ from kerasrec.anime.page import write_page
 from kerasrec.anime.records import Recommendation, Title
 from kerasrec.anime.settings import Recommend
 from kerasrec.anime.titles import find_title, unseen_before
-from kerasrec.anime.trained import CONFIG, TRAINS, Output, read_mappings
+from kerasrec.anime.trained import TRAINS, Output, Trained, read_trained
 from kerasrec.anime.troubles import tell
 from kerasrec.anime.user_names import user_name
 from kerasrec.console import show
-from kerasrec.data.vocab import ItemVocab
 from kerasrec.errors import KerasrecError, quoted
 from kerasrec.serving.recommender import Recommender
-from kerasrec.training.config import read_config
 
 logger = logging.getLogger(__name__)
 
@@ -51,10 +49,9 @@ def recommend(command: Recommend) -> list[Recommendation]:
         KerasrecError: nothing was trained, the user has no list that can be seen, or no title is like what was typed.
     """
     output = Output(command.output)
-    config = read_config(output.models, TRAINS, CONFIG)
-    vocab, names = read_mappings(output)
+    trained = read_trained(output)
     recommender = Recommender(output.model_path("best"), TRAINS)
-    if recommender.items != vocab.items.to_pylist():
+    if recommender.items != trained.vocab.items.to_pylist():
         raise KerasrecError(
             f"{output.mappings_path} does not belong to {recommender.path}: it is damaged or was changed; train with "
             "another --output"
@@ -63,7 +60,7 @@ def recommend(command: Recommend) -> list[Recommendation]:
         titles = database.known_titles()
         taste = _taste_of_user(command, database, titles) if command.user else _taste_of_likes(command, titles)
     known = {title.id: title for title in titles}
-    history = _history(taste, vocab, config)
+    history = _history(taste, trained)
 
     left_out = set() if command.keep_seen else set(taste.seen)
     if not command.keep_sequels:
@@ -78,7 +75,7 @@ def recommend(command: Recommend) -> list[Recommendation]:
     because = _because(recommender, history, list(liked), [item for item, _ in best])
 
     def title_of(item: str) -> Title:
-        return known.get(int(item)) or Title(int(item), romaji=names[int(item)])
+        return known.get(int(item)) or Title(int(item), romaji=trained.names[int(item)])
 
     found = [
         Recommendation(title_of(item), score, None if place is None else title_of(history[place]))
@@ -91,19 +88,18 @@ def recommend(command: Recommend) -> list[Recommendation]:
     return found
 
 
-def _history(taste: Taste, vocab: ItemVocab, config: dict) -> list[str]:
+def _history(taste: Taste, trained: Trained) -> list[str]:
     """What the model is shown: as many titles as it takes, the newest, or any where order says nothing."""
-    settings = config["settings"]
     watched = np.array(taste.watched)
-    if not config["ordered"]:
-        watched = in_random_order(watched, settings["seed"])
-    items = set(vocab.items.to_pylist())
+    if not trained.ordered:
+        watched = in_random_order(watched, trained.settings["seed"])
+    items = set(trained.vocab.items.to_pylist())
     history = [str(title) for title in watched if str(title) in items]
     if not history:
         logger.info("the model knows none of the titles: the list holds popular titles")
     elif len(history) < len(watched):
         logger.info(f"{len(watched) - len(history):,} of {len(watched):,} titles are unknown to the model")
-    return history[-(settings["max_seq_len"] - 1) :]
+    return history[-(trained.settings["max_seq_len"] - 1) :]
 
 
 def _taste_of_user(command: Recommend, database: Database, titles: list[Title]) -> Taste:

@@ -8,6 +8,7 @@ from typing import Literal
 from tyro.conf import UseAppendAction
 
 from kerasrec.data.settings import ExampleSettings
+from kerasrec.data.tasks import require_model_folder
 from kerasrec.errors import KerasrecError, require, require_seed
 from kerasrec.nn.settings import ItemModelSettings
 
@@ -185,6 +186,7 @@ class Train:
         require(2 <= self.max_seq_len < 2**16, "max_seq_len", self.max_seq_len, "between 2 and 65535")
         require(self.min_anime >= 2, "min_anime", self.min_anime, "at least 2: one title to see and one to find")
         require_seed(self.seed)
+        require_model_folder("output", self.output)
         _ = self.model  # its own checks: what is wrong with the shape is said before any work starts
 
     @property

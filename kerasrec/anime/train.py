@@ -12,7 +12,7 @@ from kerasrec.anime.curves import collect_metrics, draw
 from kerasrec.anime.database import Database, History
 from kerasrec.anime.lists import HELD_OUT, Lists
 from kerasrec.anime.settings import Train
-from kerasrec.anime.trained import CONFIG, CONTRACT, TRAINS, Output, read_mappings, write_mappings
+from kerasrec.anime.trained import CONTRACT, Output, Trained, mappings_of, read_trained, write_trained
 from kerasrec.backend import distribution, tf
 from kerasrec.baselines import CoOccurrence, Popularity
 from kerasrec.data.files import exclusive, read_json, replacing
@@ -24,7 +24,6 @@ from kerasrec.serving.items import export_item_model
 from kerasrec.serving.versions import is_whole
 from kerasrec.training.checkpoints import read_model, read_progress
 from kerasrec.training.cloze import TOP, cloze_figures
-from kerasrec.training.config import read_config, write_config
 from kerasrec.training.devices import use_devices
 from kerasrec.training.early_stopping import Monitor
 from kerasrec.training.log import recording
@@ -52,18 +51,17 @@ def train(command: Train) -> None:
         )
         with Database(command.database) as database:
             titles, histories = database.training_data(command.min_anime)
-        is_new = read_progress(output.folder) is None
-        lists = _lists(command, None if is_new else output, histories)
+        earlier = None if read_progress(output.folder) is None else read_trained(output)
+        lists = _lists(command, earlier, histories)
         _describe(lists, command)
         strategy = distribution()
         with strategy.scope():
             run = _new_run(command, lists)
-        if not is_new:
+        if earlier is not None:
             run.restore()
         run.trained_on(lists=lists.digest)
-        write_mappings(output, lists.vocab, titles)
-        config = {"settings": dataclasses.asdict(command), "ordered": lists.ordered, "lists": lists.digest}
-        write_config(output.models, TRAINS, config, CONFIG)
+        mappings = mappings_of(lists.vocab, titles) if earlier is None else earlier.mappings
+        write_trained(output, command, lists.ordered, lists.digest, mappings)
 
         batches = BatchSettings(command.batch_size)
         if not lists.ordered:
@@ -100,21 +98,19 @@ def _describe(lists: Lists, command: Train) -> None:
         )
 
 
-def _lists(command: Train, earlier: Output | None, histories: list[History]) -> Lists:
+def _lists(command: Train, earlier: Trained | None, histories: list[History]) -> Lists:
     """The lists, as the model of the output folder sees them where there is one and this command may go on with it."""
     if earlier is None:
         return Lists.of(histories, command.val_ratio, command.seed)
-    config = read_config(earlier.models, TRAINS, CONFIG)
     given = dataclasses.asdict(command)
-    CONTRACT.require_same(earlier.folder, config["settings"], given)
-    differences = [str(change) for change in CONTRACT.changes("announced", config["settings"], given)]
-    vocab, _ = read_mappings(earlier)
-    lists = Lists.of(histories, command.val_ratio, command.seed, vocab, config["ordered"])
-    if lists.digest != config["lists"]:
+    CONTRACT.require_same(command.output, earlier.settings, given)
+    differences = [str(change) for change in CONTRACT.changes("announced", earlier.settings, given)]
+    lists = Lists.of(histories, command.val_ratio, command.seed, earlier.vocab, earlier.ordered)
+    if lists.digest != earlier.lists:
         differences.append(f"the lists in {command.database} have changed (--epochs more passes over them)")
     if differences and not command.resume:
         raise KerasrecError(
-            f"{earlier.folder} holds a training, and since then {'; '.join(differences)}: give --resume to go on with "
+            f"{command.output} holds a training, and since then {'; '.join(differences)}: give --resume to go on with "
             "it all the same, or another --output"
         )
     return lists

@@ -1,6 +1,9 @@
 """What a training leaves for those who come after it: `models/` and the metrics."""
 
 import csv
+import dataclasses
+import io
+import logging
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -8,13 +11,17 @@ import numpy as np
 import pyarrow as pa
 
 from kerasrec.anime.records import Title
+from kerasrec.anime.settings import Train
 from kerasrec.data.files import replacing
+from kerasrec.data.stored import Damaged, copy_of, digest_of, is_whole, require_whole, understood
 from kerasrec.data.vocab import FIRST_ITEM, ItemVocab
-from kerasrec.errors import KerasrecError
+from kerasrec.training.config import read_config, write_config
 from kerasrec.training.contract import Contract
 
+logger = logging.getLogger(__name__)
+
 TRAINS = "kerasrec anime train"
-CONFIG = "training_config.json"
+CONFIG = "models/training_config.json"
 _COLUMNS = ("token_id", "id", "title", "users")
 
 # A setting that is `announced` may change with --resume only.
@@ -63,34 +70,81 @@ class Output:
         return self.models / which
 
 
-def write_mappings(output: Output, vocab: ItemVocab, titles: list[Title]) -> None:
-    """Write `item_mappings.csv`: token id, title id, title, and how many of the users who train have watched it."""
+@dataclass(frozen=True)
+class Trained:
+    """A training as its folder keeps it.
+
+    Attributes:
+        settings: Those of `kerasrec anime train`, by name.
+        ordered: Whether the order of the lists says something.
+        lists: Digest of the lists.
+        vocab: The titles that the model knows, by the text of their ids.
+        names: The titles by their ids.
+        mappings: `item_mappings.csv`, of which the last two come.
+    """
+
+    settings: dict
+    ordered: bool
+    lists: str
+    vocab: ItemVocab
+    names: dict[int, str]
+    mappings: bytes
+
+
+def mappings_of(vocab: ItemVocab, titles: list[Title]) -> bytes:
+    """`item_mappings.csv`: token id, title id, title, and how many of the users who train have watched it."""
     names = {str(title.id): title.name for title in titles}
-    with (
-        replacing(output.mappings_path) as unfinished,
-        unfinished.open("w", encoding="utf-8", newline="") as file,
-    ):
-        rows = csv.writer(file)
-        rows.writerow(_COLUMNS)
-        for token, (item, users) in enumerate(zip(vocab.items.to_pylist(), vocab.counts, strict=True), FIRST_ITEM):
-            rows.writerow((token, item, names.get(item, ""), users))
+    text = io.StringIO(newline="")
+    rows = csv.writer(text)
+    rows.writerow(_COLUMNS)
+    for token, (item, users) in enumerate(zip(vocab.items.to_pylist(), vocab.counts, strict=True), FIRST_ITEM):
+        rows.writerow((token, item, names.get(item, ""), users))
+    return text.getvalue().encode()
 
 
-def read_mappings(output: Output) -> tuple[ItemVocab, dict[int, str]]:
-    """The vocabulary, and the titles by their ids, as `write_mappings` wrote them.
+def write_trained(output: Output, settings: Train, ordered: bool, lists: str, mappings: bytes) -> None:
+    """Write what `read_trained` reads; no command can write the mappings again, so that there are two of them."""
+    for path in (copy_of(output.mappings_path), output.mappings_path):
+        with replacing(path) as unfinished:
+            unfinished.write_bytes(mappings)
+    kept = {"settings": dataclasses.asdict(settings), "ordered": ordered, "lists": lists}
+    write_config(output.folder, TRAINS, kept | {"mappings": digest_of(mappings)}, CONFIG)
+
+
+def read_trained(output: Output) -> Trained:
+    """The training in a folder.
 
     Raises:
-        KerasrecError: there is no such file, or it is damaged.
+        KerasrecError: there is none, or what is kept of it is damaged.
     """
-    path = output.mappings_path
+    config = read_config(output.folder, TRAINS, CONFIG)
+    again = f"remove {output.folder} and run {TRAINS} again"
+    with understood(output.folder / CONFIG, again):
+        Train(**config["settings"])  # its own checks
+        settings, ordered, lists = config["settings"], bool(config["ordered"]), str(config["lists"])
+        digest = config.get("mappings")  # folders of earlier versions do not say
+    mappings = _read_mappings(output, digest, again)
+    with understood(output.mappings_path, again):
+        vocab, names = _parsed(mappings)
+    return Trained(settings, ordered, lists, vocab, names, mappings)
+
+
+def _read_mappings(output: Output, digest: str | None, again: str) -> bytes:
+    """The content of `item_mappings.csv`, or that of its copy where the file is damaged."""
+    path, copy = output.mappings_path, copy_of(output.mappings_path)
     try:
-        with path.open(encoding="utf-8", newline="") as file:
-            rows = list(csv.DictReader(file))
-        vocab = ItemVocab(
-            pa.array([row["id"] for row in rows], pa.string()), np.array([int(row["users"]) for row in rows])
-        )
-        return vocab, {int(row["id"]): row["title"] for row in rows}
-    except FileNotFoundError:
-        raise KerasrecError(f"there is no trained model in {output.folder}: run {TRAINS}") from None
-    except (KeyError, TypeError, ValueError, csv.Error, pa.ArrowException) as error:
-        raise KerasrecError(f"{path} is damaged ({error}): train into another --output") from None
+        return require_whole(path, digest, again).read_bytes()
+    except Damaged:
+        if digest is None or not is_whole(copy, digest):
+            raise Damaged(f"{path} is damaged or missing, and so is its copy {copy.name}: {again}") from None
+    logger.warning(f"{path} is damaged or missing: its copy {copy.name} is read")
+    return copy.read_bytes()
+
+
+def _parsed(mappings: bytes) -> tuple[ItemVocab, dict[int, str]]:
+    try:
+        rows = list(csv.DictReader(io.StringIO(mappings.decode("utf-8"), newline="")))
+    except csv.Error as error:
+        raise ValueError(str(error)) from None
+    vocab = ItemVocab(pa.array([row["id"] for row in rows], pa.string()), np.array([int(row["users"]) for row in rows]))
+    return vocab, {int(row["id"]): row["title"] for row in rows}

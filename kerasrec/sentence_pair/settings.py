@@ -166,3 +166,6 @@ class Export:
     """The trained model's folder."""
     export_path: Path
     """The folder of versions."""
+
+    def __post_init__(self):
+        require_model_folder("export_path", self.export_path)

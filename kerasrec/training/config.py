@@ -29,8 +29,11 @@ def read_config(folder: Path, command: str, name: str = "config.json") -> dict:
     Raises:
         KerasrecError: there is no trained model, or one of another command, or the file and its copy are damaged.
     """
+    again = f"remove {folder} and run {command} again"
     missing = f"there is no trained model in {folder}: run {command}"
-    config = read_json(folder / name, missing, f"remove {folder} and run {command} again")
+    if (folder / "checkpoints").exists():  # to run the command would end in this error again
+        missing = f"{folder / name} is missing beside the checkpoints, and so is its copy: {again}"
+    config = read_json(folder / name, missing, again)
     trained_by = config.get("command", command)  # folders of earlier versions do not say
     if trained_by != command:
         raise KerasrecError(f"{folder} holds a model of {trained_by}, not of {command}: name another folder")

@@ -1,3 +1,5 @@
+import logging
+import os
 import sys
 
 import pytest
@@ -42,3 +44,20 @@ def test_an_error_ends_the_recording(tmp_path, capsys):
     assert "after" in capsys.readouterr().out
     log = (tmp_path / "training.log").read_text(encoding="utf-8")
     assert "after" not in log and "ValueError: what was wrong" in log
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs the device that is always full")
+def test_a_full_disk_ends_the_copy_and_not_the_printing(tmp_path, capsys, caplog):
+    path = tmp_path / "training.log"
+    path.symlink_to("/dev/full")
+    handler = logging.StreamHandler(sys.stdout)
+    with recording(path):
+        handler.setStream(sys.stdout)
+        for number in (1, 2):
+            handler.handle(logging.makeLogRecord({"msg": f"epoch {number}"}))
+            print("step", number)
+    shown = capsys.readouterr()
+    assert shown.out.splitlines() == ["epoch 1", "step 1", "epoch 2", "step 2"] and shown.err == ""
+    assert [record.message for record in caplog.records] == [
+        f"{path} cannot be written (No space left on device): what follows is not in it"
+    ]
