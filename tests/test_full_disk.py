@@ -24,19 +24,22 @@ def disk(tmp_path):
 
 @pytest.fixture
 def step(disk):
-    """Runs a step while nothing is free on the disk but so many bytes, and then with space."""
+    """Runs a step while nothing is free on the disk but so many bytes, and then with space, if it is to go on."""
 
-    def run(line, *words, free=0):
+    def run(line, *words, free=0, goes_on=True):
         filler = disk / "filler"
         with filler.open("wb", buffering=0) as file:
             with contextlib.suppress(OSError):
                 while file.write(bytes(1 << 12)):
                     pass
             file.truncate(max(0, file.tell() - free))
-        assert "no space left on the disk while writing" in line.error(*words), words
+        code, out, error = line.run(*words)
+        assert (code, error.count("\n")) == (2, 1) and "no space left on the disk while writing" in error, error
+        assert out.count("cannot be written") <= 1 and "Logging error" not in out
         assert not [path for path in disk.rglob("*") if path.name.endswith(".unfinished")]
         filler.unlink()
-        line.ok(*words)
+        if goes_on:
+            line.ok(*words)
 
     return run
 
@@ -55,7 +58,8 @@ def test_item_recall(disk, step, command_line):
 
 
 def test_anime(disk, step, command_line):
-    line = command_line("anime", after=lambda name: [f"--database={disk / 'bert.db'}"])
+    output = {"train": [f"--output={disk / 'output'}"]}
+    line = command_line("anime", after=lambda name: [f"--database={disk / 'bert.db'}", *output.get(name, [])])
     titles = [f"{number},Title {number},Action,TV,12,7.5,1000" for number in range(1, 31)]
     ratings = [f"{user},{title},8" for user in range(1, 200) for title in range(1, 31)]
     for name, header, rows in (
@@ -64,3 +68,6 @@ def test_anime(disk, step, command_line):
     ):
         (disk / name).write_text("\n".join([header, *rows]) + "\n")
     step(line, "import", "--titles", disk / "anime.csv", "--ratings", disk / "rating.csv", free=1 << 16)
+    small = ("--hidden-size", 16, "--num-heads", 2, "--num-layers", 1, "--max-seq-len", 32, "--epochs", 1)
+    for free in (0, 1 << 15, 1 << 16):  # no room for a log, for what SQLite reads with, for a checkpoint
+        step(line, "train", *small, free=free, goes_on=False)

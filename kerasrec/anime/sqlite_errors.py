@@ -1,6 +1,7 @@
 """SQLite's errors as messages that say what to do."""
 
 import contextlib
+import shutil
 import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
@@ -38,7 +39,8 @@ def damaged(path: Path, reason: str) -> KerasrecError:
 
 def _in_words(path: Path, error: Exception, busy_seconds: float) -> KerasrecError:
     text = str(error)
-    if "disk is full" in text:
+    # It says the latter where there is no room for the index of its log.
+    if "disk is full" in text or ("disk I/O error" in text and shutil.disk_usage(path.parent).free < 1 << 20):
         return disk_full(path)
     if isinstance(error, filelock.Timeout) or "locked" in text:
         return KerasrecError(

@@ -1,5 +1,6 @@
 """What a training leaves for those who come after it: `models/` and the metrics."""
 
+import contextlib
 import csv
 import dataclasses
 import io
@@ -13,7 +14,7 @@ import pyarrow as pa
 from kerasrec.anime.records import Title
 from kerasrec.anime.settings import Train
 from kerasrec.data.files import replacing
-from kerasrec.data.stored import Damaged, copy_of, digest_of, is_whole, require_whole, understood
+from kerasrec.data.stored import Damaged, copy_of, digest_of, require_whole, understood
 from kerasrec.data.vocab import FIRST_ITEM, ItemVocab
 from kerasrec.training.config import read_config, write_config
 from kerasrec.training.contract import Contract
@@ -132,18 +133,21 @@ def read_trained(output: Output) -> Trained:
 def _read_mappings(output: Output, digest: str | None, again: str) -> bytes:
     """The content of `item_mappings.csv`, or that of its copy where the file is damaged."""
     path, copy = output.mappings_path, copy_of(output.mappings_path)
-    try:
+    with contextlib.suppress(Damaged):
         return require_whole(path, digest, again).read_bytes()
-    except Damaged:
-        if digest is None or not is_whole(copy, digest):
-            raise Damaged(f"{path} is damaged or missing, and so is its copy {copy.name}: {again}") from None
-    logger.warning(f"{path} is damaged or missing: its copy {copy.name} is read")
-    return copy.read_bytes()
+    with contextlib.suppress(Damaged):
+        content = require_whole(copy, digest, again).read_bytes()
+        logger.warning(f"{path} is damaged or missing: its copy {copy.name} is read")
+        return content
+    raise Damaged(f"{path} is damaged or missing, and so is its copy {copy.name}: {again}")
 
 
 def _parsed(mappings: bytes) -> tuple[ItemVocab, dict[int, str]]:
     try:
-        rows = list(csv.DictReader(io.StringIO(mappings.decode("utf-8"), newline="")))
+        reader = csv.DictReader(io.StringIO(mappings.decode("utf-8"), newline=""))
+        if tuple(reader.fieldnames or ()) != _COLUMNS:
+            raise ValueError(f"its columns are not {', '.join(_COLUMNS)}")
+        rows = list(reader)
     except csv.Error as error:
         raise ValueError(str(error)) from None
     vocab = ItemVocab(pa.array([row["id"] for row in rows], pa.string()), np.array([int(row["users"]) for row in rows]))

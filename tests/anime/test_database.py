@@ -456,6 +456,7 @@ SPOILT = {
     "cut short": lambda path, content: path.write_bytes(content[: len(content) // 2]),
     "one byte short": lambda path, content: path.write_bytes(content[:-1]),
     "a page of zeros": lambda path, content: path.write_bytes(content[:8192] + bytes(4096) + content[12288:]),
+    "NULs": lambda path, content: path.write_bytes(bytes(len(content))),
     "only a header": lambda path, content: path.write_bytes(content[:100]),
     "a text": lambda path, content: path.write_bytes(b"title,score\n" * 500),
     "a folder": lambda path, content: path.mkdir(),

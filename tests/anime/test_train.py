@@ -11,8 +11,11 @@ import pytest
 
 from kerasrec.anime.database import Database
 from kerasrec.anime.records import ListEntry
+from kerasrec.anime.trained import CONFIG, TRAINS
+from kerasrec.data.stored import copy_of, digest_of
 from kerasrec.serving.recommender import Recommender
 from kerasrec.training.callbacks import read_metrics
+from kerasrec.training.config import read_config, write_config
 
 CURVES = ("loss_curve", "accuracy_curve", "combined_metrics", "learning_curve")
 
@@ -79,13 +82,25 @@ def test_a_finished_training_is_not_trained_again(training_desk):
     (models / "best" / "1" / "assets" / "items.txt").write_text("1\n", encoding="utf-8")
     error = training_desk.error("recommend", "--likes", "Kind 0 number 1")
     assert "items.txt is not the file that was exported" in error and "run `kerasrec anime train`" in error
-    assert "nothing is left to train" not in training_desk.train(), "the command that the error names restores it"
-    assert training_desk.ok("recommend", "--likes", "Kind 0 number 1")
     mappings = models / "item_mappings.csv"
-    whole = mappings.read_text(encoding="utf-8")
-    mappings.write_text(whole.replace("\n5,", "\n5,99", 1), encoding="utf-8")
+    whole = mappings.read_bytes()
+    other = whole.replace(b"\n5,", b"\n5,99", 1)
+    mappings.write_bytes(other)
+    printed = training_desk.train()
+    assert "nothing is left to train" not in printed, "the command that the error names restores it"
+    assert "its copy .item_mappings.csv.copy is read" in printed and mappings.read_bytes() == whole
+    assert training_desk.ok("recommend", "--likes", "Kind 0 number 1")
+    config = read_config(training_desk.output, TRAINS, CONFIG)
+    mappings.write_bytes(other)
+    write_config(training_desk.output, TRAINS, config | {"mappings": digest_of(other)}, CONFIG)
     assert "item_mappings.csv does not belong to" in training_desk.error("recommend", "--likes", "Kind 0 number 1")
-    mappings.write_text(whole, encoding="utf-8")
+
+    write_config(training_desk.output, TRAINS, config, CONFIG)
+    for path in (mappings, copy_of(mappings)):
+        path.write_bytes(other)
+    error = training_desk.training_error("--epochs", 4, "--resume")
+    assert "item_mappings.csv is damaged or missing, and so is its copy" in error and "have changed" not in error
+    copy_of(mappings).write_bytes(whole)
 
     error = training_desk.training_error("--epochs", 4)
     assert "epochs was 3 and is 4" in error and "--resume" in error
