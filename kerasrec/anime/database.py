@@ -16,6 +16,7 @@ import filelock
 from kerasrec.anime.records import WATCHED, ListEntry, Relation, Tag, Title
 from kerasrec.anime.schema import migrate
 from kerasrec.anime.sqlite_errors import damaged, mendable
+from kerasrec.anime.wholeness import check_lists, check_structure, keep_digests
 from kerasrec.errors import KerasrecError, quoted
 
 BUSY_SECONDS = 60
@@ -109,7 +110,7 @@ class Database:
             try:
                 self._db.execute("PRAGMA foreign_keys = ON")
                 self._db.execute("PRAGMA synchronous = FULL")  # what is reported as stored outlives a power cut
-                self._check_whole()
+                check_structure(self._db, self.path)
                 self._prepare()
             except BaseException:
                 self._db.close()
@@ -302,6 +303,7 @@ class Database:
             )
             self._db.execute("DELETE FROM list_entries WHERE user_id = (SELECT id FROM users WHERE name = ?)", (name,))
             self._insert_entries([(name, entry) for entry in entries])
+            keep_digests(self._db, "name = ?", (name,))
 
     def store_unavailable(self, name: str, status: Literal["private", "missing"], at: int) -> None:
         """Note that a user shows no list; one that was known stays, but is in no history any more."""
@@ -315,14 +317,20 @@ class Database:
         """
         with self._transaction():
             self._db.executemany(
-                "INSERT INTO users (name, status) VALUES (?, 'pending') ON CONFLICT (name) DO NOTHING",
+                "INSERT INTO users (name, status) VALUES (?, 'pending') ON CONFLICT (name) DO UPDATE SET digest = NULL",
                 [(name,) for name in dict.fromkeys(name for name, _ in rows)],
             )
             self._insert_entries(rows)
 
+    def check_lists(self, name: str | None = None) -> None:
+        """Refuse a database in which a list that is whole, or that of this user, is not what was stored."""
+        with mendable(self.path, BUSY_SECONDS):
+            check_lists(self._db, self.path, name)
+
     def finish_lists(self, at: int) -> None:
         """Take all pending lists for whole."""
         with self._transaction():
+            keep_digests(self._db, "digest IS NULL")
             self._db.execute("UPDATE users SET status = 'ok', fetched_at = ? WHERE status = 'pending'", (at,))
 
     def _users(self, condition: str, *values: object) -> Iterator[User]:
@@ -413,6 +421,7 @@ class Database:
             (they stand on a list but were not fetched themselves) are left out, and so is who has no others.
         """
         statuses = tuple(statuses)
+        self.check_lists(user)
         rows = self._rows(
             "SELECT users.name, entry.title_id, entry.status, entry.score, "
             "coalesce(completed, started, date(updated, 'unixepoch')) AS day "
@@ -457,15 +466,6 @@ class Database:
         if not isinstance(found, list):
             raise damaged(self.path, quoted(text, 50))
         return found
-
-    def _check_whole(self) -> None:
-        """Check all pages: SQLite keeps no checksums and finds a damaged page only when it reads that page."""
-        [found] = self._db.execute("PRAGMA quick_check(1)").fetchone()
-        [page_size] = self._db.execute("PRAGMA page_size").fetchone()
-        if found == "ok" and self.path.stat().st_size % page_size:
-            found = "its last page is cut short"
-        if found != "ok":
-            raise damaged(self.path, found)
 
     def _prepare(self) -> None:
         """Bring the tables up to date and the file to WAL mode, where that has not been done yet."""

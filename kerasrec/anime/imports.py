@@ -72,6 +72,7 @@ def import_files(command: Import) -> None:
             require_few(read.bad, read.good + read.bad.total(), command.max_reject_share, rejects_path)
         for read in reads.values():
             database.claim(read.source)
+        database.check_lists()  # those that are added to get new digests
         for kind, path in reads:
             _store(database, command, kind, path)
         database.finish_lists(int(time.time()))

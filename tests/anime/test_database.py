@@ -550,3 +550,31 @@ def test_unusable_answers_are_kept_until_a_good_one(database):
     database.store_user("ANN", 1, None, [], at=3)
     database.store_title_page("ID", 1, [], False, at=3)
     assert database.kept_aside("user") == database.kept_aside("page") == []
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "UPDATE list_entries SET score = 81 WHERE title_id = 2",
+        "UPDATE list_entries SET title_id = 7 WHERE title_id = 2",
+        "UPDATE list_entries SET status = 'DROPPED' WHERE title_id = 2",
+        "UPDATE list_entries SET user_id = user_id + 1 WHERE title_id = 2",
+        "DELETE FROM list_entries WHERE title_id = 2",
+        "UPDATE users SET name = 'bnn' WHERE name = 'ann'",
+    ],
+)
+def test_a_list_that_is_not_what_was_stored_is_refused(database, change):
+    fill(database, ann=[seen(1), seen(2, score=80)], bob=[seen(3)])
+    database.add_entries([("bob", seen(4)), ("carl", seen(4))])
+    database.finish_lists(at=2)
+    assert len(database.histories(1)) == 3
+    database.store_unavailable("Bob", "private", at=3)
+    assert len(database.histories(1)) == 2
+    database._db.execute(change)
+    for use in (lambda: database.histories(1), database.check_lists):
+        with pytest.raises(KerasrecError, match="bert.db is damaged, the list of '(ann|bnn)' is not what was stored"):
+            use()
+    database.histories(1, user="carl")
+    database._db.execute("UPDATE users SET name = 'ann' WHERE name = 'bnn'")
+    database.store_user("ann", None, None, [seen(1)], at=4)  # fetched again
+    assert len(database.histories(1)) == 2
