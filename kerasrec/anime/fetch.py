@@ -117,7 +117,7 @@ def fetch_users(command: FetchUsers) -> None:
             f"{client.requests:,} requests, {len(names) - len(waiting):,} were still fresh; skipped "
             f"{found['private']:,} private and {found['missing']:,} missing; {few:,} have watched fewer than "
             f"{command.min_anime} titles and are left out of training{''.join(problems)}{troubles.in_short()}"
-            f"{without_titles}"
+            f"{without_titles}; {command.fetching.database} holds the lists of {len(watched):,} users"
         )
         troubles.require_none(len(waiting) - len(fetched))
 

@@ -1,14 +1,12 @@
 """Rank the targets of a split with all that the run has trained."""
 
-import json
-
 from kerasrec.colarec import graph, item_recall
 from kerasrec.colarec.prepared import Prepared
 from kerasrec.colarec.ranking import popularity, protocol, rank
 from kerasrec.colarec.settings import Evaluate
 from kerasrec.colarec.trained import Trained, recommender
 from kerasrec.console import say
-from kerasrec.data.files import replacing
+from kerasrec.training import report
 from kerasrec.training.ranking import print_table
 
 SEED = 12345  # of what is shown of a user with --history random
@@ -25,10 +23,8 @@ def evaluate(command: Evaluate) -> None:
         gap = table[own]["NDCG@10"] - table[other]["NDCG@10"]
         say(f"NDCG@10 of {own} minus that of {other}: {gap:+.4f}")
     path = command.places.task(command.name).output / f"evaluation-{command.split}.json"
-    with replacing(path) as unfinished:
-        asked = {"beam": command.beam, "history": command.history, "checkpoint": command.checkpoint}
-        content = {"protocol": str(how), **asked, "figures": table}
-        unfinished.write_text(json.dumps(content, indent=1), encoding="utf-8")
+    asked = {"beam": command.beam, "history": command.history, "checkpoint": command.checkpoint}
+    report.write_figures(path, {"protocol": str(how), **asked, "figures": table})
 
 
 def figures(command: Evaluate) -> dict[str, dict[str, float]]:

@@ -1,6 +1,8 @@
 """The step `lightgcn`: train on the graph, keep the embeddings, rank."""
 
 import dataclasses
+import logging
+from pathlib import Path
 
 import numpy as np
 
@@ -20,6 +22,8 @@ from kerasrec.training.passes import Pass
 from kerasrec.training.ranking import print_table
 from kerasrec.training.settings import LoopSettings, OptimizerSettings
 
+logger = logging.getLogger(__name__)
+
 TRAINS = "kerasrec colarec lightgcn"
 CONTRACT = Contract(
     fixed=("graph", "valid_users", "seed"),
@@ -35,7 +39,7 @@ def lightgcn(command: LightGcn) -> None:
     set_seed(command.seed)
     name = GRAPH if command.graph.propagations else FACTORS
     with exclusive(prepared.output / name):
-        _train(command, prepared, name)
+        path, step = _train(command, prepared, name)
     targets = prepared.targets(command.split)
     recommenders = {"popularity": popularity(prepared.interactions, prepared.seen)} | trained(prepared)
     table = {
@@ -43,6 +47,8 @@ def lightgcn(command: LightGcn) -> None:
         for name, recommend in recommenders.items()
     }
     print_table(table, protocol(command.split, prepared.filter_seen))
+    report.log_files(prepared.output / name, step)
+    logger.info(f"{path}: the embeddings of {len(prepared.user_ids):,} users and {len(prepared.item_ids):,} items")
 
 
 def trained(prepared: Prepared) -> dict[str, Recommender]:
@@ -63,7 +69,8 @@ def _recommender(prepared: Prepared, users: np.ndarray, items: np.ndarray) -> Re
     return by_scores(lambda chosen: users[chosen] @ items.T, prepared.seen)
 
 
-def _train(command: LightGcn, prepared: Prepared, name: str) -> None:
+def _train(command: LightGcn, prepared: Prepared, name: str) -> tuple[Path, int]:
+    """Train; returns the file of the best embeddings, and the step at which the training stands."""
     output, interactions, settings = prepared.output / name, prepared.interactions, command.graph
     config = prepared.config(command)
     if read_progress(output) is not None:
@@ -103,5 +110,6 @@ def _train(command: LightGcn, prepared: Prepared, name: str) -> None:
     run.fit(passes, batches, figures, planned=passes)
     read_model(model, output)
     embeddings = np.concatenate([part.numpy() for part in model.embeddings()])
-    prepared.write_array(name, embeddings, command_line(TRAINS, command))
+    path = prepared.write_array(name, embeddings, command_line(TRAINS, command))
     report.draw(output, SHOWN, curve_title(prepared.targets("valid"), valid, prepared.filter_seen))
+    return path, run.step

@@ -28,10 +28,11 @@ def identifiers(command: Identifiers) -> None:
     prepared = Prepared(command.name, command.places)
     with exclusive(prepared.data):
         codes = _codes(command, prepared)
-        prepared.write_array("codes", codes, command_line("kerasrec colarec identifiers", command))
+        path = prepared.write_array("codes", codes, command_line("kerasrec colarec identifiers", command))
     for level in range(1, codes.shape[1] + 1):
         _, sizes = np.unique(codes[:, :level], axis=0, return_counts=True)
         logger.info(f"first {level} codes: {len(sizes):,} different, of 1 to {sizes.max():,} items")
+    logger.info(f"{path}: {codes.shape[1]} codes for each of {len(codes):,} items")
 
 
 def _codes(command: Identifiers, prepared: Prepared) -> np.ndarray:

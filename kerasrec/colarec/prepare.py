@@ -62,11 +62,6 @@ def prepare(command: Prepare) -> None:
         _write(command, corpus, tokenizer, cold, user_ids, interactions, targets, filter_seen)
 
     never_taken = len(numbers) - interactions["item"].nunique() - int(cold.sum())
-    logger.info(
-        f"{task.data}: {len(user_ids):,} users, {len(numbers):,} items, {len(interactions):,} interactions; "
-        f"{never_taken:,} items were never taken in training, {sum(not text for text in corpus.contents):,} have no "
-        f"content; {once:,} users took one item only; {repeated:,} repeated interactions count once"
-    )
     for split, count in targets["split"].value_counts(sort=False).items():
         logger.info(f"{split}: {count:,} targets of {targets.loc[targets['split'] == split, 'user'].nunique():,} users")
     if twice:
@@ -77,6 +72,11 @@ def prepare(command: Prepare) -> None:
     )
     for reason, count in count_reasons(rejects).items():
         logger.info(f"rejected: {count:,} {reason}")
+    logger.info(
+        f"{task.data}: {len(user_ids):,} users, {len(numbers):,} items, {len(interactions):,} interactions; "
+        f"{never_taken:,} items were never taken in training, {sum(not text for text in corpus.contents):,} have no "
+        f"content; {once:,} users took one item only; {repeated:,} repeated interactions count once"
+    )
 
 
 def _keep_rejects(reads: list[Events], path: Path, max_reject_share: float) -> list[Reject]:

@@ -189,12 +189,13 @@ class Prepared:
         step = {"codes": "identifiers", "lightgcn": "lightgcn", "bpr-mf": "lightgcn"}[name]
         return f"kerasrec colarec {step} {self.name}" + " --propagations 0" * (name == "bpr-mf")
 
-    def write_array(self, name: str, values: np.ndarray, command: str) -> None:
-        """Store an array for a later step, and the command that makes it."""
+    def write_array(self, name: str, values: np.ndarray, command: str) -> Path:
+        """Store an array for a later step, and the command that makes it; returns its file."""
         path = self.data / f"{name}.npy"
         write_array(path, values)
         self.manifest.note(command, path)
         self.manifest.update("arrays", {name: self.digest})
+        return path
 
     def _table(self, name: str, columns: list[str]) -> pa.Table:
         path = self.manifest.whole(self.data / f"{name}.parquet", self._prepares)

@@ -33,6 +33,7 @@ from kerasrec.data.rejects import REJECTS_SCHEMA, require_few
 from kerasrec.data.split_report import SplitReport, length_histogram, truncation
 from kerasrec.data.split_settings import SplitSettings
 from kerasrec.data.staging import Rows, Staged, stage
+from kerasrec.data.stored import copy_of
 from kerasrec.data.tables import PARQUET
 from kerasrec.data.tasks import Task
 from kerasrec.errors import KerasrecError
@@ -301,7 +302,7 @@ def _publish(work: Path, task: Task, parts: dict[str, dict], report: SplitReport
 def _say_what_is_kept(task: Task, before: dict[str, dict], parts: dict[str, dict]) -> None:
     if before and before != parts:
         logger.info(f"the parts of an earlier split of {task.name} ({len(before):,}) were replaced")
-    if task.vocab_path.is_file():
+    if task.vocab_path.is_file() or copy_of(task.vocab_path).is_file():
         logger.info(
             f"{task.vocab_path} is kept with its token ids: `kerasrec recall vocab {task.name}-all` adds the new "
             "items. If this log is unrelated to the earlier one, give it another --dataset_name or --date"

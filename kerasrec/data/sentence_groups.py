@@ -46,6 +46,21 @@ class Groups:
         """Number of groups, G."""
         return len(self.offsets) - 1
 
+    def hold_together(self, first: Sequence[str], second: Sequence[str]) -> int:
+        """How many pairs of texts have both sides in one group.
+
+        Example:
+            >>> groups = Groups(["hi", "hello", "bye", "see you"], np.array([0, 2, 4]), 2, 0, 0, 0, [])
+            >>> groups.hold_together(["Hello", "hi"], ["hi", "bye"])
+            1
+        """
+        numbers = np.repeat(np.arange(len(self)), np.diff(self.offsets))
+        group = {_sameness(text): number for text, number in zip(self.texts, numbers.tolist(), strict=True)}
+        both = (
+            (group.get(_sameness(one)), group.get(_sameness(other))) for one, other in zip(first, second, strict=True)
+        )
+        return sum(left is not None and left == right for left, right in both)
+
 
 def read_groups(path: str | Path, held_out: Collection[Path] = ()) -> Groups:
     """Read groups from a JSON file, or from all files of a folder; a file may be gzip-compressed.

@@ -37,6 +37,7 @@ def split(command: Split) -> SplitReport:
         )
     report = interactions.split(command)
     logger.info(report)
+    logger.info(f"{report.task}: parts/, users.parquet, manifest.json")
     return report
 
 
@@ -64,47 +65,52 @@ def vocab(command: Vocab) -> ItemVocab:
 
 def _vocab_to_grow(task: Task, command: Vocab) -> ItemVocab | None:
     """The task's vocabulary, or else that of an earlier task; None where there is neither."""
-    if task.vocab_path.exists():
+    if task.vocab_path.exists() or copy_of(task.vocab_path).exists():  # other ids would not be those of the model
         path, old = task.vocab_path, _own_vocab(task)
-        _require_grown(old, command)
+        _require_grown(old, command, task)
+        anew = f"remove that file and its copy {copy_of(path).name}"
     elif command.init_from:
         path, old = command.init_from, ItemVocab.load(command.init_from)
+        anew = "leave out --init-from"
     else:
         return None
     logger.info(f"{path} with {len(old):,} tokens grows; no token id changes")
     if command.min_count > 1:
         logger.info(
             f"min_count {command.min_count} applies to new items only: the {len(old.items):,} items of {path} are "
-            "kept; to apply it to them as well, remove that file and train a new model"
+            f"kept; to apply it to them as well, {anew} and train a new model"
         )
     return old
 
 
 def _own_vocab(task: Task) -> ItemVocab:
-    """The task's vocabulary; its copy where the file is damaged."""
+    """The task's vocabulary; its copy where the file is damaged or missing."""
+    copy = copy_of(task.vocab_path)
     try:
+        if not task.vocab_path.exists():
+            raise Damaged(f"{task.vocab_path} is missing")
         return ItemVocab.load(task.vocab_path)
     except Damaged as error:
-        copy = copy_of(task.vocab_path)
         try:
             vocabulary = ItemVocab.load(copy)
         except KerasrecError:
+            problem = "damaged" if task.vocab_path.exists() else "missing"
             raise KerasrecError(
-                f"{task.vocab_path} is damaged, and so is its copy {copy.name}: restore one of them, or remove both "
-                "and run kerasrec recall vocab, examples and train from scratch"
+                f"{task.vocab_path} is {problem}, and its copy {copy.name} is not whole: restore one of them, or "
+                "remove both and run kerasrec recall vocab, examples and train from scratch"
             ) from None
         logger.warning(f"{error}; its copy {copy} is read instead")
         return vocabulary
 
 
-def _require_grown(old: ItemVocab, command: Vocab) -> None:
+def _require_grown(old: ItemVocab, command: Vocab, task: Task) -> None:
     """Refuse a vocabulary that is there already and has not grown from the one to start from."""
     if command.init_from:
         first = ItemVocab.load(command.init_from)
         if len(first) > len(old) or old.digest(len(first)) != first.digest():
             raise KerasrecError(
-                f"the task has a vocabulary that has not grown from {command.init_from}: remove it to start from "
-                "that one"
+                f"the task has a vocabulary that has not grown from {command.init_from}: remove {task.vocab_path} and "
+                f"its copy {copy_of(task.vocab_path).name} to start from that one"
             )
 
 
@@ -121,22 +127,20 @@ def examples(command: Examples) -> None:
         waiting = [part for part, done in zip(parts, readers.map(is_written, parts), strict=True) if not done]
     if finished := len(parts) - len(waiting):
         logger.info(f"{finished} of {len(parts)} parts are written already from the same input and settings")
-    rows = {"train": 0, "valid": 0, "test": 0}
     with progress_bar("examples", total=len(waiting), unit="parts") as bar:
         for part, entry in _write(task, waiting, command):
             manifest.update("examples", {part: entry})
             bar.advance()
-            rows = {split: total + entry["files"][split]["rows"] for split, total in rows.items()}
-    counts = Counter()
+    counts, rows = Counter(), Counter()
     for entry in map(manifest.section("examples").get, parts):
         counts.update(entry["counts"])
+        rows.update({split: file["rows"] for split, file in entry["files"].items()})
     logger.info(", ".join(f"{number:,} {reason.replace('_', ' ')}" for reason, number in counts.items() if number))
     if command.examples.split == "global-time":
         items, seen_before = _shared(task, command.examples, content_digest(task.vocab_path))
         unseen = len(items.items) - np.count_nonzero(seen_before)
         logger.info(f"{unseen:,} of {len(items.items):,} items were not seen before {command.examples.split_day}")
-    if waiting:
-        logger.info(f"{task.tfrecord_folder}: " + ", ".join(f"{total:,} {split} rows" for split, total in rows.items()))
+    logger.info(f"{task.tfrecord_folder}: " + ", ".join(f"{total:,} {split} rows" for split, total in rows.items()))
 
 
 def _require_day_within(settings: ExampleSettings, report: dict, task: Task) -> None:

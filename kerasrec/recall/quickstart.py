@@ -52,6 +52,7 @@ def quickstart(command: Quickstart) -> None:
     print_table(table | {"best possible": ceiling(log, task)}, protocol)
     export(Export(ALL, places=places))
     recommend(Recommend(ALL, user=first_user(task), places=places, names=command.folder / "raw" / "items.csv"))
+    logger.info(f"{command.folder}: raw/, data/, output/, export/")
 
 
 def ceiling(log: SyntheticLog, task: Task) -> dict[str, float]:

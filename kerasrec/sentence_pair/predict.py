@@ -1,6 +1,5 @@
 """Use a trained model: classes and scores of pairs, figures, vectors."""
 
-import json
 import logging
 from collections.abc import Sequence
 from pathlib import Path
@@ -22,6 +21,7 @@ from kerasrec.sentence_pair.pairs import Judge, TokenPairs, figures_of
 from kerasrec.sentence_pair.settings import Encode, Evaluate, Objective, Predict
 from kerasrec.sentence_pair.trained import Trained, sentence_encoder
 from kerasrec.serving.nearest import read_texts, write_vectors
+from kerasrec.training import report
 
 logger = logging.getLogger(__name__)
 
@@ -40,7 +40,6 @@ def predict(command: Predict) -> None:
     outputs = Judge(trained.model, trained.max_length, command.eval_batch_size).outputs(pairs)
     with replacing(command.result_file) as unfinished:
         _table(pairs.sides, outputs).to_csv(unfinished, index=False)
-    logger.info(f"{command.result_file}: {len(outputs):,} pairs")
     strange = pairs.sides.strange
     if strange.texts:
         logger.info(
@@ -50,6 +49,7 @@ def predict(command: Predict) -> None:
     if pairs.labelled.any():
         figures = figures_of(outputs[pairs.labelled], pairs.sides.labels[pairs.labelled], trained.model.objective)
         say(", ".join(f"{name} {value:.4f}" for name, value in figures.items()))
+    logger.info(f"{command.result_file}: {len(outputs):,} pairs")
     if pairs.sides.rejects:
         bad = pairs.sides.rejects
         raise KerasrecError(
@@ -106,8 +106,7 @@ def evaluate(command: Evaluate) -> None:
     for name in dict.fromkeys([*table["model"], *table["characters"]]):
         sheet.add_row(name, *(f"{figures[name]:.4f}" if name in figures else "" for figures in table.values()))
     show(sheet)
-    with replacing(command.output_dir / "evaluation.json") as unfinished:
-        unfinished.write_text(json.dumps(table, indent=1), encoding="utf-8")
+    report.write_figures(command.output_dir / "evaluation.json", table)
 
 
 def encode(command: Encode) -> None:

@@ -1,16 +1,14 @@
 """The model's figures on labelled pairs, beside the untrained one's and those of characters alone."""
 
-import json
-
 from rich.table import Table
 
 from kerasrec.baselines import character_vectors
 from kerasrec.console import show
-from kerasrec.data.files import replacing
 from kerasrec.errors import KerasrecError
 from kerasrec.siamese.prepared import Prepared
 from kerasrec.siamese.settings import Evaluate
 from kerasrec.siamese.trained import Trained
+from kerasrec.training import report
 from kerasrec.training.evaluators import CosineThresholdEvaluator
 
 
@@ -36,5 +34,4 @@ def evaluate(command: Evaluate) -> None:
     for name in table["model"]:
         sheet.add_row(name, *(f"{figures[name]:.4f}" for figures in table.values()))
     show(sheet)
-    with replacing(prepared.output / "evaluation.json") as unfinished:
-        unfinished.write_text(json.dumps(table, indent=1), encoding="utf-8")
+    report.write_figures(prepared.output / "evaluation.json", table)

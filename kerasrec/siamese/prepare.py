@@ -85,12 +85,16 @@ def _write(path: Path, columns: dict) -> None:
 
 
 def _report(groups: Groups, pairs: dict, rejects: list[Reject], tokenizer: WordPieceTokenizer, folder: Path) -> None:
+    for split, read in pairs.items():
+        trained = groups.hold_together(read.first, read.second)
+        logger.info(
+            f"{split}: {len(read):,} pairs, {np.mean(read.labels):.1%} of which mean the same; {trained:,} stand in "
+            "one training group" + (", so that their figures say little about other texts" if trained else "")
+        )
+    for reason, count in count_reasons(rejects).items():
+        logger.info(f"rejected: {count:,} {reason}")
     logger.info(
         f"{folder}: {len(groups):,} groups of {len(groups.texts):,} texts from {groups.read:,} that were read; "
         f"{groups.merged:,} went into another group with the same text, {groups.too_small:,} had fewer than two texts, "
         f"{groups.duplicates:,} texts stood in their group already; {len(tokenizer):,} tokens"
     )
-    for split, read in pairs.items():
-        logger.info(f"{split}: {len(read):,} pairs, {np.mean(read.labels):.1%} of which mean the same")
-    for reason, count in count_reasons(rejects).items():
-        logger.info(f"rejected: {count:,} {reason}")

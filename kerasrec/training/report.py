@@ -21,6 +21,13 @@ def log_files(folder: Path, step: int) -> None:
     logger.info(f"{folder}: the model at step {step:,}" + "".join(f", {name}" for name in there))
 
 
+def write_figures(path: Path, content: dict) -> None:
+    """Write the figures of an evaluation to a JSON file, and log where it is."""
+    with replacing(path) as unfinished:
+        unfinished.write_text(json.dumps(content, indent=1), encoding="utf-8")
+    logger.info(f"{path}: the figures of this evaluation")
+
+
 def draw(folder: Path, shown: Sequence[str], protocol: str) -> None:
     """Draw `plots/training.png` and write `summary.json` from a run's `metrics.jsonl`.
 

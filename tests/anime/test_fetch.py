@@ -76,7 +76,8 @@ def test_the_lists_of_the_users_in_a_file(desk, anilist, made_up):
     line = desk.ok("fetch-users", "--file", names)
     assert line == (
         f"{names}: 17 users: 15 fetched in 19 requests, 0 were still fresh; skipped 1 private and 1 missing; "
-        f"{len(SHORT)} have watched fewer than 20 titles and are left out of training"
+        f"{len(SHORT)} have watched fewer than 20 titles and are left out of training; "
+        f"{desk.database} holds the lists of 15 users"
     )
     assert_whole(desk, made_up)
     with desk.open() as database:

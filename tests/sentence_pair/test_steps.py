@@ -56,13 +56,15 @@ def test_train_predict_evaluate_and_export(desk):
     assert "label is missing" in desk.error("evaluate", "--output_dir", desk.output, "--eval_file", damaged)
 
     code, out, _, predicted = predicted_of(desk.valid)
+    assert out.splitlines()[-1] == f"{desk.folder / 'result.csv'}: 40 pairs"
     assert code == 0 and not rejects.exists(), "those of an earlier file are gone"
     assert "accuracy" in out and "macro_F1" in out
     assert "was trained on this file" not in out and "was trained on this file" in predicted_of(desk.pairs)[1]
     accuracy = (predicted["predicted"] == predicted["label"]).mean()
     assert accuracy > 0.9
 
-    desk.ok("evaluate", "--output_dir", desk.output, "--eval_file", desk.valid)
+    out = desk.ok("evaluate", "--output_dir", desk.output, "--eval_file", desk.valid)
+    assert out.splitlines()[-1].startswith(f"{desk.output / 'evaluation.json'}: ")
     figures = json.loads((desk.output / "evaluation.json").read_text(encoding="utf-8"))
     assert figures["model"]["accuracy"] == pytest.approx(accuracy)
     assert set(figures) == {"model", "untrained", "characters"}

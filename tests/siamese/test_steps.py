@@ -20,9 +20,13 @@ FRESH = {name: value for name, value in os.environ.items() if not name.startswit
 
 def test_from_groups_to_vectors_similar_texts_and_an_export(desk):
     out = desk.prepare()
-    assert "12 groups of 48 texts from 13 that were read" in out and "1 had fewer than two texts" in out
+    assert f"{desk.folder / 'data/shop'}: 12 groups of 48 texts from 13 that were read" in out.splitlines()[-1]
+    same = sum(row.endswith("\t1") for row in desk.valid.read_text(encoding="utf-8").splitlines())  # of one noun
+    assert f"valid: 40 pairs, {same / 40:.1%} of which mean the same; {same} stand in one training group, so" in out
+    assert "1 had fewer than two texts" in out
     desk.train("shop", "--epochs", 60, "--evaluate-every", 20, "--batch-size", 12)
-    assert "characters" in desk.ok("evaluate", "shop")
+    out = desk.ok("evaluate", "shop")
+    assert "characters" in out and f"{desk.folder / 'output/shop/evaluation.json'}: " in out.splitlines()[-1]
     table = json.loads((desk.folder / "output/shop/evaluation.json").read_text(encoding="utf-8"))
     assert table["model"]["AUC"] > 0.95 and table["model"]["test/accuracy@best"] > 0.85
     assert table["untrained"]["AUC"] < table["model"]["AUC"]

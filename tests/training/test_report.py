@@ -1,6 +1,6 @@
 import json
 
-from kerasrec.training.report import draw
+from kerasrec.training.report import draw, log_files
 
 
 def test_curves_and_summary(tmp_path):
@@ -18,6 +18,12 @@ def test_curves_and_summary(tmp_path):
     summary = json.loads((tmp_path / "summary.json").read_text(encoding="utf-8"))
     assert summary["best"]["step"] == 20
     assert summary["median_sequences_per_second"] == 14.0
+
+
+def test_the_files_that_exist_are_named(tmp_path, logged):
+    (tmp_path / "plots").mkdir()
+    log_files(tmp_path, 1000)
+    assert logged() == f"{tmp_path}: the model at step 1,000, plots/\n"
 
 
 def test_a_run_that_was_never_evaluated(tmp_path):
