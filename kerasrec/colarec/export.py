@@ -10,6 +10,7 @@ from kerasrec.colarec.prepared import Prepared
 from kerasrec.colarec.served import export_colarec
 from kerasrec.colarec.settings import Export, Recommend
 from kerasrec.colarec.trained import Trained
+from kerasrec.commands import command_line
 from kerasrec.console import say, show
 from kerasrec.errors import KerasrecError
 from kerasrec.serving.recommender import Recommender
@@ -33,7 +34,8 @@ def recommend(command: Recommend) -> list[tuple[str, float]]:
     history = list(command.items) if command.user is None else user_history(prepared, command.user)
     for item in command.items:
         item_number(prepared, item)
-    recommender = Recommender(prepared.export, "kerasrec colarec export")
+    again = command_line("kerasrec colarec export", Export(command.name, places=command.places))
+    recommender = Recommender(prepared.export, again)
     if recommender.made_of != (prepared.digest, prepared.codes_digest):
         raise KerasrecError(
             f"{recommender.path} was exported with other files or identifiers than those in {prepared.data}: train "

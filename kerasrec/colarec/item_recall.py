@@ -18,6 +18,7 @@ from kerasrec.data.splits import padded
 from kerasrec.data.stored import understood
 from kerasrec.data.vocab import FIRST_ITEM, MASK
 from kerasrec.data.window_rows import window_rows, windows_of
+from kerasrec.errors import KerasrecError
 from kerasrec.nn.co_occurrence import co_occurrence_vectors
 from kerasrec.nn.item_model import ItemModel
 from kerasrec.nn.settings import ItemModelSettings
@@ -41,6 +42,7 @@ CONTRACT = Contract(
 def item_recall(command: ItemRecall) -> None:
     """Train an item model on the histories; its valid figures choose the best state."""
     prepared = Prepared(command.name, command.places)
+    command = _with_unique_items(command, prepared)
     output = _folder(prepared)
     set_seed(command.seed)
     histories = Histories(prepared)
@@ -76,6 +78,16 @@ def item_recall(command: ItemRecall) -> None:
     report.log_files(output, run.step)
 
 
+def _with_unique_items(command: ItemRecall, prepared: Prepared) -> ItemRecall:
+    """The command with `unique_items` where seen items are filtered: no history has an item twice.
+
+    Raises:
+        KerasrecError: it was asked for, and seen items are kept.
+    """
+    command.model.require_comparable(prepared.filter_seen)
+    return dataclasses.replace(command, model=dataclasses.replace(command.model, unique_items=prepared.filter_seen))
+
+
 class Histories:
     """A run's histories as tokens: item i is the token i + FIRST_ITEM."""
 
@@ -105,6 +117,11 @@ def trained(prepared: Prepared) -> dict[str, Recommender]:
     with understood(output / "config.json", f"remove {output} and run {TRAINS} {prepared.name} again"):
         rules = _rules(config["max_seq_length"], MaskingRules(**config["masking"]))
         settings = ItemModelSettings(**config["model"])
+    if settings.unique_items and not prepared.filter_seen:  # as an earlier version trained it
+        raise KerasrecError(
+            f"the model in {output} has unique_items, so that its scores of seen items, which are kept, mean nothing: "
+            f"remove that folder and run {TRAINS} {prepared.name} again"
+        )
     histories = Histories(prepared)
     model = ItemModel(settings, histories.vocab_size, rules.max_seq_length)
     read_model(model, output)

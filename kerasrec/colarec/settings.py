@@ -166,11 +166,14 @@ class Identifiers:
 
 @dataclass(frozen=True)
 class ItemRecall:
-    """Train this package's item recall on the same interactions, to stand beside ColaRec."""
+    """Train this package's item recall on the same interactions, to stand beside ColaRec.
+
+    Where seen items are filtered, unique_items is always on; where they are kept, it is refused.
+    """
 
     name: Positional[str]
     """Name of the run."""
-    model: ItemModelSettings = ItemModelSettings(unique_items=True, dropout=0.3)
+    model: ItemModelSettings = ItemModelSettings(dropout=0.3)
     max_seq_length: int = 50
     """Longest row; longer histories become several."""
     masking: MaskingRules = MaskingRules(masked_lm_prob=0.3, max_predictions_per_seq=20)

@@ -32,8 +32,8 @@ class ItemModelSettings:
     objective: Literal["masked", "causal"] = "masked"
     """masked: hidden items from both sides (BERT4Rec); causal: the next item at every position (SASRec)."""
     unique_items: bool = False
-    """No item stands in a history twice (films, books): what a row shows is no rival of what is to be found, and its
-    scores mean nothing where seen items are kept."""
+    """No item stands in a history twice (films, books): what a row shows is no rival of what is to be found, so
+    that seen items have to be filtered: their scores mean nothing."""
     item_loss: Literal["softmax", "sampled", "gbce"] = "softmax"
     """Against all items, or against a sample of them: corrected softmax, or generalised binary cross-entropy."""
     negatives: int = 1024
@@ -89,6 +89,18 @@ class ItemModelSettings:
             require(self.negative_source == "uniform", "negative_source", self.negative_source, "uniform with gbce")
         if self.unique_items:  # a seq2seq row shows its own targets
             require(self.seq2seq_weight == 0, "seq2seq_weight", self.seq2seq_weight, "0 with unique_items")
+
+    def require_comparable(self, filter_seen: bool) -> None:
+        """Refuse figures and lists in which seen items compete that the model never compared with others.
+
+        Raises:
+            KerasrecError: seen items are kept, and the model has `unique_items`.
+        """
+        if self.unique_items and not filter_seen:
+            raise KerasrecError(
+                "the model has unique_items, so that its scores of seen items mean nothing, and seen items are kept: "
+                "filter them (--filter-seen), or train without --unique-items"
+            )
 
 
 @dataclass(frozen=True)

@@ -1,13 +1,11 @@
 """The model's figures beside the baselines', under one protocol."""
 
-import json
-
 from kerasrec.baselines import CoOccurrence, Popularity
-from kerasrec.data.files import replacing
 from kerasrec.data.tasks import find_parts
 from kerasrec.recall import model as models
 from kerasrec.recall.prepared import Prepared
 from kerasrec.recall.settings import Evaluate
+from kerasrec.training import report
 from kerasrec.training.ranking import Protocol, baseline_scorer, model_scorer, print_table, rank_catalogue
 
 CO_OCCURRENCE_EVENTS = 20_000_000  # its user-item matrix takes some 50 bytes an event while it is fitted
@@ -33,15 +31,20 @@ def evaluate(command: Evaluate) -> None:
     print_table(table, protocol)
     name = "evaluation.json" if parts == task.part_names() else f"evaluation-{parts[0]}.json"
     kept = {"protocol": str(protocol), "parts": parts, "checkpoint": command.checkpoint, "figures": table}
-    with replacing(task.output / name) as unfinished:
-        unfinished.write_text(json.dumps(kept, indent=1), encoding="utf-8")
+    report.write_figures(task.output / name, kept)
 
 
 def figures(
     prepared: Prepared, protocol: Protocol, checkpoint: str = "best", with_baselines: bool = True
 ) -> dict[str, dict[str, float]]:
-    """Figures by name, of the model and the baselines."""
-    scorers = {"model": model_scorer(models.trained_model(prepared, checkpoint)[0])}
+    """Figures by name, of the model and the baselines.
+
+    Raises:
+        KerasrecError: the protocol keeps seen items, and the model has `unique_items`.
+    """
+    model, _ = models.trained_model(prepared, checkpoint)
+    model.settings.require_comparable(protocol.filter_seen)
+    scorers = {"model": model_scorer(model)}
     if with_baselines:
         scorers |= baselines(prepared)
     return {

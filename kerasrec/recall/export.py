@@ -9,6 +9,7 @@ import pyarrow.compute as pc
 from rich.table import Table
 
 from kerasrec.backend import tf
+from kerasrec.commands import command_line
 from kerasrec.console import say, show
 from kerasrec.data.files import Manifest
 from kerasrec.data.parts import SPLITS, read_part, whole_parts
@@ -30,6 +31,7 @@ def export(command: Export) -> Path:
     task, _ = find_parts(command.name, command.places)
     prepared = Prepared(task, Prepared.written(task))
     model, _ = trained_model(prepared, command.checkpoint)
+    model.settings.require_comparable(prepared.filter_seen)
     version, signatures = export_item_model(
         model,
         prepared.vocab,
@@ -59,7 +61,13 @@ def recommend(command: Recommend) -> list[tuple[str, float]]:
     if bool(command.items) == (command.user is not None):
         raise KerasrecError("give either --items, once for each item of a history, or --user")
     history = list(command.items) if command.user is None else user_history(task, command.user)
-    recommender = Recommender(task.export)
+    everything = Export(f"{task.name}-all", places=command.places)
+    recommender = Recommender(task.export, command_line("kerasrec recall export", everything))
+    if recommender.unique_items and command.keep_seen:
+        raise KerasrecError(
+            f"{recommender.path} is of a model with unique_items, whose scores of seen items mean nothing: leave out "
+            "--keep-seen, or train without --unique-items"
+        )
     [best] = recommender.recommend([history], command.k, command.exclude, command.filters_seen)
     titles = read_titles(command.names) if command.names else {}
     print_recommendations(history, best, titles)

@@ -33,14 +33,14 @@ def config_of(command: Train, prepared: Prepared) -> dict:
     """What `config.json` keeps of a run."""
     return {
         "max_seq_length": prepared.settings.max_seq_length,
-        "filter_seen": _filters_seen(command, prepared),
+        "filter_seen": filters_seen(command, prepared),
         "model": dataclasses.asdict(command.model),
         "examples": dataclasses.asdict(prepared.settings),
         "train": dataclasses.asdict(command),
     }
 
 
-def _filters_seen(command: Train, prepared: Prepared) -> bool:
+def filters_seen(command: Train, prepared: Prepared) -> bool:
     """Whether a run's figures and lists leave seen items out; a resumed run keeps its choice."""
     folder, chosen = prepared.task.output, command.filters_seen
     if read_progress(folder) is None or not prepared.trained_with_path.is_file():

@@ -49,6 +49,8 @@ def train(command: Train) -> None:
         )
     use_devices(command.devices, command.seed)
     with exclusive(task.output):
+        if command.model.unique_items:
+            command.model.require_comparable(models.filters_seen(command, prepared))
         strategy = distribution()
         with strategy.scope():
             run, is_new = _run(command, prepared)

@@ -48,6 +48,7 @@ class ServedItemModel(tf.Module):
         self._max_seq_length = max_seq_length
         self._max_k = min(max_k, len(item_counts))
         self.filter_seen = tf.Variable(filter_seen, trainable=False)  # read by code that loads the export
+        self.unique_items = tf.Variable(self._unique_items, trainable=False)
         self._raw_ids = RawIds(items_file)
         shares = (item_counts + 1) / (item_counts + 1).sum()
         popularity = np.concatenate([np.full(FIRST_ITEM, NOTHING), np.log(shares)])

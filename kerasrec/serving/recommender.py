@@ -22,6 +22,8 @@ class Recommender:
     Attributes:
         path: The version's folder.
         filter_seen: Whether a history's own items are left out by default, as in the model's evaluation.
+        unique_items: Whether the model was trained with `unique_items`, so that its scores of a history's own items
+            mean nothing.
         longest: Largest `k`; None where only the catalogue limits it.
 
     Raises:
@@ -33,6 +35,7 @@ class Recommender:
         if not hasattr(self._module, "recommend"):
             raise KerasrecError(f"{self.path} is not a recommender: name an export that `{written_by}` wrote")
         self.filter_seen = bool(self._constant("filter_seen", True))  # missing in exports of earlier versions
+        self.unique_items = bool(self._constant("unique_items", False))
         self.longest = self._constant("longest", None)
 
     @cached_property

@@ -12,11 +12,13 @@ import pytest
 from kerasrec.backend import tf
 from kerasrec.colarec.evaluate import figures
 from kerasrec.colarec.explain import explain, user_history
+from kerasrec.colarec.item_recall import TRAINS
 from kerasrec.colarec.settings import Evaluate, Train
 from kerasrec.colarec.trained import Trained, recommender
 from kerasrec.errors import KerasrecError
 from kerasrec.serving.recommender import Recommender
 from kerasrec.training.callbacks import read_metrics
+from kerasrec.training.config import read_config, write_config
 
 
 def weights(output):
@@ -25,9 +27,12 @@ def weights(output):
 
 
 def test_all_steps(desk):
-    desk.prepare()
+    assert f"{desk.folder / 'data/shop'}: 40 users" in desk.prepare().splitlines()[-1]
     graph = ("--epochs", 5, "--size", 8, "--batch-size", 64, "--learning-rate")
     out = desk.ok("lightgcn", "shop", *graph, 0.02)
+    *_, last_but_one, last = out.splitlines()
+    assert last_but_one.startswith(f"{desk.output / 'lightgcn'}: the model at step")
+    assert last.startswith(f"{desk.folder / 'data/shop/lightgcn.npy'}: ")
     assert "LightGCN" in out and "BPR-MF" not in out and "valid split, full ranking" in out
     out = desk.ok("lightgcn", "shop", *graph, 0.03, "--propagations", 0)
     assert "LightGCN" in out and "BPR-MF" in out
@@ -36,6 +41,7 @@ def test_all_steps(desk):
     assert "learning_rate is 0.01" in desk.error("lightgcn", "shop", *graph, 0.01)
     out = desk.ok("identifiers", "shop", "--length", 2, "--codes", 8)
     assert "first 2 codes: 60 different, of 1 to 1 items" in out
+    assert out.splitlines()[-1] == f"{desk.folder / 'data/shop/codes.npy'}: 2 codes for each of 60 items"
     out = desk.train("--epochs", 4, "--learning-rate", 3e-3, "--tables", "graph")
     assert "valid: NDCG@10" in out
     for name in ("config.json", "metrics.jsonl", "summary.json", "plots/training.png", "checkpoints/checkpoint"):
@@ -49,12 +55,14 @@ def test_all_steps(desk):
     assert "epoch 3, step" in desk.ok("item-recall", "shop", "--epochs", 3, "--dropout", 0.1)
     assert "dropout is 0.5" in desk.error("item-recall", "shop", "--epochs", 3, "--dropout", 0.5)
     assert "the model at step" in desk.ok("item-recall", "shop", "--epochs", 4, "--dropout", 0.1)
+    assert read_config(desk.output / "item-recall", TRAINS)["model"]["unique_items"], "seen items are filtered"
     table = figures(Evaluate("shop", places=desk.places))
     assert list(table) == ["ColaRec", "popularity", "BPR-MF", "LightGCN", "item recall"]
     assert {column["targets"] for column in table.values()} == {40}
     assert table["item recall"]["NDCG@10"] > 0.8 * table["popularity"]["NDCG@10"]  # a trained one, if for a moment
     out = desk.ok("evaluate", "shop", "--split", "valid")
     assert "NDCG@10 of ColaRec minus that of item recall" in out
+    assert out.splitlines()[-1].startswith(f"{desk.output / 'evaluation-valid.json'}: ")
     assert "ColaRec: --checkpoint best --beam 50 --history latest" in out
     kept = json.loads((desk.output / "evaluation-valid.json").read_text(encoding="utf-8"))
     assert kept["protocol"].endswith("seen items filtered, a baseline's equal scores in the order of the corpus")
@@ -112,6 +120,13 @@ def test_repeats_are_evaluated_and_served_with_seen_items(desk):
     desk.prepare("--valid", test, "--test", test)
     desk.identify()
     desk.train("--epochs", 1, "--learning-rate", 1e-2)
+    assert "seen items are kept" in desk.error("item-recall", "shop", "--unique-items")
+    desk.ok("item-recall", "shop", "--epochs", 1)
+    config = read_config(desk.output / "item-recall", TRAINS)
+    assert config["model"]["unique_items"] is False
+    write_config(desk.output / "item-recall", TRAINS, config | {"model": config["model"] | {"unique_items": True}})
+    assert "has unique_items, so that" in desk.error("evaluate", "shop")  # as an earlier version trained it
+    write_config(desk.output / "item-recall", TRAINS, config)
     desk.ok("evaluate", "shop", "--beam", 60)
     kept = json.loads((desk.output / "evaluation-test.json").read_text(encoding="utf-8"))
     assert "seen items kept" in kept["protocol"] and kept["figures"]["ColaRec"]["filtered_targets"] == 0

@@ -16,15 +16,21 @@ from kerasrec.recall.quickstart import ceiling
 from kerasrec.serving.recommender import Recommender
 
 
+def last_line(out):
+    return out.strip().splitlines()[-1]
+
+
 def test_from_a_log_to_recommendations(prepared_desk):
     desk = prepared_desk
     desk.train("all", "--epochs", 2)
     out = desk.ok("evaluate", "all", "--sampled")
     for column in ("model", "popularity", "co-occurrence", "test split, full ranking", "sampled_uniform_100"):
         assert column in out
+    assert last_line(out).startswith(f"{desk.output / 'evaluation.json'}: ")
     saved = json.loads((desk.output / "evaluation.json").read_text(encoding="utf-8"))
     assert saved["figures"]["model"]["users"] == 150
     assert "seen items kept" in desk.ok("evaluate", "part-000", "--keep-seen", "--split", "valid", "--no-baselines")
+    assert (desk.output / "evaluation-part-000.json").is_file()
     out = " ".join(desk.ok("evaluate", "all", "--users", 30, "--no-baselines").split())
     assert "seen items filtered, a sample of about 30 users" in out
     assert "a sample" not in desk.ok("evaluate", "all", "--users", 150, "--no-baselines")
@@ -43,6 +49,11 @@ def test_the_export_ranks_as_the_evaluation_does(prepared_desk, objective):
     desk.train("all", "--epochs", 4, *objective)
     desk.ok("evaluate", "all")
     desk.ok("export", "all")
+    if objective:  # what was never compared is neither evaluated nor served
+        assert "the model has unique_items, so that" in desk.error("evaluate", "all", "--keep-seen")
+        line = desk.error("recommend", "all", "--items", "i001", "--keep-seen")
+        assert "is of a model with unique_items" in line and "leave out --keep-seen" in line
+        desk.ok("recommend", "all", "--items", "i001", "--filter-seen")
     figures = json.loads((desk.output / "evaluation.json").read_text(encoding="utf-8"))["figures"]["model"]
     events = {}
     for file in sorted((desk.folder / "raw" / "log").glob("*.csv")):
@@ -62,6 +73,9 @@ def test_a_log_with_many_repeats_is_evaluated_and_served_with_seen_items(desk):
     log.write_text("\n".join(["user_id,item_id,timestamp", *rows]), encoding="utf-8")
     desk.prepare(log, "--masking", "dynamic")
     assert "one of the two" in desk.error("train", "all", "--keep-seen", "--filter-seen")
+    line = desk.error("train", "all", *desk.SMALL, "--unique-items")
+    assert "the model has unique_items" in line and "seen items are kept: filter them (--filter-seen), or train" in line
+    assert not (desk.output / "checkpoints").exists()
     printed = desk.train("all", "--epochs", 3)
     assert "seen items are kept; 62.50% of the log's events are repeats" in printed
     assert "seen items were kept when" in desk.error("train", "all", *desk.SMALL, "--epochs", 3, "--filter-seen")
@@ -125,6 +139,7 @@ def test_finished_examples_are_not_written_again(desk):
     file = desk.task / "tfrecord" / "part-001.train.tfrecord"
     before = file.stat().st_mtime_ns
     out = desk.ok("examples", "all", "--masking", "dynamic", "--jobs", 1, *desk.LENGTHS)
+    assert last_line(out).startswith(f"{desk.task / 'tfrecord'}: ") and "150 test rows" in out
     assert "3 of 3 parts are written already" in out and file.stat().st_mtime_ns == before
     file.unlink()
     assert "2 of 3" in desk.ok("examples", "all", "--masking", "dynamic", "--jobs", 1, *desk.LENGTHS)

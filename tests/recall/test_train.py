@@ -185,7 +185,8 @@ def test_tomorrow_starts_from_today(prepared_desk):
 def test_a_vocabulary_that_does_not_belong(prepared_desk):
     desk = prepared_desk
     desk.train("all")
-    (desk.task / "vocab.parquet").unlink()
+    for name in ("vocab.parquet", ".vocab.parquet.copy"):
+        (desk.task / name).unlink()
     desk.prepare(desk.write_log("other", zipf=0.2, seed=5), "--masking", "dynamic")
     line = desk.error("train", "all", *desk.SMALL)
     assert "does not belong to the checkpoint" in line
