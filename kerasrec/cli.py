@@ -5,7 +5,7 @@ import importlib
 import os
 import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Annotated, Union
 
 import tyro
@@ -101,10 +101,11 @@ def main(args: Sequence[str] | None = None) -> int:
     parser.add_argument("step", nargs=argparse.REMAINDER, help="`kerasrec recall --help` lists the steps of recall")
     words = parser.parse_args(args)
     if foreign := next((word for word in words.step if not is_unicode(word)), None):
-        return _refuse(f"{quoted(os.fsencode(foreign))} is not UTF-8: give the file or folder another name")
+        return _refuse("kerasrec", f"{quoted(os.fsencode(foreign))} is not UTF-8: give the file or folder another name")
     steps = SYSTEMS[words.system]
     choices = tuple(Annotated[settings, tyro.conf.subcommand(name)] for name, (settings, _) in steps.items())
-    try:
+
+    def step() -> None:
         settings = tyro.cli(
             Union[choices],  # noqa: UP007  made at run time
             prog=f"kerasrec {words.system}",
@@ -112,22 +113,38 @@ def main(args: Sequence[str] | None = None) -> int:
             config=(tyro.conf.OmitSubcommandPrefixes, tyro.conf.OmitArgPrefixes, tyro.conf.FlagCreatePairsOff),
         )
         module, function = next(path for kind, path in steps.values() if type(settings) is kind).rsplit(".", 1)
+        getattr(importlib.import_module(module), function)(settings)
+
+    return exit_code("kerasrec", step)
+
+
+def exit_code(program: str, work: Callable[[], None]) -> int:
+    """Do the work of a command line; an error or a signal that ends it is printed as one line.
+
+    Args:
+        program: What was typed; the line begins with it.
+        work: What is to be done; what it logs is printed.
+
+    Returns:
+        The exit code, as `main` gives it.
+    """
+    try:
         with logged_to_stdout(), signals.stoppable():
-            getattr(importlib.import_module(module), function)(settings)
+            work()
     except KerasrecError as error:
-        return _refuse(str(error))
+        return _refuse(program, str(error))
     except OSError as error:
         path = error.filename2 or error.filename  # in a rename, the target
-        return _refuse(f"{path}: {reason(error)}" if path else reason(error))
+        return _refuse(program, f"{path}: {reason(error)}" if path else reason(error))
     except KeyboardInterrupt as error:
         stopped = error if isinstance(error, signals.Stopped) else signals.Stopped(signal.SIGINT)
-        print(f"kerasrec: {stopped}; the same command resumes from the saved state", file=sys.stderr)
+        print(f"{program}: {stopped}; the same command resumes from the saved state", file=sys.stderr)
         return 128 + stopped.signal
     return 0
 
 
-def _refuse(message: str) -> int:
-    print(f"kerasrec: {plain(message)}".replace("\n", " "), file=sys.stderr)
+def _refuse(program: str, message: str) -> int:
+    print(f"{program}: {plain(message)}".replace("\n", " "), file=sys.stderr)
     return 2
 
 

@@ -7,11 +7,8 @@ from pathlib import Path
 
 import own_python  # noqa: F401  before anything of kerasrec
 
-from kerasrec.console import logged_to_stdout, say
-from kerasrec.errors import KerasrecError
-from kerasrec.sentence_pair.trained import sentence_encoder
-from kerasrec.serving import similarity_matrix
-from kerasrec.serving.nearest import nearest, read_texts
+from kerasrec.cli import exit_code
+from kerasrec.console import say
 
 SHOWN = 40  # more do not fit on a page
 NEAREST = 3
@@ -19,6 +16,11 @@ NEAREST = 3
 
 def show(output_dir: Path, texts_file: Path, picture: Path) -> None:
     """Print the nearest sentences of a file's first ones, and draw how similar these are."""
+    # Loading TensorFlow takes some seconds, in which Ctrl-C ends with one line as well.
+    from kerasrec.sentence_pair.trained import sentence_encoder
+    from kerasrec.serving import similarity_matrix
+    from kerasrec.serving.nearest import nearest, read_texts
+
     texts = read_texts(texts_file)
     vectors = sentence_encoder(output_dir).encode(texts)  # float32 [n, H], each of length 1
     say(f"{texts_file}: {len(texts):,} sentences, vectors of {vectors.shape[1]} numbers")
@@ -42,13 +44,8 @@ def main() -> int:
         "picture", type=Path, nargs="?", metavar="PICTURE", help="PNG file; by default in the model's plots/"
     )
     words = parser.parse_args()
-    try:
-        with logged_to_stdout():
-            show(words.output_dir, words.texts_file, words.picture or words.output_dir / "plots" / "similarities.png")
-    except (KerasrecError, OSError) as error:
-        print(f"{parser.prog}: {error}", file=sys.stderr)
-        return 2
-    return 0
+    picture = words.picture or words.output_dir / "plots" / "similarities.png"
+    return exit_code(parser.prog, lambda: show(words.output_dir, words.texts_file, picture))
 
 
 if __name__ == "__main__":

@@ -1,5 +1,6 @@
 """Every kind of file that a step stores and a later one reads, damaged in every way."""
 
+import contextlib
 import shlex
 import shutil
 from collections.abc import Callable
@@ -14,6 +15,7 @@ from kerasrec.cli import main
 from kerasrec.colarec import prepared as colarec
 from kerasrec.data.files import Manifest
 from kerasrec.data.tasks import Places, find_parts
+from kerasrec.data.vocab import ItemVocab
 from kerasrec.errors import KerasrecError
 from kerasrec.recall import prepared as recall
 from kerasrec.recall.export import user_history
@@ -45,9 +47,20 @@ def places(desk):
 
 
 @pytest.fixture(scope="session")
-def recall_kinds(tmp_path_factory, command_line):
+def recall_desk(tmp_path_factory, command_line):
+    """A desk with a vocabulary that has grown."""
     desk = RecallDesk(tmp_path_factory.mktemp("recall *"), command_line)
-    desk.prepare(desk.write_log(users=40), "--masking", "dynamic")
+    desk.prepare(desk.write_log(users=10), "--masking", "dynamic")
+    first = ItemVocab.load(desk.task / "vocab.parquet")
+    desk.prepare(desk.write_log(users=40, zipf=0.2, seed=5), "--masking", "dynamic")
+    grown = ItemVocab.load(desk.task / "vocab.parquet")
+    assert len(grown) > len(first) and grown.digest(len(first)) == first.digest(), "the log alone gives other ids"
+    return desk
+
+
+@pytest.fixture(scope="session")
+def recall_kinds(recall_desk):
+    desk = recall_desk
     user = pq.read_table(desk.task / "users.parquet")["raw"][0].as_py()
 
     def opened():
@@ -258,10 +271,81 @@ def test_a_vocabulary_whose_copy_is_damaged_too(recall_kinds, damaged, command_l
     damaged("recall_kinds", "vocab", "truncated")
     copy.write_bytes(content[:-1])
     line = command_line("recall").error("vocab", "all", data)
-    assert (
-        "vocab.parquet is damaged, and so is its copy .vocab.parquet.copy: restore one of them, or remove both" in line
+    said = (
+        "vocab.parquet is damaged, and its copy .vocab.parquet.copy is not whole: restore one of them, or remove both"
     )
+    assert said in line
+    kind.path.unlink()
+    assert said.replace("damaged", "missing", 1) in command_line("recall").error("vocab", "all", data)
     copy.write_bytes(content)
+
+
+# --- a run that is trained and exported ---
+
+
+ASK = ("recommend", "all", "--items", "i001", "--k", 3)
+
+
+@pytest.fixture(scope="module")
+def trained_desk(recall_desk):
+    recall_desk.train("all", "--epochs", 1)
+    return recall_desk
+
+
+@pytest.fixture(scope="module")
+def export_command(trained_desk):
+    """The command that an error names, which has written the export."""
+    _, command, _ = trained_desk.error(*ASK).split("`")
+    assert main(shlex.split(command)[1:]) == 0
+    return command
+
+
+@contextlib.contextmanager
+def damaged_for_a_while(path, damage):
+    content = path.read_bytes()
+    DAMAGES[damage](path)
+    yield
+    if path.is_dir():
+        path.rmdir()
+    path.write_bytes(content)
+
+
+FILES = "assets.extra/files.json"
+EXPORTED = (*(f"variables/variables.{end}" for end in ("index", "data-00000-of-00001")), "saved_model.pb")
+DAMAGED_EXPORTS = [
+    (name, damage)
+    for name in (*EXPORTED, "assets/items.txt", FILES)
+    for damage in DAMAGES
+    if (name, damage) != (FILES, "missing")  # an export without it is one of an earlier version
+]
+
+
+@pytest.mark.parametrize(("name", "damage"), DAMAGED_EXPORTS)
+def test_a_damaged_export_is_refused(trained_desk, export_command, name, damage):
+    path = trained_desk.folder / "export" / trained_desk.task.name / "1" / name
+    with damaged_for_a_while(path, damage):
+        line = trained_desk.error(*ASK)
+    assert f"run `{export_command}`" in line
+    assert path.name in line or (name, damage) == (FILES, "flipped")  # a letter of another file's name
+
+
+@pytest.mark.parametrize(
+    ("file", "damages"),
+    [
+        ("best/*.index", ("truncated", "empty", "NULs")),
+        ("best/*.data*", ("missing", "empty", "a folder")),
+        ("*.index", ("flipped", "missing")),
+        ("*.data*", ("truncated",)),
+    ],
+)
+def test_a_damaged_checkpoint_is_refused(trained_desk, file, damages):
+    which = "best" if file.startswith("best") else "latest"
+    [path] = (trained_desk.output / "checkpoints").glob(file if which == "best" else f"ckpt-{file}")
+    for damage in damages:
+        with damaged_for_a_while(path, damage):
+            line = trained_desk.error("evaluate", "all", "--no-baselines", "--checkpoint", which)
+        assert f"there is no checkpoint in {path.parent} that fits this model and is whole" in line, damage
+        assert f"put it back, or remove {trained_desk.output} and train again" in line
 
 
 @pytest.mark.parametrize("name", ["../../x", "/abs", ".", "..", "", "a/b", "a\\b", "-x", "a b", "a\x1b"])

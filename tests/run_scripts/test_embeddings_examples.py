@@ -1,6 +1,9 @@
 import json
+import os
 import runpy
+import shlex
 import shutil
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -9,10 +12,12 @@ import numpy as np
 import pytest
 from matplotlib.image import imread
 
+from kerasrec.cli import main
 from kerasrec.data.tokenizer import SPECIALS
 from kerasrec.sentence_pair.settings import Train
 from kerasrec.sentence_pair.train import train
 from kerasrec.sentence_pair.trained import Trained
+from tests.test_stored_files import DAMAGES, damaged_for_a_while
 
 SCRIPT = Path(__file__).parents[2] / "run_scripts" / "embeddings_examples.py"
 TEXTS = ["red car", "costs $5 or $6", "blue car", "red car", "", "red boat"]
@@ -106,9 +111,56 @@ def test_a_folder_without_a_model_and_a_missing_file_are_one_line(model, run, tm
         assert line.startswith("embeddings_examples.py: ") and str(tmp_path) in line
 
 
+def test_a_name_that_controls_a_terminal(model, run, tmp_path):
+    code, _, err = run(model / "output", tmp_path / "no\x1b[2J\nfile.txt")
+    assert code == 2 and "\x1b" not in err and len(err.splitlines()) == 1
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_is_one_line(model, run, monkeypatch, number):
+    monkeypatch.setattr("kerasrec.serving.nearest.read_texts", lambda path: os.kill(os.getpid(), number))
+    code, out, err = run(model / "output", model / "texts.txt")
+    assert (code, out) == (128 + number, "")
+    [line] = err.splitlines()
+    assert line.startswith(f"embeddings_examples.py: stopped by {number.name}")
+
+
 def test_a_wrong_call_prints_the_usage(run):
     code, out, err = run("output")
     assert (code, out) == (2, "") and err.startswith("usage: embeddings_examples.py ") and "TEXTS_FILE" in err
+
+
+# --- what is stored with the model, damaged ---
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_a_damaged_vocabulary_is_refused_and_restored(model, run, damage):
+    path = model / "output" / "vocab.txt"
+    content = path.read_bytes()
+    with damaged_for_a_while(path, damage):
+        code, out, err = run(model / "output", model / "texts.txt")
+        [line] = err.splitlines()
+        assert (code, out) == (2, "") and "vocab.txt" in line and "`kerasrec sentence-pair train --output-dir" in line
+        if damage == "flipped":
+            assert main(shlex.split(line.split("`")[1])[1:]) == 0
+            assert path.read_bytes() == content
+
+
+@pytest.mark.parametrize(
+    ("suffix", "damage"),
+    [
+        ("data-00000-of-00001", "flipped"),
+        ("data-00000-of-00001", "missing"),
+        ("index", "truncated"),
+        ("index", "empty"),
+    ],
+)
+def test_damaged_weights_before_training_are_refused(model, command_line, suffix, damage):
+    output = model / "output"
+    with damaged_for_a_while(output / "checkpoints" / f"start.{suffix}", damage):
+        words = ("evaluate", "--output_dir", output, "--eval_file", model / "train.txt")
+        line = command_line("sentence-pair").error(*words)
+    assert f"the weights before training in {output / 'checkpoints'} cannot be read" in line
 
 
 # --- run by a Python that has no kerasrec (-E: no PYTHONPATH, -S: no site-packages) ---
