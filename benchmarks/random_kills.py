@@ -30,6 +30,7 @@ from kerasrec.backend import bert4keras, tf  # noqa: F401  loaded once, before t
 from kerasrec.cli import main
 from kerasrec.data.synthetic import SyntheticLog
 from kerasrec.training.checkpoints import found
+from kerasrec.training.metrics_file import read_metrics
 
 BERT = {
     "vocab_size": 100,
@@ -194,7 +195,7 @@ def content(path: Path) -> object:
     if path.suffix == ".db":
         return rows_of(path)
     if path.name == "metrics.jsonl":
-        lines = [json.loads(line) for line in path.read_text().splitlines()]
+        lines = read_metrics(path)
         return [{name: line[name] for name in line if name not in ("time", "sequences_per_second")} for line in lines]
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
