@@ -102,10 +102,30 @@ def sentence_pair(folder: Path) -> list[list]:
         rows.append("\t".join([*sides, str(int(sides[0][-3:] == sides[1][-3:]))]) + "\n")
     (folder / "train.txt").write_text("".join(rows[:200]))
     (folder / "valid.txt").write_text("".join(rows[200:]))
-    model = ["--vocab_file", "vocab.txt", "--bert_config_file", "bert_config.json", "--do_lower_case", "--dropout", 0]
+    model = [
+        "--vocab_file",
+        "vocab.txt",
+        "--bert_config_file",
+        "bert_config.json",
+        "--do_lower_case",
+        "--max_seq_length",
+        12,
+    ]
     files = ["--train_file", "train.txt", "--eval_file", "valid.txt", "--output_dir", "output", "--do_train"]
     return [
-        ["train", *model, *files, "--train_batch_size", 20, "--num_train_epochs", 5, "--save_checkpoints_steps", 3],
+        [
+            "train",
+            *model,
+            *files,
+            "--train_batch_size",
+            20,
+            "--num_train_epochs",
+            5,
+            "--save_checkpoints_steps",
+            3,
+            "--dropout",
+            0,
+        ],
         ["evaluate", "--output-dir", "output", "--eval-file", "valid.txt"],
         ["predict", "--output-dir", "output", "--predict-file", "valid.txt", "--result-file", "result.csv"],
         ["export", "--output-dir", "output", "--export-path", "export"],
