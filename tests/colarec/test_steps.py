@@ -89,7 +89,8 @@ def test_all_steps(desk):
     desk.ok("identifiers", "shop", "--length", 2, "--codes", 8)
     best = desk.output / "checkpoints" / "best"
     shutil.rmtree(best)  # random weights are not to pass for trained ones
-    assert f"there is no checkpoint in {best} that fits this model" in desk.error("evaluate", "shop")
+    missing = f"there is no checkpoint in {best} that fits this model and is whole (files are missing): put it back"
+    assert missing in desk.error("evaluate", "shop")
 
 
 def test_the_export_answers_as_the_evaluation_does(exported_desk):
