@@ -16,12 +16,12 @@ from rich.console import Console
 from rich.table import Table
 
 from kerasrec.backend import tf
-from kerasrec.colarec.identifiers import random_codes
+from kerasrec.colarec.encoder_rows import RowMaker
+from kerasrec.colarec.hierarchical_kmeans import random_codes
 from kerasrec.colarec.model import ColaRecModel, Sizes
 from kerasrec.colarec.prefix_tree import PrefixTree
-from kerasrec.colarec.rows import RowMaker
+from kerasrec.colarec.run import identified
 from kerasrec.colarec.settings import LENGTHS
-from kerasrec.colarec.trained import identified
 from kerasrec.nn.settings import T5Config
 
 ITEMS, LENGTH, CODES, BEAM, USERS, ROUNDS = 10_000, 3, 32, 50, 256, 3

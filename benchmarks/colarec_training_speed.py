@@ -12,13 +12,13 @@ from in_turn import median_seconds
 from rich.console import Console
 from rich.table import Table
 
-from kerasrec.colarec.alike import alike_by_codes
-from kerasrec.colarec.identifiers import random_codes
+from kerasrec.colarec.alike_items import alike_by_codes
+from kerasrec.colarec.encoder_rows import RowMaker
+from kerasrec.colarec.hierarchical_kmeans import random_codes
 from kerasrec.colarec.item_sets import ItemSets
 from kerasrec.colarec.model import ColaRecModel, Sizes
-from kerasrec.colarec.rows import RowMaker
-from kerasrec.colarec.samples import Samples
 from kerasrec.colarec.settings import LENGTHS, RowSettings
+from kerasrec.colarec.training_samples import Samples
 from kerasrec.nn.settings import T5Config
 from kerasrec.training.optimizers import adamw, warmup_schedule
 from kerasrec.training.settings import OptimizerSettings

@@ -22,12 +22,12 @@ from rich.console import Console
 from rich.table import Table
 
 from kerasrec.backend import keras, tf
-from kerasrec.data.text_rows import TextTokens, single_rows
-from kerasrec.data.tokenizer import WordPieceTokenizer
+from kerasrec.data.text.rows import TextTokens, single_rows
+from kerasrec.data.text.tokenizer import WordPieceTokenizer
+from kerasrec.metrics.similarity import spearman
 from kerasrec.nn.heads import mean_pooling
-from kerasrec.nn.lean_encoder import LeanEncoder
+from kerasrec.nn.inference_encoder import InferenceEncoder
 from kerasrec.nn.settings import BertConfig
-from kerasrec.nn.similarity_metrics import spearman
 from kerasrec.nn.transformer import text_encoder
 from kerasrec.pretrained import open_bert
 from kerasrec.serving.encoding import SentenceEncoder
@@ -57,7 +57,7 @@ class Ours:
     """kerasrec at one precision."""
 
     def __init__(self, encoder: "keras.Model", tokenizer: WordPieceTokenizer, texts: list[str], precision: str):
-        self.encoder = SentenceEncoder(LeanEncoder(encoder, precision=precision), tokenizer, MAX_LENGTH)
+        self.encoder = SentenceEncoder(InferenceEncoder(encoder, precision=precision), tokenizer, MAX_LENGTH)
         self.texts = texts
 
     def seconds(self) -> float:

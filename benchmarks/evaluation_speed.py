@@ -16,9 +16,9 @@ from public_logs import DATA, prepared
 from rich.console import Console
 from rich.table import Table
 
+from kerasrec.evaluation.full_ranking import Protocol, model_scorer, rank_catalogue
 from kerasrec.nn.item_model import ItemModel
 from kerasrec.nn.settings import ItemModelSettings
-from kerasrec.training.ranking import Protocol, model_scorer, rank_catalogue
 
 
 def main() -> None:

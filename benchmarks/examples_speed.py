@@ -19,8 +19,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from kerasrec.data.settings import ExampleSettings
-from kerasrec.data.vocab import MASK, ItemVocab
+from kerasrec.data.items.settings import ExampleSettings
+from kerasrec.data.items.vocab import MASK, ItemVocab
 
 BEAUTY = ExampleSettings(
     max_seq_length=50, max_predictions_per_seq=30, masked_lm_prob=0.6, dupe_factor=10, prop_sliding_window=0.1
@@ -108,7 +108,7 @@ def plain_loop(part: Path, vocab: ItemVocab, path: Path, settings: ExampleSettin
 
 def write_one(part: Path, vocab_path: Path, folder: Path, settings: ExampleSettings) -> dict:
     """One part in a worker process, which keeps what it has loaded for its next part."""
-    from kerasrec.data.examples import write_part
+    from kerasrec.data.items.examples import write_part
 
     return write_part(part, ItemVocab.load(vocab_path), folder, settings)["files"]
 

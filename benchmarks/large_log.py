@@ -1,8 +1,8 @@
 """Item recall on a large log, step by step: seconds, peak memory and bytes written, and how they grow with the log.
 
-The log is drawn by `kerasrec.data.synthetic`: Zipf's law over 500,000 items, drifting tastes, histories of 20 events
-in the mean. Each step is a command in a process of its own. One pass of training, with 2,048 sampled negatives; ranking
-for 5,000 users against all items, beside the best that any ranking can expect.
+The log is drawn by `kerasrec.data.logs.synthetic`: Zipf's law over 500,000 items, drifting tastes, histories of 20
+events in the mean. Each step is a command in a process of its own. One pass of training, with 2,048 sampled negatives;
+ranking for 5,000 users against all items, beside the best that any ranking can expect.
 
     python benchmarks/large_log.py --millions 2 20
 """
@@ -20,7 +20,7 @@ import tyro
 from rich.console import Console
 from rich.table import Table
 
-from kerasrec.data.synthetic import SyntheticLog, leave_one_out
+from kerasrec.data.logs.synthetic import SyntheticLog, leave_one_out
 
 STEPS = {
     "split": ("--log", "log", "--data-path", "data"),

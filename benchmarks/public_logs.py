@@ -4,11 +4,11 @@ import contextlib
 import io
 from pathlib import Path
 
-from kerasrec.data.settings import ExampleSettings
-from kerasrec.data.tasks import Places, find_parts
+from kerasrec.data.items.settings import ExampleSettings
+from kerasrec.recall.dataset import PreparedData
 from kerasrec.recall.prepare import examples, split, vocab
-from kerasrec.recall.prepared import Prepared
 from kerasrec.recall.settings import Examples, Split, Vocab
+from kerasrec.workspace.run_folders import RunFolders, find_parts
 
 # Name: its file below KERASREC_DATA, how it is split, and the longest history.
 DATA = {
@@ -17,11 +17,11 @@ DATA = {
 }
 
 
-def prepared(log: Path, folder: str, length: int, **settings) -> Prepared:
+def prepared(log: Path, folder: str, length: int, **settings) -> PreparedData:
     """The first three steps of item recall."""
-    places = Places(Path(folder))
+    folders = RunFolders(Path(folder))
     with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
         split(Split(str(log), data_path=folder, **settings))
-        vocab(Vocab("all", places))
-        examples(Examples("all", places=places, examples=ExampleSettings(max_seq_length=length, masking="dynamic")))
-    return Prepared(*find_parts("all", places))
+        vocab(Vocab("all", folders))
+        examples(Examples("all", folders=folders, examples=ExampleSettings(max_seq_length=length, masking="dynamic")))
+    return PreparedData(*find_parts("all", folders))

@@ -28,7 +28,7 @@ import pyarrow.parquet as pq
 
 from kerasrec.backend import bert4keras, tf  # noqa: F401  loaded once, before the forks
 from kerasrec.cli import main
-from kerasrec.data.synthetic import SyntheticLog
+from kerasrec.data.logs.synthetic import SyntheticLog
 from kerasrec.training.checkpoints import found
 from kerasrec.training.metrics_file import read_metrics
 

@@ -20,11 +20,11 @@ from rich.console import Console
 from rich.table import Table
 
 from kerasrec.backend import tf
-from kerasrec.data.batches import Terms, training_batches
-from kerasrec.data.settings import BatchSettings
+from kerasrec.data.items.batches import TrainingObjectives, training_batches
+from kerasrec.data.items.settings import BatchSettings
 from kerasrec.nn.item_model import ItemModel
 from kerasrec.nn.settings import ItemModelSettings
-from kerasrec.recall.prepared import Prepared
+from kerasrec.recall.dataset import PreparedData
 from kerasrec.training.optimizers import adamw, warmup_schedule
 from kerasrec.training.settings import OptimizerSettings
 
@@ -34,7 +34,7 @@ SIDES = {"all items": (ItemModelSettings(**SHAPE), 12), "4,096 items": (ItemMode
 BATCH, ROUNDS, STEPS = 128, 5, 8
 
 
-def step_of(task: Prepared, settings: ItemModelSettings) -> Callable[[dict], None]:
+def step_of(task: PreparedData, settings: ItemModelSettings) -> Callable[[dict], None]:
     """Takes a training step of a new model."""
     length, vocab_size = task.settings.max_seq_length, len(task.vocab)
     model = ItemModel(settings, vocab_size, length, item_counts=task.training_counts)
@@ -54,7 +54,7 @@ def main() -> None:
         task = prepared(Path(os.environ["KERASREC_DATA"], log), folder, length, **settings)
         pass_steps = task.steps(task.parts, BATCH)
         batches = training_batches(
-            task.training_files(task.parts), task.settings, BatchSettings(BATCH), Terms(causal=True),
+            task.training_files(task.parts), task.settings, BatchSettings(BATCH), TrainingObjectives(causal=True),
             vocab_size=len(task.vocab), seed=1, epoch=0,
         )  # fmt: skip
         batches = list(itertools.islice(batches, ROUNDS * STEPS))

@@ -15,10 +15,10 @@ from rich.console import Console
 from rich.table import Table
 
 from kerasrec.backend import tf
-from kerasrec.data.vocab import ItemVocab
+from kerasrec.data.items.vocab import ItemVocab
 from kerasrec.nn.item_model import ItemModel
 from kerasrec.nn.settings import ItemModelSettings
-from kerasrec.serving.items import export_item_model
+from kerasrec.serving.item_signatures import export_item_model
 
 CATALOGUES, BATCHES, LENGTH = (3_416, 1_000_000), (1, 64), 200
 CALLS = {1: 300, 64: 60}

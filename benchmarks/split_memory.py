@@ -25,7 +25,7 @@ from rich.table import Table
 
 _SPLIT = """
 import sys
-from kerasrec.data.interactions import SplitSettings, split
+from kerasrec.data.logs.splitting import SplitSettings, split
 split(SplitSettings(sys.argv[1], data_path=sys.argv[2], memory_limit=sys.argv[3], min_item_events=int(sys.argv[4])))
 """
 

@@ -26,10 +26,10 @@ from rich.console import Console
 from rich.table import Table
 
 from kerasrec.backend import bert4keras, keras, set_precision, tf
-from kerasrec.data import tfrecord
-from kerasrec.data.batches import Terms, training_batches
-from kerasrec.data.settings import BatchSettings, ExampleSettings
-from kerasrec.data.vocab import FIRST_ITEM
+from kerasrec.data.items import tfrecord
+from kerasrec.data.items.batches import TrainingObjectives, training_batches
+from kerasrec.data.items.settings import BatchSettings, ExampleSettings
+from kerasrec.data.items.vocab import FIRST_ITEM
 from kerasrec.nn.item_model import ItemModel
 from kerasrec.nn.settings import ItemModelSettings
 from kerasrec.nn.transformer import Encoder
@@ -60,7 +60,7 @@ def pipeline(file: Path, vocab_size: int) -> Iterator[dict]:
     epoch = 0
     while True:
         yield from training_batches(
-            [file], EXAMPLES, BatchSettings(BATCH), Terms(), vocab_size=vocab_size, seed=1, epoch=epoch
+            [file], EXAMPLES, BatchSettings(BATCH), TrainingObjectives(), vocab_size=vocab_size, seed=1, epoch=epoch
         )
         epoch += 1
 

@@ -13,11 +13,11 @@ import inspect
 import warnings
 from types import ModuleType
 
-from kerasrec.backend import keras, tf
 from kerasrec.errors import KerasrecError
+from kerasrec.stack import keras, tf
 
 
-def mended_optimizers() -> ModuleType:
+def patch_optimizers() -> ModuleType:
     """Import `bert4keras.optimizers` for the first time and patch it; patch `lr` in Keras's own optimizers."""
     current = keras.optimizers.Optimizer
     keras.optimizers.Optimizer = keras.optimizers.legacy.Optimizer

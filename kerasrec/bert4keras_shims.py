@@ -24,15 +24,15 @@ import sys
 from collections.abc import Iterator
 from types import ModuleType, SimpleNamespace
 
-from kerasrec.backend import keras, tf
-from kerasrec.bert4keras_optimizers import mended_optimizers
+from kerasrec.bert4keras_optimizers import patch_optimizers
 from kerasrec.errors import KerasrecError
+from kerasrec.stack import keras, tf
 
 BERT4KERAS_VERSION = "0.11.5"
 
 
 def import_bert4keras() -> ModuleType:
-    """The package, mended.
+    """The package, patched.
 
     Raises:
         KerasrecError: bert4keras is not installed, or has another version.
@@ -49,7 +49,7 @@ def import_bert4keras() -> ModuleType:
     return bert4keras
 
 
-def mend(bert4keras: ModuleType) -> None:
+def patch_bert4keras(bert4keras: ModuleType) -> None:
     """Patch the package while it is imported.
 
     Raises:
@@ -59,7 +59,7 @@ def mend(bert4keras: ModuleType) -> None:
     _forget_keras_3()
     from bert4keras import backend, layers, models, snippets
 
-    _mend_initial_weights(layers, models)
+    _patch_initial_weights(layers, models)
     keras.backend.eye = eye
     layers.Loss.add_loss = add_mean_loss
     snippets.DataGenerator.forfit = batches_for_fit
@@ -73,7 +73,7 @@ def mend(bert4keras: ModuleType) -> None:
         setattr(inspect.getmodule(keras.activations.serialize), activation.__name__, activation)
     models.build_transformer_model = _in_float32_only(models.build_transformer_model)
     snippets.strQ2B.__globals__["unichr"] = chr
-    mended_optimizers()
+    patch_optimizers()
 
 
 def _require_version(bert4keras: ModuleType) -> None:
@@ -113,7 +113,7 @@ def drawing_anew(initializer):
     return type(kind.__name__, (kind,), names).from_config(initializer.get_config())
 
 
-def _mend_initial_weights(layers: ModuleType, models: ModuleType) -> None:
+def _patch_initial_weights(layers: ModuleType, models: ModuleType) -> None:
     known = vars(keras.initializers)
     layers.initializers = SimpleNamespace(**{**known, "get": lambda given: drawing_anew(known["get"](given))})
     original = models.Transformer.__init__

@@ -14,7 +14,7 @@ from kerasrec import signals
 from kerasrec.anime import settings as anime
 from kerasrec.colarec import settings as colarec
 from kerasrec.console import logged_to_stdout, plain
-from kerasrec.data.text_files import is_unicode
+from kerasrec.data.text.files import is_unicode
 from kerasrec.errors import KerasrecError, quoted, reason
 from kerasrec.pretrained import settings as pretrained
 from kerasrec.recall import settings as recall
@@ -48,9 +48,9 @@ SYSTEMS = {
         "train": (siamese.Train, "kerasrec.siamese.train.train"),
         "evaluate": (siamese.Evaluate, "kerasrec.siamese.evaluate.evaluate"),
         "export": (siamese.Export, "kerasrec.siamese.export.export"),
-        "encode": (siamese.Encode, "kerasrec.siamese.ask.encode"),
-        "similar": (siamese.Similar, "kerasrec.siamese.ask.similar"),
-        "generate": (siamese.Generate, "kerasrec.siamese.ask.generate"),
+        "encode": (siamese.Encode, "kerasrec.siamese.query.encode"),
+        "similar": (siamese.Similar, "kerasrec.siamese.query.similar"),
+        "generate": (siamese.Generate, "kerasrec.siamese.query.generate"),
     },
     "sentence-pair": {
         "train": (sentence_pair.Train, "kerasrec.sentence_pair.train.train"),
@@ -69,8 +69,8 @@ SYSTEMS = {
     },
     "colarec": {
         "prepare": (colarec.Prepare, "kerasrec.colarec.prepare.prepare"),
-        "lightgcn": (colarec.LightGcn, "kerasrec.colarec.graph.lightgcn"),
-        "identifiers": (colarec.Identifiers, "kerasrec.colarec.identify.identifiers"),
+        "lightgcn": (colarec.LightGcn, "kerasrec.colarec.lightgcn.lightgcn"),
+        "identifiers": (colarec.Identifiers, "kerasrec.colarec.identifiers.identifiers"),
         "item-recall": (colarec.ItemRecall, "kerasrec.colarec.item_recall.item_recall"),
         "train": (colarec.Train, "kerasrec.colarec.train.train"),
         "evaluate": (colarec.Evaluate, "kerasrec.colarec.evaluate.evaluate"),

@@ -20,7 +20,7 @@ class Stopped(KeyboardInterrupt):
         self.signal = signal.Signals(number)
 
 
-class _Asked:
+class _Received:
     """The state of signal handling in this process."""
 
     number: int | None = None
@@ -47,34 +47,34 @@ def stoppable() -> Iterator[None]:
         for number in taken:
             signal.signal(number, before[number])
         if taken:
-            _Asked.number = None
+            _Received.number = None
 
 
 @contextlib.contextmanager
 def deferred() -> Iterator[None]:
     """In the block, `Stopped` is raised by the next `check`, so that a state can be saved between two steps."""
-    before, _Asked.deferring = _Asked.deferring, True
+    before, _Received.deferring = _Received.deferring, True
     try:
         yield
     finally:
-        _Asked.deferring = before
+        _Received.deferring = before
 
 
 def check() -> None:
     """Raise `Stopped` if a signal was received while `deferred`."""
     if is_asked():
-        raise Stopped(_Asked.number)
+        raise Stopped(_Received.number)
 
 
 def is_asked() -> bool:
     """Whether a signal was received."""
-    return _Asked.number is not None
+    return _Received.number is not None
 
 
 def _stop(number: int, frame: object) -> None:
     for other in SIGNALS:
         if signal.getsignal(other) is _stop:
             signal.signal(other, signal.SIG_DFL)  # a second signal ends the process at once
-    _Asked.number = number
-    if not _Asked.deferring:
+    _Received.number = number
+    if not _Received.deferring:
         raise Stopped(number)

@@ -17,7 +17,7 @@ NEAREST = 3
 def show(output_dir: Path, texts_file: Path, picture: Path) -> None:
     """Print the nearest sentences of a file's first ones, and draw how similar these are."""
     # Loading TensorFlow takes some seconds, in which Ctrl-C ends with one line as well.
-    from kerasrec.sentence_pair.trained import sentence_encoder
+    from kerasrec.sentence_pair.run import sentence_encoder
     from kerasrec.serving import similarity_matrix
     from kerasrec.serving.nearest import nearest, read_texts
 

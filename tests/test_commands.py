@@ -6,17 +6,17 @@ import pytest
 from kerasrec import cli
 from kerasrec.colarec import settings as colarec
 from kerasrec.commands import command_line
-from kerasrec.data.settings import ExampleSettings
-from kerasrec.data.tasks import Places
+from kerasrec.data.items.settings import ExampleSettings
 from kerasrec.recall import settings as recall
 from kerasrec.sentence_pair import settings as sentence_pair
 from kerasrec.siamese import settings as siamese
 from kerasrec.training.settings import OptimizerSettings
+from kerasrec.workspace.run_folders import RunFolders
 
 GIVEN = [
     (
         "recall vocab",
-        recall.Vocab("all", Places(Path("a b"), Path("$HOME"), Path("it's")), init_from=Path("v.parquet")),
+        recall.Vocab("all", RunFolders(Path("a b"), Path("$HOME"), Path("it's")), init_from=Path("v.parquet")),
     ),
     (
         "recall examples",

@@ -5,7 +5,7 @@ import subprocess
 
 import pytest
 
-from kerasrec.data.synthetic import SyntheticLog
+from kerasrec.data.logs.synthetic import SyntheticLog
 
 MEGABYTES = 24
 

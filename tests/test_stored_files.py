@@ -12,21 +12,21 @@ import pyarrow.parquet as pq
 import pytest
 
 from kerasrec.cli import main
-from kerasrec.colarec import prepared as colarec
-from kerasrec.data.files import Manifest
-from kerasrec.data.tasks import Places, find_parts
-from kerasrec.data.vocab import ItemVocab
+from kerasrec.colarec import dataset as colarec
+from kerasrec.data.items.vocab import ItemVocab
 from kerasrec.errors import KerasrecError
-from kerasrec.recall import prepared as recall
+from kerasrec.recall import dataset as recall
 from kerasrec.recall.export import user_history
 from kerasrec.serving.nearest import read_vectors, write_vectors
-from kerasrec.siamese import prepared as siamese
-from kerasrec.siamese.trained import Trained
-from kerasrec.training.config import read_config, write_config
+from kerasrec.siamese import dataset as siamese
+from kerasrec.siamese.run import Trained
 from kerasrec.training.metrics_file import metrics_line, read_metrics
-from tests.colarec.conftest import Desk as ColaRecDesk
-from tests.recall.conftest import Desk as RecallDesk
-from tests.siamese.conftest import Desk as SiameseDesk
+from kerasrec.workspace.config import read_config, write_config
+from kerasrec.workspace.manifest import Manifest
+from kerasrec.workspace.run_folders import RunFolders, find_parts
+from tests.colarec.conftest import CliHarness as ColaRecDesk
+from tests.recall.conftest import CliHarness as RecallDesk
+from tests.siamese.conftest import CliHarness as SiameseDesk
 
 TEXTS = ["one", "two"]
 LINES = [{"kind": "train", "step": step, "loss": 1 / step} for step in range(1, 9)]
@@ -42,8 +42,8 @@ class Kind:
     restores: bool = True
 
 
-def places(desk):
-    return Places(*(desk.folder / kind for kind in ("data", "output", "export")))
+def folders(desk):
+    return RunFolders(*(desk.folder / kind for kind in ("data", "output", "export")))
 
 
 @pytest.fixture(scope="session")
@@ -64,7 +64,7 @@ def recall_kinds(recall_desk):
     user = pq.read_table(desk.task / "users.parquet")["raw"][0].as_py()
 
     def opened():
-        return recall.Prepared(*find_parts("all", places(desk)))
+        return recall.PreparedData(*find_parts("all", folders(desk)))
 
     def examples():
         return opened().files("train", opened().parts) and opened().files("test", opened().parts)
@@ -88,10 +88,10 @@ def recall_kinds(recall_desk):
 def siamese_kinds(tmp_path_factory, command_line):
     desk = SiameseDesk(tmp_path_factory.mktemp("siamese ?*"), command_line)
     desk.prepare()
-    folder = places(desk).task("shop").data
+    folder = folders(desk).task("shop").data
 
     def opened():
-        return siamese.Prepared("shop", places(desk))
+        return siamese.PreparedData("shop", folders(desk))
 
     return {
         "vocab.txt": Kind(folder / "vocab.txt", lambda: opened().tokenizer.tokens),
@@ -106,10 +106,10 @@ def colarec_kinds(tmp_path_factory, command_line):
     desk = ColaRecDesk(tmp_path_factory.mktemp("colarec ?*"), command_line)
     desk.prepare()
     desk.identify()
-    folder = places(desk).task("shop").data
+    folder = folders(desk).task("shop").data
 
     def opened():
-        return colarec.Prepared("shop", places(desk))
+        return colarec.PreparedData("shop", folders(desk))
 
     opened().write_array("lightgcn", np.ones([4, 2], np.float32), "kerasrec colarec lightgcn shop --size 2")
     return {
@@ -406,7 +406,7 @@ def test_an_unknown_setting_of_examples(recall_kinds):
 def test_steps_refuse_a_flipped_byte_in_one_line(damaged, command_line, kinds, name, words):
     kind = damaged(kinds, name, "flipped")
     desk = next(folder.parent for folder in kind.path.parents if folder.name == "data")
-    places = [f"--{place}-path={desk / place}" for place in ("data", "output", "export")]
+    folders = [f"--{place}-path={desk / place}" for place in ("data", "output", "export")]
     system, *rest = (str(word).format(desk=desk) for word in words)
-    line = command_line(system).error(*rest, *places)
+    line = command_line(system).error(*rest, *folders)
     assert kind.path.name in line and "is damaged" in line and "`kerasrec" in line

@@ -10,12 +10,13 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from kerasrec.anime.run import TRAINS, Output
 from kerasrec.anime.settings import Plot
-from kerasrec.anime.trained import TRAINS, Output
-from kerasrec.data.files import read_json, replacing
 from kerasrec.errors import KerasrecError
+from kerasrec.evaluation.masked_items import TOP
 from kerasrec.training.callbacks import read_metrics
-from kerasrec.training.cloze import TOP
+from kerasrec.workspace.atomic_files import replacing
+from kerasrec.workspace.json_files import read_json
 
 logger = logging.getLogger(__name__)
 

@@ -13,10 +13,10 @@ from typing import Literal, NamedTuple
 
 import filelock
 
+from kerasrec.anime.database_digest import check_lists, check_structure, keep_digests
 from kerasrec.anime.records import WATCHED, ListEntry, Relation, Tag, Title
 from kerasrec.anime.schema import migrate
-from kerasrec.anime.sqlite_errors import damaged, mendable
-from kerasrec.anime.wholeness import check_lists, check_structure, keep_digests
+from kerasrec.anime.sqlite_errors import damaged, sqlite_errors_reported
 from kerasrec.errors import KerasrecError, quoted
 
 BUSY_SECONDS = 60
@@ -105,7 +105,7 @@ class Database:
             )
         elif not self.path.stat().st_size:
             raise damaged(self.path, "the file is empty")
-        with mendable(self.path, BUSY_SECONDS):
+        with sqlite_errors_reported(self.path, BUSY_SECONDS):
             self._db = sqlite3.connect(self.path, timeout=BUSY_SECONDS, isolation_level=None)
             try:
                 self._db.execute("PRAGMA foreign_keys = ON")
@@ -324,7 +324,7 @@ class Database:
 
     def check_lists(self, name: str | None = None) -> None:
         """Refuse a database in which a list that is whole, or that of this user, is not what was stored."""
-        with mendable(self.path, BUSY_SECONDS):
+        with sqlite_errors_reported(self.path, BUSY_SECONDS):
             check_lists(self._db, self.path, name)
 
     def finish_lists(self, at: int) -> None:
@@ -443,7 +443,7 @@ class Database:
     @contextlib.contextmanager
     def _transaction(self) -> Iterator[None]:
         """All of the block or nothing; waits for other writers first, not in the middle."""
-        with mendable(self.path, BUSY_SECONDS):
+        with sqlite_errors_reported(self.path, BUSY_SECONDS):
             self._db.execute("BEGIN IMMEDIATE")
             try:
                 yield
@@ -454,7 +454,7 @@ class Database:
                 raise
 
     def _rows(self, query: str, values: Sequence[object] = ()) -> list[tuple]:
-        with mendable(self.path, BUSY_SECONDS):
+        with sqlite_errors_reported(self.path, BUSY_SECONDS):
             return self._db.execute(query, values).fetchall()
 
     def _list_of(self, text: object) -> list:
@@ -488,7 +488,7 @@ class Database:
     @contextlib.contextmanager
     def _snapshot(self) -> Iterator[None]:
         """All reading in the block sees the same state."""
-        with mendable(self.path, BUSY_SECONDS):
+        with sqlite_errors_reported(self.path, BUSY_SECONDS):
             self._db.execute("BEGIN")
             try:
                 yield

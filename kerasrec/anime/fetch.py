@@ -10,12 +10,12 @@ from pathlib import Path
 
 import filelock
 
-from kerasrec.anime.anilist.answers import OddPart, TitlePage
+from kerasrec.anime.anilist.answers import TitlePage, UnusablePart
 from kerasrec.anime.anilist.client import AniListClient, NoAnswer, UserUnavailable
 from kerasrec.anime.anilist.queries import PER_PAGE
 from kerasrec.anime.database import Database, User
 from kerasrec.anime.settings import Fetching, FetchTitles, FetchUsers
-from kerasrec.anime.troubles import Troubles, set_aside
+from kerasrec.anime.unusable_answers import UnusableAnswers, set_aside
 from kerasrec.anime.user_names import read_user_names
 from kerasrec.progress_bar import tracked
 
@@ -41,7 +41,7 @@ def fetch_titles(command: FetchTitles) -> None:
         end = min((number for number, has_next in fresh.items() if not has_next), default=pages)
         wanted = range(1, min(pages, end) + 1)
         waiting = [number for number in wanted if number not in fresh]
-        troubles = Troubles(database, "page")
+        troubles = UnusableAnswers(database, "page")
         fetched, failed, seen, ended = 0, 0, set(), ""
         for number in tracked(waiting, "titles", unit="pages"):
             try:
@@ -94,7 +94,7 @@ def fetch_users(command: FetchUsers) -> None:
         failed_before = {user.name.casefold() for user in database.kept_aside("user")}
         waiting = [name for name in names if not _is_fresh(database.user(name), since)]
         waiting.sort(key=lambda name: name.casefold() in failed_before)
-        troubles = Troubles(database, "user")
+        troubles = UnusableAnswers(database, "user")
         fetched: dict[str, str] = {}
         for name in tracked(waiting, "lists", unit="users"):
             try:
@@ -122,7 +122,7 @@ def fetch_users(command: FetchUsers) -> None:
         troubles.require_none(len(waiting) - len(fetched))
 
 
-def fetch_user(database: Database, client: AniListClient, name: str, since: float) -> tuple[str, list[OddPart]]:
+def fetch_user(database: Database, client: AniListClient, name: str, since: float) -> tuple[str, list[UnusablePart]]:
     """Fetch the list of one user into the database.
 
     Args:
@@ -141,7 +141,7 @@ def fetch_user(database: Database, client: AniListClient, name: str, since: floa
     chunks = database.chunks(name, since)
     entries = {entry.title: entry for chunk in chunks for entry in chunk}
     seen: set[object] = set(entries)
-    odd: list[OddPart] = []
+    odd: list[UnusablePart] = []
     try:
         for number in range(len(chunks) + 1, MOST_CHUNKS + 1):
             chunk = client.list_chunk(name, number)
@@ -170,7 +170,7 @@ def fetch_user(database: Database, client: AniListClient, name: str, since: floa
     raise NoAnswer(f"{client.url}: {name}: {reason}", reason)
 
 
-def _no_good_part(odd: Sequence[OddPart]) -> NoAnswer:
+def _no_good_part(odd: Sequence[UnusablePart]) -> NoAnswer:
     reason = f"an answer of an unknown form: {odd[0].what}: {odd[0].reason}"
     return NoAnswer(reason, reason, odd[0].text)
 

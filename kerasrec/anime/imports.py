@@ -11,16 +11,16 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from kerasrec.anime.database import Database
-from kerasrec.anime.exports import kind_of, read_export
+from kerasrec.anime.delimited_tables import BadRow
+from kerasrec.anime.input_files import Member, unpacked
+from kerasrec.anime.list_exports import kind_of, read_export
 from kerasrec.anime.mal_files import LISTS, SOURCES, TITLES, fits, read_table
-from kerasrec.anime.packed import Member, unpacked
 from kerasrec.anime.records import Title
 from kerasrec.anime.settings import Import
-from kerasrec.anime.tables import BadRow
-from kerasrec.data.files import replacing
-from kerasrec.data.rejects import require_few
+from kerasrec.data.inputs.rejects import require_few
 from kerasrec.errors import KerasrecError, quoted
 from kerasrec.progress_bar import tracked
+from kerasrec.workspace.atomic_files import replacing
 
 logger = logging.getLogger(__name__)
 

@@ -5,8 +5,8 @@ import re
 from collections.abc import Iterator
 from typing import BinaryIO
 
+from kerasrec.anime.delimited_tables import Fields, Table
 from kerasrec.anime.records import ListEntry, Title, fuzzy_date
-from kerasrec.anime.tables import Fields, Table
 
 MYANIMELIST = "MyAnimeList"
 RENUMBERED = "a renumbered extract of MyAnimeList"

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from kerasrec.anime.records import Recommendation, Title
-from kerasrec.data.files import replacing
+from kerasrec.workspace.atomic_files import replacing
 
 _PAGE = """<!doctype html>
 <html lang="en">

@@ -11,13 +11,13 @@ from rich.table import Table
 from kerasrec.anime.anilist.client import AniListClient, NoAnswer
 from kerasrec.anime.database import Database
 from kerasrec.anime.fetch import fetch_user
-from kerasrec.anime.lists import in_random_order
 from kerasrec.anime.page import write_page
 from kerasrec.anime.records import Recommendation, Title
+from kerasrec.anime.run import TRAINS, Output, Trained, read_trained
 from kerasrec.anime.settings import Recommend
 from kerasrec.anime.titles import find_title, unseen_before
-from kerasrec.anime.trained import TRAINS, Output, Trained, read_trained
-from kerasrec.anime.troubles import tell
+from kerasrec.anime.unusable_answers import tell
+from kerasrec.anime.user_lists import in_random_order
 from kerasrec.anime.user_names import user_name
 from kerasrec.console import show
 from kerasrec.errors import KerasrecError, quoted

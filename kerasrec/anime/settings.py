@@ -7,10 +7,10 @@ from typing import Literal
 
 from tyro.conf import UseAppendAction
 
-from kerasrec.data.settings import ExampleSettings
-from kerasrec.data.tasks import require_model_folder
+from kerasrec.data.items.settings import ExampleSettings
 from kerasrec.errors import KerasrecError, require, require_seed
 from kerasrec.nn.settings import ItemModelSettings
+from kerasrec.workspace.run_folders import require_model_folder
 
 ANILIST_URL = "https://graphql.anilist.co"
 

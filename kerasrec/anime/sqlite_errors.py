@@ -8,12 +8,12 @@ from pathlib import Path
 
 import filelock
 
-from kerasrec.data.files import disk_full
 from kerasrec.errors import KerasrecError, quoted
+from kerasrec.workspace.atomic_files import disk_full
 
 
 @contextlib.contextmanager
-def mendable(path: Path, busy_seconds: float) -> Iterator[None]:
+def sqlite_errors_reported(path: Path, busy_seconds: float) -> Iterator[None]:
     """Turn SQLite's errors in the block into errors of one line.
 
     Args:

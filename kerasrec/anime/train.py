@@ -10,27 +10,29 @@ import numpy as np
 
 from kerasrec.anime.curves import collect_metrics, draw
 from kerasrec.anime.database import Database, History
-from kerasrec.anime.lists import HELD_OUT, Lists
+from kerasrec.anime.run import CONTRACT, Output, Trained, mappings_of, read_trained, write_trained
 from kerasrec.anime.settings import Train
-from kerasrec.anime.trained import CONTRACT, Output, Trained, mappings_of, read_trained, write_trained
+from kerasrec.anime.user_lists import HELD_OUT, Lists
 from kerasrec.backend import distribution, tf
-from kerasrec.baselines import CoOccurrence, Popularity
-from kerasrec.data.files import exclusive, read_json, replacing
-from kerasrec.data.settings import BatchSettings
-from kerasrec.data.vocab import UNK
+from kerasrec.data.items.settings import BatchSettings
+from kerasrec.data.items.vocab import UNK
 from kerasrec.errors import KerasrecError
+from kerasrec.evaluation.baselines import CoOccurrence, Popularity
+from kerasrec.evaluation.full_ranking import Protocol, baseline_scorer, model_scorer, print_table, rank_catalogue
+from kerasrec.evaluation.masked_items import TOP, cloze_figures
 from kerasrec.nn.item_model import ItemModel
-from kerasrec.serving.items import export_item_model
+from kerasrec.serving.item_signatures import export_item_model
 from kerasrec.serving.versions import is_whole
 from kerasrec.training.checkpoints import read_model, read_progress
-from kerasrec.training.cloze import TOP, cloze_figures
 from kerasrec.training.devices import use_devices
 from kerasrec.training.early_stopping import Monitor
-from kerasrec.training.log import recording
+from kerasrec.training.log_file import recording
 from kerasrec.training.loop import TrainingRun
 from kerasrec.training.passes import Pass
-from kerasrec.training.ranking import Protocol, baseline_scorer, model_scorer, print_table, rank_catalogue
 from kerasrec.training.settings import DeviceSettings, LoopSettings, OptimizerSettings
+from kerasrec.workspace.atomic_files import replacing
+from kerasrec.workspace.json_files import read_json
+from kerasrec.workspace.locks import exclusive
 
 logger = logging.getLogger(__name__)
 

@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from kerasrec.colarec.prepared import Prepared
+from kerasrec.colarec.dataset import PreparedData
 from kerasrec.errors import KerasrecError, quoted
 
 
@@ -19,7 +19,7 @@ class SharedPrefix(NamedTuple):
     """Raw ids of the most popular of them, without the item itself."""
 
 
-def explain(prepared: Prepared, item_id: str, most: int = 3) -> list[SharedPrefix]:
+def explain(prepared: PreparedData, item_id: str, most: int = 3) -> list[SharedPrefix]:
     """For each beginning of an item's identifier, from one code to all but the last, what else begins like that.
 
     Args:
@@ -42,7 +42,7 @@ def explain(prepared: Prepared, item_id: str, most: int = 3) -> list[SharedPrefi
     return found
 
 
-def item_number(prepared: Prepared, item_id: str) -> int:
+def item_number(prepared: PreparedData, item_id: str) -> int:
     """The number of a raw id.
 
     Raises:
@@ -54,7 +54,7 @@ def item_number(prepared: Prepared, item_id: str) -> int:
         raise KerasrecError(f"item {quoted(item_id)} is not in the corpus of {prepared.name}") from None
 
 
-def user_history(prepared: Prepared, user_id: str) -> list[str]:
+def user_history(prepared: PreparedData, user_id: str) -> list[str]:
     """Raw ids of what a user took in training, oldest first.
 
     Raises:

@@ -5,11 +5,11 @@ from pathlib import Path
 
 from rich.table import Table
 
+from kerasrec.colarec.dataset import PreparedData
 from kerasrec.colarec.explain import explain, item_number, user_history
-from kerasrec.colarec.prepared import Prepared
-from kerasrec.colarec.served import export_colarec
+from kerasrec.colarec.run import Trained
 from kerasrec.colarec.settings import Export, Recommend
-from kerasrec.colarec.trained import Trained
+from kerasrec.colarec.signatures import export_colarec
 from kerasrec.commands import command_line
 from kerasrec.console import say, show
 from kerasrec.errors import KerasrecError
@@ -20,7 +20,7 @@ logger = logging.getLogger(__name__)
 
 def export(command: Export) -> Path:
     """Write the next version of a run's served model; returns its folder."""
-    prepared = Prepared(command.name, command.places)
+    prepared = PreparedData(command.name, command.folders)
     version, signatures = export_colarec(Trained(prepared, command.checkpoint), prepared, command.beam)
     logger.info(f"{version}: a SavedModel with the signatures {', '.join(signatures)}")
     return version
@@ -28,13 +28,13 @@ def export(command: Export) -> Path:
 
 def recommend(command: Recommend) -> list[tuple[str, float]]:
     """Print the k best next items for a history, each with its codes and popular items that share all but the last."""
-    prepared = Prepared(command.name, command.places)
+    prepared = PreparedData(command.name, command.folders)
     if bool(command.items) == (command.user is not None):
         raise KerasrecError("give either --items, once for each item of a history, or --user")
     history = list(command.items) if command.user is None else user_history(prepared, command.user)
     for item in command.items:
         item_number(prepared, item)
-    again = command_line("kerasrec colarec export", Export(command.name, places=command.places))
+    again = command_line("kerasrec colarec export", Export(command.name, folders=command.folders))
     recommender = Recommender(prepared.export, again)
     if recommender.made_of != (prepared.digest, prepared.codes_digest):
         raise KerasrecError(

@@ -1,208 +1,61 @@
-"""Identifiers of items: sequences of codes, alike at the beginning where the items are alike.
+"""The step `identifiers`: a sequence of codes of its own for every item."""
 
-An item's codes c_1 ... c_l are numbers from 1 to K; 0 is what a decoder starts from and no code. No two items have the
-same sequence.
-"""
-
-import itertools
-import re
+import logging
 
 import numpy as np
-from k_means_constrained import KMeansConstrained
-from sklearn.decomposition import TruncatedSVD
-from sklearn.feature_extraction.text import TfidfVectorizer
-from sklearn.preprocessing import normalize
 
-from kerasrec.errors import KerasrecError, quoted
+from kerasrec.colarec import lightgcn as graph
+from kerasrec.colarec.cold_item_codes import placed_codes
+from kerasrec.colarec.dataset import PreparedData
+from kerasrec.colarec.hierarchical_kmeans import (
+    clustered_codes,
+    content_vectors,
+    enough_codes,
+    random_codes,
+    ready_codes,
+    require_fit,
+)
+from kerasrec.colarec.settings import Identifiers
+from kerasrec.commands import command_line
+from kerasrec.errors import KerasrecError
+from kerasrec.workspace.locks import exclusive
 
-WORD = r"\w+"
-HIGHEST_CODE = 65_535  # heads and the tree are as wide as it
-
-
-def clustered_codes(vectors: np.ndarray, length: int, codes: int, seed: int = 0) -> np.ndarray:
-    """Codes by hierarchical k-means with a size limit (ColaRec, https://arxiv.org/abs/2403.18480, section 3.2).
-
-    Level t of l parts the items that share t - 1 codes into at most K clusters of at most K^(l-t) items, so that the
-    codes that are left can tell them apart; the last code numbers the items of a cluster.
-
-    Args:
-        vectors: float [n, D], one an item.
-        length: Codes an item, l.
-        codes: Codes a level, K.
-        seed: Of the clusters' first centres.
-
-    Returns:
-        int32 [n, l].
-
-    Raises:
-        KerasrecError: there are more items than sequences.
-
-    Example:
-        >>> corners = np.array([[0.0, 0], [0, 1], [9, 0], [9, 1]])
-        >>> first = clustered_codes(corners, length=2, codes=2)[:, 0].tolist()
-        >>> first[0] == first[1] != first[2] == first[3]
-        True
-    """
-    _require_room(len(vectors), length, codes)
-    found = np.ones([len(vectors), length], np.int32)
-
-    def split(members: np.ndarray, level: int) -> None:
-        if level == length - 1:
-            found[members, level] = 1 + np.arange(len(members))
-            return
-        clusters = _clusters(vectors[members], min(codes, len(members)), codes ** (length - 1 - level), seed)
-        found[members, level] = 1 + clusters
-        for cluster in np.unique(clusters):
-            split(members[clusters == cluster], level + 1)
-
-    split(np.arange(len(vectors)), 0)
-    return found
+logger = logging.getLogger(__name__)
 
 
-def _clusters(vectors: np.ndarray, count: int, most: int, seed: int) -> np.ndarray:
-    if count == len(vectors):  # as many clusters as items: each on its own
-        return np.arange(count)
-    means = KMeansConstrained(count, size_max=min(most, len(vectors)), random_state=seed, n_init=1, n_jobs=1)
-    return means.fit_predict(vectors.astype(np.float64))
+def identifiers(command: Identifiers) -> None:
+    """Make the identifiers and keep them; show how full the levels are."""
+    prepared = PreparedData(command.name, command.folders)
+    with exclusive(prepared.data):
+        codes = _codes(command, prepared)
+        path = prepared.write_array("codes", codes, command_line("kerasrec colarec identifiers", command))
+    for level in range(1, codes.shape[1] + 1):
+        _, sizes = np.unique(codes[:, :level], axis=0, return_counts=True)
+        logger.info(f"first {level} codes: {len(sizes):,} different, of 1 to {sizes.max():,} items")
+    logger.info(f"{path}: {codes.shape[1]} codes for each of {len(codes):,} items")
 
 
-def enough_codes(items: int, length: int) -> int:
-    """Codes a level, K, that leave room: about three times as many sequences of `length` codes as there are items.
-
-    Fewer where the last code would say nothing, K^(l-1) >= items, as long as there is a sequence for each.
-
-    Args:
-        items: Items that need a sequence.
-        length: Codes an item, l.
-
-    Example:
-        >>> enough_codes(10_429, length=3), enough_codes(20, length=3), enough_codes(16, length=3)
-        (32, 4, 3)
-    """
-    codes = int(np.ceil((3 * items) ** (1 / length) - 1e-9))
-    while codes ** (length - 1) >= items and (codes - 1) ** length >= items:
-        codes -= 1
-    return max(2, codes)
-
-
-def random_codes(count: int, length: int, codes: int, seed: int = 0) -> np.ndarray:
-    """Different sequences that say nothing about the items, int32 [count, length].
-
-    Raises:
-        KerasrecError: there are more items than sequences.
-
-    Example:
-        >>> len(np.unique(random_codes(8, length=3, codes=2), axis=0))
-        8
-    """
-    _require_room(count, length, codes)
-    numbers = np.random.default_rng(seed).choice(codes**length, count, replace=False)
-    return np.stack([numbers // codes**place % codes + 1 for place in reversed(range(length))], axis=1).astype(np.int32)
+def _codes(command: Identifiers, prepared: PreparedData) -> np.ndarray:
+    settings, count = command.identifiers, len(prepared.item_ids)
+    if settings.source == "ready":
+        if prepared.ready_codes is None:
+            raise KerasrecError("the corpus has no ready codes ('cid'): give it some, or take another --source")
+        return ready_codes(prepared.ready_codes, prepared.item_ids)
+    codes = settings.codes or enough_codes(count, settings.length)
+    require_fit(count, settings.length, codes)
+    form = {"length": settings.length, "codes": codes, "seed": command.seed}
+    if settings.source == "random":
+        return random_codes(count, **form)
+    by_content = settings.source == "content"
+    # the graph says nothing of items that were never taken
+    known = ~prepared.cold if by_content else prepared.interactions.counts > 0
+    texts = _texts(prepared, command.seed) if by_content or not known.all() else None
+    vectors = texts if by_content else graph.vectors(prepared, graph.GRAPH)[1]
+    found = np.zeros([count, settings.length], np.int32)
+    found[known] = clustered_codes(vectors[known], **form)
+    return found if texts is None else placed_codes(found, known, texts, codes)
 
 
-def ready_codes(given: list[list[int]], item_ids: list[str]) -> np.ndarray:
-    """Codes that somebody else has made, checked, int32 [n, l].
-
-    Raises:
-        KerasrecError: they differ in length or are of one code only, hold a number that is not from 1 to 65,535, or
-            two items have the same.
-
-    Example:
-        >>> ready_codes([[1, 2], [1, 2]], ["a", "b"])
-        Traceback (most recent call last):
-        kerasrec.errors.KerasrecError: items 'a' and 'b' both have the codes 1 2: every item needs its own
-    """
-    lengths = {len(codes) for codes in given}
-    if len(lengths) > 1 or min(lengths) < 2:
-        raise KerasrecError(
-            f"the ready codes have the lengths {quoted(sorted(lengths))}: all items need the same number, at least two"
-        )
-    codes = np.array(given)
-    for code in (codes.min(), codes.max()):
-        if not 1 <= code <= HIGHEST_CODE:
-            item = item_ids[int(np.flatnonzero((codes == code).any(axis=1))[0])]
-            raise KerasrecError(
-                f"item {quoted(item)} has the code {code}: codes are numbers from 1 to {HIGHEST_CODE:,}"
-            )
-    _, first, which = np.unique(codes, axis=0, return_index=True, return_inverse=True)
-    if len(first) < len(codes):
-        second = int(np.flatnonzero(first[which.ravel()] != np.arange(len(codes)))[0])
-        one = int(first[which.ravel()[second]])
-        same = " ".join(map(str, codes[one]))[:200]
-        raise KerasrecError(
-            f"items {quoted(item_ids[one])} and {quoted(item_ids[second])} both have the codes {same}: every item "
-            "needs its own"
-        )
-    return codes.astype(np.int32)
-
-
-def content_vectors(contents: list[str], known: np.ndarray | None = None, size: int = 64, seed: int = 0) -> np.ndarray:
-    """Vectors of texts, float64 [n, size]: their words' TF-IDF in few dimensions, of length 1; 0 for an empty text.
-
-    Args:
-        contents: The texts.
-        known: Which of them the words and dimensions are learnt from, bool [n]; by default all.
-        size: Dimensions.
-        seed: Of the decomposition.
-
-    Raises:
-        KerasrecError: no text has a word.
-
-    Example:
-        >>> red, scarlet, cable = content_vectors(["red case", "scarlet case", "usb cable"], size=2)
-        >>> bool(red @ scarlet > red @ cable)
-        True
-    """
-    learnt_from = contents if known is None else list(itertools.compress(contents, known))
-    if not any(re.search(WORD, content) for content in learnt_from):
-        raise KerasrecError("no item's content has a word, so that texts cannot tell which are alike: give some")
-    words = TfidfVectorizer(sublinear_tf=True, token_pattern=WORD).fit(learnt_from)
-    weights = words.transform(contents)
-    if min(len(learnt_from), weights.shape[1]) <= size:
-        return normalize(weights).toarray()
-    return normalize(TruncatedSVD(size, random_state=seed).fit(words.transform(learnt_from)).transform(weights))
-
-
-def require_fit(items: int, length: int, codes: int) -> None:
-    """Refuse sequences that are too few for the items, or so many that the last code would say nothing.
-
-    Args:
-        items: Items that need a sequence.
-        length: Codes an item, l.
-        codes: Codes a level, K.
-
-    Raises:
-        KerasrecError: items > K^l or items <= K^(l-1); it names a length and a number of codes that fit.
-
-    Example:
-        >>> require_fit(100, length=3, codes=10)
-        Traceback (most recent call last):
-        kerasrec.errors.KerasrecError: 100 items are too few for sequences of 3 codes of 10 each, whose last one would \
-say nothing: 2 tell 100 apart; give --length 3 --codes 7
-    """
-    _require_room(items, length, codes)
-    if not _says_something(items, length, codes):
-        raise KerasrecError(
-            f"{items:,} items are too few for sequences of {length} codes of {codes} each, whose last one would say "
-            f"nothing: {length - 1} tell {codes ** (length - 1):,} apart; give {_fitting(items, length)}"
-        )
-
-
-def _require_room(items: int, length: int, codes: int) -> None:
-    if items > codes**length:
-        raise KerasrecError(
-            f"{items:,} items need more than the {codes**length:,} sequences of {length} codes of {codes} each: give "
-            f"{_fitting(items, length)}, or longer sequences"
-        )
-
-
-def _says_something(items: int, length: int, codes: int) -> bool:
-    """Whether the last code does; shorter sequences than 2 of 2 there are not."""
-    return items > codes ** (length - 1) or (length, codes) == (2, 2)
-
-
-def _fitting(items: int, length: int) -> str:
-    """Options that `require_fit` takes, of the longest sequences up to this length."""
-    while not _says_something(items, length, codes := enough_codes(items, length)):
-        length -= 1
-    return f"--length {length} --codes {codes}"
+def _texts(prepared: PreparedData, seed: int) -> np.ndarray:
+    """Vectors of the items' texts, of which those of cold items teach nothing."""
+    return content_vectors(prepared.contents, ~prepared.cold, seed=seed)

@@ -7,41 +7,41 @@ from pathlib import Path
 import numpy as np
 
 from kerasrec.backend import set_seed, tf
-from kerasrec.colarec.prepared import Prepared
-from kerasrec.colarec.ranking import SHOWN, Recommender, by_scores, rank
+from kerasrec.colarec.comparison import SHOWN, Recommender, by_scores, rank
+from kerasrec.colarec.dataset import PreparedData
 from kerasrec.colarec.settings import ItemRecall
-from kerasrec.data.batches import Terms, masked_batches, steps_per_epoch
-from kerasrec.data.examples import TokenHistories
-from kerasrec.data.files import exclusive
-from kerasrec.data.settings import ExampleSettings, MaskingRules
-from kerasrec.data.splits import padded
-from kerasrec.data.stored import understood
-from kerasrec.data.vocab import FIRST_ITEM, MASK
-from kerasrec.data.window_rows import window_rows, windows_of
+from kerasrec.data.items.batches import TrainingObjectives, masked_batches, steps_per_epoch
+from kerasrec.data.items.examples import TokenHistories
+from kerasrec.data.items.settings import ExampleSettings, MaskingRules
+from kerasrec.data.items.splits import padded
+from kerasrec.data.items.vocab import FIRST_ITEM, MASK
+from kerasrec.data.items.window_rows import window_rows, windows_of
 from kerasrec.errors import KerasrecError
+from kerasrec.evaluation.full_ranking import Protocol
 from kerasrec.nn.co_occurrence import co_occurrence_vectors
 from kerasrec.nn.item_model import ItemModel
 from kerasrec.nn.settings import ItemModelSettings
-from kerasrec.training import report
+from kerasrec.training import curves as report
 from kerasrec.training.checkpoints import read_model, read_progress
-from kerasrec.training.config import read_config, write_config
 from kerasrec.training.contract import Contract
 from kerasrec.training.loop import TrainingRun
 from kerasrec.training.passes import Pass
-from kerasrec.training.ranking import Protocol
+from kerasrec.workspace.config import read_config, write_config
+from kerasrec.workspace.digests import errors_name_file
+from kerasrec.workspace.locks import exclusive
 
 TRAINS = "kerasrec colarec item-recall"
 
 CONTRACT = Contract(
     fixed=("model", "max_seq_length", "masking", "seed"),
     announced=("batches", "epochs", "optimizer"),
-    free=("name", "loop", "places"),
+    free=("name", "loop", "folders"),
 )
 
 
 def item_recall(command: ItemRecall) -> None:
     """Train an item model on the histories; its valid figures choose the best state."""
-    prepared = Prepared(command.name, command.places)
+    prepared = PreparedData(command.name, command.folders)
     command = _with_unique_items(command, prepared)
     output = _folder(prepared)
     set_seed(command.seed)
@@ -61,7 +61,7 @@ def item_recall(command: ItemRecall) -> None:
                 window_rows(histories.tokens, shuffled),
                 rules,
                 batches,
-                Terms(causal=command.model.objective == "causal"),
+                TrainingObjectives(causal=command.model.objective == "causal"),
                 vocab_size=histories.vocab_size,
                 seed=command.seed,
                 epoch=this.epoch,
@@ -78,7 +78,7 @@ def item_recall(command: ItemRecall) -> None:
     report.log_files(output, run.step)
 
 
-def _with_unique_items(command: ItemRecall, prepared: Prepared) -> ItemRecall:
+def _with_unique_items(command: ItemRecall, prepared: PreparedData) -> ItemRecall:
     """The command with `unique_items` where seen items are filtered: no history has an item twice.
 
     Raises:
@@ -91,7 +91,7 @@ def _with_unique_items(command: ItemRecall, prepared: Prepared) -> ItemRecall:
 class Histories:
     """A run's histories as tokens: item i is the token i + FIRST_ITEM."""
 
-    def __init__(self, prepared: Prepared):
+    def __init__(self, prepared: PreparedData):
         interactions = prepared.interactions
         self.vocab_size = FIRST_ITEM + interactions.item_count
         self.tokens = TokenHistories(
@@ -107,14 +107,14 @@ class Histories:
         return rows.astype(np.int32), lengths.astype(np.int32)
 
 
-def trained(prepared: Prepared) -> dict[str, Recommender]:
+def trained(prepared: PreparedData) -> dict[str, Recommender]:
     """The recommender of the best model, by its name; none where none was trained."""
     output = _folder(prepared)
     if read_progress(output) is None:
         return {}
     config = read_config(output, TRAINS)
     prepared.require_same_files(config, output)
-    with understood(output / "config.json", f"remove {output} and run {TRAINS} {prepared.name} again"):
+    with errors_name_file(output / "config.json", f"remove {output} and run {TRAINS} {prepared.name} again"):
         rules = _rules(config["max_seq_length"], MaskingRules(**config["masking"]))
         settings = ItemModelSettings(**config["model"])
     if settings.unique_items and not prepared.filter_seen:  # as an earlier version trained it
@@ -128,7 +128,7 @@ def trained(prepared: Prepared) -> dict[str, Recommender]:
     return {"item recall": recommender(prepared, histories, model, rules)}
 
 
-def recommender(prepared: Prepared, histories: Histories, model: ItemModel, rules: ExampleSettings) -> Recommender:
+def recommender(prepared: PreparedData, histories: Histories, model: ItemModel, rules: ExampleSettings) -> Recommender:
     """What an item model recommends."""
     scores = tf.function(
         lambda rows, places: model.last_item_scores(rows, places)[:, FIRST_ITEM:],
@@ -143,11 +143,11 @@ def _rules(max_seq_length: int, masking: MaskingRules) -> ExampleSettings:
     )
 
 
-def _folder(prepared: Prepared) -> Path:
+def _folder(prepared: PreparedData) -> Path:
     return prepared.output / "item-recall"
 
 
-def _run(command: ItemRecall, prepared: Prepared, histories: Histories, output: Path) -> TrainingRun:
+def _run(command: ItemRecall, prepared: PreparedData, histories: Histories, output: Path) -> TrainingRun:
     counts = prepared.interactions.counts
     model = ItemModel(command.model, histories.vocab_size, command.max_seq_length, command.seed, item_counts=counts)
     batch_size = command.batches.batch_size

@@ -1,138 +1,124 @@
-"""LightGCN: embeddings of users and items from the graph of who took what."""
+"""The step `lightgcn`: train on the graph, keep the embeddings, rank."""
+
+import dataclasses
+import logging
+from pathlib import Path
 
 import numpy as np
 
-from kerasrec.backend import tf
-from kerasrec.colarec.item_sets import ItemSets, negatives
-from kerasrec.data.pipeline import ready_ahead
-from kerasrec.nn.losses.items import bpr
-from kerasrec.nn.multi_loss import MultiLossModel
-from kerasrec.nn.transformer import FreshTruncatedNormal
+from kerasrec.backend import set_seed
+from kerasrec.colarec.comparison import (
+    SHOWN,
+    Recommender,
+    by_scores,
+    curve_title,
+    popularity,
+    protocol,
+    rank,
+    some_users,
+)
+from kerasrec.colarec.dataset import PreparedData
+from kerasrec.colarec.lightgcn_model import LightGCN, training_batches
+from kerasrec.colarec.settings import LightGcn
+from kerasrec.commands import command_line
+from kerasrec.evaluation.full_ranking import print_table
+from kerasrec.training import curves as report
+from kerasrec.training.checkpoints import read_model, read_progress
+from kerasrec.training.contract import Contract
+from kerasrec.training.loop import TrainingRun
+from kerasrec.training.passes import Pass
+from kerasrec.training.settings import LoopSettings, OptimizerSettings
+from kerasrec.workspace.config import read_config, write_config
+from kerasrec.workspace.locks import exclusive
+
+logger = logging.getLogger(__name__)
+
+TRAINS = "kerasrec colarec lightgcn"
+CONTRACT = Contract(
+    fixed=("graph", "valid_users", "seed"),
+    announced=("graph.epochs", "graph.evaluate_every", "graph.patience"),
+    free=("name", "split", "folders"),
+)
+GRAPH, FACTORS = "lightgcn", "bpr-mf"  # of the arrays that are kept, and of the folders below the run's
 
 
-def normalised_graph(interactions: ItemSets) -> "tf.SparseTensor":
-    """D^-1/2 A D^-1/2 of the graph whose nodes are the users and behind them the items, float32 [U + I, U + I].
-
-    Example:
-        >>> graph = normalised_graph(ItemSets(np.array([0, 2]), np.array([0, 1], np.int32), item_count=2))
-        >>> tf.sparse.to_dense(graph).numpy().round(3)
-        array([[0.   , 0.707, 0.707],
-               [0.707, 0.   , 0.   ],
-               [0.707, 0.   , 0.   ]], dtype=float32)
-    """
-    items = interactions.items.astype(np.int64) + len(interactions)
-    edges = np.stack([interactions.owners, items], axis=1)
-    edges = np.concatenate([edges, edges[:, ::-1]])
-    edges = edges[np.lexsort((edges[:, 1], edges[:, 0]))]
-    nodes = len(interactions) + interactions.item_count
-    degrees = np.bincount(edges[:, 0], minlength=nodes)
-    weights = (degrees[edges[:, 0]] * degrees[edges[:, 1]]) ** -0.5
-    return tf.SparseTensor(edges, weights.astype(np.float32), [nodes, nodes])
+def lightgcn(command: LightGcn) -> None:
+    """Train LightGCN or, without propagations, matrix factorisation; keep its embeddings; rank beside popularity."""
+    prepared = PreparedData(command.name, command.folders)
+    set_seed(command.seed)
+    name = GRAPH if command.graph.propagations else FACTORS
+    with exclusive(prepared.output / name):
+        path, step = _train(command, prepared, name)
+    targets = prepared.targets(command.split)
+    recommenders = {"popularity": popularity(prepared.interactions, prepared.seen)} | trained(prepared)
+    table = {
+        name: rank(recommend, targets, prepared.interactions, prepared.seen, name)
+        for name, recommend in recommenders.items()
+    }
+    print_table(table, protocol(command.split, prepared.filter_seen))
+    report.log_files(prepared.output / name, step)
+    logger.info(f"{path}: the embeddings of {len(prepared.user_ids):,} users and {len(prepared.item_ids):,} items")
 
 
-class LightGCN(MultiLossModel):
-    """LightGCN (https://arxiv.org/abs/2002.02126): neighbours are added up, layer by layer, and nothing else.
+def trained(prepared: PreparedData) -> dict[str, Recommender]:
+    """The recommenders of the embeddings that this step has kept, by the name of their model; none before it."""
+    names = {FACTORS: "BPR-MF", GRAPH: "LightGCN"}
+    return {
+        title: _recommender(prepared, *vectors(prepared, name)) for name, title in names.items() if prepared.has(name)
+    }
 
-    With E^(0) the embeddings that are trained and Â the normalised graph,
 
-        E^(k+1) = Â E^(k),        E = (E^(0) + ... + E^(K)) / (K + 1)        (eqs. 3, 4, 7 and 8, α_k = 1 / (K + 1))
+def vectors(prepared: PreparedData, name: str) -> tuple[np.ndarray, np.ndarray]:
+    """Final embeddings of the users, float32 [U, size], and of the items, float32 [I, size]."""
+    both = prepared.array(name)
+    return both[: len(prepared.user_ids)], both[len(prepared.user_ids) :]
 
-    and the score of an item for a user is the product of their rows of E. Trained on the Bayesian personalised ranking
-    loss with the squared norm of the batch's rows of E^(0) (eq. 15). With K = 0 it is matrix factorisation (BPR-MF,
-    https://arxiv.org/abs/1205.2618).
 
-    A batch is a dictionary of `users`, `items` and `negatives`, int32 [B]: each user took the item and not the
-    negative.
+def _recommender(prepared: PreparedData, users: np.ndarray, items: np.ndarray) -> Recommender:
+    return by_scores(lambda chosen: users[chosen] @ items.T, prepared.seen)
 
-    Args:
-        interactions: The graph.
-        size: Length of an embedding.
-        propagations: Layers, K.
-        regularization: Weight of the squared norm.
-        seed: Seed of the embeddings.
 
-    Example:
-        >>> graph = ItemSets(np.array([0, 2, 3]), np.array([0, 1, 1], np.int32), item_count=3)
-        >>> users, items = LightGCN(graph, size=4, propagations=2, regularization=0.0).embeddings()
-        >>> users.shape, items.shape
-        (TensorShape([2, 4]), TensorShape([3, 4]))
-    """
+def _train(command: LightGcn, prepared: PreparedData, name: str) -> tuple[Path, int]:
+    """Train; returns the file of the best embeddings, and the step at which the training stands."""
+    output, interactions, settings = prepared.output / name, prepared.interactions, command.graph
+    config = prepared.config(command)
+    if read_progress(output) is not None:
+        prepared.require_same_files(read_config(output, TRAINS), output)
+        CONTRACT.go_on(output, read_config(output, TRAINS), dataclasses.asdict(command))
+    model = LightGCN(interactions, settings.size, settings.propagations, settings.regularization, command.seed)
+    run = TrainingRun.of(
+        model,
+        output,
+        OptimizerSettings(settings.learning_rate, warmup_steps=0, schedule="constant", weight_decay=0.0, clip_norm=1e9),
+        LoopSettings(checkpoint_steps=10**9, evaluate_every=settings.evaluate_every, patience=settings.patience),
+        settings.batch_size,
+        SHOWN,
+    )
+    run.restore()
+    write_config(output, TRAINS, config)
+    steps = -(-len(interactions.items) // settings.batch_size)
+    order = f"{command.seed} {settings.batch_size}"
+    passes = [Pass((("interactions", prepared.digest),), epoch, steps, order) for epoch in range(settings.epochs)]
+    run.trained_on(interactions=prepared.digest)
+    valid = some_users(prepared.targets("valid"), command.valid_users)
 
-    def __init__(self, interactions: ItemSets, size: int, propagations: int, regularization: float, seed: int = 0):
-        super().__init__({"bpr": 1.0, "norm": regularization}, name="lightgcn")
-        self.propagations = propagations
-        self.graph = normalised_graph(interactions)
-        self.sizes = len(interactions), interactions.item_count
-        self.table = self.add_weight(
-            "embeddings", [sum(self.sizes), size], initializer=FreshTruncatedNormal(0.1, seed)
-        )  # E^(0)
-
-    def embeddings(self):
-        """Final embeddings of users, float32 [U, size], and items, float32 [I, size]."""
-        layer = total = tf.convert_to_tensor(self.table)
-        # In compressed rows the product takes a fraction of the time of `tf.sparse.sparse_dense_matmul`.
-        graph = tf.raw_ops.SparseTensorToCSRSparseMatrix(
-            indices=self.graph.indices, values=self.graph.values, dense_shape=self.graph.dense_shape
+    def batches(this: Pass, first_step: int):
+        return training_batches(
+            interactions,
+            prepared.warm,
+            settings.batch_size,
+            seed=command.seed,
+            epoch=this.epoch,
+            first_step=first_step,
         )
-        for _ in range(self.propagations):
-            layer = _propagated(graph, layer)
-            total += layer
-        return tf.split(total / (self.propagations + 1), self.sizes)
 
-    def loss_terms(self, batch, training=False):
-        users, items = self.embeddings()
-        taken, not_taken = (
-            tf.reduce_sum(tf.gather(users, batch["users"]) * tf.gather(items, batch[name]), axis=1)
-            for name in ("items", "negatives")
-        )
-        first_item = self.sizes[0]
-        rows = tf.stack([batch["users"], batch["items"] + first_item, batch["negatives"] + first_item])
-        norms = tf.reduce_sum(tf.square(tf.gather(self.table, rows))) / 2
-        losses = bpr(taken, not_taken)
-        count = tf.cast(tf.size(losses), tf.float32)
-        return {"bpr": (tf.reduce_sum(losses), count), "norm": (norms, count)}
+    def figures() -> dict[str, float]:
+        users, items = (part.numpy() for part in model.embeddings())
+        return rank(_recommender(prepared, users, items), valid, interactions, prepared.seen, "valid")
 
-
-def _propagated(graph, layer):
-    """Â E^(k), float32 [U + I, size]; Â is its own transpose, so that gradients go the way of the embeddings."""
-
-    @tf.custom_gradient
-    def product(rows):
-        return tf.raw_ops.SparseMatrixMatMul(a=graph, b=rows), lambda d_rows: product(d_rows)
-
-    return product(layer)
-
-
-def training_batches(
-    interactions: ItemSets,
-    warm: np.ndarray,
-    batch_size: int,
-    *,
-    seed: int,
-    epoch: int,
-    first_step: int = 0,
-) -> "tf.data.Dataset":
-    """One pass over the interactions, from any of its steps on; order and negatives follow from seed and epoch.
-
-    Args:
-        interactions: What each user took.
-        warm: The items that negatives are drawn from, int32 [W].
-        batch_size: Interactions a step.
-        seed: Fixes, with `epoch`, the order and the negatives.
-        epoch: Number of the pass.
-        first_step: Batches to leave out at the beginning.
-
-    Returns:
-        Batches of `users`, `items` and `negatives`, int32 [B] each.
-
-    Example:
-        >>> interactions = ItemSets(np.array([0, 2, 3]), np.array([0, 1, 2], np.int32), 4)
-        >>> batches = training_batches(interactions, np.arange(4), 2, seed=0, epoch=0)
-        >>> sorted(user for batch in batches for user in batch["users"].numpy().tolist())
-        [0, 0, 1]
-    """
-    rng = np.random.default_rng([seed, epoch])
-    order = rng.permutation(len(interactions.items))
-    users = interactions.owners[order]
-    rows = {"users": users, "items": interactions.items[order], "negatives": negatives(interactions, users, warm, rng)}
-    return ready_ahead(tf.data.Dataset.from_tensor_slices(rows).batch(batch_size).skip(first_step))
+    run.fit(passes, batches, figures, planned=passes)
+    read_model(model, output)
+    embeddings = np.concatenate([part.numpy() for part in model.embeddings()])
+    path = prepared.write_array(name, embeddings, command_line(TRAINS, command))
+    report.draw(output, SHOWN, curve_title(prepared.targets("valid"), valid, prepared.filter_seen))
+    return path, run.step

@@ -3,7 +3,7 @@
 from typing import NamedTuple
 
 from kerasrec.backend import keras, tf
-from kerasrec.colarec.rows import FIRST_POSITION, ITEM, TASK, TEXT, USER
+from kerasrec.colarec.encoder_rows import FIRST_POSITION, ITEM, TASK, TEXT, USER
 from kerasrec.colarec.settings import Losses
 from kerasrec.nn.losses.codes import code_cross_entropy
 from kerasrec.nn.losses.items import bpr

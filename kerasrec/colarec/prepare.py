@@ -9,23 +9,24 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from kerasrec.colarec.files import Corpus, Events, read_corpus, read_events
+from kerasrec.colarec.input_files import Corpus, Events, read_corpus, read_events
 from kerasrec.colarec.settings import Prepare
 from kerasrec.commands import command_line
-from kerasrec.data.files import Manifest, exclusive
-from kerasrec.data.rejects import Reject, count_reasons, in_words, require_few, write_rejects
-from kerasrec.data.seen_items import repeats_are_common
-from kerasrec.data.stored import content_digest, digest_of
-from kerasrec.data.subwords import SubwordTokenizer
-from kerasrec.data.tables import write_parquet
+from kerasrec.data.inputs.rejects import Reject, count_reasons, in_words, require_few, write_rejects
+from kerasrec.data.logs.seen_items import repeats_are_common
+from kerasrec.data.text.subwords import SubwordTokenizer
 from kerasrec.errors import KerasrecError
+from kerasrec.workspace.digests import content_digest, digest_of
+from kerasrec.workspace.locks import exclusive
+from kerasrec.workspace.manifest import Manifest
+from kerasrec.workspace.tables import write_parquet
 
 logger = logging.getLogger(__name__)
 
 
 def prepare(command: Prepare) -> None:
     """Read, check, number and tokenise; print a report."""
-    task = command.places.task(command.name)
+    task = command.folders.task(command.name)
     tokenizer = None if command.tokenizer is None else SubwordTokenizer.load(command.tokenizer)
     corpus = read_corpus(command.corpus)
     files = {split: path for split, path in (("valid", command.valid), ("test", command.test)) if path}
@@ -155,7 +156,7 @@ def _write(
     filter_seen: bool,
 ) -> None:
     """Put the files in the place of earlier ones, and say so in the manifest."""
-    task = command.places.task(command.name)
+    task = command.folders.task(command.name)
     manifest = Manifest(task.manifest_path)
     manifest.claim("colarec")
     manifest.replace(prepare={})  # whoever looks in between must not take an old entry for new files

@@ -7,13 +7,13 @@ from typing import Annotated, Literal, NamedTuple
 import tyro
 from tyro.conf import Positional, UseAppendAction
 
-from kerasrec.data.seen_items import SeenItems
-from kerasrec.data.settings import BatchSettings, MaskingRules
-from kerasrec.data.tasks import Places
-from kerasrec.data.times import TimeUnit
+from kerasrec.data.inputs.times import TimeUnit
+from kerasrec.data.items.settings import BatchSettings, MaskingRules
+from kerasrec.data.logs.seen_items import SeenItems
 from kerasrec.errors import KerasrecError, require, require_seed
 from kerasrec.nn.settings import ItemModelSettings, T5Config
 from kerasrec.training.settings import DeviceSettings, LoopSettings, OptimizerSettings
+from kerasrec.workspace.run_folders import RunFolders
 
 
 class Lengths(NamedTuple):
@@ -66,7 +66,7 @@ class Prepare(SeenItems):
     """The step stops when a larger share of the rows is bad."""
     seed: int = 12345
     """Of the cold items."""
-    places: Places = Places()
+    folders: RunFolders = RunFolders()
 
     def __post_init__(self):
         super().__post_init__()
@@ -122,7 +122,7 @@ class LightGcn:
     """Whose targets are ranked in the end: test, once all else is chosen."""
     seed: int = 12345
     """Of the embeddings, the order and the negatives."""
-    places: Places = Places()
+    folders: RunFolders = RunFolders()
 
     def __post_init__(self):
         require(self.valid_users >= 1, "valid_users", self.valid_users, "at least 1")
@@ -158,7 +158,7 @@ class Identifiers:
     identifiers: CodeSettings = CodeSettings()
     seed: int = 12345
     """Of the clusters."""
-    places: Places = Places()
+    folders: RunFolders = RunFolders()
 
     def __post_init__(self):
         require_seed(self.seed)
@@ -184,7 +184,7 @@ class ItemRecall:
     """Of the weights, the order and the masks."""
     optimizer: OptimizerSettings = OptimizerSettings()
     loop: LoopSettings = LoopSettings(evaluate_every=5)
-    places: Places = Places()
+    folders: RunFolders = RunFolders()
 
     def __post_init__(self):
         require(self.epochs >= 0, "epochs", self.epochs, "0 or more")
@@ -230,7 +230,7 @@ class RowSettings:
     ] = True
     """Whether texts are read; without them an item is its atomic id."""
     item_positions: bool = False
-    """Whether places within an item have embeddings of their own, beside T5's relative positions."""
+    """Whether folders within an item have embeddings of their own, beside T5's relative positions."""
 
     def __post_init__(self):
         require(self.preset in LENGTHS, "preset", self.preset, f"one of {', '.join(LENGTHS)}")
@@ -275,7 +275,7 @@ class Train:
     optimizer: OptimizerSettings = OptimizerSettings(learning_rate=5e-4, schedule="constant", clip_norm=1.0)
     loop: LoopSettings = LoopSettings()
     devices: DeviceSettings = DeviceSettings()
-    places: Places = Places()
+    folders: RunFolders = RunFolders()
 
     def __post_init__(self):
         require(self.formulation in ("code", "paper"), "formulation", self.formulation, "code or paper")
@@ -301,7 +301,7 @@ class Evaluate:
     """What the model is shown of a user: the latest items, newest first, or as in training so many drawn from all."""
     checkpoint: Literal["best", "latest"] = "best"
     """Which state of the model."""
-    places: Places = Places()
+    folders: RunFolders = RunFolders()
 
     def __post_init__(self):
         require(self.beam >= 20, "beam", self.beam, "at least 20, the longest list that is looked at")
@@ -318,7 +318,7 @@ class Export:
     """Candidates of the beam search, and length of the lists."""
     checkpoint: Literal["best", "latest"] = "best"
     """Which state of the model."""
-    places: Places = Places()
+    folders: RunFolders = RunFolders()
 
     def __post_init__(self):
         require(self.beam >= 1, "beam", self.beam, "at least 1")
@@ -336,7 +336,7 @@ class Recommend:
     """A raw user id, whose training history is taken instead."""
     k: int = 10
     """Length of the list, at most the export's beam."""
-    places: Places = Places()
+    folders: RunFolders = RunFolders()
 
     def __post_init__(self):
         require(self.k >= 1, "k", self.k, "at least 1")

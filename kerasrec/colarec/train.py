@@ -5,28 +5,28 @@ from collections.abc import Callable
 from pathlib import Path
 
 from kerasrec.backend import distribution
-from kerasrec.colarec.alike import alike_by_codes, read_alike
+from kerasrec.colarec.alike_items import alike_by_codes, read_alike
+from kerasrec.colarec.comparison import SHOWN, curve_title, rank, some_users
+from kerasrec.colarec.dataset import PreparedData
+from kerasrec.colarec.encoder_rows import RowMaker
+from kerasrec.colarec.initial_tables import start_from_graph
 from kerasrec.colarec.model import ColaRecModel
 from kerasrec.colarec.prefix_tree import PrefixTree
-from kerasrec.colarec.prepared import Prepared
-from kerasrec.colarec.ranking import SHOWN, curve_title, rank, some_users
-from kerasrec.colarec.rows import RowMaker
-from kerasrec.colarec.samples import Samples
+from kerasrec.colarec.run import TRAINS, new_model, recommender, require_same_run
 from kerasrec.colarec.settings import Train
-from kerasrec.colarec.table_start import start_from_graph
-from kerasrec.colarec.trained import TRAINS, new_model, recommender, require_same_run
-from kerasrec.data.files import exclusive
-from kerasrec.data.stored import content_digest, understood
+from kerasrec.colarec.training_samples import Samples
 from kerasrec.errors import KerasrecError
 from kerasrec.nn.settings import T5Config
 from kerasrec.pretrained.t5 import open_t5
-from kerasrec.training import report
+from kerasrec.training import curves as report
 from kerasrec.training.checkpoints import read_progress
-from kerasrec.training.config import read_config, write_config
 from kerasrec.training.contract import Contract
 from kerasrec.training.devices import use_devices
 from kerasrec.training.loop import TrainingRun
-from kerasrec.training.passes import DealtPasses
+from kerasrec.training.passes import ReplicaPasses
+from kerasrec.workspace.config import read_config, write_config
+from kerasrec.workspace.digests import content_digest, errors_name_file
+from kerasrec.workspace.locks import exclusive
 
 CONTRACT = Contract(
     fixed=(
@@ -40,7 +40,7 @@ CONTRACT = Contract(
 
 def train(command: Train) -> None:
     """Train from pretrained or random weights, or on from the last checkpoint; draw the curves."""
-    prepared = Prepared(command.name, command.places)
+    prepared = PreparedData(command.name, command.folders)
     codes = prepared.codes
     if command.augmentation is None:
         alike = alike_by_codes(codes, prepared.warm)
@@ -62,7 +62,7 @@ def train(command: Train) -> None:
             contrast=command.losses.contrastive_weight > 0,
             seed=command.seed,
         )
-        dealt = DealtPasses(
+        dealt = ReplicaPasses(
             strategy,
             "interactions",
             prepared.digest,
@@ -79,7 +79,7 @@ def train(command: Train) -> None:
     report.log_files(prepared.output, run.step)
 
 
-def _run(command: Train, prepared: Prepared) -> TrainingRun:
+def _run(command: Train, prepared: PreparedData) -> TrainingRun:
     """The run as its last checkpoint left it, or at its start."""
     output, config, text_tokens = prepared.output, command.model, len(prepared.tokenizer)
     settings = prepared.config(command)
@@ -91,7 +91,7 @@ def _run(command: Train, prepared: Prepared) -> TrainingRun:
         earlier = read_config(output, TRAINS)
         require_same_run(prepared, earlier)
         CONTRACT.go_on(output, earlier, dataclasses.asdict(command) | {"augmentation": settings["augmentation"]})
-        with understood(output / "config.json", f"remove {output} to train from scratch"):
+        with errors_name_file(output / "config.json", f"remove {output} to train from scratch"):
             config, text_tokens = T5Config(**earlier["t5"]), int(earlier["text_tokens"])
     elif command.pretrained is not None:
         pretrained = open_t5(command.pretrained)
@@ -111,7 +111,7 @@ def _run(command: Train, prepared: Prepared) -> TrainingRun:
     return run
 
 
-def _require_same_tokenizer(folder: Path, prepared: Prepared, vocab_size: int) -> None:
+def _require_same_tokenizer(folder: Path, prepared: PreparedData, vocab_size: int) -> None:
     """Refuse a pretrained model whose text tokens are not those of the prepared texts."""
     file = folder / "spiece.model"
     same = file.is_file() and file.read_bytes() == (prepared.data / "spiece.model").read_bytes()
@@ -123,7 +123,7 @@ def _require_same_tokenizer(folder: Path, prepared: Prepared, vocab_size: int) -
 
 
 def _valid_figures(
-    command: Train, prepared: Prepared, model: ColaRecModel, make: RowMaker
+    command: Train, prepared: PreparedData, model: ColaRecModel, make: RowMaker
 ) -> tuple[Callable[[], dict[str, float]] | None, str]:
     """Figures on the same valid users every time, evenly over all, and what they are figures of."""
     if command.valid_users == 0:

@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 import numpy as np
 
 from kerasrec.backend import tf
-from kerasrec.data.pipeline import ready_ahead
+from kerasrec.data.pipeline import prefetch_batches
 
 Batch = Mapping[str, np.ndarray]
 
@@ -30,7 +30,7 @@ def batches_of_similar_length(
     return [batches[number] for number in rng.permutation(len(batches))]
 
 
-def made_ahead(
+def prefetched(
     batch: Callable[[int], Batch], specs: Mapping[str, "tf.TensorSpec"], first_step: int, end: int
 ) -> "tf.data.Dataset":
     """Batches number `first_step` to `end - 1`, made on two threads ahead of the training.
@@ -50,4 +50,6 @@ def made_ahead(
         made = tf.numpy_function(arrays, [step], [spec.dtype for spec in specs.values()], stateful=False)
         return {name: tf.ensure_shape(tensor, specs[name].shape) for name, tensor in zip(specs, made, strict=True)}
 
-    return ready_ahead(tf.data.Dataset.range(first_step, end).map(tensors, num_parallel_calls=2, deterministic=True))
+    return prefetch_batches(
+        tf.data.Dataset.range(first_step, end).map(tensors, num_parallel_calls=2, deterministic=True)
+    )

@@ -4,7 +4,7 @@ import numpy as np
 from scipy import sparse
 from sklearn.utils.extmath import randomized_svd
 
-from kerasrec.nn.metrics import SPECIAL_TOKENS
+from kerasrec.metrics.ranking import SPECIAL_TOKENS
 
 WINDOW = 3  # how far apart two events of a history count as near; those j apart count 1/j
 SMOOTHING = 0.75  # exponent of the neighbours' shares

@@ -29,7 +29,7 @@ class MultiLossModel(keras.Model):
     def loss_terms(self, batch, training=False):
         """Sum of each loss over a batch and the number that it is to be divided by: `{term: (float32 [], float32 [])}`.
 
-        Terms that are not trained may be among them.
+        TrainingObjectives that are not trained may be among them.
         """
         raise NotImplementedError
 

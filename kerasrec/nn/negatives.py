@@ -5,7 +5,7 @@ from typing import NamedTuple
 import numpy as np
 
 from kerasrec.backend import tf
-from kerasrec.nn.metrics import SPECIAL_TOKENS
+from kerasrec.metrics.ranking import SPECIAL_TOKENS
 from kerasrec.nn.replicas import gather_over_replicas
 
 

@@ -9,7 +9,7 @@ import safetensors
 
 from kerasrec.errors import KerasrecError, quoted
 from kerasrec.pretrained.json_file import read_object
-from kerasrec.pretrained.stored import StoredTensor
+from kerasrec.pretrained.lazy_tensor import StoredTensor
 from kerasrec.pretrained.tensor_bundle import require_sound_index
 from kerasrec.pretrained.torch_file import torch_tensors
 

@@ -7,12 +7,13 @@ from dataclasses import asdict
 from pathlib import Path
 
 from kerasrec.backend import tf
-from kerasrec.data.files import exclusive, writing
-from kerasrec.data.tokenizer import WordPieceTokenizer
+from kerasrec.data.text.tokenizer import WordPieceTokenizer
 from kerasrec.errors import KerasrecError
 from kerasrec.pretrained.bert import PretrainedBert, open_bert
 from kerasrec.pretrained.checkpoints import left_out
 from kerasrec.pretrained.settings import Convert
+from kerasrec.workspace.atomic_files import writing
+from kerasrec.workspace.locks import exclusive
 
 logger = logging.getLogger(__name__)
 

@@ -15,7 +15,7 @@ from kerasrec.errors import KerasrecError
 from kerasrec.nn.settings import T5Config
 from kerasrec.pretrained.checkpoints import left_out, stored_tensors, weights_file
 from kerasrec.pretrained.json_file import read_object
-from kerasrec.pretrained.stored import StoredTensor, read_weights
+from kerasrec.pretrained.lazy_tensor import StoredTensor, read_weights
 
 if TYPE_CHECKING:
     from kerasrec.backend import keras, tf

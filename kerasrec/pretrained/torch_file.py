@@ -15,7 +15,7 @@ import ml_dtypes  # noqa: F401  registers bfloat16 with NumPy
 import numpy as np
 
 from kerasrec.errors import KerasrecError, quoted
-from kerasrec.pretrained.stored import StoredTensor
+from kerasrec.pretrained.lazy_tensor import StoredTensor
 from kerasrec.pretrained.tensor_pickle import MOST_BYTES, STORAGES, Storage, View, load
 
 _MAGIC = 0x1950A86A20F9469CFC6C

@@ -9,7 +9,7 @@ import re
 from pathlib import Path
 from typing import NamedTuple
 
-from kerasrec.data.tokenizer import WordPieceTokenizer
+from kerasrec.data.text.tokenizer import WordPieceTokenizer
 from kerasrec.errors import KerasrecError, quoted
 from kerasrec.pretrained.json_file import read_object
 

@@ -1,12 +1,12 @@
 """The model's figures beside the baselines', under one protocol."""
 
-from kerasrec.baselines import CoOccurrence, Popularity
-from kerasrec.data.tasks import find_parts
-from kerasrec.recall import model as models
-from kerasrec.recall.prepared import Prepared
+from kerasrec.evaluation.baselines import CoOccurrence, Popularity
+from kerasrec.evaluation.full_ranking import Protocol, baseline_scorer, model_scorer, print_table, rank_catalogue
+from kerasrec.recall import run as models
+from kerasrec.recall.dataset import PreparedData
 from kerasrec.recall.settings import Evaluate
-from kerasrec.training import report
-from kerasrec.training.ranking import Protocol, baseline_scorer, model_scorer, print_table, rank_catalogue
+from kerasrec.training import curves as report
+from kerasrec.workspace.run_folders import find_parts
 
 CO_OCCURRENCE_EVENTS = 20_000_000  # its user-item matrix takes some 50 bytes an event while it is fitted
 
@@ -16,8 +16,8 @@ def evaluate(command: Evaluate) -> None:
 
     A single part's figures go to `evaluation-part-NNN.json`.
     """
-    task, parts = find_parts(command.name, command.places, command.task)
-    prepared = Prepared(task, parts)
+    task, parts = find_parts(command.name, command.folders, command.task)
+    prepared = PreparedData(task, parts)
     is_sample = command.users is not None and command.users < prepared.rows(command.split)
     protocol = prepared.protocol(
         command.split,
@@ -35,7 +35,7 @@ def evaluate(command: Evaluate) -> None:
 
 
 def figures(
-    prepared: Prepared, protocol: Protocol, checkpoint: str = "best", with_baselines: bool = True
+    prepared: PreparedData, protocol: Protocol, checkpoint: str = "best", with_baselines: bool = True
 ) -> dict[str, dict[str, float]]:
     """Figures by name, of the model and the baselines.
 
@@ -58,7 +58,7 @@ def figures(
     }
 
 
-def baselines(prepared: Prepared, most_events: int = CO_OCCURRENCE_EVENTS) -> dict:
+def baselines(prepared: PreparedData, most_events: int = CO_OCCURRENCE_EVENTS) -> dict:
     """Scorers of popularity and co-occurrence, fitted on the training split of all parts with examples.
 
     Co-occurrence is fitted on some of these parts, which hold about `most_events` events together.

@@ -11,25 +11,25 @@ from rich.table import Table
 from kerasrec.backend import tf
 from kerasrec.commands import command_line
 from kerasrec.console import say, show
-from kerasrec.data.files import Manifest
-from kerasrec.data.parts import SPLITS, read_part, whole_parts
-from kerasrec.data.tables import read_parquet
-from kerasrec.data.tasks import Task, find_parts, find_task
-from kerasrec.data.tfrecord import parse_example
+from kerasrec.data.items.tfrecord import parse_example
+from kerasrec.data.logs.parts import SPLITS, read_part, whole_parts
 from kerasrec.errors import KerasrecError, quoted, reason
-from kerasrec.recall.model import trained_model
-from kerasrec.recall.prepared import Prepared
+from kerasrec.recall.dataset import PreparedData
+from kerasrec.recall.run import trained_model
 from kerasrec.recall.settings import Export, Recommend
-from kerasrec.serving.items import export_item_model
+from kerasrec.serving.item_signatures import export_item_model
 from kerasrec.serving.recommender import Recommender
+from kerasrec.workspace.manifest import Manifest
+from kerasrec.workspace.run_folders import Task, find_parts, find_task
+from kerasrec.workspace.tables import read_parquet
 
 logger = logging.getLogger(__name__)
 
 
 def export(command: Export) -> Path:
     """Step 6: write the next version of a task's served model; returns its folder."""
-    task, _ = find_parts(command.name, command.places)
-    prepared = Prepared(task, Prepared.written(task))
+    task, _ = find_parts(command.name, command.folders)
+    prepared = PreparedData(task, PreparedData.written(task))
     model, _ = trained_model(prepared, command.checkpoint)
     model.settings.require_comparable(prepared.filter_seen)
     version, signatures = export_item_model(
@@ -45,7 +45,7 @@ def export(command: Export) -> Path:
     return version
 
 
-def _examples(prepared: Prepared) -> "dict[str, tf.Tensor] | None":
+def _examples(prepared: PreparedData) -> "dict[str, tf.Tensor] | None":
     """Two examples of the first part."""
     settings = prepared.settings
     [file] = prepared.files("test", prepared.parts[:1])
@@ -57,11 +57,11 @@ def _examples(prepared: Prepared) -> "dict[str, tf.Tensor] | None":
 
 def recommend(command: Recommend) -> list[tuple[str, float]]:
     """Print the k best next items for a history, from the newest export."""
-    task = find_task(command.name, command.places)
+    task = find_task(command.name, command.folders)
     if bool(command.items) == (command.user is not None):
         raise KerasrecError("give either --items, once for each item of a history, or --user")
     history = list(command.items) if command.user is None else user_history(task, command.user)
-    everything = Export(f"{task.name}-all", places=command.places)
+    everything = Export(f"{task.name}-all", folders=command.folders)
     recommender = Recommender(task.export, command_line("kerasrec recall export", everything))
     if recommender.unique_items and command.keep_seen:
         raise KerasrecError(

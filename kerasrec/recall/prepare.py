@@ -11,19 +11,21 @@ from concurrent.futures.process import BrokenProcessPool
 import numpy as np
 
 from kerasrec.commands import command_line
-from kerasrec.data import interactions
-from kerasrec.data.files import Manifest, exclusive
-from kerasrec.data.parts import item_counts, whole_parts
-from kerasrec.data.settings import ExampleSettings
-from kerasrec.data.split_report import SplitReport
-from kerasrec.data.stored import Damaged, content_digest, copy_of, is_whole, understood
-from kerasrec.data.tasks import Task, find_parts, find_task
-from kerasrec.data.times import in_words
-from kerasrec.data.vocab import ItemVocab
+from kerasrec.data.inputs.times import in_words
+from kerasrec.data.items.settings import ExampleSettings
+from kerasrec.data.items.vocab import ItemVocab
+from kerasrec.data.logs import splitting as interactions
+from kerasrec.data.logs.parts import item_counts, whole_parts
+from kerasrec.data.logs.split_report import SplitReport
 from kerasrec.errors import KerasrecError
 from kerasrec.progress_bar import progress_bar
 from kerasrec.recall.settings import Examples, Split, Vocab
 from kerasrec.workers import worker_pool
+from kerasrec.workspace.digests import Damaged, content_digest, errors_name_file, is_whole
+from kerasrec.workspace.json_files import copy_of
+from kerasrec.workspace.locks import exclusive
+from kerasrec.workspace.manifest import Manifest
+from kerasrec.workspace.run_folders import Task, find_parts, find_task
 
 logger = logging.getLogger(__name__)
 
@@ -47,8 +49,8 @@ def vocab(command: Vocab) -> ItemVocab:
     Raises:
         KerasrecError: the name is that of a part, not of the whole task.
     """
-    find_task(command.name, command.places)
-    task, parts = find_parts(command.name, command.places)
+    find_task(command.name, command.folders)
+    task, parts = find_parts(command.name, command.folders)
     counts = item_counts(whole_parts(task, parts))
     old = _vocab_to_grow(task, command)
     built = ItemVocab.build(counts, command.min_count) if old is None else old.grow(counts, command.min_count)
@@ -116,7 +118,7 @@ def _require_grown(old: ItemVocab, command: Vocab, task: Task) -> None:
 
 def examples(command: Examples) -> None:
     """Step 3: the examples of one part, of a range or of all, in parallel processes."""
-    task, parts = find_parts(command.name, command.places, command.task, command.first, command.last)
+    task, parts = find_parts(command.name, command.folders, command.task, command.first, command.last)
     vocabulary = ItemVocab.load(task.vocab_path).digest()
     manifest = Manifest(task.manifest_path)
     _require_day_within(command.examples, manifest.section("split"), task)
@@ -165,7 +167,7 @@ def _is_written(written: dict, task: Task, vocabulary: str, settings: ExampleSet
     if part not in written:
         return False
     try:
-        with understood(task.manifest_path, f"the examples of {part} are written again"):
+        with errors_name_file(task.manifest_path, f"the examples of {part} are written again"):
             entry = written[part]
             return (
                 ExampleSettings(**entry["settings"]) == settings
@@ -201,7 +203,7 @@ def _write(task: Task, parts: list[str], command: Examples):
 
 
 def _write_part(task: Task, part: str, settings: ExampleSettings) -> dict:
-    from kerasrec.data.examples import write_part  # loads TensorFlow, in the workers only
+    from kerasrec.data.items.examples import write_part  # loads TensorFlow, in the workers only
 
     vocabulary, seen_before = _shared(task, settings, content_digest(task.vocab_path))
     [path] = whole_parts(task, [part])
@@ -215,7 +217,7 @@ def _shared(task: Task, settings: ExampleSettings, vocab_digest: str) -> tuple[I
 
     The digest is part of the question: a notebook may write a vocabulary twice.
     """
-    from kerasrec.data.examples import items_before
+    from kerasrec.data.items.examples import items_before
 
     vocabulary = ItemVocab.load(task.vocab_path)
     if settings.split == "leave-one-out":

@@ -4,19 +4,19 @@ import logging
 
 import pyarrow.parquet as pq
 
-from kerasrec.data.parts import read_part
-from kerasrec.data.settings import ExampleSettings
-from kerasrec.data.synthetic import SyntheticLog, leave_one_out
-from kerasrec.data.tasks import Places, Task, find_parts
+from kerasrec.data.items.settings import ExampleSettings
+from kerasrec.data.logs.parts import read_part
+from kerasrec.data.logs.synthetic import SyntheticLog, leave_one_out
+from kerasrec.evaluation.full_ranking import print_table
 from kerasrec.nn.settings import ItemModelSettings
+from kerasrec.recall.dataset import PreparedData
 from kerasrec.recall.evaluate import figures
 from kerasrec.recall.export import export, recommend
 from kerasrec.recall.prepare import examples, split, vocab
-from kerasrec.recall.prepared import Prepared
 from kerasrec.recall.settings import Examples, Export, Quickstart, Recommend, Split, Train, Vocab
 from kerasrec.recall.train import train
-from kerasrec.training.ranking import print_table
 from kerasrec.training.settings import LoopSettings, OptimizerSettings
+from kerasrec.workspace.run_folders import RunFolders, Task, find_parts
 
 logger = logging.getLogger(__name__)
 
@@ -25,18 +25,18 @@ DATE, DATASET, ALL = "20210419", "quickstart", "quickstart-refine-0-all"
 
 def quickstart(command: Quickstart) -> None:
     """Make a log, split it, train, evaluate, export, and recommend for one of its users."""
-    places = Places(*(command.folder / name for name in ("data", "output", "export")))
+    folders = RunFolders(*(command.folder / name for name in ("data", "output", "export")))
     log = SyntheticLog(seed=command.seed)
     logs = log.write(command.folder / "raw")
     logger.info(
         f"{logs}: {log.users:,} users, {log.items:,} items, simulated, so that the best possible ranking is known"
     )
-    split(Split(str(logs), str(places.data_path), date=DATE, dataset_name=DATASET, parts=2))
-    vocab(Vocab(ALL, places))
-    examples(Examples(ALL, places=places, examples=ExampleSettings(masking="dynamic")))
+    split(Split(str(logs), str(folders.data_path), date=DATE, dataset_name=DATASET, parts=2))
+    vocab(Vocab(ALL, folders))
+    examples(Examples(ALL, folders=folders, examples=ExampleSettings(masking="dynamic")))
     training = Train(
         ALL,
-        places=places,
+        folders=folders,
         epochs=command.epochs,
         valid_users=500,
         seed=command.seed,
@@ -45,13 +45,13 @@ def quickstart(command: Quickstart) -> None:
         loop=LoopSettings(evaluate_every=10),
     )
     train(training)
-    task, parts = find_parts(ALL, places)
-    prepared = Prepared(task, parts)
+    task, parts = find_parts(ALL, folders)
+    prepared = PreparedData(task, parts)
     protocol = prepared.protocol("test")
     table = figures(prepared, protocol)
     print_table(table | {"best possible": ceiling(log, task)}, protocol)
-    export(Export(ALL, places=places))
-    recommend(Recommend(ALL, user=first_user(task), places=places, names=command.folder / "raw" / "items.csv"))
+    export(Export(ALL, folders=folders))
+    recommend(Recommend(ALL, user=first_user(task), folders=folders, names=command.folder / "raw" / "items.csv"))
     logger.info(f"{command.folder}: raw/, data/, output/, export/")
 
 

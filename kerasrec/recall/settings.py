@@ -10,13 +10,13 @@ from typing import Annotated, Literal
 import tyro
 from tyro.conf import Positional, UseAppendAction
 
-from kerasrec.data.seen_items import SeenItems
-from kerasrec.data.settings import BatchSettings, ExampleSettings
-from kerasrec.data.split_settings import SplitSettings
-from kerasrec.data.tasks import Places
+from kerasrec.data.items.settings import BatchSettings, ExampleSettings
+from kerasrec.data.logs.seen_items import SeenItems
+from kerasrec.data.logs.settings import SplitSettings
 from kerasrec.errors import KerasrecError, require, require_seed
 from kerasrec.nn.settings import ItemModelSettings
 from kerasrec.training.settings import DeviceSettings, LoopSettings, OptimizerSettings
+from kerasrec.workspace.run_folders import RunFolders
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,7 @@ class Vocab:
 
     name: Positional[str]
     """The task, say 20210419-task-refine-0-all, task-refine-0-all or all."""
-    places: Places = Places()
+    folders: RunFolders = RunFolders()
     min_count: int = 1
     """Items seen less often become [UNK]. Items of an existing vocabulary, or of `init_from`, are always kept."""
     init_from: Path | None = None
@@ -72,7 +72,7 @@ class Examples:
     """Last part of a range, included."""
     jobs: int | None = None
     """Processes; by default one for each processor."""
-    places: Places = Places()
+    folders: RunFolders = RunFolders()
     examples: ExampleSettings = ExampleSettings()
 
 
@@ -104,7 +104,7 @@ class Train(SeenItems):
     """Users, over the parts that are trained, whose test items are ranked before or after; `evaluate` ranks all."""
     seed: int = 12345
     """Of the weights, the order and the masks."""
-    places: Places = Places()
+    folders: RunFolders = RunFolders()
     model: ItemModelSettings = ItemModelSettings()
     optimizer: OptimizerSettings = OptimizerSettings()
     batches: BatchSettings = BatchSettings()
@@ -145,7 +145,7 @@ class Evaluate(SeenItems):
     """Rank for about so many users, evenly over all of them; by default for everyone."""
     seed: int = 12345
     """Of the sampled items."""
-    places: Places = Places()
+    folders: RunFolders = RunFolders()
 
     def __post_init__(self):
         super().__post_init__()
@@ -162,7 +162,7 @@ class Export:
     """Which state of the model."""
     max_k: int = 100
     """Length of the lists that the signatures give."""
-    places: Places = Places()
+    folders: RunFolders = RunFolders()
 
     def __post_init__(self):
         require(self.max_k >= 1, "max_k", self.max_k, "at least 1")
@@ -184,7 +184,7 @@ class Recommend(SeenItems):
     """Length of the list."""
     names: Path | None = None
     """A CSV file with a header, item id and title in its first two columns, to show titles."""
-    places: Places = Places()
+    folders: RunFolders = RunFolders()
 
     def __post_init__(self):
         super().__post_init__()

@@ -11,26 +11,27 @@ from pathlib import Path
 import numpy as np
 
 from kerasrec.backend import distribution, tf
-from kerasrec.data.batches import Terms, training_batches
-from kerasrec.data.files import Manifest, exclusive
-from kerasrec.data.stored import understood
-from kerasrec.data.tasks import find_parts
-from kerasrec.data.vocab import FIRST_ITEM
+from kerasrec.data.items.batches import TrainingObjectives, training_batches
+from kerasrec.data.items.vocab import FIRST_ITEM
 from kerasrec.errors import KerasrecError
+from kerasrec.evaluation.full_ranking import model_scorer, print_table, rank_catalogue
 from kerasrec.nn.co_occurrence import co_occurrence_vectors
 from kerasrec.nn.item_model import ItemModel
 from kerasrec.nn.settings import ItemModelSettings
-from kerasrec.recall import model as models
-from kerasrec.recall.prepared import Prepared
+from kerasrec.recall import run as models
+from kerasrec.recall.dataset import PreparedData
 from kerasrec.recall.settings import Train
-from kerasrec.training import report
+from kerasrec.training import curves as report
 from kerasrec.training.checkpoints import read_progress
-from kerasrec.training.config import read_config, write_config
 from kerasrec.training.devices import use_devices
 from kerasrec.training.growth import carry_over
 from kerasrec.training.loop import TrainingRun
 from kerasrec.training.passes import Pass
-from kerasrec.training.ranking import model_scorer, print_table, rank_catalogue
+from kerasrec.workspace.config import read_config, write_config
+from kerasrec.workspace.digests import errors_name_file
+from kerasrec.workspace.locks import exclusive
+from kerasrec.workspace.manifest import Manifest
+from kerasrec.workspace.run_folders import find_parts
 
 logger = logging.getLogger(__name__)
 
@@ -39,10 +40,10 @@ START_EVENTS = 10_000_000  # bounds the memory of the pairs that stand near each
 
 def train(command: Train) -> None:
     """Train a part, or all of a task, from the last checkpoint; evaluate; draw the curves."""
-    task, parts = find_parts(command.name, command.places, command.task)
-    prepared = Prepared(task, parts)
+    task, parts = find_parts(command.name, command.folders, command.task)
+    prepared = PreparedData(task, parts)
     terms = _terms(command)
-    if terms != Terms() and prepared.settings.masking == "static":
+    if terms != TrainingObjectives() and prepared.settings.masking == "static":
         raise KerasrecError(
             "the causal objective and the seq2seq and similarity losses need whole windows, and these examples are "
             "masked already: write them with --masking dynamic"
@@ -89,7 +90,7 @@ def train(command: Train) -> None:
     report.log_files(task.output, run.step)
 
 
-def _require_known_to_be_empty(prepared: Prepared) -> None:
+def _require_known_to_be_empty(prepared: PreparedData) -> None:
     """Check that parts without training rows have no users.
 
     Raises:
@@ -104,12 +105,12 @@ def _require_known_to_be_empty(prepared: Prepared) -> None:
         )
 
 
-def _terms(command: Train) -> Terms:
+def _terms(command: Train) -> TrainingObjectives:
     model = command.model
-    return Terms(model.objective == "causal", model.seq2seq_weight > 0, model.similarity_weight > 0)
+    return TrainingObjectives(model.objective == "causal", model.seq2seq_weight > 0, model.similarity_weight > 0)
 
 
-def _run(command: Train, prepared: Prepared) -> tuple[TrainingRun, bool]:
+def _run(command: Train, prepared: PreparedData) -> tuple[TrainingRun, bool]:
     """The run as its last checkpoint left it, grown where the vocabulary has, and whether it starts from nothing."""
     output = prepared.task.output
     run = _new_run(command, prepared, len(prepared.vocab), output)
@@ -150,13 +151,13 @@ def _run(command: Train, prepared: Prepared) -> tuple[TrainingRun, bool]:
     return run, False
 
 
-def _start_from_co_occurrence(command: Train, prepared: Prepared, model: ItemModel) -> None:
+def _start_from_co_occurrence(command: Train, prepared: PreparedData, model: ItemModel) -> None:
     histories = prepared.some_histories(START_EVENTS, "co-occurrence, which items start from, is counted")
     table = model.item_table
     table.assign(co_occurrence_vectors(histories.offsets, histories.ids, *table.shape, seed=command.seed))
 
 
-def _new_run(command: Train, prepared: Prepared, vocab_size: int, folder: Path) -> TrainingRun:
+def _new_run(command: Train, prepared: PreparedData, vocab_size: int, folder: Path) -> TrainingRun:
     counts = prepared.training_counts[: vocab_size - FIRST_ITEM]  # tokens of a vocabulary that grew stand at its end
     model = ItemModel(command.model, vocab_size, prepared.settings.max_seq_length, command.seed, item_counts=counts)
     return TrainingRun.of(model, folder, command.optimizer, command.loop, command.batches.batch_size, rowwise=True)
@@ -164,7 +165,7 @@ def _new_run(command: Train, prepared: Prepared, vocab_size: int, folder: Path) 
 
 def _check_settings(command: Train, config: dict, source: Path) -> list[str]:
     """Refuse a model of another shape than that in `source`; returns the names of other settings that changed."""
-    with understood(source / "config.json", f"remove {source} to train from scratch"):
+    with errors_name_file(source / "config.json", f"remove {source} to train from scratch"):
         model = dataclasses.asdict(ItemModelSettings(**config["model"]))
         trained = config["train"] | {"model": model}
     changed = models.CONTRACT.go_on(source, trained, dataclasses.asdict(command))
@@ -177,7 +178,7 @@ def _check_settings(command: Train, config: dict, source: Path) -> list[str]:
     return changed
 
 
-def _passes(command: Train, prepared: Prepared, run: TrainingRun, parts: list[str]) -> Iterator[Pass]:
+def _passes(command: Train, prepared: PreparedData, run: TrainingRun, parts: list[str]) -> Iterator[Pass]:
     """Passes over parts, together or one after the other, without what is finished."""
     together = len(prepared.parts) > 1 and not command.sequential
     groups = [parts] if together else [[part] for part in parts]
@@ -205,7 +206,7 @@ def _passes(command: Train, prepared: Prepared, run: TrainingRun, parts: list[st
             yield one(left, epoch)
 
 
-def _valid_figures(command: Train, run: TrainingRun, prepared: Prepared):
+def _valid_figures(command: Train, run: TrainingRun, prepared: PreparedData):
     """Figures on the same valid users, drawn from all parts, whichever part is trained: so that they compare."""
     everyone = list(prepared.entries)
     if command.valid_users == 0 or prepared.rows("valid", everyone) == 0:
@@ -215,7 +216,7 @@ def _valid_figures(command: Train, run: TrainingRun, prepared: Prepared):
     return lambda: rank_catalogue(score, rows, prepared.training_counts, prepared.protocol("valid"))
 
 
-def _evaluate_parts(run: TrainingRun, prepared: Prepared, most_users: int, when: str) -> None:
+def _evaluate_parts(run: TrainingRun, prepared: PreparedData, most_users: int, when: str) -> None:
     if prepared.rows("test") == 0:
         logger.info(f"{', '.join(prepared.parts)}: no test targets, nothing to evaluate")
         return

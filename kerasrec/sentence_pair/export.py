@@ -3,11 +3,11 @@
 import logging
 from pathlib import Path
 
-from kerasrec.data.files import exclusive
-from kerasrec.sentence_pair.serving import ServedPairModel
+from kerasrec.sentence_pair.run import Trained
 from kerasrec.sentence_pair.settings import Export
-from kerasrec.sentence_pair.trained import Trained
-from kerasrec.serving.export import export as write_version
+from kerasrec.sentence_pair.signatures import ServedPairModel
+from kerasrec.serving.saved_model import export as write_version
+from kerasrec.workspace.locks import exclusive
 
 logger = logging.getLogger(__name__)
 

@@ -8,20 +8,20 @@ import numpy as np
 import pandas as pd
 from rich.table import Table
 
-from kerasrec.baselines import character_vectors
 from kerasrec.commands import command_line
 from kerasrec.console import say, show
-from kerasrec.data.characters import with_ascii_quotes
-from kerasrec.data.files import replacing
-from kerasrec.data.rejects import Reject
-from kerasrec.data.sentence_pairs import Sides
+from kerasrec.data.inputs.rejects import Reject
+from kerasrec.data.text.characters import with_ascii_quotes
+from kerasrec.data.text.sentence_pairs import Sides
 from kerasrec.errors import KerasrecError, quoted
+from kerasrec.evaluation.baselines import character_vectors
 from kerasrec.nn.losses.text import cosine
-from kerasrec.sentence_pair.pairs import Judge, TokenPairs, figures_of
+from kerasrec.sentence_pair.dataset import PairEvaluator, TokenPairs, figures_of
+from kerasrec.sentence_pair.run import Trained, sentence_encoder
 from kerasrec.sentence_pair.settings import Encode, Evaluate, Objective, Predict
-from kerasrec.sentence_pair.trained import Trained, sentence_encoder
 from kerasrec.serving.nearest import read_texts, write_vectors
-from kerasrec.training import report
+from kerasrec.training import curves as report
+from kerasrec.workspace.atomic_files import replacing
 
 logger = logging.getLogger(__name__)
 
@@ -37,7 +37,7 @@ def predict(command: Predict) -> None:
     rejects = command.result_file.with_name(f"{command.result_file.name}.rejects.parquet")
     pairs = trained.reader.read(command.predict_file, rejects, labelled=False)
     _say_if_trained_on(trained, pairs, command.predict_file)
-    outputs = Judge(trained.model, trained.max_length, command.eval_batch_size).outputs(pairs)
+    outputs = PairEvaluator(trained.model, trained.max_length, command.eval_batch_size).outputs(pairs)
     with replacing(command.result_file) as unfinished:
         _table(pairs.sides, outputs).to_csv(unfinished, index=False)
     strange = pairs.sides.strange
@@ -95,7 +95,7 @@ def evaluate(command: Evaluate) -> None:
     models = {"model": trained.model, "untrained": Trained(command.output_dir, untrained=True).model}
     table = {
         **{
-            name: Judge(model, trained.max_length, command.eval_batch_size).figures(pairs)
+            name: PairEvaluator(model, trained.max_length, command.eval_batch_size).figures(pairs)
             for name, model in models.items()
         },
         "characters": figures_of(_character_cosines(pairs), pairs.sides.labels, cosines),

@@ -4,8 +4,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from kerasrec.data.tasks import require_model_folder
 from kerasrec.errors import KerasrecError, require, require_seed
+from kerasrec.workspace.run_folders import require_model_folder
 
 
 @dataclass(frozen=True)
@@ -120,7 +120,7 @@ class Train:
 
 @dataclass(frozen=True)
 class Evaluate:
-    """Judge the best model on labelled pairs, beside the untrained one, the majority and the cosine of characters."""
+    """Evaluate the best model on labelled pairs; compare it with the untrained model, the majority and characters."""
 
     output_dir: Path
     """The trained model's folder."""

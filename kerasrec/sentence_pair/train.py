@@ -5,35 +5,36 @@ import logging
 from pathlib import Path
 
 from kerasrec.backend import distribution, set_precision
-from kerasrec.data.files import exclusive, replacing
-from kerasrec.data.labels import Labels
-from kerasrec.data.stored import digest_of, is_whole, understood
-from kerasrec.data.text_batches import sentence_batches, steps
-from kerasrec.data.tokenizer import WordPieceTokenizer
+from kerasrec.data.text.batches import sentence_batches, steps
+from kerasrec.data.text.labels import Labels
+from kerasrec.data.text.tokenizer import WordPieceTokenizer
 from kerasrec.errors import KerasrecError
 from kerasrec.nn.settings import BertConfig
 from kerasrec.pretrained.bert import PretrainedBert, open_bert
-from kerasrec.pretrained.start import Start
+from kerasrec.pretrained.initial_weights import InitialWeights
 from kerasrec.pretrained.vocabulary import agreed_lower_case, read_vocabulary
-from kerasrec.sentence_pair.model import SentencePairModel
-from kerasrec.sentence_pair.pairs import (
-    Judge,
+from kerasrec.sentence_pair.dataset import (
+    PairEvaluator,
     PairReader,
     TokenPairs,
     require_judgeable,
     require_learnable,
     shown_figures,
 )
+from kerasrec.sentence_pair.model import SentencePairModel
 from kerasrec.sentence_pair.predict import predict
+from kerasrec.sentence_pair.run import CONTRACT, TRAINS, classes_of, config_of
 from kerasrec.sentence_pair.settings import Predict, Train
-from kerasrec.sentence_pair.trained import CONTRACT, TRAINS, classes_of, config_of
-from kerasrec.training import report
+from kerasrec.training import curves as report
 from kerasrec.training.checkpoints import read_progress
-from kerasrec.training.config import read_config, write_config
 from kerasrec.training.devices import hide_gpus, use_devices
 from kerasrec.training.loop import TrainingRun
-from kerasrec.training.passes import DealtPasses
+from kerasrec.training.passes import ReplicaPasses
 from kerasrec.training.settings import DeviceSettings, LoopSettings, OptimizerSettings
+from kerasrec.workspace.atomic_files import replacing
+from kerasrec.workspace.config import read_config, write_config
+from kerasrec.workspace.digests import digest_of, errors_name_file, is_whole
+from kerasrec.workspace.locks import exclusive
 
 logger = logging.getLogger(__name__)
 
@@ -59,7 +60,7 @@ def _train(command: Train) -> None:
         command = dataclasses.replace(command, do_lower_case=tokenizer.lower_case)
         pairs = _read(command, command.train_file, PairReader(tokenizer, _classes(command), command.top_n))
         strategy = distribution()
-        dealt = DealtPasses(
+        dealt = ReplicaPasses(
             strategy,
             command.train_file.name,
             pairs.digest,
@@ -92,7 +93,7 @@ def _train(command: Train) -> None:
                 logger.info(
                     f"{command.eval_file}: {shared:,} of {len(valid.sides):,} pairs are also in the training data"
                 )
-            judge = Judge(run.model, command.max_seq_length, command.eval_batch_size)
+            judge = PairEvaluator(run.model, command.max_seq_length, command.eval_batch_size)
 
             def figures() -> dict[str, float]:
                 return judge.figures(valid)
@@ -116,7 +117,7 @@ def _tokenizer(command: Train) -> WordPieceTokenizer:
     if read_progress(output) is None:
         return _given_tokenizer(command)
     config = read_config(output, TRAINS)
-    with understood(output / "config.json", f"remove {output} to train from scratch"):
+    with errors_name_file(output / "config.json", f"remove {output} to train from scratch"):
         lower_case = command.do_lower_case or config["train"]["do_lower_case"]
     vocab = config.get("vocab")
     if vocab is None or is_whole(output / "vocab.txt", vocab):
@@ -151,7 +152,7 @@ def _classes(command: Train) -> Labels | int | None:
     output = command.output_dir
     if read_progress(output) is None:
         return command.objective.num_labels
-    with understood(output / "config.json", f"remove {output} to train from scratch"):
+    with errors_name_file(output / "config.json", f"remove {output} to train from scratch"):
         return classes_of(read_config(output, TRAINS))
 
 
@@ -159,10 +160,10 @@ def _run(command: Train, tokenizer: WordPieceTokenizer, pairs: TokenPairs, steps
     """The run as its last checkpoint left it, or at its start."""
     output = command.output_dir
     begun = read_progress(output) is not None
-    start = None if begun else Start(tokenizer.tokens, _pretrained(command), command.bert_config_file)
+    start = None if begun else InitialWeights(tokenizer.tokens, _pretrained(command), command.bert_config_file)
     if start is None:
         earlier = read_config(output, TRAINS)
-        with understood(output / "config.json", f"remove {output} to train from scratch"):
+        with errors_name_file(output / "config.json", f"remove {output} to train from scratch"):
             bert, trained = BertConfig(**earlier["bert"]), dict(earlier["train"])
         CONTRACT.go_on(output, trained, dataclasses.asdict(command))
     else:

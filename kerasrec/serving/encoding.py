@@ -5,10 +5,10 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from kerasrec.backend import tf
-from kerasrec.data.text_rows import TextTokens, single_rows
-from kerasrec.data.tokenizer import WordPieceTokenizer
+from kerasrec.data.text.rows import TextTokens, single_rows
+from kerasrec.data.text.tokenizer import WordPieceTokenizer
 from kerasrec.errors import require
-from kerasrec.nn.lean_encoder import LeanEncoder
+from kerasrec.nn.inference_encoder import InferenceEncoder
 from kerasrec.progress_bar import progress_bar
 from kerasrec.serving.arguments import listed
 
@@ -30,19 +30,19 @@ class SentenceEncoder:
         KerasrecError: the model has fewer positions than `max_length`.
 
     Example:
-        >>> from kerasrec.data.tokenizer import SPECIALS
+        >>> from kerasrec.data.text.tokenizer import SPECIALS
         >>> from kerasrec.nn.settings import BertConfig
         >>> from kerasrec.nn.transformer import text_encoder
         >>> config = BertConfig(
         ...     vocab_size=7, hidden_size=16, num_hidden_layers=1, num_attention_heads=2, intermediate_size=32
         ... )
         >>> tokenizer = WordPieceTokenizer([*SPECIALS, "dog", "##s"])
-        >>> encoder = SentenceEncoder(LeanEncoder(text_encoder(config)), tokenizer, max_length=32)
+        >>> encoder = SentenceEncoder(InferenceEncoder(text_encoder(config)), tokenizer, max_length=32)
         >>> encoder.encode(["dogs", "", "a dog"]).shape
         (3, 16)
     """
 
-    def __init__(self, model: LeanEncoder, tokenizer: WordPieceTokenizer, max_length: int):
+    def __init__(self, model: InferenceEncoder, tokenizer: WordPieceTokenizer, max_length: int):
         require(2 <= max_length <= model.max_length, "max_length", max_length, f"from 2 to {model.max_length}")
         self.model = model
         self.tokenizer = tokenizer

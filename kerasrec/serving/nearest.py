@@ -6,12 +6,12 @@ from pathlib import Path
 import faiss
 import numpy as np
 
-from kerasrec.data.files import write_json
-from kerasrec.data.stored import content_digest, digest_of, read_json, require_whole
-from kerasrec.data.tables import read_array, write_array
-from kerasrec.data.text_files import is_unicode, read_lines
+from kerasrec.data.text.files import is_unicode, read_lines
 from kerasrec.errors import KerasrecError, require
 from kerasrec.serving.arguments import list_length
+from kerasrec.workspace.digests import content_digest, digest_of, require_whole
+from kerasrec.workspace.json_files import read_json, write_json
+from kerasrec.workspace.tables import read_array, write_array
 
 
 def read_texts(path: Path) -> list[str]:

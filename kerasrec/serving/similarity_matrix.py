@@ -8,7 +8,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.font_manager import fontManager
 
-from kerasrec.data.files import replacing
+from kerasrec.workspace.atomic_files import replacing
 
 LONGEST_LABEL = 40
 # Families with Chinese characters that systems and their packages bring, by the names that matplotlib knows.

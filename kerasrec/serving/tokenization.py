@@ -7,7 +7,7 @@ into `ss`, they part words at control characters, and they give up on words of m
 from types import ModuleType
 
 from kerasrec.backend import tf
-from kerasrec.data.characters import (
+from kerasrec.data.text.characters import (
     INVALID,
     QUOTES,
     is_accent,
@@ -18,7 +18,7 @@ from kerasrec.data.characters import (
     is_space,
     re2_class,
 )
-from kerasrec.data.tokenizer import MAX_WORD, WordPieceTokenizer
+from kerasrec.data.text.tokenizer import MAX_WORD, WordPieceTokenizer
 from kerasrec.errors import KerasrecError
 
 
@@ -37,7 +37,7 @@ class GraphTokenizer(tf.Module):
         KerasrecError: tensorflow-text is not installed, or does not fit the installed TensorFlow.
 
     Example:
-        >>> from kerasrec.data.tokenizer import SPECIALS
+        >>> from kerasrec.data.text.tokenizer import SPECIALS
         >>> graph = GraphTokenizer(WordPieceTokenizer([*SPECIALS, "un", "##aff", "猫", "!"]))
         >>> graph.ids(tf.constant(["Unaff猫!", ""])).to_list()
         [[5, 6, 7, 8], []]

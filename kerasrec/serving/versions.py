@@ -5,8 +5,8 @@ import logging
 from pathlib import Path
 
 from kerasrec.backend import tf
-from kerasrec.data.files import content_digest
 from kerasrec.errors import KerasrecError
+from kerasrec.workspace.digests import content_digest
 
 logger = logging.getLogger(__name__)
 

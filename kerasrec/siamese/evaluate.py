@@ -2,19 +2,19 @@
 
 from rich.table import Table
 
-from kerasrec.baselines import character_vectors
 from kerasrec.console import show
 from kerasrec.errors import KerasrecError
-from kerasrec.siamese.prepared import Prepared
+from kerasrec.evaluation.baselines import character_vectors
+from kerasrec.evaluation.cosine_threshold import CosineThresholdEvaluator
+from kerasrec.siamese.dataset import PreparedData
+from kerasrec.siamese.run import Trained
 from kerasrec.siamese.settings import Evaluate
-from kerasrec.siamese.trained import Trained
-from kerasrec.training import report
-from kerasrec.training.evaluators import CosineThresholdEvaluator
+from kerasrec.training import curves as report
 
 
 def evaluate(command: Evaluate) -> None:
-    """Judge the best model on the valid and the test pairs; print the table and write it to `evaluation.json`."""
-    prepared = Prepared(command.name, command.places)
+    """Evaluate the best model on the valid and the test pairs; print the table and write it to `evaluation.json`."""
+    prepared = PreparedData(command.name, command.folders)
     valid, test = prepared.pairs("valid"), prepared.pairs("test")
     if valid is None:
         raise KerasrecError(f"{prepared.data} has no valid pairs to choose a threshold on: prepare with --valid-file")

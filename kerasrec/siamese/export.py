@@ -3,18 +3,18 @@
 import logging
 from pathlib import Path
 
-from kerasrec.data.files import exclusive
-from kerasrec.serving.export import export as write_version
-from kerasrec.serving.texts import ServedEncoder
+from kerasrec.serving.saved_model import export as write_version
+from kerasrec.serving.text_signatures import ServedEncoder
+from kerasrec.siamese.run import Trained
 from kerasrec.siamese.settings import Export
-from kerasrec.siamese.trained import Trained
+from kerasrec.workspace.locks import exclusive
 
 logger = logging.getLogger(__name__)
 
 
 def export(command: Export) -> Path:
     """Write the next version of a run's served model; returns its folder."""
-    task = command.places.task(command.name)
+    task = command.folders.task(command.name)
     trained = Trained(task.output)
     served = ServedEncoder(trained.encoder.model, trained.tokenizer, trained.max_length)
     with exclusive(task.export):

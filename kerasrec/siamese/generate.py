@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from kerasrec.backend import tf
-from kerasrec.data.tokenizer import WordPieceTokenizer
+from kerasrec.data.text.tokenizer import WordPieceTokenizer
 from kerasrec.nn.losses.text import cosine
 from kerasrec.siamese.model import SiameseModel
 

@@ -7,23 +7,24 @@ import numpy as np
 import pyarrow as pa
 
 from kerasrec.commands import command_line
-from kerasrec.data.files import Manifest, exclusive
-from kerasrec.data.rejects import Reject, count_reasons, require_few, write_rejects
-from kerasrec.data.sentence_groups import Groups, read_groups
-from kerasrec.data.sentence_pairs import Pairs, read_pairs
-from kerasrec.data.stored import content_digest
-from kerasrec.data.tables import write_parquet
-from kerasrec.data.tokenizer import WordPieceTokenizer
+from kerasrec.data.inputs.rejects import Reject, count_reasons, require_few, write_rejects
+from kerasrec.data.text.sentence_groups import Groups, read_groups
+from kerasrec.data.text.sentence_pairs import Pairs, read_pairs
+from kerasrec.data.text.tokenizer import WordPieceTokenizer
 from kerasrec.errors import KerasrecError
 from kerasrec.pretrained.vocabulary import agreed_lower_case, read_vocabulary
 from kerasrec.siamese.settings import Prepare
+from kerasrec.workspace.digests import content_digest
+from kerasrec.workspace.locks import exclusive
+from kerasrec.workspace.manifest import Manifest
+from kerasrec.workspace.tables import write_parquet
 
 logger = logging.getLogger(__name__)
 
 
 def prepare(command: Prepare) -> None:
     """Read, check and tokenise the texts of a run; print a report."""
-    task = command.places.task(command.name)
+    task = command.folders.task(command.name)
     vocabulary = read_vocabulary(command.vocab_file)
     tokenizer = WordPieceTokenizer(vocabulary.tokens, agreed_lower_case(vocabulary, command.lower_case, True))
     if command.simplified:

@@ -7,9 +7,9 @@ from typing import Annotated
 import tyro
 from tyro.conf import Positional, UseAppendAction
 
-from kerasrec.data.tasks import Places
 from kerasrec.errors import KerasrecError, require, require_seed
 from kerasrec.training.settings import DeviceSettings, LoopSettings, OptimizerSettings
+from kerasrec.workspace.run_folders import RunFolders
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ class Prepare:
     """Whether tokens that cannot occur in a text are left out."""
     max_reject_share: float = 0.01
     """The step stops when a larger share of a file's rows is bad."""
-    places: Places = Places()
+    folders: RunFolders = RunFolders()
 
     def __post_init__(self):
         require(0 <= self.max_reject_share <= 1, "max_reject_share", self.max_reject_share, "between 0 and 1")
@@ -85,7 +85,7 @@ class Train:
     optimizer: OptimizerSettings = OptimizerSettings(learning_rate=2e-5)
     loop: LoopSettings = LoopSettings()
     devices: DeviceSettings = DeviceSettings()
-    places: Places = Places()
+    folders: RunFolders = RunFolders()
 
     def __post_init__(self):
         require(self.epochs >= 0, "epochs", self.epochs, "0 or more")
@@ -97,11 +97,11 @@ class Train:
 
 @dataclass(frozen=True)
 class Evaluate:
-    """Judge the best model on the labelled pairs, beside the untrained one and the cosine of characters."""
+    """Evaluate the best model on the labelled pairs, beside the untrained one and the cosine of characters."""
 
     name: Positional[str]
     """Name of the run."""
-    places: Places = Places()
+    folders: RunFolders = RunFolders()
 
 
 @dataclass(frozen=True)
@@ -114,7 +114,7 @@ class Encode:
     """A file with a text a line."""
     vectors: Path
     """The file to write."""
-    places: Places = Places()
+    folders: RunFolders = RunFolders()
 
 
 @dataclass(frozen=True)
@@ -131,7 +131,7 @@ class Similar:
     """The vectors of the file, from `encode`; without them they are made now."""
     k: int = 10
     """Length of the list."""
-    places: Places = Places()
+    folders: RunFolders = RunFolders()
 
     def __post_init__(self):
         require(self.k >= 1, "k", self.k, "at least 1")
@@ -155,7 +155,7 @@ class Generate:
     """Longest paraphrase, in tokens."""
     seed: int = 12345
     """Of the draws."""
-    places: Places = Places()
+    folders: RunFolders = RunFolders()
 
     def __post_init__(self):
         for name in ("samples", "k", "max_length"):
@@ -169,4 +169,4 @@ class Export:
 
     name: Positional[str]
     """Name of the run."""
-    places: Places = Places()
+    folders: RunFolders = RunFolders()

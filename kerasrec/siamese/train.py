@@ -4,39 +4,39 @@ import dataclasses
 from collections.abc import Callable
 
 from kerasrec.backend import distribution
-from kerasrec.data.files import exclusive
-from kerasrec.data.stored import content_digest, understood
-from kerasrec.data.text_batches import siamese_batches, steps
+from kerasrec.data.text.batches import siamese_batches, steps
 from kerasrec.errors import KerasrecError
+from kerasrec.evaluation.cosine_threshold import CosineThresholdEvaluator, LabelledPairs
 from kerasrec.nn.settings import BertConfig
 from kerasrec.pretrained.bert import open_bert
-from kerasrec.pretrained.start import Start
+from kerasrec.pretrained.initial_weights import InitialWeights
 from kerasrec.serving.encoding import SentenceEncoder
+from kerasrec.siamese.dataset import PreparedData
 from kerasrec.siamese.model import SiameseModel
-from kerasrec.siamese.prepared import Prepared
+from kerasrec.siamese.run import CONTRACT, TRAINS, config_of, inference_encoder
 from kerasrec.siamese.settings import Train
-from kerasrec.siamese.trained import CONTRACT, TRAINS, config_of, lean
-from kerasrec.training import report
+from kerasrec.training import curves as report
 from kerasrec.training.checkpoints import read_progress
-from kerasrec.training.config import read_config, write_config
 from kerasrec.training.devices import use_devices
-from kerasrec.training.evaluators import CosineThresholdEvaluator, LabelledPairs
 from kerasrec.training.loop import TrainingRun
-from kerasrec.training.passes import DealtPasses
+from kerasrec.training.passes import ReplicaPasses
+from kerasrec.workspace.config import read_config, write_config
+from kerasrec.workspace.digests import content_digest, errors_name_file
+from kerasrec.workspace.locks import exclusive
 
 SHOWN = (CosineThresholdEvaluator.MONITOR, "accuracy@best", "Spearman")
 
 
 def train(command: Train) -> None:
     """Train from pretrained or random weights, or on from the last checkpoint; draw the curves."""
-    prepared = Prepared(command.name, command.places)
+    prepared = PreparedData(command.name, command.folders)
     use_devices(command.devices, command.seed)
     with exclusive(prepared.output):
         strategy = distribution()
         with strategy.scope():
             run = _run(command, prepared)
         tokens, groups = prepared.groups
-        dealt = DealtPasses(
+        dealt = ReplicaPasses(
             strategy,
             "groups",
             prepared.digest,
@@ -70,12 +70,14 @@ def _require_others(command: Train, groups_a_step: int) -> None:
         )
 
 
-def _run(command: Train, prepared: Prepared) -> TrainingRun:
+def _run(command: Train, prepared: PreparedData) -> TrainingRun:
     """The run as its last checkpoint left it, or at its start."""
     output, tokens = prepared.output, prepared.tokenizer.tokens
     start = None
     if read_progress(output) is None:
-        start = Start(tokens, open_bert(command.pretrained) if command.pretrained else None, command.config_file)
+        start = InitialWeights(
+            tokens, open_bert(command.pretrained) if command.pretrained else None, command.config_file
+        )
     bert = _checked_config(command, prepared) if start is None else start.config
     model = SiameseModel(bert, command.losses, command.seed)
     run = TrainingRun.of(model, output, command.optimizer, command.loop, 2 * command.batch_size, SHOWN)
@@ -93,11 +95,11 @@ def _run(command: Train, prepared: Prepared) -> TrainingRun:
     return run
 
 
-def _checked_config(command: Train, prepared: Prepared) -> BertConfig:
+def _checked_config(command: Train, prepared: PreparedData) -> BertConfig:
     """The shape of the model in the output folder, whose vocabulary and losses have to be those of this run."""
     output = prepared.output
     config = read_config(output, TRAINS)
-    with understood(output / "config.json", f"remove {output} to train from scratch"):
+    with errors_name_file(output / "config.json", f"remove {output} to train from scratch"):
         bert, trained = BertConfig(**config["bert"]), dict(config["train"])
     CONTRACT.go_on(output, trained, dataclasses.asdict(command))
     trained_with = config.get("vocab") or content_digest(output / "vocab.txt")
@@ -111,10 +113,10 @@ def _checked_config(command: Train, prepared: Prepared) -> BertConfig:
 
 
 def _evaluation(
-    command: Train, prepared: Prepared, run: TrainingRun, valid: LabelledPairs
+    command: Train, prepared: PreparedData, run: TrainingRun, valid: LabelledPairs
 ) -> Callable[[], dict[str, float]]:
     """Gives the figures of the model as it is."""
-    vectors = lean(run.model)
+    vectors = inference_encoder(run.model)
     encoder = SentenceEncoder(vectors, prepared.tokenizer, command.max_length)
     evaluator = CosineThresholdEvaluator(encoder.encode, valid, threshold=command.threshold)
 

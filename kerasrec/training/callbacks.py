@@ -8,10 +8,10 @@ import numpy as np
 
 from kerasrec import signals
 from kerasrec.backend import keras, tf
-from kerasrec.data.files import replacing, writing
 from kerasrec.progress_bar import Bar
 from kerasrec.training.metrics_file import metrics_line, read_metrics
 from kerasrec.training.settings import LoopSettings
+from kerasrec.workspace.atomic_files import replacing, writing
 
 
 class MetricsLog(keras.callbacks.Callback):

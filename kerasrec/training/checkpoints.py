@@ -12,9 +12,9 @@ import shutil
 from pathlib import Path
 
 from kerasrec.backend import keras, tf
-from kerasrec.data.files import writing
 from kerasrec.errors import KerasrecError, reason, require
 from kerasrec.training.progress import Progress
+from kerasrec.workspace.atomic_files import writing
 
 logger = logging.getLogger(__name__)
 
@@ -90,7 +90,7 @@ class Checkpoints:
     """Writes the states of a run, and restores the last one.
 
     Args:
-        folder: The run's folder; lock it with `kerasrec.data.files.exclusive`.
+        folder: The run's folder; lock it with `kerasrec.workspace.locks.exclusive`.
         model: Compiled; the variables of the model and of its optimizer are built.
         progress: Saved with every state.
     """

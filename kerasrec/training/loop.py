@@ -29,7 +29,7 @@ class TrainingRun:
 
     Args:
         model: Compiled with its optimizer, its variables built.
-        folder: The run's folder; hold it with `kerasrec.data.files.exclusive`.
+        folder: The run's folder; hold it with `kerasrec.workspace.locks.exclusive`.
         settings: When the run is saved, looked at and ended.
         batch_size: Windows a step.
         schedule: The learning rate of the model's optimizer.

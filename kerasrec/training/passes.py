@@ -38,7 +38,7 @@ class Pass:
         return f"{first if first == last else f'{first} to {last}'}, epoch {self.epoch + 1}"
 
 
-class DealtPasses:
+class ReplicaPasses:
     """Passes over one set of rows; in each step every replica of a strategy gets one batch.
 
     Args:
@@ -55,7 +55,7 @@ class DealtPasses:
         steps: Steps of a pass.
 
     Example:
-        >>> passes = DealtPasses(tf.distribute.get_strategy(), "groups", "aa", 4, lambda rows: 10 // rows, [12345])
+        >>> passes = ReplicaPasses(tf.distribute.get_strategy(), "groups", "aa", 4, lambda rows: 10 // rows, [12345])
         >>> [(str(this), this.steps) for this in passes.first(2)]
         [('groups, epoch 1', 2), ('groups, epoch 2', 2)]
     """

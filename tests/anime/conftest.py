@@ -54,7 +54,7 @@ def listening(server, anilist):
         yield running
 
 
-class Desk:
+class CliHarness:
     """A folder in which commands of the anime recommender are typed."""
 
     def __init__(self, folder, url, command_line):
@@ -95,7 +95,7 @@ class Desk:
 
 @pytest.fixture
 def desk(tmp_path, listening, command_line):
-    return Desk(tmp_path, listening.url, command_line)
+    return CliHarness(tmp_path, listening.url, command_line)
 
 
 class Clock:

@@ -11,11 +11,12 @@ import pytest
 
 from kerasrec.anime.database import Database
 from kerasrec.anime.records import ListEntry
-from kerasrec.anime.trained import CONFIG, TRAINS
-from kerasrec.data.stored import copy_of, digest_of
+from kerasrec.anime.run import CONFIG, TRAINS
 from kerasrec.serving.recommender import Recommender
 from kerasrec.training.callbacks import read_metrics
-from kerasrec.training.config import read_config, write_config
+from kerasrec.workspace.config import read_config, write_config
+from kerasrec.workspace.digests import digest_of
+from kerasrec.workspace.json_files import copy_of
 
 CURVES = ("loss_curve", "accuracy_curve", "combined_metrics", "learning_curve")
 

@@ -3,8 +3,8 @@ import json
 import numpy as np
 import pytest
 
-from kerasrec.colarec.prepared import Prepared
-from kerasrec.data.tasks import Places
+from kerasrec.colarec.dataset import PreparedData
+from kerasrec.workspace.run_folders import RunFolders
 
 KINDS = ["case", "cable", "charger", "battery", "screen", "holder"]
 COLOURS = ["red", "blue", "black", "white", "green"]
@@ -33,7 +33,7 @@ def some_interactions(users=40, items=60, seed=0):
     return rows
 
 
-class Desk:
+class CliHarness:
     """A folder with small files, in which commands are typed."""
 
     some_corpus = staticmethod(some_corpus)
@@ -42,7 +42,7 @@ class Desk:
 
     def __init__(self, folder, command_line):
         self.folder = folder
-        self.places = Places(*(folder / kind for kind in ("data", "output", "export")))
+        self.folders = RunFolders(*(folder / kind for kind in ("data", "output", "export")))
         words = [f"--{kind}-path={folder / kind}" for kind in ("data", "output", "export")]
         line = command_line("colarec", after=lambda step: words)
         self.run, self.ok, self.error = line.run, line.ok, line.error
@@ -70,7 +70,7 @@ class Desk:
 
     @property
     def prepared(self):
-        return Prepared("shop", self.places)
+        return PreparedData("shop", self.folders)
 
     @property
     def output(self):
@@ -79,7 +79,7 @@ class Desk:
 
 @pytest.fixture
 def desk(tmp_path, command_line):
-    return Desk(tmp_path, command_line)
+    return CliHarness(tmp_path, command_line)
 
 
 @pytest.fixture
@@ -93,7 +93,7 @@ def ready_desk(desk):
 @pytest.fixture(scope="module")
 def exported_desk(tmp_path_factory, command_line):
     """A desk with an export of a model that was trained for a moment; only to be read."""
-    desk = Desk(tmp_path_factory.mktemp("shop"), command_line)
+    desk = CliHarness(tmp_path_factory.mktemp("shop"), command_line)
     desk.prepare()
     desk.identify()
     desk.train("--epochs", 2, "--item-positions")

@@ -6,14 +6,14 @@ import numpy as np
 import pytest
 
 from kerasrec.backend import keras, set_precision, tf
-from kerasrec.colarec.alike import alike_by_codes
-from kerasrec.colarec.decoding import IMPOSSIBLE, beam_search
+from kerasrec.colarec.alike_items import alike_by_codes
+from kerasrec.colarec.beam_search import IMPOSSIBLE, beam_search
+from kerasrec.colarec.encoder_rows import RowMaker
 from kerasrec.colarec.item_sets import ItemSets
 from kerasrec.colarec.model import ColaRecModel, Sizes, at_end
 from kerasrec.colarec.prefix_tree import PrefixTree
-from kerasrec.colarec.rows import RowMaker
-from kerasrec.colarec.samples import Samples
 from kerasrec.colarec.settings import Lengths, Losses
+from kerasrec.colarec.training_samples import Samples
 from kerasrec.nn.settings import T5Config
 
 ITEMS, USERS, CODES = 20, 6, 4

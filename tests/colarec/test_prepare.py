@@ -7,11 +7,11 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
+from kerasrec.colarec.dataset import PreparedData
 from kerasrec.colarec.item_sets import ItemSets
-from kerasrec.colarec.prepared import Prepared
-from kerasrec.data.files import Manifest
-from kerasrec.data.subwords import SubwordTokenizer
+from kerasrec.data.text.subwords import SubwordTokenizer
 from kerasrec.errors import KerasrecError
+from kerasrec.workspace.manifest import Manifest
 
 
 def histories(prepared):
@@ -338,7 +338,7 @@ def test_files_that_cannot_be_used(desk):
     with pytest.raises(KerasrecError, match="is missing"):
         desk.prepare()
         (desk.prepared.data / "items.parquet").unlink()
-        _ = Prepared("shop", desk.places).item_ids
+        _ = PreparedData("shop", desk.folders).item_ids
 
 
 def test_sets_of_items():

@@ -13,12 +13,12 @@ from kerasrec.backend import tf
 from kerasrec.colarec.evaluate import figures
 from kerasrec.colarec.explain import explain, user_history
 from kerasrec.colarec.item_recall import TRAINS
+from kerasrec.colarec.run import Trained, recommender
 from kerasrec.colarec.settings import Evaluate, Train
-from kerasrec.colarec.trained import Trained, recommender
 from kerasrec.errors import KerasrecError
 from kerasrec.serving.recommender import Recommender
 from kerasrec.training.callbacks import read_metrics
-from kerasrec.training.config import read_config, write_config
+from kerasrec.workspace.config import read_config, write_config
 
 
 def weights(output):
@@ -56,7 +56,7 @@ def test_all_steps(desk):
     assert "dropout is 0.5" in desk.error("item-recall", "shop", "--epochs", 3, "--dropout", 0.5)
     assert "the model at step" in desk.ok("item-recall", "shop", "--epochs", 4, "--dropout", 0.1)
     assert read_config(desk.output / "item-recall", TRAINS)["model"]["unique_items"], "seen items are filtered"
-    table = figures(Evaluate("shop", places=desk.places))
+    table = figures(Evaluate("shop", folders=desk.folders))
     assert list(table) == ["ColaRec", "popularity", "BPR-MF", "LightGCN", "item recall"]
     assert {column["targets"] for column in table.values()} == {40}
     assert table["item recall"]["NDCG@10"] > 0.8 * table["popularity"]["NDCG@10"]  # a trained one, if for a moment
@@ -163,7 +163,7 @@ def test_it_learns_who_likes_what(ready_desk):
     """Users like one kind; content, codes and histories all tell it."""
     desk = ready_desk
     desk.train("--epochs", 40, "--learning-rate", 4e-3, "--dropout-rate", 0.0, "--valid-users", 0)
-    table = figures(Evaluate("shop", places=desk.places))
+    table = figures(Evaluate("shop", folders=desk.folders))
     assert table["ColaRec"]["recall@10"] > 2 * max(table["popularity"]["recall@10"], 1 / 6)
 
 
@@ -179,8 +179,8 @@ def test_it_learns_who_likes_what(ready_desk):
 )
 def test_every_option_trains_and_is_found_again(ready_desk, options):
     ready_desk.train("--epochs", 1, *options)
-    latest = figures(Evaluate("shop", places=ready_desk.places))["ColaRec"]
-    drawn = figures(Evaluate("shop", history="random", places=ready_desk.places))["ColaRec"]
+    latest = figures(Evaluate("shop", folders=ready_desk.folders))["ColaRec"]
+    drawn = figures(Evaluate("shop", history="random", folders=ready_desk.folders))["ColaRec"]
     assert latest["users"] == drawn["users"] == 40
     other = ("--sampled-users", 2)
     assert "sampled_users is 2" in ready_desk.error("train", "shop", *ready_desk.SMALL, *options, *other)
@@ -257,7 +257,7 @@ def test_steps_that_are_missing_or_do_not_fit(desk):
     assert "no targets in the split 'cold'" in desk.error("evaluate", "shop", "--split", "cold")
     assert "formulation is 'paper'" in desk.error("train", "shop", *desk.SMALL, "--formulation", "paper")
     assert "content is False" in desk.error("train", "shop", *desk.SMALL, "--no-content")
-    assert list(figures(Evaluate("shop", places=desk.places))) == ["ColaRec", "popularity"]
+    assert list(figures(Evaluate("shop", folders=desk.folders))) == ["ColaRec", "popularity"]
     desk.ok("identifiers", "shop", "--source", "random", "--length", 2, "--codes", 8)
     assert "not those that the model" in desk.error("train", "shop", *desk.SMALL)
     corpus = desk.some_corpus()
@@ -291,7 +291,7 @@ def test_a_pretrained_t5(desk, t5_files):
     np.testing.assert_allclose(first, tensors["encoder.block.0.layer.1.DenseReluDense.wi.weight"].T, atol=1e-6)
     desk.ok(*train, "--epochs", 2)
     assert np.abs(Trained(desk.prepared, "latest").model.text_table - tensors["shared.weight"]).max() > 1e-5
-    assert figures(Evaluate("shop", places=desk.places))["ColaRec"]["users"] == 40
+    assert figures(Evaluate("shop", folders=desk.folders))["ColaRec"]["users"] == 40
     (folder / "spiece.model").write_bytes(b"of another model")
     desk.ok("prepare", "other", *desk.files()[1:])
     desk.ok("identifiers", "other", "--source", "ready")

@@ -4,8 +4,8 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from kerasrec.data.parts import write_part
-from kerasrec.data.vocab import ItemVocab
+from kerasrec.data.items.vocab import ItemVocab
+from kerasrec.data.logs.parts import write_part
 
 
 @pytest.fixture

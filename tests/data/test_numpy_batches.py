@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kerasrec.backend import tf
-from kerasrec.data.numpy_batches import batches_of_similar_length, made_ahead
+from kerasrec.data.numpy_batches import batches_of_similar_length, prefetched
 
 
 @given(st.lists(st.integers(1, 12), min_size=1, max_size=60), st.integers(1, 7), st.integers(0, 3))
@@ -24,9 +24,9 @@ def test_batches_come_in_order_from_any_step():
     def batch(step):
         return {"rows": np.full([step + 1, 2], step, np.int32), "weight": np.float32(step / 2)}
 
-    found = list(made_ahead(batch, specs, first_step=2, end=5).as_numpy_iterator())
+    found = list(prefetched(batch, specs, first_step=2, end=5).as_numpy_iterator())
     assert [len(made["rows"]) for made in found] == [3, 4, 5] and [made["weight"] for made in found] == [1.0, 1.5, 2.0]
-    assert made_ahead(batch, specs, 0, 1).element_spec["rows"].shape.as_list() == [None, 2]
+    assert prefetched(batch, specs, 0, 1).element_spec["rows"].shape.as_list() == [None, 2]
 
 
 def test_two_batches_are_made_at_once_and_nobody_has_to_ask_for_them():
@@ -38,7 +38,7 @@ def test_two_batches_are_made_at_once_and_nobody_has_to_ask_for_them():
             ahead.set()
         return {"step": np.int32(step)}
 
-    batches = made_ahead(batch, {"step": tf.TensorSpec([], tf.int32)}, first_step=0, end=6).as_numpy_iterator()
+    batches = prefetched(batch, {"step": tf.TensorSpec([], tf.int32)}, first_step=0, end=6).as_numpy_iterator()
     assert next(batches)["step"] == 0
     assert ahead.wait(60)  # the fourth is made though only one was asked for
     assert [made["step"] for made in batches] == [1, 2, 3, 4, 5]

@@ -1,12 +1,14 @@
 import time
 
 from kerasrec.backend import tf
-from kerasrec.data.pipeline import ready_ahead
+from kerasrec.data.pipeline import prefetch_batches
 
 
 def test_the_end_of_a_pass_does_not_wait():
     """TensorFlow's tuner sleeps about as long again as it has run, and whoever ends an iterator waits for it."""
-    batches = ready_ahead(tf.data.Dataset.range(10**9).map(lambda number: number + 1, num_parallel_calls=2).batch(10))
+    batches = prefetch_batches(
+        tf.data.Dataset.range(10**9).map(lambda number: number + 1, num_parallel_calls=2).batch(10)
+    )
     assert not batches.options().autotune.enabled
     iterator, begin = iter(batches), time.perf_counter()
     while time.perf_counter() - begin < 3:
@@ -17,4 +19,4 @@ def test_the_end_of_a_pass_does_not_wait():
 
 
 def test_the_same_batches_in_the_same_order():
-    assert [int(number) for number in ready_ahead(tf.data.Dataset.range(50))] == list(range(50))
+    assert [int(number) for number in prefetch_batches(tf.data.Dataset.range(50))] == list(range(50))

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from kerasrec.backend import set_precision, tf
-from kerasrec.data.vocab import MASK
+from kerasrec.data.items.vocab import MASK
 from kerasrec.nn.item_model import ItemModel
 from kerasrec.nn.negatives import Negatives
 from kerasrec.nn.settings import ItemModelSettings

@@ -11,7 +11,7 @@ import pytest
 import safetensors.numpy
 
 from kerasrec.backend import keras, set_precision
-from kerasrec.data.tokenizer import WordPieceTokenizer
+from kerasrec.data.text.tokenizer import WordPieceTokenizer
 from kerasrec.errors import KerasrecError
 from kerasrec.nn.heads import MaskedItemHead
 from kerasrec.nn.transformer import text_encoder

@@ -5,13 +5,13 @@ import numpy as np
 import pytest
 
 from kerasrec.backend import bert4keras, tf
-from kerasrec.data.files import exclusive
-from kerasrec.data.tokenizer import WordPieceTokenizer
+from kerasrec.data.text.tokenizer import WordPieceTokenizer
 from kerasrec.errors import KerasrecError
 from kerasrec.nn.transformer import text_encoder
 from kerasrec.pretrained import open_bert
 from kerasrec.pretrained.convert import convert
 from kerasrec.pretrained.settings import Convert
+from kerasrec.workspace.locks import exclusive
 
 
 @pytest.mark.parametrize("kind", ["safetensors", "torch"])

@@ -3,7 +3,7 @@ import json
 import pytest
 import tokenizers
 
-from kerasrec.data.tokenizer import SPECIALS, WordPieceTokenizer
+from kerasrec.data.text.tokenizer import SPECIALS, WordPieceTokenizer
 from kerasrec.errors import KerasrecError
 from kerasrec.pretrained import open_bert
 from kerasrec.pretrained.vocabulary import agreed_lower_case, read_vocabulary

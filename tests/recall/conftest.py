@@ -1,9 +1,9 @@
 import pytest
 
-from kerasrec.data.synthetic import SyntheticLog
+from kerasrec.data.logs.synthetic import SyntheticLog
 
 
-class Desk:
+class CliHarness:
     """A folder in which commands are typed."""
 
     SMALL = ("--hidden-size", 16, "--num-layers", 1, "--learning-rate", 3e-3, "--warmup-steps", 10)
@@ -11,9 +11,9 @@ class Desk:
 
     def __init__(self, folder, command_line):
         self.folder = folder
-        self.places = [f"--data-path={folder / 'data'}", f"--output-path={folder / 'output'}"]
-        self.places.append(f"--export-path={folder / 'export'}")
-        line = command_line("recall", after=lambda step: [] if step == "split" else self.places)
+        self.folders = [f"--data-path={folder / 'data'}", f"--output-path={folder / 'output'}"]
+        self.folders.append(f"--export-path={folder / 'export'}")
+        line = command_line("recall", after=lambda step: [] if step == "split" else self.folders)
         self.run, self.ok, self.error = map(self._dated, (line.run, line.ok, line.error))
 
     @staticmethod
@@ -52,7 +52,7 @@ class Desk:
 
 @pytest.fixture
 def desk(tmp_path, command_line):
-    return Desk(tmp_path, command_line)
+    return CliHarness(tmp_path, command_line)
 
 
 @pytest.fixture

@@ -4,7 +4,7 @@ import datetime
 
 import pytest
 
-from kerasrec.data.vocab import ItemVocab
+from kerasrec.data.items.vocab import ItemVocab
 
 DAY = 86_400
 MONDAY = 1618790400  # 2021-04-19

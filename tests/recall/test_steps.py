@@ -5,15 +5,15 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
-from kerasrec.baselines import CoOccurrence
 from kerasrec.cli import main
-from kerasrec.data.files import Manifest
-from kerasrec.data.synthetic import SyntheticLog
-from kerasrec.data.tasks import Places, find_parts
+from kerasrec.data.logs.synthetic import SyntheticLog
+from kerasrec.evaluation.baselines import CoOccurrence
+from kerasrec.recall.dataset import PreparedData
 from kerasrec.recall.evaluate import baselines
-from kerasrec.recall.prepared import Prepared
 from kerasrec.recall.quickstart import ceiling
 from kerasrec.serving.recommender import Recommender
+from kerasrec.workspace.manifest import Manifest
+from kerasrec.workspace.run_folders import RunFolders, find_parts
 
 
 def last_line(out):
@@ -180,7 +180,7 @@ def test_examples_written_before_a_setting_was_there_stay_good(prepared_desk):
     manifest.replace(examples=written)
     options = ("--masking", "dynamic", "--jobs", 1, *prepared_desk.LENGTHS)
     assert "3 of 3 parts are written already" in prepared_desk.ok("examples", "all", *options)
-    assert Prepared(*find_parts("all", Places(prepared_desk.folder / "data"))).settings.valid_share == 1
+    assert PreparedData(*find_parts("all", RunFolders(prepared_desk.folder / "data"))).settings.valid_share == 1
 
 
 def test_examples_of_another_vocabulary_are_refused(prepared_desk):
@@ -228,7 +228,7 @@ def test_names_that_are_no_titles(prepared_desk):
 def test_the_quickstarts_ceiling(desk):
     log = SyntheticLog(users=60, items=100, max_length=25, mean_length=14, seed=3)
     desk.ok("split", "--log", log.write(desk.folder / "raw"), "--data-path", desk.folder / "data", "--parts", 2)
-    task = Places(desk.folder / "data").task("20210419-task-refine-0")
+    task = RunFolders(desk.folder / "data").task("20210419-task-refine-0")
     best = ceiling(log, task)
     [(offsets, items)] = log.histories()
     lasts = offsets[1:] - 1
@@ -255,8 +255,8 @@ def test_on_huge_data_figures_come_from_stated_samples(prepared_desk, logged):
     lines = [json.loads(line) for line in (desk.output / "metrics.jsonl").open(encoding="utf-8")]
     assert [line["users"] for line in lines if line["kind"] == "test"] == [pytest.approx(30, abs=3)]
 
-    task, parts = find_parts("all", Places(desk.folder / "data", desk.folder / "output"))
-    prepared = Prepared(task, parts)
+    task, parts = find_parts("all", RunFolders(desk.folder / "data", desk.folder / "output"))
+    prepared = PreparedData(task, parts)
     scorer = baselines(prepared, most_events=1)["co-occurrence"]
     assert "the users of 1 of 3 parts" in logged()
     _, offsets, ids = prepared.histories("part-000", "valid")

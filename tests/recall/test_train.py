@@ -10,13 +10,14 @@ import numpy as np
 import pytest
 
 from kerasrec.backend import set_precision, tf
-from kerasrec.data.examples import TokenHistories
-from kerasrec.data.files import Manifest, exclusive
-from kerasrec.data.tasks import Places, find_parts
-from kerasrec.data.vocab import ItemVocab
+from kerasrec.data.items.examples import TokenHistories
+from kerasrec.data.items.vocab import ItemVocab
 from kerasrec.nn.co_occurrence import co_occurrence_vectors
-from kerasrec.recall.prepared import Prepared
+from kerasrec.recall.dataset import PreparedData
 from kerasrec.training.callbacks import read_metrics
+from kerasrec.workspace.locks import exclusive
+from kerasrec.workspace.manifest import Manifest
+from kerasrec.workspace.run_folders import RunFolders, find_parts
 
 
 def variables(output, which="checkpoints"):
@@ -110,7 +111,7 @@ def test_three_losses_and_static_examples(desk):
     assert "objective is 'causal'" in desk.error("train", "all", *desk.SMALL, "--objective", "causal")
     three = ("--seq2seq-weight", 0.5, "--similarity-weight", 0.1)
     assert "was trained with" in desk.error("train", "all", *desk.SMALL, *three)
-    desk.places[1] = f"--output-path={desk.folder / 'three'}"
+    desk.folders[1] = f"--output-path={desk.folder / 'three'}"
     desk.train("all", *three, "--log-steps", 1)
     line = read_metrics(desk.folder / "three" / desk.output.name / "metrics.jsonl")[0]
     assert {"masked_item_loss", "seq2seq_loss", "similarity_loss"} <= set(line)
@@ -128,7 +129,7 @@ def test_what_the_item_embeddings_start_from(prepared_desk):
             for name, value in weights.items()
             if name.startswith("model/") and np.shape(value) == (vocab_size(desk.task), 16)
         )
-    prepared = Prepared(*find_parts("all", Places(desk.folder / "data")))
+    prepared = PreparedData(*find_parts("all", RunFolders(desk.folder / "data")))
     histories = TokenHistories.joined([prepared.histories(part, "valid") for part in prepared.parts])
     shape = tables["random"].shape
     expected = co_occurrence_vectors(histories.offsets, histories.ids, *shape, seed=12345)
@@ -255,7 +256,7 @@ def test_killed_at_any_moment_it_ends_bit_equal(prepared_desk):
     options += ["--checkpoint-steps", 4, "--log-steps", 1, "--valid-users", 50]
 
     def command(output):
-        words = [*options, desk.places[0], f"--output-path={output}", desk.places[2]]
+        words = [*options, desk.folders[0], f"--output-path={output}", desk.folders[2]]
         return [sys.executable, "-c", KILLED, *map(str, words)]
 
     undisturbed, killed = (desk.folder / name / desk.output.name for name in ("undisturbed", "killed"))

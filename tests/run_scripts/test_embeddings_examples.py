@@ -13,10 +13,10 @@ import pytest
 from matplotlib.image import imread
 
 from kerasrec.cli import main
-from kerasrec.data.tokenizer import SPECIALS
+from kerasrec.data.text.tokenizer import SPECIALS
+from kerasrec.sentence_pair.run import Trained
 from kerasrec.sentence_pair.settings import Train
 from kerasrec.sentence_pair.train import train
-from kerasrec.sentence_pair.trained import Trained
 from tests.test_stored_files import DAMAGES, damaged_for_a_while
 
 SCRIPT = Path(__file__).parents[2] / "run_scripts" / "embeddings_examples.py"

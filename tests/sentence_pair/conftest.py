@@ -17,7 +17,7 @@ WORDS = ["red", "blue", "green", "one", "two", "three", "car", "boat"]
 QUOTES = ["“", "”", "‘", "’", '"', "'", "，", "！"]
 
 
-class Desk:
+class CliHarness:
     """A folder with small files, in which commands are typed."""
 
     def __init__(self, folder, command_line):
@@ -57,4 +57,4 @@ class Desk:
 
 @pytest.fixture
 def desk(tmp_path, command_line):
-    return Desk(tmp_path, command_line)
+    return CliHarness(tmp_path, command_line)

@@ -11,9 +11,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from kerasrec.cli import main
+from kerasrec.sentence_pair.run import Trained
 from kerasrec.sentence_pair.settings import Train
 from kerasrec.sentence_pair.train import _tokenizer
-from kerasrec.sentence_pair.trained import Trained
 from kerasrec.training.callbacks import MetricsLog
 
 ROOT = Path(__file__).parents[2]

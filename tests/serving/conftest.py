@@ -3,12 +3,12 @@ from typing import NamedTuple
 import pytest
 
 from kerasrec.backend import tf
-from kerasrec.data.vocab import ItemVocab
+from kerasrec.data.items.vocab import ItemVocab
 from kerasrec.nn.item_model import ItemModel
 from kerasrec.nn.settings import ItemModelSettings
-from kerasrec.serving.export import export
-from kerasrec.serving.items import ServedItemModel
+from kerasrec.serving.item_signatures import ServedItemModel
 from kerasrec.serving.raw_ids import ids_file
+from kerasrec.serving.saved_model import export
 
 LENGTH, MAX_K = 6, 20
 ITEMS = ["62498486", "a b", "c,d", 'e"f', "naïve", "🎬", "[MASK]", *(f"i{number}" for number in range(30))]

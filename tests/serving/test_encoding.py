@@ -4,10 +4,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kerasrec import progress_bar
-from kerasrec.data.text_rows import TextTokens
-from kerasrec.data.tokenizer import SPECIALS, WordPieceTokenizer
+from kerasrec.data.text.rows import TextTokens
+from kerasrec.data.text.tokenizer import SPECIALS, WordPieceTokenizer
 from kerasrec.errors import KerasrecError
-from kerasrec.nn.lean_encoder import LeanEncoder
+from kerasrec.nn.inference_encoder import InferenceEncoder
 from kerasrec.nn.settings import BertConfig
 from kerasrec.nn.transformer import text_encoder
 from kerasrec.serving import encoding
@@ -34,25 +34,25 @@ def keras_encoder():
 
 
 @pytest.fixture(scope="module")
-def lean(keras_encoder):
-    return LeanEncoder(keras_encoder)
+def inference(keras_encoder):
+    return InferenceEncoder(keras_encoder)
 
 
 @pytest.fixture(scope="module")
-def encoder(lean):
-    return SentenceEncoder(lean, TOKENIZER, MAX_LENGTH)
+def encoder(inference):
+    return SentenceEncoder(inference, TOKENIZER, MAX_LENGTH)
 
 
 @pytest.fixture
-def rows_given(lean, monkeypatch):
+def rows_given(inference, monkeypatch):
     """The rows that the model is given, batch by batch."""
-    given, encode = [], lean.without_padding
+    given, encode = [], inference.without_padding
 
     def without_padding(ids):
         given.append(ids.numpy())
         return encode(ids)
 
-    monkeypatch.setattr(lean, "without_padding", without_padding)
+    monkeypatch.setattr(inference, "without_padding", without_padding)
     return given
 
 
@@ -123,9 +123,9 @@ def test_a_single_string(encoder):
 
 
 @pytest.mark.parametrize("max_length", [1, 17])
-def test_more_tokens_than_the_model_has_positions(lean, max_length):
+def test_more_tokens_than_the_model_has_positions(inference, max_length):
     with pytest.raises(KerasrecError, match=f"max_length is {max_length}; it must be from 2 to 16"):
-        SentenceEncoder(lean, TOKENIZER, max_length)
+        SentenceEncoder(inference, TOKENIZER, max_length)
 
 
 def test_lines_in_the_log_when_there_is_much_to_do(encoder, monkeypatch, logged):

@@ -7,8 +7,8 @@ import pytest
 
 from kerasrec.backend import tf
 from kerasrec.errors import KerasrecError
-from kerasrec.serving.export import export, signature
 from kerasrec.serving.recommender import Recommender
+from kerasrec.serving.saved_model import export, signature
 
 BAD_HISTORIES = [
     "i1",

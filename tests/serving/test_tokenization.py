@@ -13,9 +13,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kerasrec.backend import tf
-from kerasrec.data.characters import is_blank, spaced_once, with_ascii_quotes
-from kerasrec.data.text_rows import TextTokens, single_rows
-from kerasrec.data.tokenizer import SPECIALS, WordPieceTokenizer
+from kerasrec.data.text.characters import is_blank, spaced_once, with_ascii_quotes
+from kerasrec.data.text.rows import TextTokens, single_rows
+from kerasrec.data.text.tokenizer import SPECIALS, WordPieceTokenizer
 from kerasrec.errors import KerasrecError
 from kerasrec.serving.tokenization import GraphTokenizer
 

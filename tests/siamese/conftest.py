@@ -18,7 +18,7 @@ CONFIG = {
 }
 
 
-class Desk:
+class CliHarness:
     """A folder with small files, in which commands are typed."""
 
     def __init__(self, folder, command_line):
@@ -61,4 +61,4 @@ class Desk:
 
 @pytest.fixture
 def desk(tmp_path, command_line):
-    return Desk(tmp_path, command_line)
+    return CliHarness(tmp_path, command_line)

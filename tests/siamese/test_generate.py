@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kerasrec.data.tokenizer import SPECIALS, WordPieceTokenizer
+from kerasrec.data.text.tokenizer import SPECIALS, WordPieceTokenizer
 from kerasrec.nn.settings import BertConfig
 from kerasrec.siamese.generate import nucleus, ranked, sample
 from kerasrec.siamese.model import SiameseModel

@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 
 from kerasrec.cli import main
-from kerasrec.data.files import Manifest
-from kerasrec.data.tasks import Places
-from kerasrec.siamese.prepared import Prepared
-from kerasrec.siamese.trained import Trained
+from kerasrec.siamese.dataset import PreparedData
+from kerasrec.siamese.run import Trained
 from kerasrec.training.callbacks import MetricsLog, read_metrics
+from kerasrec.workspace.manifest import Manifest
+from kerasrec.workspace.run_folders import RunFolders
 
 # As in a server that has never heard of kerasrec.
 FRESH = {name: value for name, value in os.environ.items() if not name.startswith(("TF_", "KERAS"))}
@@ -97,7 +97,7 @@ def test_a_killed_run_ends_as_one_that_was_not(desk, monkeypatch):
 
 def test_prepared_groups(desk):
     desk.prepare("shop", "--no-simplified")
-    prepared = Prepared("shop", Places(*(desk.folder / kind for kind in ("data", "output", "export"))))
+    prepared = PreparedData("shop", RunFolders(*(desk.folder / kind for kind in ("data", "output", "export"))))
     tokens, groups = prepared.groups
     assert groups.tolist() == list(range(0, 49, 4))
     first = tokens.ids[tokens.offsets[0] : tokens.offsets[1]]
@@ -113,8 +113,8 @@ def test_lower_case_follows_the_checkpoints_own_files(desk):
     desk.write("tokenizer_config.json", '{"do_lower_case": false}')
     files = ("--train-file", desk.train_file, "--vocab-file", desk.vocab)
     assert "texts are not lower-cased, as" in desk.ok("prepare", "cased", *files)
-    places = Places(*(desk.folder / kind for kind in ("data", "output", "export")))
-    assert not Prepared("cased", places).tokenizer.lower_case
+    folders = RunFolders(*(desk.folder / kind for kind in ("data", "output", "export")))
+    assert not PreparedData("cased", folders).tokenizer.lower_case
     desk.write("tokenizer_config.json", '{"do_lower_case": true}')
     assert "says that they are lower-cased" in desk.error("prepare", "cased", *files, "--no-lower-case")
 
@@ -141,8 +141,8 @@ def test_without_pairs_it_trains_and_cannot_be_judged(desk, command_line):
 )
 def test_what_is_missing_is_named(desk, words, said):
     desk.prepare()
-    places = {"config": desk.config, "vocab": desk.vocab, "folder": desk.folder / "nowhere"}
-    assert said in desk.error(*(str(word).format(**places) for word in words))
+    folders = {"config": desk.config, "vocab": desk.vocab, "folder": desk.folder / "nowhere"}
+    assert said in desk.error(*(str(word).format(**folders) for word in words))
 
 
 def test_another_vocabulary_than_the_models(desk):

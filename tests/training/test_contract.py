@@ -2,18 +2,19 @@ import dataclasses
 
 import pytest
 
+from kerasrec.anime import run as anime_trained
 from kerasrec.anime import settings as anime
-from kerasrec.anime import trained as anime_trained
-from kerasrec.colarec import graph, item_recall
+from kerasrec.colarec import item_recall
+from kerasrec.colarec import lightgcn as graph
 from kerasrec.colarec import settings as colarec
 from kerasrec.colarec import train as colarec_train
 from kerasrec.errors import KerasrecError
-from kerasrec.recall import model as recall_model
+from kerasrec.recall import run as recall_model
 from kerasrec.recall import settings as recall
+from kerasrec.sentence_pair import run as sentence_pair_trained
 from kerasrec.sentence_pair import settings as sentence_pair
-from kerasrec.sentence_pair import trained as sentence_pair_trained
+from kerasrec.siamese import run as siamese_trained
 from kerasrec.siamese import settings as siamese
-from kerasrec.siamese import trained as siamese_trained
 from kerasrec.training.contract import Contract
 
 CONTRACTS = {

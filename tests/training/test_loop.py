@@ -9,7 +9,7 @@ import pytest
 from kerasrec import signals
 from kerasrec.backend import keras, tf
 from kerasrec.errors import KerasrecError
-from kerasrec.training import report
+from kerasrec.training import curves as report
 from kerasrec.training.callbacks import read_metrics
 from kerasrec.training.checkpoints import found, read_model, read_progress
 from kerasrec.training.early_stopping import Monitor

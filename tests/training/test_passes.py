@@ -4,7 +4,7 @@ import sys
 
 import pytest
 
-from kerasrec.training.passes import DealtPasses
+from kerasrec.training.passes import ReplicaPasses
 
 TWO_REPLICAS = """
 import numpy as np
@@ -13,8 +13,8 @@ from kerasrec.backend import keras, tf
 tf.config.set_logical_device_configuration(
     tf.config.list_physical_devices("CPU")[0], [tf.config.LogicalDeviceConfiguration()] * 2
 )
-from kerasrec.data.text_batches import sentence_batches, siamese_batches
-from kerasrec.data.text_rows import TextTokens
+from kerasrec.data.text.batches import sentence_batches, siamese_batches
+from kerasrec.data.text.rows import TextTokens
 from kerasrec.nn.settings import BertConfig
 from kerasrec.sentence_pair.model import SentencePairModel
 from kerasrec.sentence_pair.settings import Objective
@@ -97,7 +97,7 @@ class Strategy:
 @pytest.mark.parametrize(("replicas", "share", "steps"), [(1, 10, 10), (2, 5, 10), (3, 4, 9)])
 def test_a_step_takes_the_batch_whatever_the_number_of_replicas(replicas, share, steps):
     """100 rows, 10 a step; with 3 replicas 4 each, which are 12 a step."""
-    passes = DealtPasses(Strategy(replicas), "rows", "aa", 10, lambda size: -(-100 // size), [1])
+    passes = ReplicaPasses(Strategy(replicas), "rows", "aa", 10, lambda size: -(-100 // size), [1])
     assert (passes.share, passes.steps) == (share, steps)
     first, second = passes.first(2)
     assert (first.parts, first.epoch, second.epoch) == ((("rows", "aa"),), 0, 1)
@@ -105,8 +105,8 @@ def test_a_step_takes_the_batch_whatever_the_number_of_replicas(replicas, share,
 
 
 def test_a_pass_goes_on_at_its_batch_and_not_in_another_order():
-    passes = DealtPasses(Strategy(1), "rows", "aa", 10, lambda size: 10, [1])
-    other = DealtPasses(Strategy(1), "rows", "aa", 10, lambda size: 10, [2])
+    passes = ReplicaPasses(Strategy(1), "rows", "aa", 10, lambda size: 10, [1])
+    other = ReplicaPasses(Strategy(1), "rows", "aa", 10, lambda size: 10, [2])
     asked = []
     passes.batches(lambda epoch, first: asked.append((epoch, first)))(passes.first(3)[2], 7)
     assert asked == [(2, 7)] and passes.first(1)[0].key != other.first(1)[0].key

@@ -23,7 +23,7 @@ class UnknownForm(ValueError):
 
 
 @dataclass(frozen=True)
-class OddPart:
+class UnusablePart:
     """A title or a list entry that does not match the schema.
 
     Attributes:
@@ -45,7 +45,7 @@ class TitlePage:
 
     titles: tuple[Title, ...]
     has_next: bool
-    odd: tuple[OddPart, ...] = ()
+    odd: tuple[UnusablePart, ...] = ()
 
     @property
     def parts(self) -> set[object]:
@@ -61,7 +61,7 @@ class ListChunk:
     score_format: str | None
     entries: tuple[ListEntry, ...]
     has_next: bool
-    odd: tuple[OddPart, ...] = ()
+    odd: tuple[UnusablePart, ...] = ()
 
     @property
     def parts(self) -> set[object]:
@@ -77,7 +77,7 @@ def title_page(data: object) -> TitlePage:
     """
     page = _object(_field(_object(data, "data"), "Page"), "Page")
     has_next = _flag(_field(_object(_field(page, "pageInfo"), "pageInfo"), "hasNextPage"), "hasNextPage")
-    odd: list[OddPart] = []
+    odd: list[UnusablePart] = []
     found = [_whole_part(_title, "title", "id", media, odd) for media in _list(_field(page, "media"), "media") if media]
     return TitlePage(tuple(title for title in found if title is not None), has_next, tuple(odd))
 
@@ -92,7 +92,7 @@ def list_chunk(data: object) -> ListChunk:
     user = _object(_field(collection, "user"), "user")
     options = _object(user.get("mediaListOptions") or {}, "mediaListOptions")
     has_next = _flag(_field(collection, "hasNextChunk"), "hasNextChunk")
-    odd: list[OddPart] = []
+    odd: list[UnusablePart] = []
     entries = {}
     for group in _list(_field(collection, "lists"), "lists"):
         for raw in _list(_field(_object(group, "a list"), "entries"), "entries"):
@@ -133,19 +133,21 @@ class _Fields:
         return tuple(dict.fromkeys(one for one in found if one is not None))
 
 
-def _whole_part(parse: Callable[[int, _Fields], _T], kind: str, key: str, raw: object, odd: list[OddPart]) -> _T | None:
+def _whole_part(
+    parse: Callable[[int, _Fields], _T], kind: str, key: str, raw: object, odd: list[UnusablePart]
+) -> _T | None:
     """A title or an entry; None if not even its id can be read."""
     try:
         number = _needed(_whole(_field(_object(raw, kind), key), key, 1), key)
     except UnknownForm as error:
         name = raw.get(key) if isinstance(raw, dict) else raw
-        odd.append(OddPart(f"{kind} {quoted(name, 50)}", str(error), json.dumps(raw), is_lost=True))
+        odd.append(UnusablePart(f"{kind} {quoted(name, 50)}", str(error), json.dumps(raw), is_lost=True))
         return None
     fields = _Fields(raw)
     part = parse(number, fields)
     if fields.problems:
         reason = "; ".join(dict.fromkeys(fields.problems))
-        odd.append(OddPart(f"{kind} {number}", reason, json.dumps(raw), is_lost=False))
+        odd.append(UnusablePart(f"{kind} {number}", reason, json.dumps(raw), is_lost=False))
     return part
 
 

@@ -1,0 +1,258 @@
+"""Part files into batches: order, length buckets and masks, each a function of (seed, epoch).
+
+A killed run can therefore start again in the middle of an epoch and see the batches it would have seen.
+"""
+
+import dataclasses
+import math
+import random
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from kerasrec.backend import tf
+from kerasrec.data.items import masking, tfrecord
+from kerasrec.data.items.seq2seq import seq2seq_rows
+from kerasrec.data.items.settings import BatchSettings, ExampleSettings
+from kerasrec.data.items.vocab import FIRST_ITEM, MASK, PAD
+from kerasrec.data.pipeline import prefetch_batches
+
+BUCKETS = 8
+SHUFFLED_ROWS = 50_000
+
+
+@dataclass(frozen=True)
+class TrainingObjectives:
+    """Which rows a window gives: a masked one, and what else."""
+
+    causal: bool = False
+    """The window as it is instead of all others, and at each position the next item to be predicted."""
+    seq2seq: bool = False
+    """One more row, its continuation to be predicted from its beginning."""
+    similarity: bool = False
+    """Two masked rows instead of one, each also without its last item."""
+
+
+def bucket_lengths(max_seq_length: int) -> list[int]:
+    """The lengths that batches are padded to, rising; the last is `max_seq_length`.
+
+    Example:
+        >>> bucket_lengths(200)
+        [25, 50, 75, 100, 125, 150, 175, 200]
+    """
+    return sorted({math.ceil(max_seq_length * bucket / BUCKETS) for bucket in range(1, BUCKETS + 1)})
+
+
+def steps_per_epoch(rows_by_length: Mapping[int, int], max_seq_length: int, batch_size: int) -> int:
+    """Batches that one pass gives: each length bucket ends with a batch that may not be full.
+
+    Args:
+        rows_by_length: Number of rows of each length, over all files of the pass.
+        max_seq_length: Longest row.
+        batch_size: Rows a batch.
+
+    Example:
+        >>> steps_per_epoch({10: 65, 25: 1, 26: 3}, max_seq_length=200, batch_size=64)
+        3
+    """
+    buckets = bucket_lengths(max_seq_length)
+    rows = [0] * len(buckets)
+    for length, count in rows_by_length.items():
+        rows[next(bucket for bucket, longest in enumerate(buckets) if length <= longest)] += count
+    return sum(math.ceil(count / batch_size) for count in rows)
+
+
+def training_batches(
+    files: Sequence[Path],
+    examples: ExampleSettings,
+    settings: BatchSettings,
+    terms: TrainingObjectives,
+    *,
+    vocab_size: int,
+    seed: int,
+    epoch: int,
+    first_step: int = 0,
+    replicas: int = 1,
+) -> "tf.data.Dataset":
+    """One pass over part files, from any of its steps on.
+
+    Args:
+        files: Training files, all written with `examples`.
+        examples: What the files hold.
+        settings: Batch size and last-item share.
+        terms: Rows; all but masked ones need files with dynamic masking.
+        vocab_size: Token ids, special tokens included.
+        seed: Fixes, with `epoch`, the order and the masks.
+        epoch: Number of the pass.
+        first_step: Batches to leave out at the beginning; their masks are not computed.
+        replicas: Rows are filled up with empty ones so that this many cards get whole windows.
+
+    Returns:
+        Batches as `ItemModel` takes them: `input_ids` int32 [B, L], `masked_lm_positions` and `masked_lm_ids` int32
+        [B, P], `masked_lm_weights` float32 [B, P], and with the seq2seq term `segment_ids` int32 [B, L]. Causal rows
+        have P = L: a position for each place of the row.
+    """
+    order = random.Random(f"{seed}/{epoch}")
+    files = [str(file) for file in files]
+    order.shuffle(files)
+    rows = tf.data.Dataset.from_tensor_slices(files).interleave(
+        tf.data.TFRecordDataset, cycle_length=4, num_parallel_calls=4, deterministic=True
+    )
+    rows = rows.shuffle(SHUFFLED_ROWS, seed=order.getrandbits(31), reshuffle_each_iteration=False)
+    rows = _parsed(rows, examples, static=examples.masking == "static")
+    return masked_batches(
+        rows,
+        examples,
+        settings,
+        terms,
+        vocab_size=vocab_size,
+        seed=seed,
+        epoch=epoch,
+        first_step=first_step,
+        replicas=replicas,
+    )
+
+
+def masked_batches(
+    rows: "tf.data.Dataset",
+    examples: ExampleSettings,
+    settings: BatchSettings,
+    terms: TrainingObjectives = TrainingObjectives(),
+    *,
+    vocab_size: int,
+    seed: int,
+    epoch: int,
+    first_step: int = 0,
+    replicas: int = 1,
+) -> "tf.data.Dataset":
+    """Batches of one pass over rows in the order in which they come.
+
+    Args:
+        rows: With dynamic masking windows: `input_ids` int32 [length], and the scalars `info` and `window`, int64, that
+            tell a window from all others; with static masking the features of an example.
+        examples: What the rows are.
+        settings: As for `training_batches`, like all further arguments and the batches.
+        terms: Rows.
+        vocab_size: Token ids, special tokens included.
+        seed: Fixes, with `epoch`, the masks.
+        epoch: Number of the pass.
+        first_step: Batches to leave out at the beginning.
+        replicas: Number of cards.
+    """
+    static = examples.masking == "static"
+    batches = _bucketed(rows, examples.max_seq_length, settings.batch_size).skip(first_step)
+
+    def masked(batch):
+        if replicas > 1:
+            batch = _filled_up(batch, replicas)
+        if static:
+            return {name: batch[name] for name in MODEL_INPUTS}
+        return _rows_of_windows(batch, examples, settings, terms, vocab_size=vocab_size, seed=seed, epoch=epoch)
+
+    return prefetch_batches(batches.map(masked, num_parallel_calls=2, deterministic=True))
+
+
+MODEL_INPUTS = ("input_ids", "masked_lm_positions", "masked_lm_ids", "masked_lm_weights")
+
+
+def evaluation_batches(
+    files: Sequence[Path], examples: ExampleSettings, batch_size: int, every: int = 1
+) -> "tf.data.Dataset":
+    """Valid or test rows, in batches of similar length: `info` says whose row it is.
+
+    Args:
+        files: Valid or test files.
+        examples: What the files hold.
+        batch_size: Rows a batch.
+        every: Take one row of so many, evenly over each file: its beginning may hold users of one kind.
+
+    Returns:
+        Batches of `info` int64 [B], `input_ids` int32 [B, L], and the `masked_lm_*` features [B, P].
+    """
+    records = tf.data.Dataset.from_tensor_slices([str(file) for file in files])
+    records = records.flat_map(lambda file: tf.data.TFRecordDataset(file).shard(every, 0))
+    return prefetch_batches(_bucketed(_parsed(records, examples, static=True), examples.max_seq_length, batch_size))
+
+
+def _parsed(rows, examples, static):
+    if not static:
+        return rows.map(tfrecord.parse_window, num_parallel_calls=4, deterministic=True)
+
+    def parse(serialized):
+        example = tfrecord.parse_example(serialized, examples.max_seq_length, examples.max_predictions_per_seq)
+        length = tf.reduce_sum(example.pop("input_mask"))
+        return example | {"input_ids": example["input_ids"][:length], "info": example["info"][0]}
+
+    return rows.map(parse, num_parallel_calls=4, deterministic=True)
+
+
+def _bucketed(rows, max_seq_length, batch_size):
+    lengths = bucket_lengths(max_seq_length)
+    return rows.bucket_by_sequence_length(
+        lambda row: tf.size(row["input_ids"]),
+        bucket_boundaries=[longest + 1 for longest in lengths[:-1]],
+        bucket_batch_sizes=[batch_size] * len(lengths),
+    )
+
+
+def _filled_up(batch, replicas):
+    """Empty rows at the end, so that the number of rows is a multiple of the number of replicas."""
+    missing = -tf.shape(batch["input_ids"])[0] % replicas
+    return {name: tf.pad(values, [[0, missing]] + [[0, 0]] * (values.shape.rank - 1)) for name, values in batch.items()}
+
+
+def _rows_of_windows(batch, examples, settings, terms, *, vocab_size, seed, epoch):
+    """The rows of each window next to each other: one or two masked ones, then the seq2seq one."""
+    windows = batch["input_ids"]
+    if terms.causal:
+        return _next_items(windows)
+    keys = masking.example_keys(batch["info"], batch["window"])
+    if terms.similarity:
+        # One slot of a view is kept for its last item.
+        rules = dataclasses.replace(examples, max_predictions_per_seq=examples.max_predictions_per_seq - 1)
+        views = (2 * epoch, 2 * epoch + 1)
+        rows = [_without_last(windows, keys, view, rules=rules, seed=seed, vocab_size=vocab_size) for view in views]
+    else:
+        last_only = masking.draw_last_only(keys, epoch, seed=seed, probability=settings.last_item_prob)
+        masked = masking.mask_items(
+            windows, keys, epoch, last_only=last_only, rules=examples, seed=seed, vocab_size=vocab_size
+        )
+        rows = [masked]
+    rows = [{name: row[name] for name in MODEL_INPUTS} for row in rows]
+    if terms.seq2seq:
+        rows = [row | {"segment_ids": tf.zeros_like(windows)} for row in rows]
+        slots = examples.max_predictions_per_seq
+        rows.append(seq2seq_rows(windows, keys, epoch, max_predictions_per_seq=slots, seed=seed))
+    return {name: _interleaved([row[name] for row in rows]) for name in rows[0]}
+
+
+def _next_items(windows):
+    """Causal rows: what stands behind each place is to be predicted from its position."""
+    following = tf.pad(windows[:, 1:], [[0, 0], [0, 1]])
+    to_predict = following >= FIRST_ITEM
+    return {
+        "input_ids": windows,
+        "masked_lm_positions": tf.broadcast_to(tf.range(tf.shape(windows)[1]), tf.shape(windows)),
+        "masked_lm_ids": tf.where(to_predict, following, PAD),
+        "masked_lm_weights": tf.cast(to_predict, tf.float32),
+    }
+
+
+def _without_last(windows, keys, epoch, **rules):
+    """A masked view whose last item is hidden, and to be predicted, beside those that chance hides."""
+    last = tf.maximum(tf.math.count_nonzero(windows, axis=1, dtype=tf.int32) - 1, 0)
+    at_last = tf.one_hot(last, tf.shape(windows)[1], dtype=tf.int32) * tf.cast(windows > 0, tf.int32)  # [B, L]
+    view = masking.mask_items(windows * (1 - at_last) + MASK * at_last, keys, epoch, **rules)
+    target = tf.reduce_sum(windows * at_last, axis=1)
+    slots = {
+        "masked_lm_positions": last,
+        "masked_lm_ids": target,
+        "masked_lm_weights": tf.cast(target > MASK, tf.float32),
+    }
+    return view | {name: tf.concat([view[name], slot[:, None]], axis=1) for name, slot in slots.items()}
+
+
+def _interleaved(tensors):
+    """Row i of each tensor, then row i + 1 of each."""
+    stacked = tf.stack(tensors, axis=1)
+    return tf.reshape(stacked, tf.concat([[-1], tf.shape(stacked)[2:]], axis=0))

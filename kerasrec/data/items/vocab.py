@@ -1,0 +1,207 @@
+"""The item vocabulary: raw item ids and the token ids that stand for them; imports no TensorFlow."""
+
+import hashlib
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from kerasrec.errors import KerasrecError, quoted
+from kerasrec.workspace.digests import errors_name_file
+from kerasrec.workspace.manifest import Manifest
+from kerasrec.workspace.tables import read_parquet, write_parquet
+
+SPECIALS = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
+PAD, UNK, CLS, SEP, MASK = range(len(SPECIALS))
+FIRST_ITEM = len(SPECIALS)
+
+Counts = Mapping[str, int] | pa.Table
+
+_SCHEMA = pa.schema([("token", pa.string()), ("count", pa.int64())])
+
+
+class ItemVocab:
+    """Raw item ids with their token ids and counts.
+
+    Token ids 0 to 4 are the special tokens, item number `k` has token id `5 + k`. A raw id that reads `[MASK]` is an
+    item like any other: ids and special tokens are told apart by their place and never by their text.
+
+    Args:
+        items: raw item ids in the order of their token ids.
+        counts: `[items]` how often each was seen.
+
+    Attributes:
+        items: pyarrow string array, the raw ids.
+        counts: int64 `[len(items)]`.
+
+    Raises:
+        KerasrecError: an id occurs twice, is null, or holds a line break (lookup tables have one id a line).
+
+    Example:
+        >>> vocab = ItemVocab.build({"tea": 7, "milk": 9, "[MASK]": 7})
+        >>> vocab.decode([5, 6, 7]), vocab.encode(["[MASK]", "tea", "gin"]).tolist(), len(vocab)
+        (['milk', '[MASK]', 'tea'], [6, 7, 1], 8)
+    """
+
+    def __init__(self, items: pa.Array, counts: np.ndarray):
+        self.items = _plain_strings(items)
+        self.counts = np.asarray(counts, dtype=np.int64)
+        if self.items.null_count:
+            raise KerasrecError("an item of the vocabulary has no id (null); take such rows out of the log")
+        broken = self.items.filter(pc.or_(pc.match_substring(self.items, "\n"), pc.match_substring(self.items, "\r")))
+        if len(broken):
+            raise KerasrecError(
+                f"item id {quoted(broken[0].as_py())} holds a line break; remove such rows from the log"
+            )
+        if pc.count_distinct(self.items).as_py() != len(self.items):
+            seen = pc.value_counts(self.items)
+            twice = seen.field("values").filter(pc.greater(seen.field("counts"), 1))[0]
+            raise KerasrecError(
+                f"item id {quoted(twice.as_py())} occurs twice in the vocabulary; each id may occur once"
+            )
+
+    @classmethod
+    def build(cls, counts: Counts, min_count: int = 1) -> "ItemVocab":
+        """The items that were seen at least `min_count` times, by falling count; equal counts by id, byte by byte.
+
+        Args:
+            counts: item -> count, as a mapping or an Arrow table with the columns `item` and `count`.
+            min_count: items seen less often become `[UNK]`.
+
+        Raises:
+            KerasrecError: no item is left.
+        """
+        items, numbers = _by_falling_count(counts, min_count)
+        if not len(items):
+            raise KerasrecError(
+                f"no item was seen at least {min_count} times: the vocabulary would be empty; lower the minimum count"
+            )
+        return cls(items, numbers)
+
+    def grow(self, counts: Counts, min_count: int = 1) -> "ItemVocab":
+        """This vocabulary with the new items of another log behind the old ones, whose token ids stay.
+
+        The counts of the result are those of the other log (0 for old items that it lacks), so that growing twice by
+        the same log changes nothing.
+
+        Args:
+            counts: item -> count of the other log, as in `build`.
+            min_count: new items seen less often are left out.
+
+        Example:
+            >>> ItemVocab.build({"a": 2, "b": 1}).grow({"c": 5, "b": 3}).decode([5, 6, 7])
+            ['a', 'b', 'c']
+        """
+        items, numbers = _by_falling_count(counts, 0)
+        ids = self.encode(items)
+        counts_by_id = np.zeros(len(self), np.int64)
+        counts_by_id[ids] = numbers
+        new = (ids == UNK) & (numbers >= min_count)
+        return ItemVocab(
+            pa.concat_arrays([self.items, items.filter(pa.array(new))]),
+            np.concatenate([counts_by_id[FIRST_ITEM:], numbers[new]]),
+        )
+
+    def __len__(self) -> int:
+        """Number of token ids, special tokens included."""
+        return FIRST_ITEM + len(self.items)
+
+    def encode(self, raw: Sequence[str] | np.ndarray | pa.Array | pa.ChunkedArray) -> np.ndarray:
+        """int32 `[len(raw)]` token ids of raw ids; those that the vocabulary lacks become `[UNK]`.
+
+        A dictionary-encoded array is looked up once for each different id.
+        """
+        if isinstance(raw, pa.ChunkedArray):
+            raw = raw.combine_chunks()
+        if not isinstance(raw, pa.Array):
+            raw = pa.array(raw, pa.string())
+        if isinstance(raw.type, pa.DictionaryType):
+            ids = pa.array(self.encode(raw.dictionary)).take(raw.indices)
+        else:
+            ids = pc.add(pc.index_in(_plain_strings(raw), value_set=self.items), pa.scalar(FIRST_ITEM, pa.int32()))
+        return pc.fill_null(ids, UNK).to_numpy()
+
+    def decode(self, ids: Sequence[int] | np.ndarray) -> list[str]:
+        """Raw ids of token ids; special tokens by their names.
+
+        Raises:
+            KerasrecError: an id lies outside the vocabulary.
+        """
+        ids = np.asarray(ids, dtype=np.int64)
+        if ids.size and (ids.min() < 0 or ids.max() >= len(self)):
+            raise KerasrecError(f"token ids {ids.min()} to {ids.max()} given; this vocabulary has 0 to {len(self) - 1}")
+        return self._tokens().take(pa.array(ids)).to_pylist()
+
+    def unknown_share(self, counts: Counts) -> float:
+        """Share of the events of a log that become `[UNK]`, from its counts as in `build`."""
+        items, numbers = _items_and_counts(counts)
+        return float(numbers[self.encode(items) == UNK].sum() / max(1, numbers.sum()))
+
+    def digest(self, size: int | None = None) -> str:
+        """16 hexadecimal digits of the first `size` tokens in their order; of all without `size`.
+
+        A vocabulary that has grown from another has, at the other's size, the other's digest.
+
+        Raises:
+            KerasrecError: the vocabulary has fewer than `size` tokens.
+        """
+        size = len(self) if size is None else size
+        if not FIRST_ITEM <= size <= len(self):
+            raise KerasrecError(f"a digest of {size} tokens was asked for; this vocabulary has {len(self)}")
+        tokens = self._tokens()[:size]
+        sizes = pc.binary_length(tokens).to_numpy()
+        text = memoryview(tokens.buffers()[2])[: sizes.sum()]
+        return hashlib.sha256(sizes.astype("<i4").tobytes() + text).hexdigest()[:16]
+
+    def save(self, path: str | os.PathLike) -> None:
+        """Write `vocab.parquet`: columns `token` (string) and `count` (int64), the row number is the token id."""
+        counts = np.concatenate([np.zeros(FIRST_ITEM, np.int64), self.counts])
+        write_parquet(path, pa.table([self._tokens(), counts], schema=_SCHEMA))
+
+    @classmethod
+    def load(cls, path: str | os.PathLike) -> "ItemVocab":
+        """Read a file that `save` wrote; its digest is checked if there is a manifest in the same folder.
+
+        Raises:
+            KerasrecError: the file is missing, is damaged, or is not a vocabulary.
+        """
+        path = Path(path)
+        manifest = Manifest(path.with_name("manifest.json"))
+        writes = manifest.command(path, "kerasrec recall vocab all")
+        if not path.exists():
+            raise KerasrecError(f"there is no vocabulary at {path}: write it with `{writes}` first")
+        manifest.whole(path, writes)
+        again = f"write it again with `{writes}`"
+        table = read_parquet(path, _SCHEMA.names, writes)
+        with errors_name_file(path, again):
+            table = table.cast(_SCHEMA)
+        tokens, counts = table["token"].combine_chunks(), table["count"].to_numpy()
+        if tokens[:FIRST_ITEM].to_pylist() != list(SPECIALS):
+            raise KerasrecError(f"{path} is not a vocabulary: its first tokens must be {' '.join(SPECIALS)}: {again}")
+        with errors_name_file(path, again):
+            return cls(tokens[FIRST_ITEM:], counts[FIRST_ITEM:])
+
+    def _tokens(self) -> pa.Array:
+        return pa.concat_arrays([pa.array(SPECIALS, pa.string()), self.items])
+
+
+def _plain_strings(items: pa.Array) -> pa.Array:
+    if isinstance(items, pa.ChunkedArray):
+        items = items.combine_chunks()
+    return items if items.type == pa.string() else items.cast(pa.string())
+
+
+def _items_and_counts(counts: Counts) -> tuple[pa.Array, np.ndarray]:
+    if isinstance(counts, pa.Table):
+        return _plain_strings(counts["item"]), counts["count"].to_numpy().astype(np.int64, copy=False)
+    return pa.array(counts.keys(), pa.string()), np.fromiter(counts.values(), np.int64, len(counts))
+
+
+def _by_falling_count(counts: Counts, min_count: int) -> tuple[pa.Array, np.ndarray]:
+    items, numbers = _items_and_counts(counts)
+    table = pa.table({"item": items, "count": numbers}).filter(pc.field("count") >= min_count)
+    table = table.sort_by([("count", "descending"), ("item", "ascending")])
+    return _plain_strings(table["item"]), table["count"].to_numpy()

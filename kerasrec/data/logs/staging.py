@@ -1,0 +1,172 @@
+"""Read the files of a log into one table, in their order; bad rows are marked."""
+
+import dataclasses
+import itertools
+import re
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import duckdb
+import pyarrow as pa
+
+from kerasrec.data.inputs.compression import blocks, check
+from kerasrec.data.inputs.quoted_fields import MOST_LINES, RUNS_ON, rows_over_lines, runs_on
+from kerasrec.data.inputs.times import TimeUnit, as_written, require_one_form
+from kerasrec.data.logs import database
+from kerasrec.data.logs import splitting_sql as sql
+from kerasrec.data.logs.columns import ColumnNames
+from kerasrec.data.logs.log_formats import LogFile
+from kerasrec.errors import KerasrecError, reason
+from kerasrec.progress_bar import Bar, progress_bar
+
+_READ_BY_DUCKDB = (None, "gzip", "zstd")
+
+
+@dataclass(frozen=True)
+class Rows:
+    """How rows are read.
+
+    Attributes:
+        names: The names of the columns.
+        needs_rating: Whether a row without a rating is bad.
+        time_unit: The unit of numbers in the column of times.
+    """
+
+    names: ColumnNames
+    needs_rating: bool = False
+    time_unit: TimeUnit = "auto"
+
+
+@dataclass(frozen=True)
+class Staged:
+    """The counts of a log that was read.
+
+    Attributes:
+        rows: Number of rows, good and bad.
+        last_time: Latest time in epoch seconds; None when the log has none.
+        time_forms: The forms of the times, in words, and the number of files with each.
+    """
+
+    rows: int
+    last_time: float | None
+    time_forms: dict[str, int]
+
+
+def stage(db: duckdb.DuckDBPyConnection, logs: Sequence[LogFile], how: Rows, work: Path) -> Staged:
+    """Read all logs into the table `staged` in their order, and bad rows into `rejected` as well.
+
+    Args:
+        db: An empty database.
+        logs: The files.
+        how: How their rows are read.
+        work: A folder for files that must be unpacked first.
+
+    Raises:
+        KerasrecError: a file is damaged, or its times are written in more than one unit.
+    """
+    db.execute(sql.CREATE_TABLES)
+    megabytes = [log.path.stat().st_size / 1e6 for log in logs]
+    forms = Counter()
+    with progress_bar("reading the log", total=sum(megabytes), unit="MB") as bar:
+        for log, size in zip(logs, megabytes, strict=True):
+            form = _stage_file(db, log, how, work, bar, size)
+            forms.update([form] if form else [])
+    good = database.number(db, "SELECT count(*) FROM staged WHERE problem IS NULL")
+    last = database.number(db, "SELECT max(moment) FROM staged WHERE problem IS NULL")
+    return Staged(good + database.number(db, "SELECT count(*) FROM rejected"), last, dict(forms))
+
+
+def _stage_file(
+    db: duckdb.DuckDBPyConnection, log: LogFile, how: Rows, work: Path, bar: Bar, size: float
+) -> str | None:
+    source = _readable(log, work)
+    first = database.number(db, "SELECT count(*) FROM staged")
+    try:
+        types = _parquet_types(db, log, how.names) if log.kind == "parquet" else {}
+        database.run(db, sql.stage(source, how.names, how.needs_rating, how.time_unit, types), bar, size)
+        if log.kind == "text" and log.quoted:
+            _reject_rows_over_lines(db, source, first)
+        db.execute(sql.keep_rejects(log.name, first))
+    except duckdb.Error as error:
+        if isinstance(error, duckdb.OutOfMemoryException) or database.is_disk_full(error):
+            raise
+        raise KerasrecError(f"{log.name} cannot be read ({reason(error)}); is the file damaged?") from error
+    finally:
+        if source.path != log.path:
+            source.path.unlink(missing_ok=True)
+    if "time" not in log.columns:
+        return None
+    forms, line = db.sql(sql.time_forms(first)).fetchall(), "row" if log.kind == "parquet" else "line"
+    return require_one_form(
+        {form: count for form, count, *_ in forms},
+        {form: f"such as {as_written(seconds, form)} in {line} {row:,}" for form, _, _, row, seconds in forms},
+        f"{how.names.time} of {log.name}",
+        "--time_unit",
+        small=sum(small for form, _, small, *_ in forms if form == "s"),
+    )
+
+
+def _readable(log: LogFile, work: Path) -> LogFile:
+    """The log as DuckDB can read it; a compressed file is read to its end first, as DuckDB accepts a truncated one."""
+    if log.packing in _READ_BY_DUCKDB:
+        if log.packing:
+            check(log.path)
+        return log
+    unpacked = work / "unpacked"
+    with unpacked.open("wb") as file:
+        for block in blocks(log.path, log.member):
+            file.write(block)
+    return dataclasses.replace(log, path=unpacked, packing=None)
+
+
+def _parquet_types(db: duckdb.DuckDBPyConnection, log: LogFile, names: ColumnNames) -> dict[str, str]:
+    types = dict(db.sql(sql.parquet_types(log)).fetchall())
+    for column in (names.user, names.item):
+        if not re.fullmatch(r"VARCHAR|UUID|U?(TINY|SMALL|BIG|HUGE)?INT(EGER)?|DECIMAL\(\d+,0\)", types[column]):
+            raise KerasrecError(
+                f"{log.path} holds {column} as {types[column]}; ids must be strings or integers: convert the column"
+            )
+    if "time" in log.columns and not re.fullmatch(sql.PARQUET_TIMES, types[names.time]):
+        raise KerasrecError(
+            f"{log.path} holds {names.time} as {types[names.time]}; times must be timestamps, dates, numbers or "
+            "strings: convert the column"
+        )
+    return types
+
+
+def _reject_rows_over_lines(db: duckdb.DuckDBPyConnection, log: LogFile, first: int) -> None:
+    """Mark all lines of a row that spans several as bad rows; lines within a field may look like rows."""
+    places = [
+        place
+        for batch in db.sql(sql.unpaired(first)).to_arrow_reader(100_000)
+        for place, line in zip(*batch.to_pydict().values(), strict=True)
+        if runs_on(line, log.delimiter)
+    ]
+    if not places:
+        return
+    # A row ends in the block of its first line or in the next one.
+    near = pa.table({"block": sorted({(place - 1) // MOST_LINES + more for place in places for more in (0, 1)})})
+    db.register("near", near)
+    found = db.sql(sql.lines_of_blocks(log, MOST_LINES, "near")).to_arrow_reader(100_000)
+    swallowed = list(_over_lines(found, log.delimiter))
+    db.unregister("near")
+    if swallowed:
+        place, line = zip(*swallowed, strict=True)
+        db.register("swallowed", pa.table({"place": pa.array(place, pa.int64()), "line": pa.array(line, pa.string())}))
+        db.execute(sql.reject_lines("swallowed", first, RUNS_ON))
+        db.unregister("swallowed")
+
+
+def _over_lines(batches: Iterable[pa.RecordBatch], delimiter: str) -> Iterator[tuple[int, str]]:
+    """Number and text of every line of a row that spans several, from batches of numbers and lines, with gaps."""
+    rows = (row for batch in batches for row in zip(*batch.to_pydict().values(), strict=True))
+    for _, block in itertools.groupby(enumerate(rows), lambda numbered: numbered[1][0] - numbered[0]):
+        yield from _over_lines_of_block((row for _, row in block), delimiter)
+
+
+def _over_lines_of_block(rows: Iterator[tuple[int, str]], delimiter: str) -> Iterator[tuple[int, str]]:
+    begin, first = next(rows)
+    for place, row in rows_over_lines(itertools.chain([first], (line for _, line in rows)), delimiter):
+        yield from zip(itertools.count(begin + place), row, strict=False)

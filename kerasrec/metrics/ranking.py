@@ -1,0 +1,309 @@
+"""Ranking metrics: plain functions, the heavy part in the graph and the averages in NumPy.
+
+The graph turns scores into ranks (`target_ranks`, `sampled_ranks`) and top-k lists (`top_k_items`), a batch at a time,
+so that memory is bounded by one batch of scores. Ranks and lists are small; `ranking_metrics`, `coverage` and
+`mean_popularity` take those of all users at once.
+
+One definition of the rank holds everywhere: 1 + the number of rivals scored higher + the number of rivals scored
+equal. A model that scores everything alike therefore comes last and not first. Rivals are the items that could stand in
+the list: never a special token and, under a seen filter, never a seen item. A target that could not stand in it is a
+miss. NaN loses on both sides: a target scored NaN ranks behind everything
+else, and a rival scored NaN ranks ahead of every target.
+
+Several targets of a user share one list: a target that stands ahead of another pushes it down by one place, and targets
+scored equal stand in the order of their columns. So the targets of a user hold different places (those scored NaN share
+the last one), the ideal ranking holds the places 1 to T, and it gets an NDCG of 1.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from kerasrec.backend import tf
+from kerasrec.errors import KerasrecError
+
+SPECIAL_TOKENS = 5  # ids below are special tokens, as in kerasrec.data.items.vocab, which nn does not import
+NEVER_LISTED = np.iinfo(np.int32).max  # the rank of a target that no list can hold
+
+
+def target_ranks(scores: "tf.Tensor", targets: "tf.Tensor", seen: "tf.Tensor | None" = None) -> "tf.Tensor":
+    """Ranks of the targets among the whole catalogue, pessimistic among ties.
+
+    A target that is a seen item is a miss, because no list holds it. The function passes over the scores once for each
+    column of `targets`, and needs two bytes for each score.
+
+    Args:
+        scores: float [B, V], one score for every token id; higher is better.
+        targets: int32 [B, T] token ids; 0 where a user has fewer targets. An item named twice counts once.
+        seen: int32 [B, S] token ids to leave out of the ranking, in any order, repeats allowed, padded with 0 (such as
+            the input ids of the whole histories); None filters nothing.
+
+    Returns:
+        int32 [B, T]: ranks from 1; 0 where there is no target; `NEVER_LISTED` where the target is a seen item or a
+        special token (an unknown item cannot be recommended, so it is a miss and not a missing value).
+
+    Example:
+        >>> scores = tf.constant([[9.0, 9.0, 9.0, 9.0, 9.0, 0.3, 0.8, 0.5, 0.5]])
+        >>> target_ranks(scores, tf.constant([[7, 5, 0]])).numpy()  # 7 is behind 6 and ties with 8
+        array([[3, 4, 0]], dtype=int32)
+        >>> target_ranks(scores, tf.constant([[7, 5, 0]]), seen=tf.constant([[6, 0]])).numpy()
+        array([[2, 3, 0]], dtype=int32)
+    """
+    listable = _listable(scores, seen)  # [B, V]
+    rivals = _without(listable, targets)  # [B, V]
+    target_scores = tf.gather(scores, targets, batch_dims=1)  # [B, T]
+
+    def beaten(column: "tf.Tensor") -> "tf.Tensor":  # [B] -> [B]
+        # Counting the beaten makes NaN on either side count against the target. "Not beaten" would do so in eager mode
+        # only: the graph optimiser turns not(a < b) into a >= b.
+        return tf.reduce_sum(tf.cast(rivals & (scores < column[:, tf.newaxis]), tf.int32), axis=1)
+
+    # a column at a time, because [B, T, V] at once would be the largest tensor of the evaluation
+    beaten_rivals = tf.map_fn(beaten, tf.transpose(target_scores), fn_output_signature=tf.int32)  # [T, B]
+    all_rivals = tf.reduce_sum(tf.cast(rivals, tf.int32), axis=1, keepdims=True)  # [B, 1]
+    return _places(all_rivals - tf.transpose(beaten_rivals), target_scores, targets, listable)
+
+
+def top_k_items(scores: "tf.Tensor", seen: "tf.Tensor | None", k: int) -> "tf.Tensor":
+    """The k best items of each row, best first; special tokens and seen items are left out.
+
+    Args:
+        scores: float [B, V]; NaN counts as the lowest score.
+        seen: int32 [B, S] padded with 0, as in `target_ranks`, or None.
+        k: Length of the lists, at most V.
+
+    Returns:
+        int32 [B, k] token ids; 0 where fewer than k items are left.
+
+    Example:
+        >>> scores = tf.constant([[9.0, 9.0, 9.0, 9.0, 9.0, 0.3, 0.8, 0.5]])
+        >>> top_k_items(scores, seen=tf.constant([[6]]), k=3).numpy()
+        array([[7, 5, 0]], dtype=int32)
+    """
+    lowest = scores.dtype.min  # above -inf: an item that the model scores NaN or -inf still comes before a seen one
+    floored = tf.where(tf.math.is_nan(scores), lowest, tf.maximum(scores, lowest))
+    best, ids = tf.math.top_k(tf.where(_listable(scores, seen), floored, -np.inf), k)
+    return tf.where(best >= lowest, ids, 0)
+
+
+def sample_negatives(
+    seed: int,
+    users: "tf.Tensor",
+    targets: "tf.Tensor",
+    seen: "tf.Tensor | None",
+    items: int,
+    counts: "tf.Tensor | None" = None,
+    size: int = 100,
+) -> "tf.Tensor":
+    """Items drawn without replacement from those that are neither seen nor a target, for the sampled protocols.
+
+    A user's draw depends on (seed, user number) and on the arguments of this user alone, so that neither the batch nor
+    its order changes it. Each item gets an exponential arrival time with its weight as rate and the first `size` are
+    taken, which is drawing one after another in proportion to the weights, without putting back (Efraimidis and
+    Spirakis 2006, "Weighted random sampling with a reservoir"; the Gumbel top-k trick is its logarithm).
+
+    Args:
+        seed: Any int32.
+        users: int [B] user numbers, within int32.
+        targets: int32 [B, T] token ids, padded with 0.
+        seen: int32 [B, S] token ids, padded with 0, or None.
+        items: Size of the catalogue without the special tokens.
+        counts: [items] popularity weights, item k being the token 5 + k; an item of weight 0 is never drawn. None draws
+            uniformly.
+        size: Negatives for each user, at most `items`.
+
+    Returns:
+        int32 [B, size] token ids; 0 where fewer than `size` items are left to draw from.
+
+    Example:
+        >>> negatives = sample_negatives(
+        ...     seed=1, users=tf.constant([7]), targets=tf.constant([[5]]), seen=tf.constant([[6, 8]]), items=6, size=4
+        ... )
+        >>> sorted(negatives.numpy()[0].tolist())  # 7, 9 and 10 are all there is
+        [0, 7, 9, 10]
+    """
+    weights = tf.ones([items]) if counts is None else tf.cast(counts, tf.float32)
+    excluded = targets if seen is None else tf.concat([targets, seen], axis=1)
+    candidates = _items_without(excluded, SPECIAL_TOKENS + items)[:, SPECIAL_TOKENS:] & (weights > 0)  # [B, items]
+
+    def draw(user_and_candidates: "tuple[tf.Tensor, tf.Tensor]") -> "tf.Tensor":  # ([], [items]) -> [size]
+        user, drawable = user_and_candidates
+        # one named generator, so that every kind of device draws the same
+        uniform = tf.random.stateless_uniform([items], tf.stack([tf.constant(seed, tf.int64), user]), alg="philox")
+        earliness, numbers = tf.math.top_k(tf.where(drawable, tf.math.log1p(-uniform) / weights, -np.inf), size)
+        return tf.where(earliness > -np.inf, numbers + SPECIAL_TOKENS, 0)
+
+    return tf.map_fn(draw, (tf.cast(users, tf.int64), candidates), fn_output_signature=tf.int32)
+
+
+def sampled_ranks(
+    scores: "tf.Tensor", targets: "tf.Tensor", negatives: "tf.Tensor", seen: "tf.Tensor | None" = None
+) -> "tf.Tensor":
+    """Ranks of the targets among their user's sampled negatives: the protocol of many papers.
+
+    Such ranks say little about the whole catalogue and may even order models differently (Krichene and Rendle 2020, "On
+    sampled metrics for item recommendation"): print them under their protocol's name, as `ranking_metrics` does with a
+    prefix.
+
+    Args:
+        scores: float [B, V], one score for every token id.
+        targets: int32 [B, T] token ids, padded with 0.
+        negatives: int32 [B, N] token ids from `sample_negatives`, padded with 0.
+        seen: int32 [B, S] token ids, padded with 0; a target among them is a miss; None filters nothing.
+
+    Returns:
+        int32 [B, T], as in `target_ranks`.
+
+    Example:
+        >>> scores = tf.constant([[9.0, 9.0, 9.0, 9.0, 9.0, 0.3, 0.8, 0.5]])
+        >>> sampled_ranks(scores, tf.constant([[5]]), negatives=tf.constant([[7, 0]])).numpy()
+        array([[2]], dtype=int32)
+    """
+    target_scores = tf.gather(scores, targets, batch_dims=1)[:, :, tf.newaxis]  # [B, T, 1]
+    negative_scores = tf.gather(scores, negatives, batch_dims=1)[:, tf.newaxis, :]  # [B, 1, N]
+    rivals = (negatives != 0)[:, tf.newaxis, :]  # [B, 1, N]
+    beaten = rivals & (negative_scores < target_scores)  # [B, T, N]
+    rivals_ahead = tf.reduce_sum(tf.cast(rivals, tf.int32), axis=2) - tf.reduce_sum(tf.cast(beaten, tf.int32), axis=2)
+    return _places(rivals_ahead, target_scores[:, :, 0], targets, _listable(scores, seen))
+
+
+def _listable(scores: "tf.Tensor", seen: "tf.Tensor | None") -> "tf.Tensor":
+    """The tokens that a list may hold, bool [B, V]: items that are not in `seen`, int32 [B, S]."""
+    if seen is None:
+        seen = tf.zeros([tf.shape(scores)[0], 1], tf.int32)
+    return _items_without(seen, tf.shape(scores)[1])
+
+
+def _items_without(excluded: "tf.Tensor", vocab_size: "tf.Tensor | int") -> "tf.Tensor":
+    """bool [B, V]: true for the items, false for special tokens and for the ids in `excluded`, int32 [B, S]."""
+    batch = tf.shape(excluded)[0]
+    items = tf.tile((tf.range(vocab_size) >= SPECIAL_TOKENS)[tf.newaxis], [batch, 1])  # [B, V]
+    return _without(items, excluded)
+
+
+def _without(mask: "tf.Tensor", excluded: "tf.Tensor") -> "tf.Tensor":
+    """The mask, bool [B, V], set to false at each row's ids, int32 [B, S]."""
+    rows = tf.broadcast_to(tf.range(tf.shape(excluded)[0])[:, tf.newaxis], tf.shape(excluded))  # [B, S]
+    return tf.tensor_scatter_nd_update(mask, tf.stack([rows, excluded], axis=2), tf.zeros_like(excluded, tf.bool))
+
+
+def _places(
+    rivals_ahead: "tf.Tensor", target_scores: "tf.Tensor", targets: "tf.Tensor", listable: "tf.Tensor"
+) -> "tf.Tensor":
+    """Ranks [B, T] from the number of rivals ahead [B, T], the user's other targets and the rules for odd targets.
+
+    A target that no list may hold (`listable`, bool [B, V], is false) is a miss and is not ahead of other targets.
+    """
+    columns = tf.range(tf.shape(targets)[1])
+    earlier = columns[tf.newaxis, :] < columns[:, tf.newaxis]  # [T, T]: the second column stands before the first
+    itself = columns[tf.newaxis, :] == columns[:, tf.newaxis]
+    repeated = tf.reduce_any((targets[:, tf.newaxis, :] == targets[:, :, tf.newaxis]) & earlier, axis=2)  # [B, T]
+    competes = tf.gather(listable, targets, batch_dims=1) & ~repeated
+
+    own, other = target_scores[:, :, tf.newaxis], target_scores[:, tf.newaxis, :]  # [B, T, 1], [B, 1, T]
+    others = competes[:, tf.newaxis, :] & ~itself  # [B, T, T]
+    behind = others & ((other < own) | ((other == own) & ~earlier))
+    ahead = tf.reduce_sum(tf.cast(others, tf.int32), axis=2) - tf.reduce_sum(tf.cast(behind, tf.int32), axis=2)
+    return tf.where(competes, 1 + rivals_ahead + ahead, tf.where((targets == 0) | repeated, 0, NEVER_LISTED))
+
+
+def ranking_metrics(
+    ranks: np.ndarray,
+    users: np.ndarray | None = None,
+    *,
+    recall_at: Sequence[int] = (1, 5, 10, 20),
+    ndcg_at: Sequence[int] = (5, 10, 20),
+    prefix: str = "",
+) -> dict[str, float]:
+    """Recall, NDCG and MRR, each averaged over users, whatever number of targets a user has.
+
+    For a user with T targets at the ranks r_1 .. r_T:
+
+        recall@k = |{j: r_j <= k}| / T
+        NDCG@k   = sum of 1 / log2(1 + r_j) over r_j <= k, divided by the sum of 1 / log2(1 + r) for r = 1 .. min(T, k)
+        MRR      = 1 / min_j r_j
+
+    (Jarvelin and Kekalainen 2002, "Cumulated gain-based evaluation of IR techniques", with binary gains). With one
+    target, recall@k is the hit rate and the MRR is over the whole list, not cut at k. With T > k the best recall@k is
+    k / T; NDCG and MRR reach 1 on the ideal ranking, which puts the targets on the ranks 1 to T.
+
+    Args:
+        ranks: int, any shape: ranks from 1, as `target_ranks` gives them; 0 is no target and is left out.
+        users: int, of the shape of `ranks`: whose target it is, in any order. None: each target is a user's only one.
+        recall_at: The k of recall@k.
+        ndcg_at: The k of NDCG@k.
+        prefix: Goes before each key and names the protocol, such as `sampled_uniform_100/`; empty for full ranking.
+
+    Returns:
+        `{"recall@1": ..., "NDCG@5": ..., "MRR": ...}`, floats from 0 to 1.
+
+    Raises:
+        KerasrecError: there is no target at all.
+
+    Example:
+        >>> ranking_metrics(np.array([1, 2, 4]), users=np.array([7, 7, 8]), recall_at=[1, 3], ndcg_at=[3])
+        {'recall@1': 0.25, 'recall@3': 0.5, 'NDCG@3': 0.5, 'MRR': 0.625}
+    """
+    present = np.asarray(ranks) > 0
+    users = np.arange(present.size).reshape(present.shape) if users is None else np.asarray(users)
+    ranks = np.asarray(ranks)[present].astype(np.float64)
+    if not ranks.size:
+        raise KerasrecError("there is no target to rank: give at least one user whose split holds a test or valid item")
+    owners, row, targets = np.unique(users[present], return_inverse=True, return_counts=True)
+
+    def mean_over_users(gains: np.ndarray, best: np.ndarray) -> float:
+        return float(np.mean(np.bincount(row, weights=gains, minlength=len(owners)) / best))
+
+    discounts = 1 / np.log2(1 + ranks)
+    ideal = np.cumsum(1 / np.log2(1 + np.arange(1, targets.max() + 1)))  # ideal[t - 1]: t targets on the first t ranks
+    first = np.full(len(owners), np.inf)
+    np.minimum.at(first, row, ranks)
+    metrics = {f"recall@{k}": mean_over_users(ranks <= k, targets) for k in recall_at}
+    metrics |= {
+        f"NDCG@{k}": mean_over_users(discounts * (ranks <= k), ideal[np.minimum(targets, k) - 1]) for k in ndcg_at
+    }
+    metrics["MRR"] = float(np.mean(1 / first))
+    return {prefix + name: value for name, value in metrics.items()}
+
+
+def coverage(top_k_ids: np.ndarray, items: int) -> float:
+    """Share of the catalogue that stands in at least one user's list.
+
+    Args:
+        top_k_ids: int [U, k] token ids from `top_k_items`; 0 is an empty place.
+        items: Size of the catalogue without the special tokens.
+
+    Returns:
+        A share from 0 to 1.
+
+    Example:
+        >>> coverage(np.array([[5, 6], [6, 0]]), items=8)
+        0.25
+    """
+    return int(np.count_nonzero(np.unique(top_k_ids) >= SPECIAL_TOKENS)) / items
+
+
+def mean_popularity(top_k_ids: np.ndarray, counts: np.ndarray) -> float:
+    """How popular the recommended items are: the share of all training events that an item has, averaged over lists.
+
+    It is the average recommendation popularity (Abdollahpouri et al. 2019, "Managing popularity bias in recommender
+    systems with personalized re-ranking"), mean over users of the mean over the list, divided by the number of events
+    so that data sets of different size compare. Shares rather than log counts, because they need no rule for items
+    without any event and because a random list has a known expectation to read them against, 1 / items.
+
+    Args:
+        top_k_ids: int [U, k] token ids from `top_k_items`; 0 is an empty place, and an empty list is left out.
+        counts: int [items] training events of each item, item k being the token 5 + k.
+
+    Returns:
+        A share from 0 to 1.
+
+    Example:
+        >>> mean_popularity(np.array([[5, 6], [6, 0]]), counts=np.array([4, 2, 2]))
+        0.3125
+    """
+    filled = np.asarray(top_k_ids) >= SPECIAL_TOKENS  # [U, k]
+    shares = np.append(np.asarray(counts, np.float64) / np.sum(counts), 0.0)  # the last stands for the empty places
+    places = np.where(filled, np.asarray(top_k_ids) - SPECIAL_TOKENS, -1)
+    length = filled.sum(axis=1)
+    return float(np.mean(shares[places].sum(axis=1)[length > 0] / length[length > 0]))

@@ -1,0 +1,106 @@
+"""A task's model: made, and found again."""
+
+import dataclasses
+from pathlib import Path
+
+from kerasrec.data.items.settings import ExampleSettings
+from kerasrec.errors import KerasrecError, quoted
+from kerasrec.nn.item_model import ItemModel
+from kerasrec.nn.settings import ItemModelSettings
+from kerasrec.recall.dataset import PreparedData
+from kerasrec.recall.settings import Train
+from kerasrec.training.checkpoints import read_model, read_progress, require_checkpoint
+from kerasrec.training.contract import Contract
+from kerasrec.training.progress import Progress
+from kerasrec.workspace.config import read_config
+from kerasrec.workspace.digests import errors_name_file
+
+TRAINS = "kerasrec recall train"
+
+# The data and what is learned may change from night to night; the shape of the model may not.
+CONTRACT = Contract(
+    fixed=tuple(f"model.{name}" for name in ("hidden_size", "num_layers", "num_heads", "objective", "norm")),
+    announced=("model", "batches", "optimizer", "devices.precision", "seed", "valid_users"),
+    free=(
+        *("name", "task", "init_from", "item_start", "epochs", "sequential", "train_multi", "steps_per_multi"),
+        *("eval_mode", "test_users", "loop", "devices", "folders"),
+        *("keep_seen", "filter_seen"),  # `_filters_seen` checks them
+    ),
+)
+
+
+def config_of(command: Train, prepared: PreparedData) -> dict:
+    """What `config.json` keeps of a run."""
+    return {
+        "max_seq_length": prepared.settings.max_seq_length,
+        "filter_seen": filters_seen(command, prepared),
+        "model": dataclasses.asdict(command.model),
+        "examples": dataclasses.asdict(prepared.settings),
+        "train": dataclasses.asdict(command),
+    }
+
+
+def filters_seen(command: Train, prepared: PreparedData) -> bool:
+    """Whether a run's figures and lists leave seen items out; a resumed run keeps its choice."""
+    folder, chosen = prepared.task.output, command.filters_seen
+    if read_progress(folder) is None or not prepared.trained_with_path.is_file():
+        return not prepared.repeats_are_common if chosen is None else chosen
+    if chosen not in (None, prepared.filter_seen):  # figures of the two rules cannot be compared
+        kept, flag = ("filtered", "--filter-seen") if prepared.filter_seen else ("kept", "--keep-seen")
+        raise KerasrecError(
+            f"seen items were {kept} when the run in {folder} began: give {flag} or neither option, or train into "
+            "another output folder"
+        )
+    return prepared.filter_seen
+
+
+def check_progress(folder: Path, config: dict, prepared: PreparedData) -> Progress | None:
+    """What the run in a folder has done, None before its first checkpoint.
+
+    Raises:
+        KerasrecError: the task's vocabulary is neither the one the run was trained with nor has grown from it, or its
+            examples are longer or shorter than the model's sequences, or hold out the valid targets of other users.
+    """
+    progress = read_progress(folder)
+    if progress is None:
+        return None
+    size, digest = progress.data["tokens"], progress.data["vocabulary"]
+    if size > len(prepared.vocab) or prepared.vocab.digest(size) != digest:
+        raise KerasrecError(
+            f"the vocabulary {prepared.task.vocab_path} does not belong to the checkpoint in {folder}: it is neither "
+            "the one it was trained with nor grown from it; put that one back, or train into another output folder"
+        )
+    with errors_name_file(folder / "config.json", f"remove {folder} and run {TRAINS} again"):
+        longest = config["max_seq_length"]
+        trained_with = ExampleSettings(**config.get("examples", {})).valid_share
+    if longest != prepared.settings.max_seq_length:
+        raise KerasrecError(
+            f"the examples have a max_seq_length of {prepared.settings.max_seq_length} and the model in {folder} has "
+            f"one of {quoted(longest)}: write the examples again, or train into another output folder"
+        )
+    if folder == prepared.task.output and trained_with != prepared.settings.valid_share:  # figures would not say it
+        raise KerasrecError(
+            f"the examples have a valid_share of {prepared.settings.valid_share:g} and the model in {folder} was "
+            f"trained with one of {trained_with:g}: write them again with that one, or train into another output folder"
+        )
+    return progress
+
+
+def trained_model(prepared: PreparedData, which: str) -> tuple[ItemModel, int]:
+    """The `best` or the `latest` state of a task's model, and its step; the latest where no best one was chosen.
+
+    Raises:
+        KerasrecError: nothing was trained, or with another vocabulary.
+    """
+    folder = prepared.task.output
+    config = read_config(folder, TRAINS)
+    require_checkpoint(folder, TRAINS)
+    size = check_progress(folder, config, prepared).data["tokens"]
+    if size != len(prepared.vocab):
+        raise KerasrecError(
+            f"the vocabulary has grown since the model in {folder} was trained: train again, so that it grows, too"
+        )
+    with errors_name_file(folder / "config.json", f"remove {folder} and run {TRAINS} again"):
+        settings = ItemModelSettings(**config["model"])
+    model = ItemModel(settings, size, config["max_seq_length"])
+    return model, read_model(model, folder, which)

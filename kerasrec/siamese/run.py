@@ -1,0 +1,78 @@
+"""A run's model: made, and found again."""
+
+import dataclasses
+from pathlib import Path
+
+from kerasrec.commands import command_line
+from kerasrec.data.text.tokenizer import WordPieceTokenizer
+from kerasrec.nn.inference_encoder import InferenceEncoder
+from kerasrec.nn.settings import BertConfig
+from kerasrec.serving.encoding import SentenceEncoder
+from kerasrec.siamese.dataset import PreparedData
+from kerasrec.siamese.model import SiameseModel
+from kerasrec.siamese.settings import Losses, Train
+from kerasrec.training.checkpoints import read_model, read_start, require_checkpoint
+from kerasrec.training.contract import Contract
+from kerasrec.workspace.config import read_config
+from kerasrec.workspace.digests import errors_name_file, require_whole
+
+TRAINS = "kerasrec siamese train"
+
+CONTRACT = Contract(
+    fixed=("pretrained", "config_file", "max_length", "seed", "losses"),
+    announced=("epochs", "batch_size", "optimizer", "devices.precision"),
+    free=("name", "threshold", "loop", "devices", "folders"),
+)
+
+
+class Trained:
+    """The best state of a run's model; the latest where no best one was chosen.
+
+    Args:
+        folder: The run's output folder.
+        untrained: Take the model as it was before its first step instead.
+
+    Attributes:
+        model: The model.
+        tokenizer: Its vocabulary.
+        max_length: Longest row of a text alone.
+        encoder: Texts into vectors of length 1.
+        threshold: The fixed threshold of the cosine.
+
+    Raises:
+        KerasrecError: nothing was trained there.
+    """
+
+    def __init__(self, folder: Path, untrained: bool = False):
+        settings = read_config(folder, TRAINS)
+        with errors_name_file(folder / "config.json", f"run {TRAINS} again"):
+            bert, lower_case = BertConfig(**settings["bert"]), settings["lower_case"]
+            losses = Losses(**settings["train"]["losses"])
+            self.max_length: int = int(settings["train"]["max_length"])
+            self.threshold: float = float(settings["train"]["threshold"])
+        again = settings.get("again", f"{TRAINS} {folder.name}")
+        vocab = require_whole(folder / "vocab.txt", settings.get("vocab"), again)
+        self.tokenizer = WordPieceTokenizer.load(vocab, lower_case, bert.vocab_size)
+        require_checkpoint(folder, TRAINS)
+        self.model = SiameseModel(bert, losses)
+        if untrained:
+            read_start(self.model, folder)
+        else:
+            read_model(self.model, folder)
+        self.encoder = SentenceEncoder(inference_encoder(self.model), self.tokenizer, self.max_length)
+
+
+def inference_encoder(model: SiameseModel) -> InferenceEncoder:
+    """The part of a model that makes vectors, for inference."""
+    return InferenceEncoder(model.encoder, pooling="cls", pooler=model.pooler)
+
+
+def config_of(bert: BertConfig, prepared: PreparedData, settings: Train) -> dict:
+    """What `config.json` keeps of a run."""
+    return {
+        "bert": dataclasses.asdict(bert),
+        "lower_case": prepared.tokenizer.lower_case,
+        "vocab": prepared.vocab_digest,
+        "train": dataclasses.asdict(settings),
+        "again": command_line(TRAINS, settings),
+    }

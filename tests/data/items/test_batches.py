@@ -1,0 +1,202 @@
+import numpy as np
+import pytest
+
+from kerasrec.backend import tf
+from kerasrec.data.items import tfrecord
+from kerasrec.data.items.batches import (
+    TrainingObjectives,
+    bucket_lengths,
+    evaluation_batches,
+    steps_per_epoch,
+    training_batches,
+)
+from kerasrec.data.items.examples import write_part
+from kerasrec.data.items.settings import BatchSettings, ExampleSettings
+from kerasrec.data.items.vocab import MASK, UNK
+
+VOCAB_SIZE = 105
+DYNAMIC = ExampleSettings(max_seq_length=40, max_predictions_per_seq=6, masking="dynamic")
+
+
+def write_windows(path, count, seed):
+    rng = np.random.default_rng(seed)
+    lengths = rng.integers(1, 41, count)
+    rows = []
+    for number, length in enumerate(lengths):
+        features = {
+            "info": [[seed * 1000 + number]],
+            "window": [[0]],
+            "input_ids": [rng.integers(5, VOCAB_SIZE, length)],
+        }
+        rows += tfrecord.serialize({name: np.array(values) for name, values in features.items()})
+    tfrecord.write_records(path, [rows])
+    return lengths
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("windows")
+    paths = [folder / f"part-{number}.tfrecord" for number in range(3)]
+    lengths = np.concatenate([write_windows(path, 50, seed) for seed, path in enumerate(paths)])
+    return paths, lengths
+
+
+def batches(
+    files, epoch=0, first_step=0, terms=TrainingObjectives(), settings=BatchSettings(batch_size=8), seed=1, replicas=1
+):
+    dataset = training_batches(
+        files[0], DYNAMIC, settings, terms, vocab_size=VOCAB_SIZE, seed=seed, epoch=epoch, first_step=first_step,
+        replicas=replicas,
+    )  # fmt: skip
+    return [{name: value.numpy() for name, value in batch.items()} for batch in dataset]
+
+
+def assert_equal(some, others):
+    assert len(some) == len(others)
+    for one, other in zip(some, others, strict=True):
+        assert one.keys() == other.keys()
+        for name in one:
+            np.testing.assert_array_equal(one[name], other[name])
+
+
+def restored(batch):
+    """The windows before they were masked."""
+    ids = batch["input_ids"].copy()
+    rows, slots = np.nonzero(batch["masked_lm_weights"])
+    ids[rows, batch["masked_lm_positions"][rows, slots]] = batch["masked_lm_ids"][rows, slots]
+    return ids
+
+
+def windows_of(some):
+    return sorted(tuple(row[row > 0]) for batch in some for row in restored(batch))
+
+
+def test_an_epoch_has_every_window_once(files):
+    some = batches(files)
+    assert len(windows_of(some)) == 150
+    assert windows_of(some) == windows_of(batches(files, epoch=1))
+
+
+def test_causal_rows_predict_what_follows(files):
+    some = batches(files, terms=TrainingObjectives(causal=True))
+    windows = sorted(tuple(row[row > 0]) for batch in some for row in batch["input_ids"])
+    assert windows == windows_of(batches(files))
+    for batch in some:
+        real = batch["masked_lm_weights"] > 0
+        lengths = np.count_nonzero(batch["input_ids"], axis=1)
+        np.testing.assert_array_equal(real.sum(axis=1), lengths - 1)
+        rows, slots = np.nonzero(real)
+        positions = batch["masked_lm_positions"][rows, slots]
+        np.testing.assert_array_equal(batch["masked_lm_ids"][rows, slots], batch["input_ids"][rows, positions + 1])
+        assert not batch["masked_lm_ids"][~real].any()
+
+
+def test_causal_rows_do_not_predict_unknown_items(tmp_path):
+    row = {"info": [[1]], "window": [[0]], "input_ids": [[7, UNK, UNK, 8]]}
+    path = tmp_path / "part.tfrecord"
+    tfrecord.write_records(path, [tfrecord.serialize({name: np.array(values) for name, values in row.items()})])
+    [batch] = batches(([path], None), terms=TrainingObjectives(causal=True))
+    assert batch["masked_lm_ids"][0, :4].tolist() == [0, 0, 8, 0]
+    assert batch["masked_lm_weights"][0, :4].tolist() == [0, 0, 1, 0]
+
+
+def test_steps_are_known_beforehand(files):
+    lengths, counts = np.unique(files[1], return_counts=True)
+    assert len(batches(files)) == steps_per_epoch(dict(zip(lengths, counts, strict=True)), 40, 8)
+
+
+def test_padding_stays_within_the_bucket(files):
+    longest = bucket_lengths(40)
+    for batch in batches(files):
+        lengths = np.count_nonzero(batch["input_ids"], axis=1)
+        assert np.searchsorted(longest, lengths.min()) == np.searchsorted(longest, lengths.max())
+        assert batch["input_ids"].shape[1] == lengths.max()
+
+
+def test_order_and_masks_follow_from_seed_and_epoch(files):
+    assert_equal(batches(files, epoch=3), batches(files, epoch=3))
+    for other in (batches(files, epoch=4), batches(files, epoch=3, seed=2)):
+        assert any(
+            one["input_ids"].shape != two["input_ids"].shape or np.any(one["input_ids"] != two["input_ids"])
+            for one, two in zip(batches(files, epoch=3), other, strict=False)
+        )
+
+
+@pytest.mark.parametrize("first_step", [1, 7, 20])
+def test_a_pass_goes_on_in_its_middle(files, first_step):
+    assert_equal(batches(files, epoch=2)[first_step:], batches(files, epoch=2, first_step=first_step))
+
+
+def test_last_item_share(files):
+    only_last = [
+        np.all(np.count_nonzero(batch["input_ids"] == MASK, axis=1) == 1)
+        and np.all(batch["masked_lm_positions"][:, 0] == np.count_nonzero(batch["input_ids"], axis=1) - 1)
+        for batch in batches(files, settings=BatchSettings(batch_size=8, last_item_prob=1.0))
+    ]
+    assert all(only_last)
+
+
+def test_rows_of_all_terms_stand_window_by_window(files):
+    for batch in batches(files, terms=TrainingObjectives(seq2seq=True, similarity=True)):
+        ids, segments = batch["input_ids"], batch["segment_ids"]
+        assert len(ids) % 3 == 0
+        whole = restored(batch)
+        for row in range(0, len(ids), 3):
+            lengths = np.count_nonzero(ids[row : row + 3], axis=1)
+            assert len(set(lengths)) == 1
+            assert ids[row, lengths[0] - 1] == MASK == ids[row + 1, lengths[0] - 1]
+            np.testing.assert_array_equal(whole[row], whole[row + 1])
+            np.testing.assert_array_equal(whole[row], ids[row + 2])
+            assert not segments[row].any() and not segments[row + 1].any()
+            real = batch["masked_lm_weights"][row + 2] > 0
+            positions = batch["masked_lm_positions"][row + 2][real]
+            np.testing.assert_array_equal(batch["masked_lm_ids"][row + 2][real], ids[row + 2][positions + 1])
+            np.testing.assert_array_equal(np.flatnonzero(segments[row + 2]), positions + 1)
+    first, second = batch["input_ids"][0], batch["input_ids"][1]
+    assert batch["input_ids"].shape[1] < 10 or np.any(first != second)
+
+
+def test_replicas_get_whole_windows(files):
+    for batch in batches(files, terms=TrainingObjectives(seq2seq=True, similarity=True), replicas=4):
+        assert len(batch["input_ids"]) % 12 == 0
+        empty = ~batch["input_ids"].any(axis=1)
+        assert not batch["masked_lm_weights"][empty].any()
+
+
+def test_static_files_are_read_as_they_are(small_part, tmp_path):
+    part, vocab = small_part
+    settings = ExampleSettings(max_seq_length=12, max_predictions_per_seq=3, dupe_factor=2)
+    entry = write_part(part, vocab, tmp_path, settings)
+    dataset = training_batches(
+        [tmp_path / f"{part.stem}.train.tfrecord"],
+        settings,
+        BatchSettings(4),
+        TrainingObjectives(),
+        vocab_size=len(vocab),
+        seed=1,
+        epoch=0,
+    )
+    rows = [row for batch in dataset for row in batch["input_ids"].numpy()]
+    assert len(rows) == entry["files"]["train"]["rows"]
+    for batch in dataset:
+        np.testing.assert_array_equal(
+            (batch["input_ids"].numpy() == MASK).sum(axis=1), batch["masked_lm_weights"].numpy().sum(axis=1)
+        )
+
+
+def test_evaluation_rows(small_part, tmp_path):
+    part, vocab = small_part
+    settings = ExampleSettings(max_seq_length=12, max_predictions_per_seq=3, dupe_factor=1)
+    entry = write_part(part, vocab, tmp_path, settings)
+    file = tmp_path / f"{part.stem}.test.tfrecord"
+    some = list(evaluation_batches([file], settings, batch_size=3))
+    assert sum(len(batch["info"]) for batch in some) == entry["files"]["test"]["rows"]
+    for batch in some:
+        ids, positions = batch["input_ids"].numpy(), batch["masked_lm_positions"].numpy()[:, 0]
+        np.testing.assert_array_equal(ids[np.arange(len(ids)), positions], MASK)
+    in_order = tf.data.TFRecordDataset([str(file)]).map(
+        lambda row: tfrecord.parse_example(row, settings.max_seq_length, settings.max_predictions_per_seq)["info"][0]
+    )
+    everyone = np.array(list(in_order.as_numpy_iterator()))
+    sample = np.concatenate([batch["info"] for batch in evaluation_batches([file], settings, 3, every=3)])
+    assert sorted(sample) == sorted(everyone[::3])

@@ -1,0 +1,48 @@
+from datetime import datetime, timezone
+
+import pytest
+
+from kerasrec.data.items.settings import ExampleSettings, MaskingRules
+from kerasrec.errors import KerasrecError
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"masked_lm_prob": 0},
+        {"masked_lm_prob": 1.1},
+        {"masked_lm_prob": float("nan")},
+        {"max_predictions_per_seq": 0},
+        {"mask_prob": -0.1},
+        {"mask_prob": 2},
+        {"max_seq_length": 1},
+        {"max_seq_length": 65536},
+        {"prop_sliding_window": 0},
+        {"prop_sliding_window": -0.5},
+        {"prop_sliding_window": 1.5},
+        {"dupe_factor": -1},
+        {"split": "global-time"},
+        {"split_day": "2021-04-19"},
+        {"split": "global-time", "split_day": "19.4.2021"},
+        {"split": "global-time", "split_day": "2021-02-30"},
+    ],
+)
+def test_values_out_of_range_are_named(values):
+    with pytest.raises(KerasrecError, match=list(values)[-1] if "split" not in values else "split_day"):
+        ExampleSettings(**values)
+
+
+def test_the_rules_of_masking_are_checked_by_themselves():
+    with pytest.raises(KerasrecError, match="mask_prob is 7; it must be between 0 and 1"):
+        MaskingRules(mask_prob=7)
+
+
+@pytest.mark.parametrize("prop, step", [(0.5, 25), (0.1, 5), (0.001, 1), (1, 50), (-1, 50), (0.29, 14)])
+def test_window_step(prop, step):
+    assert ExampleSettings(prop_sliding_window=prop).window_step == step
+
+
+def test_split_days_are_in_utc():
+    expected = int(datetime(2021, 4, 19, tzinfo=timezone.utc).timestamp())
+    for day in ("2021-04-19", str(expected)):
+        assert ExampleSettings(split="global-time", split_day=day).split_time == expected

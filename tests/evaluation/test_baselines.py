@@ -1,0 +1,93 @@
+"""The oracle counts pairs in plain loops."""
+
+import itertools
+from collections import Counter
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from kerasrec.evaluation import baselines
+from kerasrec.evaluation.baselines import CoOccurrence, Popularity
+
+VOCAB_SIZE = 25
+histories = st.lists(st.lists(st.integers(0, VOCAB_SIZE - 1), max_size=12), min_size=1, max_size=10)
+
+
+def flat(by_user):
+    offsets = np.cumsum([0, *(len(ids) for ids in by_user)]).astype(np.int64)
+    return offsets, np.array([item for ids in by_user for item in ids], np.int32)
+
+
+def similarity_in_plain_python(by_user, max_history=100):
+    users, pairs = Counter(), Counter()
+    for ids in by_user:
+        taken = {item for item in ids[-max_history:] if item >= 5}
+        users.update(taken)
+        pairs.update(itertools.permutations(taken, 2))
+    similarity = np.zeros((VOCAB_SIZE, VOCAB_SIZE))
+    for (one, other), both in pairs.items():
+        similarity[one, other] = both / (users[one] * users[other]) ** 0.5
+    similarity[list(users), list(users)] = 1
+    return similarity
+
+
+def scores_in_plain_python(similarity, by_user):
+    return np.array([sum((similarity[item] for item in set(ids)), np.zeros(VOCAB_SIZE)) for ids in by_user])
+
+
+class TestPopularity:
+    def test_gives_every_history_the_counts_of_items_and_nothing_for_special_tokens(self):
+        scores = Popularity(np.array([2, 0, 3, 0])).scores(*flat([[5], []]))
+        assert scores.dtype == np.float32
+        assert scores.tolist() == [[0, 0, 0, 0, 0, 2, 0, 3, 0]] * 2
+
+
+class TestCoOccurrence:
+    @settings(max_examples=100)
+    @given(histories, histories)
+    def test_equals_loops(self, train, asked):
+        scores = CoOccurrence().fit(*flat(train), vocab_size=VOCAB_SIZE).scores(*flat(asked))
+        assert scores.dtype == np.float32
+        expected = scores_in_plain_python(similarity_in_plain_python(train), asked)
+        np.testing.assert_allclose(scores, expected, rtol=1e-5, atol=1e-6)
+
+    @settings(max_examples=50)
+    @given(histories, st.integers(1, 5))
+    def test_only_the_most_recent_events_count(self, train, max_history):
+        asked = [[item] for item in range(VOCAB_SIZE)]
+        scores = CoOccurrence(max_history=max_history).fit(*flat(train), vocab_size=VOCAB_SIZE).scores(*flat(asked))
+        np.testing.assert_allclose(scores, similarity_in_plain_python(train, max_history), rtol=1e-5, atol=1e-6)
+
+    @settings(max_examples=50)
+    @given(histories, st.integers(1, 5))
+    def test_each_item_keeps_its_most_similar_neighbours(self, train, neighbours):
+        asked = [[item] for item in range(VOCAB_SIZE)]
+        rows = CoOccurrence(neighbours=neighbours).fit(*flat(train), vocab_size=VOCAB_SIZE).scores(*flat(asked))
+        for row, full in zip(rows, similarity_in_plain_python(train), strict=True):
+            kept = min(neighbours + 1, np.count_nonzero(full))  # and itself
+            assert np.count_nonzero(row) == kept
+            np.testing.assert_allclose(np.sort(row)[::-1][:kept], np.sort(full)[::-1][:kept], rtol=1e-5)
+            np.testing.assert_allclose(row[row > 0], full[row > 0], rtol=1e-5)
+
+    @pytest.mark.parametrize("pairs", [1, 20, 300])
+    def test_blocks_change_nothing(self, monkeypatch, pairs):
+        rng = np.random.default_rng(3)
+        train = [rng.integers(0, VOCAB_SIZE, rng.integers(0, 9)).tolist() for _ in range(50)]
+        asked = flat(train[:7])
+        whole = CoOccurrence(neighbours=6).fit(*flat(train), vocab_size=VOCAB_SIZE).scores(*asked)
+        monkeypatch.setattr(baselines, "_PAIRS_PER_BLOCK", pairs)
+        in_blocks = CoOccurrence(neighbours=6).fit(*flat(train), vocab_size=VOCAB_SIZE).scores(*asked)
+        np.testing.assert_array_equal(in_blocks, whole)
+
+    @settings(max_examples=50)
+    @given(histories, st.randoms(use_true_random=False))
+    def test_the_order_of_the_items_plays_no_part(self, train, random):
+        shuffled = [random.sample(ids, len(ids)) for ids in train]
+        scores = [CoOccurrence().fit(*flat(ids), vocab_size=VOCAB_SIZE).scores(*flat(ids)) for ids in (train, shuffled)]
+        np.testing.assert_allclose(*scores, rtol=1e-5, atol=1e-6)
+
+    def test_nothing_to_learn_from_but_that_items_recur(self):
+        model = CoOccurrence().fit(*flat([[], [3], [9]]), vocab_size=VOCAB_SIZE)
+        assert np.argwhere(model.scores(*flat([[9, 8], []]))).tolist() == [[0, 9]]

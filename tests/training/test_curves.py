@@ -1,0 +1,33 @@
+import json
+
+from kerasrec.training.curves import draw, log_files
+
+
+def test_curves_and_summary(tmp_path):
+    lines = [
+        {"kind": "train", "step": 10 * i, "loss": 5 / i, "masked_item_loss": 5 / i, "sequences_per_second": 7.0 * i}
+        for i in (1, 2, 3)
+    ]
+    lines += [
+        {"kind": "valid", "step": 10 * i, "NDCG@10": value, "recall@10": value}
+        for i, value in ((1, 0.1), (2, 0.3), (3, 0.2))
+    ]
+    (tmp_path / "metrics.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines), encoding="utf-8")
+    draw(tmp_path, ["NDCG@10", "recall@10"], "valid split")
+    assert (tmp_path / "plots" / "training.png").read_bytes().startswith(b"\x89PNG")
+    summary = json.loads((tmp_path / "summary.json").read_text(encoding="utf-8"))
+    assert summary["best"]["step"] == 20
+    assert summary["median_sequences_per_second"] == 14.0
+
+
+def test_the_files_that_exist_are_named(tmp_path, logged):
+    (tmp_path / "plots").mkdir()
+    log_files(tmp_path, 1000)
+    assert logged() == f"{tmp_path}: the model at step 1,000, plots/\n"
+
+
+def test_a_run_that_was_never_evaluated(tmp_path):
+    line = {"kind": "train", "step": 1, "loss": 1.0, "sequences_per_second": 1.0}
+    (tmp_path / "metrics.jsonl").write_text(json.dumps(line) + "\n", encoding="utf-8")
+    draw(tmp_path, ["NDCG@10", "recall@10"], "valid split")
+    assert "best" not in json.loads((tmp_path / "summary.json").read_text(encoding="utf-8"))

@@ -1,0 +1,267 @@
+import os
+import re
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from kerasrec.errors import KerasrecError
+from kerasrec.workspace.run_folders import RunFolders, find_parts, find_task
+from kerasrec.workspace.task_names import TaskName, parse_name, task_name
+
+DATES = st.from_regex(r"[0-9]{8}", fullmatch=True)
+DATASET_NAMES = st.one_of(
+    st.from_regex(r"[\w][\w.-]{0,12}", fullmatch=True),
+    st.lists(st.sampled_from(["my", "shop", "part", "000", "refine", "0", "1", "all"]), min_size=1).map("-".join),
+).filter(lambda name: not re.match(r"[0-9]{8}(-|$)", name))
+
+
+@pytest.fixture
+def folders(tmp_path):
+    return RunFolders(tmp_path / "data", tmp_path / "output", tmp_path / "export")
+
+
+def make(folders, name, numbers=(), width=3):
+    task = folders.task(name)
+    task.parts_folder.mkdir(parents=True)
+    for number in numbers:
+        task.part_path(f"part-{number:0{width}d}").touch()
+    return task
+
+
+# --- names ---
+
+
+@given(DATES, DATASET_NAMES, st.sampled_from([0, 1]), st.none() | st.from_regex(r"[0-9]{0,5}", fullmatch=True))
+def test_a_formatted_name_is_parsed_into_the_same_pieces(date, dataset_name, refine, digits):
+    ending = "all" if digits is None else f"part-{digits}"
+    whole = task_name(date, dataset_name, refine)
+    assert parse_name(f"{whole}-{ending}") == (TaskName(date, dataset_name, refine), digits)
+    assert parse_name(f"{dataset_name}-refine-{refine}-{ending}") == (TaskName(None, dataset_name, refine), digits)
+    assert parse_name(ending) == (TaskName(None, None, None), digits)
+
+
+@given(
+    st.lists(st.sampled_from(["20210419", "2021", "task", "refine-0", "part", "007", ""]), max_size=4),
+    st.sampled_from(["all", "part-", "part-007", "refine-0-all", "refine-1-part-00", "refine-2-all"]),
+)
+def test_any_text_is_a_name_that_formats_back_or_an_error_that_quotes_it(pieces, ending):
+    typed = "-".join([*pieces, ending])
+    try:
+        name, digits = parse_name(typed)
+    except KerasrecError as error:
+        assert repr(typed) in str(error)
+    else:
+        whole = f"{name}-all" if digits is None else f"{name}-part-{digits}"
+        assert typed in (whole, whole.removeprefix("*-"), whole.removeprefix("*-*-refine-*-"))
+
+
+@pytest.mark.parametrize(
+    "pieces",
+    [
+        ("2021-04-19", "task", 0),
+        ("2021041", "task", 0),
+        ("\u0662\u0660\u0662\u0661\u0660\u0664\u0661\u0669", "task", 0),  # digits, but Arabic ones
+        ("20210419", "", 0),
+        ("20210419", "-task", 0),
+        ("20210419", "a/b", 0),
+        ("20210419", "a b", 0),
+        ("20210419", "task\n", 0),
+        ("20210419", "20210420", 0),
+        ("20210419", "20210420-task", 0),
+        ("20210419", "task", 2),
+    ],
+)
+def test_what_cannot_name_a_task_is_refused(pieces):
+    with pytest.raises(KerasrecError, match="it must be"):
+        task_name(*pieces)
+
+
+@pytest.mark.parametrize(
+    "typed", ["", "20210419-task-refine-0", "task-all", "20210419-part-000", "part-x", "part-000 ", "ALL"]
+)
+def test_what_is_no_name_is_refused_with_the_forms_that_are(typed):
+    with pytest.raises(KerasrecError, match=r"refine-\{0\|1\}-part-NNN"):
+        parse_name(typed)
+
+
+# --- tasks ---
+
+
+@pytest.mark.parametrize("typed", ["20210419-my-shop-refine-0-all", "my-shop-refine-0-all", "all"])
+def test_a_name_with_pieces_left_out_finds_the_only_task(folders, typed):
+    make(folders, "20210419-my-shop-refine-0")
+    task = find_task(typed, folders)
+    assert task.name == "20210419-my-shop-refine-0"
+    assert (task.data, task.output, task.export) == tuple(
+        root / task.name for root in (folders.data_path, folders.output_path, folders.export_path)
+    )
+
+
+def test_a_whole_name_finds_its_task_among_similar_ones(folders):
+    names = [
+        f"{date}-{dataset}-refine-{refine}"
+        for date in (20210419, 20210420)
+        for dataset in ("shop", "my-shop")
+        for refine in (0, 1)
+    ]
+    for name in names:
+        make(folders, name)
+    assert [find_task(f"{name}-all", folders).name for name in names] == names
+
+
+def test_more_than_one_fitting_task_is_an_error_that_names_them(folders):
+    for name in ("20210419-shop-refine-0", "20210420-shop-refine-0", "20210420-my-shop-refine-0"):
+        make(folders, name)
+    with pytest.raises(KerasrecError) as error:
+        find_task("shop-refine-0-all", folders)
+    assert "20210419-shop-refine-0" in str(error.value) and "20210420-shop-refine-0" in str(error.value)
+    assert "my-shop" not in str(error.value)
+
+
+def test_nothing_fitting_is_an_error_that_says_what_was_looked_for_where_and_what_is_there(folders):
+    with pytest.raises(KerasrecError, match="does not exist"):
+        find_task("all", folders)
+    folders.data_path.mkdir()
+    (folders.data_path / "notes-refine-0").mkdir()  # no date: not a task
+    (folders.data_path / "20210419-file-refine-0").touch()  # not a folder
+    with pytest.raises(KerasrecError, match="holds no task"):
+        find_task("all", folders)
+    make(folders, "20210419-shop-refine-0")
+    with pytest.raises(KerasrecError) as error:
+        find_task("task-refine-1-all", folders)
+    for said in ("'task-refine-1-all'", "*-task-refine-1", str(folders.data_path), "20210419-shop-refine-0"):
+        assert said in str(error.value)
+
+
+def test_a_part_where_a_task_is_meant_is_refused(folders):
+    make(folders, "20210419-task-refine-0", [0])
+    with pytest.raises(KerasrecError, match="names a part"):
+        find_task("task-refine-0-part-000", folders)
+    with pytest.raises(KerasrecError, match="names a part"):
+        find_parts("part-000", folders, task_name="task-refine-0-part-000")
+
+
+# --- parts ---
+
+
+def test_the_names_of_daily_use(folders):
+    task = make(folders, "20210419-task-refine-0", range(201))
+    all_parts = [f"part-{number:03d}" for number in range(201)]
+    assert find_parts("task-refine-0-part-000", folders, task_name="20210419-task-refine-0-all") == (task, ["part-000"])
+    assert find_parts("part-000", folders) == (task, ["part-000"])
+    assert find_parts("20210419-task-refine-0-part-00", folders, "task-refine-0-all", 1, 2)[1] == [
+        "part-001",
+        "part-002",
+    ]
+    assert find_parts("task-refine-0-part-", folders, "task-refine-0-all", 0, 200)[1] == all_parts
+    assert find_parts("task-refine-0-all", folders)[1] == all_parts
+
+
+@pytest.mark.parametrize(
+    ("prefix", "first", "last", "width", "expected"),
+    [
+        ("part-", 0, 2, 3, "000 001 002"),  # fewer digits than the names have
+        ("part-", 8, 11, 3, "008 009 010 011"),
+        ("part-0", 8, 11, 3, "008 009 010 011"),
+        ("part-01", 0, 2, 3, "010 011 012"),
+        ("part-01", 3, 3, 3, "013"),
+        ("part-", 998, 1001, 4, "0998 0999 1000 1001"),
+        ("part-00", 1, 12, 4, "0001 0002 0003 0004 0005 0006 0007 0008 0009 0010 0011 0012"),
+        ("part-100", 0, 1, 4, "1000 1001"),
+    ],
+)
+def test_a_range_is_padded_to_the_width_of_the_names(folders, prefix, first, last, width, expected):
+    make(folders, "20210419-task-refine-0", range(20 if width == 3 else 1002), width)
+    assert find_parts(prefix, folders, first=first, last=last)[1] == [f"part-{digits}" for digits in expected.split()]
+
+
+@given(st.data())
+def test_any_prefix_that_the_parts_of_a_range_share_names_that_range(tmp_path_factory, data):
+    first = data.draw(st.integers(0, 1200))
+    last = data.draw(st.integers(first, first + 30))
+    wanted = [f"{number:0{max(3, len(str(last)))}d}" for number in range(first, last + 1)]
+    shared = os.path.commonprefix(wanted)[: len(wanted[0]) - 1]
+    prefix = shared[: data.draw(st.integers(0, len(shared)))]
+    numbers = [int(digits[len(prefix) :]) for digits in wanted]
+    folders = RunFolders(tmp_path_factory.mktemp("range"))
+    make(folders, "20210419-task-refine-0", range(first, last + 1), len(wanted[0]))
+    found = find_parts(f"part-{prefix}", folders, first=numbers[0], last=numbers[-1])[1]
+    assert found == [f"part-{digits}" for digits in wanted]
+
+
+def test_missing_parts_are_named_together(folders):
+    make(folders, "20210419-task-refine-0", [0, 1, 2, 4, 5, 9])
+    with pytest.raises(KerasrecError) as error:
+        find_parts("part-", folders, first=0, last=12)
+    message = str(error.value)
+    assert "part-003, part-006 to part-008, part-010 to part-012" in message
+    assert "part-000 to part-002, part-004, part-005, part-009" in message
+    with pytest.raises(KerasrecError, match="part-007;"):
+        find_parts("part-007", folders)
+    with pytest.raises(KerasrecError, match="part-00;"):
+        find_parts("part-00", folders)
+
+
+def test_half_written_and_foreign_files_are_no_parts(folders):
+    task = make(folders, "20210419-task-refine-0", [0])
+    for name in (".part-001.parquet.17.unfinished", "part-001.parquet.bak", "part-one.parquet"):
+        (task.parts_folder / name).touch()
+    assert find_parts("all", folders)[1] == ["part-000"]
+
+
+def test_a_task_without_parts_says_what_to_run(folders):
+    make(folders, "20210419-task-refine-0")
+    with pytest.raises(KerasrecError, match="kerasrec recall split"):
+        find_parts("part-000", folders)
+
+
+@pytest.mark.parametrize(
+    ("typed", "first", "last", "said"),
+    [
+        ("part-", 2, 1, "0 <= FIRST <= LAST"),
+        ("part-", -1, 1, "0 <= FIRST <= LAST"),
+        ("part-", 0, None, "0 <= FIRST <= LAST"),
+        ("part-", None, 0, "0 <= FIRST <= LAST"),
+        ("all", 0, 1, "no FIRST and LAST"),
+        ("part-", None, None, "no number"),
+    ],
+)
+def test_a_range_that_is_none(folders, typed, first, last, said):
+    make(folders, "20210419-task-refine-0", [0, 1])
+    with pytest.raises(KerasrecError, match=said):
+        find_parts(typed, folders, first=first, last=last)
+
+
+def test_part_and_task_together_narrow_the_choice(folders):
+    for name in ("20210419-task-refine-0", "20210420-task-refine-0", "20210419-shop-refine-0"):
+        make(folders, name, [0])
+    for part in ("part-000", "task-refine-0-part-000"):
+        assert find_parts(part, folders, "20210420-task-refine-0-all")[0].name == "20210420-task-refine-0"
+    assert find_parts("20210419-task-refine-0-part-000", folders, "all")[0].name == "20210419-task-refine-0"
+    with pytest.raises(KerasrecError, match="fits 2 tasks"):
+        find_parts("part-000", folders, "task-refine-0-all")
+
+
+@pytest.mark.parametrize("whole", ["20210420-task-refine-0-all", "shop-refine-0-all", "task-refine-1-all"])
+def test_part_and_task_that_disagree_are_both_named(folders, whole):
+    for name in (
+        "20210419-task-refine-0",
+        "20210420-task-refine-0",
+        "20210419-shop-refine-0",
+        "20210419-task-refine-1",
+    ):
+        make(folders, name, [0])
+    with pytest.raises(KerasrecError) as error:
+        find_parts("20210419-task-refine-0-part-000", folders, whole)
+    assert "20210419-task-refine-0-part-000" in str(error.value) and whole in str(error.value)
+
+
+def test_no_two_files_of_a_task_share_a_path(folders):
+    task = folders.task("20210419-task-refine-0")
+    paths = [task.manifest_path, task.users_path, task.rejects_path, task.vocab_path, task.part_path("part-000")]
+    paths += [
+        task.tfrecord_path(part, split) for part in ("part-000", "part-001") for split in ("train", "valid", "test")
+    ]
+    assert len(set(paths)) == len(paths)
+    assert all(path.is_relative_to(task.data) for path in paths)
