@@ -34,7 +34,7 @@ CONTRACT = Contract(
         *("valid_users", "beam"),  # figures of different rankings cannot be compared
     ),
     announced=("epochs", "batch_size", "optimizer", "devices.precision"),
-    free=("name", "loop", "devices", "places"),
+    free=("name", "loop", "devices", "folders"),
 )
 
 
