@@ -1,7 +1,31 @@
 """kerasrec: from raw behaviour logs and raw text to served BERT models, on TensorFlow/Keras and bert4keras."""
 
+import importlib
+
 from kerasrec.errors import KerasrecError
 
 __version__ = "0.1.0"
 
-__all__ = ["KerasrecError", "__version__"]
+_PUBLIC = {
+    "Anime": "kerasrec.anime.api",
+    "ColaRec": "kerasrec.colarec.api",
+    "ItemRecall": "kerasrec.recall.api",
+    "SentencePair": "kerasrec.sentence_pair.api",
+    "SiameseBert": "kerasrec.siamese.api",
+    "load": "kerasrec.serving.loading",
+}
+
+__all__ = ["KerasrecError", "__version__", *_PUBLIC]
+
+
+def __getattr__(name: str) -> object:
+    """Import a public name when it is first used, because most of them load TensorFlow."""
+    if name not in _PUBLIC:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(importlib.import_module(_PUBLIC[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -2,6 +2,7 @@
 
 import contextlib
 import logging
+import numbers
 import re
 import sys
 import time
@@ -48,6 +49,45 @@ def show(table: Table) -> None:
 def say(text: str) -> None:
     """Print a line of a command's result; control characters are replaced (`plain`)."""
     print(plain(text))
+
+
+def print_result(result: object) -> None:
+    """Print what a step returned: nothing for None, a table for a DataFrame, and the text of any other object.
+
+    The attributes `title` and `protocol` of a DataFrame (`.attrs`) are printed above its table. Floats have four
+    decimals and integers have thousands separators.
+
+    Example:
+        >>> import pandas as pd
+        >>> print_result(pd.DataFrame({"item": ["12"], "score": [0.5], "count": [1234]}))
+        ┏━━━━━━┳━━━━━━━━┳━━━━━━━┓
+        ┃ item ┃  score ┃ count ┃
+        ┡━━━━━━╇━━━━━━━━╇━━━━━━━┩
+        │ 12   │ 0.5000 │ 1,234 │
+        └──────┴────────┴───────┘
+    """
+    if result is None:
+        return
+    if not hasattr(result, "itertuples"):  # pandas is not imported for steps that return no table
+        say(str(result))
+        return
+    table = Table(title="\n".join(str(result.attrs[name]) for name in ("title", "protocol") if name in result.attrs))
+    if result.index.name is not None:
+        result = result.reset_index()
+    for name in result.columns:
+        numeric = not any(isinstance(value, str) for value in result[name])
+        table.add_column(str(name), justify="right" if numeric else "left")
+    for row in result.itertuples(index=False):
+        table.add_row(*map(_cell, row))
+    show(table)
+
+
+def _cell(value: object) -> str:
+    if value is None or value != value:  # NaN
+        return ""
+    if isinstance(value, str):
+        return value
+    return f"{value:,}" if isinstance(value, numbers.Integral) else f"{value:.4f}"
 
 
 class _StdoutHandler(logging.StreamHandler):
