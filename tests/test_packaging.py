@@ -3,15 +3,21 @@
 import ast
 import configparser
 import importlib.metadata
+import os
 import re
+import shutil
 import subprocess
 import sys
+import tarfile
+import zipfile
 from pathlib import Path
 
 import pytest
 from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
+
+import kerasrec
 
 ROOT = Path(__file__).parents[1]
 PYTHONS = ["3.10", "3.11", "3.12", "3.13"]
@@ -28,9 +34,14 @@ def setup_cfg():
 
 
 def declared(*extras):
+    """What kerasrec requires with these extras, and with the extras that they include."""
     config = setup_cfg()
     texts = [config["options"]["install_requires"], *(config["options.extras_require"][extra] for extra in extras)]
-    return [Requirement(line) for text in texts for line in lines(text)]
+    requirements = [Requirement(line) for text in texts for line in lines(text)]
+    included = {extra for requirement in requirements if requirement.name == "kerasrec" for extra in requirement.extras}
+    if included - set(extras):
+        return declared(*extras, *sorted(included - set(extras)))
+    return [requirement for requirement in requirements if requirement.name != "kerasrec"]
 
 
 def pins(python):
@@ -78,7 +89,7 @@ def test_every_import_is_declared():
     outside = imported - set(sys.stdlib_module_names) - {"kerasrec", "bert4keras"}
     assert "numpy" in outside
     providers = importlib.metadata.packages_distributions()
-    names = {canonicalize_name(requirement.name) for requirement in declared()}
+    names = {canonicalize_name(requirement.name) for requirement in declared("all")}
     undeclared = {module for module in outside if not names & set(map(canonicalize_name, providers[module]))}
     assert not undeclared
 
@@ -87,6 +98,48 @@ def test_the_command_is_an_entry_point_that_exists():
     scripts = lines(setup_cfg()["options.entry_points"]["console_scripts"])
     assert scripts == ["kerasrec = kerasrec.cli:main"]
     assert importlib.metadata.EntryPoint("kerasrec", "kerasrec.cli:main", "console_scripts").load()
+
+
+@pytest.fixture(scope="module")
+def distributions(tmp_path_factory):
+    """An sdist built from the project's files, and a wheel built from the sdist alone."""
+    folder = tmp_path_factory.mktemp("distributions")
+    ignored = shutil.ignore_patterns(".*", "*.egg-info", "__pycache__", "build", "dist", "site")
+    shutil.copytree(ROOT, folder / "project", ignore=ignored)
+    sdist = built("sdist", folder / "project", folder)
+    with tarfile.open(sdist) as archive:
+        archive.extractall(folder, filter="data")
+    return sdist, built("wheel", folder / sdist.name.removesuffix(".tar.gz"), folder)
+
+
+def built(kind, source, folder):
+    code = f"from setuptools import build_meta; print(build_meta.build_{kind}({str(folder)!r}))"
+    done = subprocess.run([sys.executable, "-c", code], cwd=source, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return folder / done.stdout.splitlines()[-1]
+
+
+def test_the_distributions_hold_what_they_should(distributions):
+    sdist, wheel = distributions
+    with tarfile.open(sdist) as archive:
+        names = {name.split("/", 1)[-1] for name in archive.getnames()}
+    assert {"README.md", "LICENSE", "pyproject.toml", "setup.cfg", "kerasrec/cli.py"} <= names
+    wheel_names = zipfile.ZipFile(wheel).namelist()
+    modules = {str(path.relative_to(ROOT)) for path in (ROOT / "kerasrec").rglob("*.py")}
+    assert {name for name in wheel_names if name.startswith("kerasrec/")} == modules | {"kerasrec/py.typed"}
+    assert {name.split("/")[0] for name in wheel_names} == {"kerasrec", f"kerasrec-{kerasrec.__version__}.dist-info"}
+    metadata = zipfile.ZipFile(wheel).read(f"kerasrec-{kerasrec.__version__}.dist-info/METADATA").decode()
+    for line in ("License-Expression: Apache-2.0", "Author: The kerasrec authors", "Provides-Extra: colarec"):
+        assert line in metadata
+
+
+def test_the_wheel_runs_away_from_the_project(distributions, tmp_path):
+    zipfile.ZipFile(distributions[1]).extractall(tmp_path / "installed")
+    code = "import kerasrec, kerasrec.cli; print(kerasrec.__file__); kerasrec.cli.main(['recall', '--help'])"
+    environment = {**os.environ, "PYTHONPATH": str(tmp_path / "installed")}
+    done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, env=environment, capture_output=True, text=True)
+    first, usage, *_ = done.stdout.splitlines()
+    assert Path(first).is_relative_to(tmp_path) and usage.startswith("usage: kerasrec recall"), done.stderr
 
 
 def run_without(module, code):

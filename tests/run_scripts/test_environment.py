@@ -44,7 +44,7 @@ def start(project, **variables):
     return subprocess.Popen(
         ["bash", "-c", 'set -euo pipefail; source run_scripts/environment.sh; echo "ready: $venv"'],
         cwd=project,
-        env={"PATH": str(project.parent / "bin"), "LOG": str(project.parent / "log"), **variables},
+        env={"PATH": str(project.parent / "bin"), "LOG": str(project.parent / "log"), "extras": "test", **variables},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -83,6 +83,14 @@ def test_a_first_run_installs_and_a_second_does_not(project):
     ]
     assert make_environment(project) == (0, f"ready: {project}/.venv\n", "")
     assert installations(project) == first
+
+
+def test_missing_extras_are_added_to_those_of_earlier_runs(project):
+    for extras in ("", "text", "text", "test", "text,test", ""):
+        code, _, err = make_environment(project, extras=extras)
+        assert code == 0, err
+    wanted = [line.split("/project")[-1] for line in installations(project) if "constraints" in line]
+    assert wanted == ["", "[text]", "[text,test]"]
 
 
 @pytest.mark.parametrize("name", SOURCES)
