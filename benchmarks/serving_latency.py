@@ -18,7 +18,7 @@ from kerasrec.backend import tf
 from kerasrec.data.items.vocab import ItemVocab
 from kerasrec.nn.item_model import ItemModel
 from kerasrec.nn.settings import ItemModelSettings
-from kerasrec.serving.item_signatures import export_item_model
+from kerasrec.serving.item_signatures import item_model_exporter
 
 CATALOGUES, BATCHES, LENGTH = (3_416, 1_000_000), (1, 64), 200
 CALLS = {1: 300, 64: 60}
@@ -28,7 +28,8 @@ def export(items: int, folder: str) -> str:
     """An exported model over so many items."""
     counts = np.maximum(1, 1_000_000 // np.arange(1, items + 1))
     vocab = ItemVocab.build({f"item-{number}": int(count) for number, count in enumerate(counts)})
-    version, _ = export_item_model(ItemModel(ItemModelSettings(), len(vocab), LENGTH), vocab, Path(folder), LENGTH)
+    with item_model_exporter(ItemModel(ItemModelSettings(), len(vocab), LENGTH), vocab, LENGTH) as write:
+        version, _ = write(Path(folder))
     return str(version)
 
 

@@ -4,6 +4,7 @@ import dataclasses
 import json
 import logging
 import math
+import time
 from collections.abc import Iterator
 
 import numpy as np
@@ -21,7 +22,7 @@ from kerasrec.evaluation.baselines import CoOccurrence, Popularity
 from kerasrec.evaluation.full_ranking import Protocol, baseline_scorer, model_scorer, print_table, rank_catalogue
 from kerasrec.evaluation.masked_items import TOP, cloze_figures
 from kerasrec.nn.item_model import ItemModel
-from kerasrec.serving.item_signatures import export_item_model
+from kerasrec.serving.item_signatures import item_model_exporter
 from kerasrec.serving.versions import is_whole
 from kerasrec.training.checkpoints import read_model, read_progress
 from kerasrec.training.devices import use_devices
@@ -37,6 +38,7 @@ from kerasrec.workspace.locks import exclusive
 logger = logging.getLogger(__name__)
 
 SHOWN = ("loss", *(f"top{k}" for k in TOP))
+SECONDS_BETWEEN_DRAWINGS = 10  # the four pictures take a second, which an epoch over a few lists does not
 
 
 def train(command: Train) -> None:
@@ -134,8 +136,9 @@ def _new_run(command: Train, lists: Lists) -> TrainingRun:
 
 
 def _passes(command: Train, output: Output, lists: Lists, run: TrainingRun) -> Iterator[Pass]:
-    """The epochs that are left; after each of them the curves are drawn."""
+    """The epochs that are left; after each of them the curves are brought up to date."""
     steps = lists.steps(command.masking, command.batch_size)
+    drawn = -math.inf
     for epoch in range(command.epochs):
         this = Pass((("lists", lists.digest),), epoch, steps, f"{command.seed} {command.batch_size}")
         if run.progress.has_finished(this):
@@ -143,14 +146,17 @@ def _passes(command: Train, output: Output, lists: Lists, run: TrainingRun) -> I
         yield this
         if not run.progress.has_finished(this):
             return  # ended early
-        _draw(output, lists, run)
+        metrics = _metrics(output, lists, run)
+        if time.monotonic() - drawn > SECONDS_BETWEEN_DRAWINGS:
+            draw(output, metrics)
+            drawn = time.monotonic()
         if run.progress.passes % command.checkpoint_every == 0:
             run.checkpoints.keep(run.step, command.keep_checkpoints)
 
 
-def _draw(output: Output, lists: Lists, run: TrainingRun) -> None:
+def _metrics(output: Output, lists: Lists, run: TrainingRun) -> dict:
     epochs = sum(digest == lists.digest for _, digest, _ in run.progress.finished)
-    draw(output, collect_metrics(output, epochs))
+    return collect_metrics(output, epochs)
 
 
 def _valid_figures(command: Train, lists: Lists, run: TrainingRun):
@@ -170,7 +176,7 @@ def _valid_figures(command: Train, lists: Lists, run: TrainingRun):
 
 def _finish(command: Train, output: Output, lists: Lists, run: TrainingRun) -> None:
     """Export the final and the best model, and rank with the best, unless this was done at this very step."""
-    _draw(output, lists, run)  # a killed run may not have come to it
+    draw(output, _metrics(output, lists, run))
     order = "newest" if lists.ordered else "random"
     targets = f"users who chose the epoch but are not trained on, a {order} {HELD_OUT:.0%} of each list held out"
     protocol = Protocol("valid", targets=targets)
@@ -183,9 +189,10 @@ def _finish(command: Train, output: Output, lists: Lists, run: TrainingRun) -> N
             return
     if run.progress.comparison.best == -math.inf:
         raise KerasrecError("the valid loss was never a number, so there is no best model: give a lower --lr")
-    export_item_model(run.model, lists.vocab, output.model_path("final"), command.max_seq_len)
-    read_model(run.model, output.folder)
-    version, _ = export_item_model(run.model, lists.vocab, output.model_path("best"), command.max_seq_len)
+    with item_model_exporter(run.model, lists.vocab, command.max_seq_len) as write:
+        write(output.model_path("final"))
+        read_model(run.model, output.folder)
+        version, _ = write(output.model_path("best"))
     offsets, ids = lists.train.offsets, lists.train.ids
     scorers = {
         "model": model_scorer(run.model),

@@ -17,7 +17,7 @@ from kerasrec.errors import KerasrecError, quoted, reason
 from kerasrec.recall.dataset import PreparedData
 from kerasrec.recall.run import trained_model
 from kerasrec.recall.settings import Export, Recommend
-from kerasrec.serving.item_signatures import export_item_model
+from kerasrec.serving.item_signatures import item_model_exporter
 from kerasrec.serving.recommender import Recommender
 from kerasrec.workspace.manifest import Manifest
 from kerasrec.workspace.run_folders import Task, find_parts, find_task
@@ -32,15 +32,15 @@ def export(command: Export) -> Path:
     prepared = PreparedData(task, PreparedData.written(task))
     model, _ = trained_model(prepared, command.checkpoint)
     model.settings.require_comparable(prepared.filter_seen)
-    version, signatures = export_item_model(
+    with item_model_exporter(
         model,
         prepared.vocab,
-        task.export,
         prepared.settings.max_seq_length,
         command.max_k,
         filter_seen=prepared.filter_seen,
         examples=_examples(prepared),
-    )
+    ) as write:
+        version, signatures = write(task.export)
     logger.info(f"{version}: a SavedModel with the signatures {', '.join(signatures)}")
     return version
 

@@ -1,5 +1,7 @@
 """What a model server gets: raw item ids in, raw item ids and scores out."""
 
+import contextlib
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -185,31 +187,30 @@ def _without_items(scores, ids):
     return tf.tensor_scatter_nd_update(scores, places, tf.fill([tf.shape(places)[0]], EMPTY_SCORE))
 
 
-def export_item_model(
+@contextlib.contextmanager
+def item_model_exporter(
     model: ItemModel,
     vocab: ItemVocab,
-    folder: Path,
     max_seq_length: int,
     max_k: int = 100,
     filter_seen: bool = True,
     examples: "dict[str, tf.Tensor] | None" = None,
-) -> tuple[Path, list[str]]:
-    """Write the next version of a served item model.
+) -> Iterator[Callable[[Path], tuple[Path, list[str]]]]:
+    """A function that writes the next version of a served item model, for one or several states of the model.
+
+    Each call writes the weights that the model has at that time. The signatures are traced in the first call only.
 
     Args:
         model: The trained model.
         vocab: Its items.
-        folder: The folder of versions.
         max_seq_length: Longest sequence the model takes, L.
         max_k: Length of the lists in the signatures.
         filter_seen: Whether the model was evaluated without seen items; it becomes the default of `recommend`.
         examples: Features with which the signature `prediction` is warmed up.
 
-    Returns:
-        The version's folder and the names of its signatures.
-
-    Raises:
-        KerasrecError: another process writes to the folder, or the disk is full.
+    Yields:
+        A function of the folder of versions. It returns the version's folder and the names of its signatures, and
+        raises a KerasrecError where another process writes to the folder, or the disk is full.
     """
     popular = [vocab.items[:max_seq_length].to_pylist()] * 2
     requests = {
@@ -222,7 +223,12 @@ def export_item_model(
     }
     if examples is not None:
         warmup["prediction"] = examples
-    with exclusive(folder), ids_file(vocab.items.to_pylist()) as items_file:
+    with ids_file(vocab.items.to_pylist()) as items_file:
         served = ServedItemModel(model, items_file, vocab.counts, max_seq_length, max_k, filter_seen)
         signatures = served.signatures()
-        return export(served, folder, signatures, warmup), list(signatures)
+
+        def write(folder: Path) -> tuple[Path, list[str]]:
+            with exclusive(folder):
+                return export(served, folder, signatures, warmup), list(signatures)
+
+        yield write

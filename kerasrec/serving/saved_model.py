@@ -29,7 +29,7 @@ def export(
     Args:
         module: Holds the variables, tables and functions that are to be saved.
         folder: Versions are numbered folders in it, from 1; a server takes the highest.
-        signatures: By name, what `signature` decorates; what is traced before would be traced again when it is saved.
+        signatures: By name, what `signature` decorates; functions that were called before are traced again when saved.
         warmup: For each signature to be warmed up, the inputs of a request, with which a server runs the model once
             before it takes traffic.
 

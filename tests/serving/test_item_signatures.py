@@ -7,7 +7,7 @@ import pytest
 
 from kerasrec.backend import tf
 from kerasrec.data.items.vocab import MASK, UNK
-from kerasrec.serving.item_signatures import EMPTY_SCORE
+from kerasrec.serving.item_signatures import EMPTY_SCORE, item_model_exporter
 
 LENGTH, MAX_K, ITEMS = 6, 20, 37  # of the export in conftest.py
 
@@ -127,6 +127,23 @@ def test_prediction_signature(served, recommender):
     np.testing.assert_array_equal(answer["TopK_predictions"].numpy()[0, 1], ranked)
     np.testing.assert_allclose(answer["TopK_scores"].numpy()[0, 1], scores[ranked], atol=1e-5)
     assert [item.decode() for item in answer["TopK_items"].numpy()[0, 1]] == vocab.decode(ranked)
+
+
+def test_each_version_holds_the_weights_of_its_time(served, tmp_path):
+    model, vocab, _ = served
+    item, bias = tf.constant(["i1"]), model.head.bias
+    with item_model_exporter(model, vocab, LENGTH, MAX_K) as write:
+        before = bias.numpy()
+        versions = [write(tmp_path)[0]]
+        bias.assign_add(tf.ones_like(bias))
+        try:
+            versions.append(write(tmp_path)[0])
+        finally:
+            bias.assign(before)
+    modules = [tf.saved_model.load(str(version)) for version in versions]
+    biases = [module.signatures["items"](items=item)["biases"].numpy()[0] for module in modules]
+    token = vocab.encode(["i1"])[0]
+    np.testing.assert_allclose(biases, [before[token], before[token] + 1], rtol=1e-6)
 
 
 def test_loads_without_kerasrec_and_bert4keras(served, recommender):
