@@ -23,6 +23,13 @@ from kerasrec.stack import keras, tf
 
 after_import_of("bert4keras", patch_bert4keras)
 
+no_autograph = tf.autograph.experimental.do_not_convert
+"""Decorates functions that TensorFlow traces.
+
+AutoGraph would translate the source of all code that they call, which takes seconds in each new process. kerasrec does
+not need it: it has no Python `if` or `for` over tensors.
+"""
+
 Precision = Literal["float32", "mixed_bfloat16", "mixed_float16"]
 
 

@@ -14,7 +14,7 @@ from kerasrec.anime.database import Database, History
 from kerasrec.anime.run import CONTRACT, Output, Trained, mappings_of, read_trained, write_trained
 from kerasrec.anime.settings import Train
 from kerasrec.anime.user_lists import HELD_OUT, Lists
-from kerasrec.backend import distribution, tf
+from kerasrec.backend import distribution, no_autograph, tf
 from kerasrec.data.items.settings import BatchSettings
 from kerasrec.data.items.vocab import UNK
 from kerasrec.errors import KerasrecError
@@ -162,7 +162,7 @@ def _metrics(output: Output, lists: Lists, run: TrainingRun) -> dict:
 def _valid_figures(command: Train, lists: Lists, run: TrainingRun):
     model = run.model
     batches = list(lists.valid_batches(command.masking, command.batch_size, command.seed))
-    masked_scores = tf.function(model.masked_scores, reduce_retracing=True)
+    masked_scores = tf.function(no_autograph(model.masked_scores), reduce_retracing=True)
 
     def figures() -> dict[str, float]:
         return cloze_figures(masked_scores, batches) | {

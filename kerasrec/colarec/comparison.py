@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from kerasrec.backend import tf
+from kerasrec.backend import no_autograph, tf
 from kerasrec.colarec.dataset import Targets
 from kerasrec.colarec.item_sets import ItemSets
 from kerasrec.data.items.vocab import FIRST_ITEM
@@ -43,6 +43,7 @@ def by_scores(scores: Callable[[np.ndarray], "tf.Tensor"], seen: ItemSets) -> Re
 
 
 @tf.function(reduce_retracing=True)
+@no_autograph
 def _best(scores, seen, k):
     """The k best of scores [B, I], below 0 where none is left; the metrics know items behind the special tokens."""
     tokens = tf.pad(scores, [[0, 0], [FIRST_ITEM, 0]])

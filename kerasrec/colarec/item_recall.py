@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from kerasrec.backend import set_seed, tf
+from kerasrec.backend import no_autograph, set_seed, tf
 from kerasrec.colarec.comparison import SHOWN, Recommender, by_scores, rank
 from kerasrec.colarec.dataset import PreparedData
 from kerasrec.colarec.settings import ItemRecall
@@ -131,7 +131,7 @@ def trained(prepared: PreparedData) -> dict[str, Recommender]:
 def recommender(prepared: PreparedData, histories: Histories, model: ItemModel, rules: ExampleSettings) -> Recommender:
     """What an item model recommends."""
     scores = tf.function(
-        lambda rows, places: model.last_item_scores(rows, places)[:, FIRST_ITEM:],
+        no_autograph(lambda rows, places: model.last_item_scores(rows, places)[:, FIRST_ITEM:]),
         input_signature=[tf.TensorSpec([None, None], tf.int32), tf.TensorSpec([None], tf.int32)],
     )
     return by_scores(lambda users: scores(*histories.asking(users, rules.max_seq_length)), prepared.seen)

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from kerasrec.backend import tf
+from kerasrec.backend import no_autograph, tf
 from kerasrec.colarec.beam_search import beam_search
 from kerasrec.colarec.comparison import LISTED, Recommender, filled_up
 from kerasrec.colarec.dataset import PreparedData
@@ -106,6 +106,7 @@ def recommender(
     tokens = tf.TensorSpec([None, None], tf.int32)
 
     @tf.function(input_signature=[tokens] * 4)
+    @no_autograph
     def search(ids, token_types, positions, seen):
         states, real = model.encode(ids, token_types, positions)
         items, _ = identified(model, tree, states, real, seen, beam)

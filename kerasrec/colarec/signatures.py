@@ -3,7 +3,7 @@
 import functools
 from pathlib import Path
 
-from kerasrec.backend import tf
+from kerasrec.backend import no_autograph, tf
 from kerasrec.colarec.dataset import PreparedData
 from kerasrec.colarec.encoder_rows import END, OF_USER, TASK, TASK_POSITION, TEXT
 from kerasrec.colarec.run import Trained, identified
@@ -46,6 +46,7 @@ class ServedColaRec(tf.Module):
     @tf.function(
         input_signature=[RAGGED_STRINGS, RAGGED_STRINGS, tf.TensorSpec([None], tf.bool), tf.TensorSpec([], tf.int32)]
     )
+    @no_autograph
     def recommend(self, items, exclude, filter_seen, k):
         """The k best items for each history.
 

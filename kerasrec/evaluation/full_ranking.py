@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from rich.table import Table
 
-from kerasrec.backend import tf
+from kerasrec.backend import no_autograph, tf
 from kerasrec.console import show
 from kerasrec.data.items.examples import TokenHistories
 from kerasrec.data.items.vocab import FIRST_ITEM
@@ -27,7 +27,7 @@ Scorer = Callable[[dict, np.ndarray, np.ndarray], "tf.Tensor"]
 def model_scorer(model: ItemModel) -> Scorer:
     """A model's scores of evaluation rows."""
     scores = tf.function(
-        model.last_item_scores,
+        no_autograph(model.last_item_scores),
         input_signature=[tf.TensorSpec([None, None], tf.int32), tf.TensorSpec([None], tf.int32)],
     )
     return lambda batch, offsets, ids: scores(batch["input_ids"], batch["masked_lm_positions"][:, 0])
@@ -142,6 +142,7 @@ def _ranker(items: int, protocol: Protocol) -> Callable:
             tf.TensorSpec([items], tf.float32),
         ]
     )
+    @no_autograph
     def rank(scores, targets, seen, users, popularity):
         filtered = seen if protocol.filter_seen else None
         ranks = {"": metrics.target_ranks(scores, targets, filtered)}

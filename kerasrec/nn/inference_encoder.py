@@ -7,7 +7,7 @@ written as the product, bias and activation that TensorFlow's graph optimiser pu
 
 from typing import Literal
 
-from kerasrec.backend import Precision, keras, tf
+from kerasrec.backend import Precision, keras, no_autograph, tf
 from kerasrec.errors import require
 from kerasrec.nn.heads import mean_pooling
 from kerasrec.nn.transformer import MASKED
@@ -76,11 +76,13 @@ class InferenceEncoder(tf.Module):
         tf.nest.map_structure(lambda variable, value: variable.assign(value), self._weights, weights)
 
     @tf.function(input_signature=[tf.TensorSpec([None, None], tf.int32)])
+    @no_autograph
     def __call__(self, ids):
         """Vectors, float32 [B, H], of rows [CLS] text [SEP], int32 [B, L]; 0 is padding and stands on the right."""
         return self._vectors(ids, real=ids > 0)
 
     @tf.function(input_signature=[tf.TensorSpec([None, None], tf.int32)])
+    @no_autograph
     def without_padding(self, ids):
         """The same for rows that are all of one length, which takes less work."""
         return self._vectors(ids, real=None)

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from kerasrec.backend import keras, tf
+from kerasrec.backend import keras, no_autograph, tf
 from kerasrec.nn.replicas import sum_over_replicas
 
 
@@ -33,6 +33,7 @@ class MultiLossModel(keras.Model):
         """
         raise NotImplementedError
 
+    @no_autograph
     def train_step(self, batch):
         with tf.GradientTape() as tape:
             terms = self.loss_terms(batch, training=True)

@@ -11,7 +11,7 @@ Exchanged are
 - the initial weights: each kernel its own draw, with T5's spread, which makes up for attention without a scale.
 """
 
-from kerasrec.backend import bert4keras, keras, tf
+from kerasrec.backend import bert4keras, keras, no_autograph, tf
 from kerasrec.nn.dropout import Dropout
 from kerasrec.nn.settings import T5Config
 from kerasrec.nn.transformer import ACTIVATIONS, FreshTruncatedNormal, masked_softmax, up_to_itself
@@ -199,6 +199,7 @@ def _for_every_query(real):
     return real[:, tf.newaxis]  # [B, 1, L]
 
 
+@no_autograph
 def t5_encoder(config: T5Config, seed: int = 0) -> "keras.Model":
     """T5's encoder.
 
@@ -219,6 +220,7 @@ def t5_encoder(config: T5Config, seed: int = 0) -> "keras.Model":
     return encoder.model
 
 
+@no_autograph
 def t5_decoder(config: T5Config, seed: int = 0) -> "keras.Model":
     """T5's decoder, without an output layer, and without T5 1.0's scale before a tied one.
 

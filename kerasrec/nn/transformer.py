@@ -14,7 +14,7 @@ graph and the names of its layers, so that checkpoints map onto it, and exchange
 import functools
 import math
 
-from kerasrec.backend import bert4keras, keras, tf
+from kerasrec.backend import bert4keras, keras, no_autograph, tf
 from kerasrec.errors import require
 from kerasrec.nn.dropout import Dropout
 from kerasrec.nn.settings import BertConfig
@@ -409,6 +409,7 @@ def text_encoder(config: BertConfig, unilm: bool = False, seed: int = 0) -> "ker
     return keras.Model([model.input, unused], model.output, name=model.name)
 
 
+@no_autograph
 def _build(
     kind: type[Encoder], config: BertConfig, seed: int, ordered: bool = True, pre_norm: bool = False
 ) -> "keras.Model":

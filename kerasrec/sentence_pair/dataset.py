@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from kerasrec.backend import tf
+from kerasrec.backend import no_autograph, tf
 from kerasrec.data.inputs.rejects import require_few, write_rejects
 from kerasrec.data.text.batches import sentence_evaluation_batches
 from kerasrec.data.text.files import text_digest
@@ -191,7 +191,9 @@ class PairEvaluator:
         self._max_length = max_length
         self._batch_size = batch_size
         rows, sides = tf.TensorSpec([None, None], tf.int32), tf.TensorSpec([None], tf.int32)
-        self._outputs_of = tf.function(model.outputs_of, input_signature=[{"input_ids": rows, "side": sides}])
+        self._outputs_of = tf.function(
+            no_autograph(model.outputs_of), input_signature=[{"input_ids": rows, "side": sides}]
+        )
 
     def outputs(self, pairs: TokenPairs) -> np.ndarray:
         """Class probabilities float32 [P, N], or cosines float32 [P], in the order of the pairs."""

@@ -1,6 +1,6 @@
 """The two-sentence model: each sentence encoded alone, two sides compared (Sentence-BERT)."""
 
-from kerasrec.backend import keras, tf
+from kerasrec.backend import keras, no_autograph, tf
 from kerasrec.nn.heads import PairClassifier, mean_of_sides, mean_pooling
 from kerasrec.nn.losses.text import cosent, cosine, cosine_regression, in_batch_ranking
 from kerasrec.nn.settings import BertConfig
@@ -86,6 +86,7 @@ class SentencePairModel(keras.Model):
             losses = in_batch_ranking(u, v, labels > 0)
         return tf.reduce_sum(losses), tf.cast(tf.size(losses), tf.float32)
 
+    @no_autograph
     def train_step(self, batch):
         gradients, total, count = self._gradients(batch)
         self.optimizer.apply_gradients(zip(gradients, self.trainable_variables, strict=True))

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from kerasrec.backend import tf
+from kerasrec.backend import no_autograph, tf
 from kerasrec.data.items.vocab import FIRST_ITEM, MASK, UNK, ItemVocab
 from kerasrec.nn.item_model import ItemModel
 from kerasrec.serving.raw_ids import RAGGED_STRINGS, RawIds, ids_file, unpadded
@@ -75,6 +75,7 @@ class ServedItemModel(tf.Module):
             tf.TensorSpec([], tf.int32),
         ]
     )
+    @no_autograph
     def recommend(self, items, exclude, filter_seen, k):
         """The k best items for each history.
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from google.protobuf import descriptor_pb2, descriptor_pool, message_factory, wrappers_pb2
 
-from kerasrec.backend import tf
+from kerasrec.backend import no_autograph, tf
 from kerasrec.serving.versions import list_files, version_numbers
 from kerasrec.workspace.atomic_files import writing
 
@@ -15,7 +15,8 @@ WARMUP = Path("assets.extra") / "tf_serving_warmup_requests"
 
 def signature(**inputs):
     """Decorates what a server offers, with shape and dtype of each input: `@signature(texts=([None], tf.string))`."""
-    return tf.function(input_signature=[tf.TensorSpec(*spec, name) for name, spec in inputs.items()])
+    specs = [tf.TensorSpec(*spec, name) for name, spec in inputs.items()]
+    return lambda function: tf.function(no_autograph(function), input_signature=specs)
 
 
 def export(

@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from kerasrec.backend import tf
+from kerasrec.backend import no_autograph, tf
 from kerasrec.data.text.tokenizer import WordPieceTokenizer
 from kerasrec.nn.losses.text import cosine
 from kerasrec.siamese.model import SiameseModel
@@ -61,6 +61,7 @@ def sample(
     width = len(source)
 
     @tf.function(reduce_retracing=True)
+    @no_autograph
     def draw(rows, step):
         segments = tf.cast(tf.range(tf.shape(rows)[1]) >= width, tf.int32)
         positions = tf.fill([samples], width - 1 + step)

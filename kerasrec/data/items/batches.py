@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from kerasrec.backend import tf
+from kerasrec.backend import no_autograph, tf
 from kerasrec.data.items import masking, tfrecord
 from kerasrec.data.items.seq2seq import seq2seq_rows
 from kerasrec.data.items.settings import BatchSettings, ExampleSettings
@@ -142,6 +142,7 @@ def masked_batches(
     static = examples.masking == "static"
     batches = _bucketed(rows, examples.max_seq_length, settings.batch_size).skip(first_step)
 
+    @no_autograph
     def masked(batch):
         if replicas > 1:
             batch = _filled_up(batch, replicas)
@@ -176,8 +177,9 @@ def evaluation_batches(
 
 def _parsed(rows, examples, static):
     if not static:
-        return rows.map(tfrecord.parse_window, num_parallel_calls=4, deterministic=True)
+        return rows.map(no_autograph(tfrecord.parse_window), num_parallel_calls=4, deterministic=True)
 
+    @no_autograph
     def parse(serialized):
         example = tfrecord.parse_example(serialized, examples.max_seq_length, examples.max_predictions_per_seq)
         length = tf.reduce_sum(example.pop("input_mask"))

@@ -10,7 +10,7 @@ from typing import Literal, NamedTuple
 import numpy as np
 import pyarrow.compute as pc
 
-from kerasrec.backend import tf
+from kerasrec.backend import no_autograph, tf
 from kerasrec.data.items import masking, splits, tfrecord
 from kerasrec.data.items.settings import ExampleSettings
 from kerasrec.data.items.vocab import FIRST_ITEM, MASK, UNK, ItemVocab
@@ -252,7 +252,7 @@ def _masked_copies(settings: ExampleSettings, vocab_size: int) -> Callable[..., 
         tf.TensorSpec([None], tf.int64),
         tf.TensorSpec([None], tf.int64),
     ]
-    return tf.function(masked_copies, input_signature=signature, autograph=False)
+    return tf.function(no_autograph(masked_copies), input_signature=signature)
 
 
 def _targets(name: str, begins, history_ends, target_ends, ids: np.ndarray, counts: dict) -> _Targets:
