@@ -49,8 +49,11 @@ FRAMES = ["where can i buy {}", "which shop sells {}", "i want to get some {}", 
 SKIPPED = {"checkpoints", "tensorboard", "plots", "export", "models", "logs"} | {
     "log.txt",
     "summary.json",
-    "manifest.json",
 }
+WRITTEN_AT = {"fetched_at", "at"}
+"""Columns of the database that hold the times at which rows were written."""
+LINES = 15
+"""Lines of a step's log that are printed when it ends with another exit code than expected."""
 
 
 def recall(folder: Path) -> list[list]:
@@ -163,7 +166,7 @@ def colarec(folder: Path) -> list[list]:
     return [
         ["prepare", "shop", "--interactions", "interactions.csv", "--corpus", "corpus.json", "--text-tokens", 60],
         ["lightgcn", "shop", "--size", 8, "--epochs", 6],
-        ["identifiers", "shop", "--codes", 8],
+        ["identifiers", "shop", "--length", 2, "--codes", 8],
         ["item-recall", "shop", "--epochs", 4, "--checkpoint-steps", 3, "--hidden-size", 16, "--dropout", 0],
         ["train", "shop", *shape, "--num-decoder-layers", 1, *often],
         ["evaluate", "shop"],
@@ -221,14 +224,15 @@ def content(path: Path) -> object:
 
 
 def rows_of(database: Path) -> dict[str, list]:
-    """The rows of all tables, without the times at which they were written."""
+    """The rows of all tables; of the times at which they were written only whether there is one."""
     with contextlib.closing(sqlite3.connect(database)) as opened:
         names = [name for (name,) in opened.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
-        tables = {name: opened.execute(f"SELECT * FROM {name} ORDER BY 1, 2").fetchall() for name in names}
-    return {
-        name: [[value for value in row if not (isinstance(value, int) and value > 1e9)] for row in rows]
-        for name, rows in tables.items()
-    }
+        rows = {}
+        for name in names:
+            columns = [column for _, column, *_ in opened.execute(f"PRAGMA table_info({name})")]
+            shown = [f"{column} IS NULL" if column in WRITTEN_AT else column for column in columns]
+            rows[name] = opened.execute(f"SELECT {', '.join(shown)} FROM {name} ORDER BY 1, 2").fetchall()
+        return rows
 
 
 def tensors(prefix: str) -> dict[str, object]:
@@ -268,6 +272,12 @@ def differences(one: dict[str, object], other: dict[str, object]) -> list[str]:
     return [name for name in sorted(one.keys() | other.keys()) if one.get(name) != other.get(name)]
 
 
+def last_lines(folder: Path) -> str:
+    """The end of the log of a folder's last step."""
+    lines = (folder / "log.txt").read_text(errors="replace").splitlines()
+    return "\n".join(f"    {line[:300]}" for line in lines[-LINES:])
+
+
 def kill_step(system: str, words: list, before: Path, work: Path, number: int, moments: list[float]) -> int:
     """Kill a step at each of these moments, given as shares of its duration; returns the number of unequal results."""
     whole = work / "whole"
@@ -276,7 +286,7 @@ def kill_step(system: str, words: list, before: Path, work: Path, number: int, m
     code = ended(start(system, words, whole))
     seconds = time.monotonic() - began
     if code:
-        raise SystemExit(f"{system} {words[0]} ends with {code}: see {whole / 'log.txt'}")
+        raise SystemExit(f"{system} {words[0]} ends with {code}:\n{last_lines(whole)}")
     expected, bad, hit = state(whole), 0, 0
     for trial, moment in enumerate(moments):
         folder = work / "killed"
@@ -289,7 +299,7 @@ def kill_step(system: str, words: list, before: Path, work: Path, number: int, m
             code = ended(process)
             hit += 1
         if number != signal.SIGKILL and code not in (0, -number, 128 + number):
-            print(f"  trial {trial}: exit code {code} after the signal")
+            print(f"  trial {trial}: exit code {code} after the signal\n{last_lines(folder)}")
             bad += 1
         code = ended(start(system, words, folder))
         wrong = differences(expected, state(folder)) if code == 0 else [f"exit code {code}"]
@@ -297,7 +307,8 @@ def kill_step(system: str, words: list, before: Path, work: Path, number: int, m
             bad += 1
             kept = Path(tempfile.mkdtemp(prefix=f"{system}-{words[0]}-")) / "folder"
             shutil.copytree(folder, kept)
-            print(f"  trial {trial}: {', '.join(wrong)[:300]}; kept in {kept}")
+            log = f"\n{last_lines(folder)}" if code else ""
+            print(f"  trial {trial}: {', '.join(wrong)[:300]}; kept in {kept}{log}", flush=True)
     print(f"{system} {words[0]}: {hit} of {len(moments)} killed within {seconds:.1f} s, {bad} not equal", flush=True)
     return bad
 
