@@ -58,10 +58,10 @@ LINES = 15
 
 def recall(folder: Path) -> list[list]:
     """Files of item recall, and its steps."""
-    SyntheticLog(users=300, items=110, mean_length=14, max_length=25, files=3).write(folder / "raw")
+    SyntheticLog(users=150, items=110, mean_length=14, max_length=25, files=3).write(folder / "raw")
     lengths = ["--max-seq-length", 20, "--max-predictions-per-seq", 4, "--masking", "dynamic", "--jobs", 2]
     small = ["--hidden-size", 16, "--num-layers", 1, "--dropout", 0, "--batch-size", 8]
-    often = ["--epochs", 4, "--checkpoint-steps", 3, "--valid-users", 50]
+    often = ["--epochs", 2, "--checkpoint-steps", 3, "--log-steps", 4, "--valid-users", 50]
     return [
         ["split", "--log", "raw/log", "--data-path", "data", "--parts", 3, "--date", "20210419"],
         ["vocab", "all"],
@@ -83,7 +83,18 @@ def siamese(folder: Path) -> list[list]:
     pairs = [(texts[0], groups[other][1], int(noun == other)) for noun, texts in groups.items() for other in NOUNS[:4]]
     (folder / "valid.txt").write_text("".join("\t".join(map(str, pair)) + "\n" for pair in pairs))
     files = ["--train-file", "groups.json", "--vocab-file", "vocab.txt", "--valid-file", "valid.txt"]
-    small = ["--config-file", "bert_config.json", "--batch-size", 4, "--max-length", 24, "--checkpoint-steps", 2]
+    small = [
+        "--config-file",
+        "bert_config.json",
+        "--batch-size",
+        4,
+        "--max-length",
+        24,
+        "--checkpoint-steps",
+        2,
+        "--log-steps",
+        3,
+    ]
     return [
         ["prepare", "shop", *files],
         ["train", "shop", *small, "--epochs", 6],
@@ -123,7 +134,7 @@ def sentence_pair(folder: Path) -> list[list]:
             "--train_batch_size",
             20,
             "--num_train_epochs",
-            5,
+            3,
             "--save_checkpoints_steps",
             3,
             "--dropout",
@@ -145,7 +156,7 @@ def anime(folder: Path) -> list[list]:
     small = ["--hidden-size", 16, "--num-heads", 2, "--num-layers", 1, "--dropout", 0, "--batch-size", 8]
     return [
         ["import", "--titles", "anime.csv", "--ratings", "rating.csv"],
-        ["train", *small, "--max-seq-len", 30, "--epochs", 6, "--patience", 0],
+        ["train", *small, "--max-seq-len", 30, "--epochs", 3, "--patience", 0],
         ["plot"],
     ]
 

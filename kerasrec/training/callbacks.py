@@ -10,6 +10,7 @@ from kerasrec import signals
 from kerasrec.backend import keras, tf
 from kerasrec.progress_bar import Bar
 from kerasrec.training.metrics_file import metrics_line, read_metrics
+from kerasrec.training.progress import Progress
 from kerasrec.training.settings import LoopSettings
 from kerasrec.workspace.atomic_files import replacing, writing
 
@@ -22,14 +23,16 @@ class MetricsLog(keras.callbacks.Callback):
         step: Gives the global step.
         log_steps: Steps between two lines.
         batch_size: Windows a step, for the rate.
+        progress: Holds the sums at the last line, so that a run that goes on after it writes the same next line.
     """
 
-    def __init__(self, folder: Path, step: Callable[[], int], log_steps: int, batch_size: int):
+    def __init__(self, folder: Path, step: Callable[[], int], log_steps: int, batch_size: int, progress: Progress):
         super().__init__()
         self.path = folder / "metrics.jsonl"
         self.step = step
         self.log_steps = log_steps
         self.batch_size = batch_size
+        self.progress = progress
         self._forget_after(step())
         with writing(folder):
             self.board = tf.summary.create_file_writer(str(folder / "tensorboard"))
@@ -43,17 +46,17 @@ class MetricsLog(keras.callbacks.Callback):
             unfinished.write_text("".join(map(metrics_line, kept)), encoding="utf-8")
 
     def on_train_begin(self, logs=None):
-        self.since = time.perf_counter(), self.step(), {}
+        self.since = time.perf_counter(), self.step()
 
     def on_train_batch_end(self, batch, logs=None):
         step = self.step()
         if step % self.log_steps == 0:
-            then, first, sums_then = self.since
-            now = time.perf_counter()
+            then, first = self.since
+            self.since = now, _ = time.perf_counter(), step
             # What Keras hands over are means since the pass began; these are means since the last line.
-            sums = {mean.name: np.array([mean.total.numpy(), mean.count.numpy()], float) for mean in self.model.metrics}
-            self.since = now, step, sums
-            gained = {name: sums[name] - sums_then.get(name, 0) for name in sums}
+            sums = {mean.name: [float(mean.total), float(mean.count)] for mean in self.model.metrics}
+            gained = {name: np.subtract(sums[name], self.progress.line_sums.get(name, 0)) for name in sums}
+            self.progress.line_sums = sums
             means = {name: total / count for name, (total, count) in gained.items() if count}
             rate = (step - first) * self.batch_size / (now - then)
             self.write("train", step, {**means, "sequences_per_second": rate})
@@ -72,6 +75,17 @@ class MetricsLog(keras.callbacks.Callback):
                 for name, value in figures.items():
                     tf.summary.scalar(f"{kind}/{name}", value)
             self.board.flush()
+
+
+class KeepMeans(keras.callbacks.Callback):
+    """Continues the means of a pass that goes on; Keras sets them to 0 where `fit` begins."""
+
+    def on_train_begin(self, logs=None):
+        self.sums = [(variable, variable.numpy()) for mean in self.model.metrics for variable in mean.variables]
+
+    def on_epoch_begin(self, epoch, logs=None):
+        for variable, value in self.sums:
+            variable.assign(value)
 
 
 class CheckpointEvery(keras.callbacks.Callback):

@@ -9,7 +9,7 @@ from pathlib import Path
 from kerasrec import signals
 from kerasrec.backend import keras, tf
 from kerasrec.progress_bar import progress_bar
-from kerasrec.training.callbacks import CheckpointEvery, MetricsLog, ShowProgress
+from kerasrec.training.callbacks import CheckpointEvery, KeepMeans, MetricsLog, ShowProgress
 from kerasrec.training.checkpoints import Checkpoints
 from kerasrec.training.early_stopping import EarlyStopping, Monitor
 from kerasrec.training.loss_check import CheckLoss
@@ -82,7 +82,7 @@ class TrainingRun:
 
     @cached_property
     def _metrics(self) -> MetricsLog:
-        return MetricsLog(self.folder, lambda: self.step, self.settings.log_steps, self.batch_size)
+        return MetricsLog(self.folder, lambda: self.step, self.settings.log_steps, self.batch_size, self.progress)
 
     @property
     def step(self) -> int:
@@ -182,6 +182,10 @@ class TrainingRun:
             with progress_bar(str(this), total=steps, unit="steps") as bar:
                 save = CheckpointEvery(lambda more: self._save_within(this, done + more), self.settings)
                 beside = [CheckLoss(is_new=first == 0), self._metrics, save, ShowProgress(bar)]
+                if self.progress.was_last(this):
+                    beside.append(KeepMeans())
+                else:
+                    self.progress.line_sums = {}
                 callbacks = keras.callbacks.CallbackList(
                     beside, model=self.model, add_history=True, epochs=1, steps=steps
                 )
@@ -196,6 +200,8 @@ class TrainingRun:
         figures = None
         if evaluate and (self.progress.passes + 1) % self.settings.evaluate_every == 0:
             figures = self._look(this, evaluate)
+        self.model.reset_metrics()
+        self.progress.line_sums = {}
         self.progress.within.pop(this.key, None)
         self.progress.finished.update((*part, this.epoch) for part in this.parts)
         self.progress.passes += 1
@@ -228,5 +234,5 @@ class TrainingRun:
             self.checkpoints.save_best(self.step)
 
     def _save_within(self, this: Pass, steps: int) -> None:
-        self.progress.within[this.key] = steps
+        self.progress.took(this, steps)
         self.save()

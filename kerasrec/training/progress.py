@@ -29,12 +29,13 @@ class Progress(tf.train.experimental.PythonState):
 
     Attributes:
         finished: (part, content digest, epoch) of every pass that is finished.
-        within: Finished steps of each unfinished pass, by its key.
+        within: Finished steps of each unfinished pass, by its key; the pass that was trained last stands last.
         passes: Number of finished passes.
         first_step: The optimizer's step at which this run began; not 0 where it went on from another run's state.
         schedule: The optimizer's steps between which the learning rate is planned.
         data: What the run is trained on: a name such as `vocabulary`, `groups` or `lists`, and its digest or size.
         comparison: The result of its evaluations.
+        line_sums: The sum and the number of the values of each mean of the pass at the last line of `metrics.jsonl`.
     """
 
     def __init__(self):
@@ -45,6 +46,7 @@ class Progress(tf.train.experimental.PythonState):
         self.schedule = [0, 0]
         self.data: dict[str, str | int] = {}
         self.comparison = Comparison()
+        self.line_sums: dict[str, list[float]] = {}
 
     def serialize(self) -> str:
         values = {name: value for name, value in vars(self).items() if not name.startswith("_")}
@@ -67,6 +69,15 @@ class Progress(tf.train.experimental.PythonState):
     def has_begun(self, this: Pass) -> bool:
         """Whether some steps of the pass were taken."""
         return this.key in self.within
+
+    def took(self, this: Pass, steps: int) -> None:
+        """Record that so many steps of a pass are finished."""
+        self.within.pop(this.key, None)
+        self.within[this.key] = steps
+
+    def was_last(self, this: Pass) -> bool:
+        """Whether the pass is unfinished and was trained after all other unfinished ones."""
+        return self.has_begun(this) and list(self.within)[-1] == this.key
 
     def left(self, this: Pass) -> int:
         """Steps of the pass that are still to be taken."""

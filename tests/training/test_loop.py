@@ -103,8 +103,45 @@ def test_a_killed_run_ends_where_the_uninterrupted_one_does(tmp_path, die_at):
     assert again.step == 8 + die_at // 3 * 3
     again.fit(passes(), batches)
     assert_same_state(whole, again)
-    kept = [(line["kind"], line["step"]) for line in read_metrics(tmp_path / "killed" / "metrics.jsonl")]
-    assert kept == [(line["kind"], line["step"]) for line in read_metrics(tmp_path / "whole" / "metrics.jsonl")]
+    assert figures_of(tmp_path / "killed") == figures_of(tmp_path / "whole")
+
+
+def figures_of(folder):
+    """The lines of metrics.jsonl without times and rates."""
+    lines = read_metrics(folder / "metrics.jsonl")
+    return [{name: line[name] for name in line.keys() - {"time", "sequences_per_second"}} for line in lines]
+
+
+@pytest.mark.parametrize("log_steps", [2, 7])
+def test_the_means_of_a_resumed_pass_are_over_all_its_steps(tmp_path, log_steps):
+    """A killed run shows the losses of an uninterrupted one, whose lines and passes do not end at checkpoints."""
+    whole, killed = (new_run(tmp_path / name, log_steps=log_steps) for name in ("whole", "killed"))
+    losses = {"whole": [], "killed": []}
+
+    def mean_loss(run, name):
+        losses[name].append(float(run.model.mean_loss.result()))
+        return {"recall@10": 0.0, "NDCG@10": 0.0, "MRR": 0.0}
+
+    whole.fit(passes(), batches, lambda: mean_loss(whole, "whole"))
+    dying = lambda this, first: batches(this, first, 7 if this == passes()[1] else None)  # noqa: E731
+    with pytest.raises(Exception, match="Killed"):
+        killed.fit(passes(), dying, lambda: mean_loss(killed, "killed"))
+    again = new_run(tmp_path / "killed", log_steps=log_steps)
+    assert again.restore() and again.step == 8 + 6
+    again.fit(passes(), batches, lambda: mean_loss(again, "killed"))
+    assert losses["killed"] == losses["whole"] and len(set(losses["whole"])) == 4
+    assert figures_of(tmp_path / "killed") == figures_of(tmp_path / "whole")
+
+
+def test_a_pass_does_not_go_on_with_the_means_of_another(tmp_path):
+    """Both are left within, the first one is taken up again."""
+    run = new_run(tmp_path, log_steps=100)
+    first, second = passes(epochs=1)
+    run.fit([first], batches, until_step=5)
+    run.fit([second], batches, until_step=8)
+    seen = []
+    run.fit([first], batches, lambda: seen.append(float(run.model.mean_loss.count)) or figures([0.1])())
+    assert seen == [3]
 
 
 def test_nothing_is_trained_twice_and_new_data_is(tmp_path):
