@@ -12,6 +12,7 @@ files of exports. No unfinished file may be left.
 import argparse
 import contextlib
 import hashlib
+import importlib
 import json
 import os
 import random
@@ -26,9 +27,10 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 
-from kerasrec.backend import bert4keras, tf  # noqa: F401  loaded once, before the forks
-from kerasrec.cli import main
+from kerasrec import cli
+from kerasrec.backend import tf
 from kerasrec.data.logs.synthetic import SyntheticLog
+from kerasrec.data.text import characters
 from kerasrec.training.checkpoints import found
 from kerasrec.training.metrics_file import read_metrics
 
@@ -194,8 +196,16 @@ SYSTEMS = {
 }
 
 
+def load() -> None:
+    """Load once, before the forks, what the steps would load and compute each time."""
+    for _, function in (step for steps in cli.SYSTEMS.values() for step in steps.values()):
+        importlib.import_module(function.rsplit(".", 1)[0])
+    for kind in ("space", "removed", "cjk", "punctuation", "accent", "blank_character"):
+        characters.re2_class(getattr(characters, f"is_{kind}"))
+
+
 def start(system: str, words: list, folder: Path) -> int:
-    """Start a step in a fork of this process, which has loaded TensorFlow but not used it; returns its process id."""
+    """Start a step in a fork of this process, which has run no operation of TensorFlow; returns its process id."""
     process = os.fork()
     if process:
         return process
@@ -205,7 +215,7 @@ def start(system: str, words: list, folder: Path) -> int:
         log = os.open(folder / "log.txt", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
         os.dup2(log, 1)
         os.dup2(log, 2)
-        code = main([system, *map(str, words)])
+        code = cli.main([system, *map(str, words)])
     finally:
         sys.stdout.flush()
         os._exit(code)
@@ -334,6 +344,7 @@ def run() -> int:
     options.add_argument("--seed", type=int, default=0)
     given = options.parse_args()
     number = getattr(signal, f"SIG{given.signal}")
+    load()
     bad = 0
     for system in given.systems:
         with tempfile.TemporaryDirectory() as temporary:
