@@ -44,7 +44,7 @@ def generated_pages() -> Iterator[tuple[str, str]]:
 def notebook_page(path: Path) -> str:
     """The texts and the code of a notebook; notebooks are stored without outputs."""
     title, *cells = nbformat.read(path, as_version=4).cells
-    note = f'!!! note\n    This page is `notebooks/{path.name}`; open it in Jupyter to run it and to see its outputs.'
+    note = f"!!! note\n    This page is `notebooks/{path.name}`; open it in Jupyter to run it and to see its outputs."
     blocks = [title.source, note]
     for cell in cells:
         blocks.append(cell.source if cell.cell_type == "markdown" else f"```python\n{cell.source}\n```")
@@ -93,7 +93,10 @@ def option_group(box: str) -> Iterator[str]:
     rule = next((number for number, line in enumerate(lines) if line.startswith("──")), None)
     if title not in ("options", "positional arguments"):
         yield f"**{title.removesuffix(' options').capitalize()}.** {' '.join(lines[: rule or 0])}".rstrip()
-    rows = ["| argument | meaning | default |" if title.startswith("pos") else "| option | meaning | default |", "|---|---|---|"]
+    rows = [
+        "| argument | meaning | default |" if title.startswith("pos") else "| option | meaning | default |",
+        "|---|---|---|",
+    ]
     for name, meaning in options(lines[rule + 1 :] if rule is not None else lines):
         if name != "-h, --help":
             rows.append(option_row(name, meaning))
@@ -118,7 +121,9 @@ def options(lines: list[str]) -> Iterator[tuple[str, str]]:
 
 def option_row(name: str, meaning: str) -> str:
     """A row of a table of options."""
-    meaning, _, ending = meaning.rpartition("(") if re.search(r"\((default: .*|required)\)$", meaning) else (meaning, "", "")
+    meaning, _, ending = (
+        meaning.rpartition("(") if re.search(r"\((default: .*|required)\)$", meaning) else (meaning, "", "")
+    )
     default = ending.removesuffix(")").removeprefix("default: ")
     name = name.replace("{None}|", "")
     cells = (f"`{name}`", meaning.strip(), default if default == "required" else f"`{default}`" if default else "")

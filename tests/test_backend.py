@@ -111,8 +111,9 @@ shape = {"vocab_size": 9, "hidden_size": 8, "num_hidden_layers": 1, "num_attenti
 model = build_transformer_model(None, hidden_act="gelu", **shape)
 query, _, key, *_ = model.get_layer("Transformer-0-MultiHeadSelfAttention").get_weights()
 assert (query != key).all()
+from kerasrec.nn.settings import ItemModelSettings
 from kerasrec.nn.transformer import item_encoder
-print(item_encoder(30, 8, hidden_size=16)(tf.constant([[5, 6]])).shape)
+print(item_encoder(ItemModelSettings(hidden_size=16), 30, 8)(tf.constant([[5, 6]])).shape)
 """
     ran = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True)
     assert (ran.returncode, ran.stdout) == (0, "(1, 2, 16)\n"), ran.stderr

@@ -26,9 +26,9 @@ from kerasrec.serving.item_signatures import item_model_exporter
 from kerasrec.serving.versions import is_whole
 from kerasrec.training.checkpoints import read_model, read_progress
 from kerasrec.training.devices import use_devices
-from kerasrec.training.early_stopping import Monitor
 from kerasrec.training.log_file import recording
 from kerasrec.training.loop import TrainingRun
+from kerasrec.training.monitor import Monitor
 from kerasrec.training.passes import Pass
 from kerasrec.training.settings import DeviceSettings, LoopSettings, OptimizerSettings
 from kerasrec.workspace.atomic_files import replacing
@@ -37,8 +37,8 @@ from kerasrec.workspace.locks import exclusive
 
 logger = logging.getLogger(__name__)
 
-SHOWN = ("loss", *(f"top{k}" for k in TOP))
-SECONDS_BETWEEN_DRAWINGS = 10  # the four pictures take a second, which an epoch over a few lists does not
+FIGURES = ("loss", *(f"top{k}" for k in TOP))
+SECONDS_BETWEEN_DRAWINGS = 10  # the four pictures take a second, longer than an epoch over a few lists
 
 
 def train(command: Train) -> None:
@@ -130,8 +130,7 @@ def _new_run(command: Train, lists: Lists) -> TrainingRun:
         OptimizerSettings(command.lr, schedule="constant"),
         LoopSettings(patience=command.patience),
         command.batch_size,
-        SHOWN,
-        Monitor(falls=True, min_delta=command.min_delta, halve_after=command.halve_after),
+        Monitor(FIGURES, falls=True, min_delta=command.min_delta, halve_after=command.halve_after),
     )
 
 

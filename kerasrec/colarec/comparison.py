@@ -11,11 +11,12 @@ from kerasrec.data.items.vocab import FIRST_ITEM
 from kerasrec.evaluation.full_ranking import Protocol
 from kerasrec.metrics import ranking as metrics
 from kerasrec.progress_bar import progress_bar
+from kerasrec.training.monitor import Monitor
 
 LISTED = 20
 AT = (5, 10, 20)
 SCORES_AT_A_TIME = 1 << 26
-SHOWN = ("NDCG@10", "recall@10", "recall@20")
+MONITOR = Monitor(("NDCG@10", "recall@10", "recall@20"))
 
 # The best items of users, int32 [B, LISTED], best first, -1 where none is left; from user numbers, int64 [B].
 Recommender = Callable[[np.ndarray], np.ndarray]

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from kerasrec.backend import no_autograph, set_seed, tf
-from kerasrec.colarec.comparison import SHOWN, Recommender, by_scores, rank
+from kerasrec.colarec.comparison import MONITOR, Recommender, by_scores, rank
 from kerasrec.colarec.dataset import PreparedData
 from kerasrec.colarec.settings import ItemRecall
 from kerasrec.data.items.batches import TrainingObjectives, masked_batches, steps_per_epoch
@@ -74,7 +74,7 @@ def item_recall(command: ItemRecall) -> None:
             return rank(recommend, valid, prepared.interactions, prepared.seen, "valid")
 
         run.fit(passes, rows, figures, planned=passes)
-        report.draw(output, SHOWN, str(Protocol("valid", prepared.filter_seen)))
+        report.draw(output, MONITOR, str(Protocol("valid", prepared.filter_seen)))
     report.log_files(output, run.step)
 
 
@@ -151,11 +151,11 @@ def _run(command: ItemRecall, prepared: PreparedData, histories: Histories, outp
     counts = prepared.interactions.counts
     model = ItemModel(command.model, histories.vocab_size, command.max_seq_length, command.seed, item_counts=counts)
     batch_size = command.batches.batch_size
-    run = TrainingRun.of(model, output, command.optimizer, command.loop, batch_size, SHOWN, rowwise=True)
+    run = TrainingRun.of(model, output, command.optimizer, command.loop, batch_size, MONITOR, rowwise=True)
     config = prepared.config(command)
     if read_progress(output) is not None:
         prepared.require_same_files(read_config(output, TRAINS), output)
-        CONTRACT.go_on(output, read_config(output, TRAINS), dataclasses.asdict(command))
+        CONTRACT.resume(output, read_config(output, TRAINS), dataclasses.asdict(command))
     if not run.restore():
         start = co_occurrence_vectors(
             histories.tokens.offsets, histories.tokens.ids, *model.item_table.shape, seed=command.seed

@@ -8,7 +8,7 @@ import numpy as np
 
 from kerasrec.backend import set_seed
 from kerasrec.colarec.comparison import (
-    SHOWN,
+    MONITOR,
     Recommender,
     by_scores,
     curve_title,
@@ -84,7 +84,7 @@ def _train(command: LightGcn, prepared: PreparedData, name: str) -> tuple[Path, 
     config = prepared.config(command)
     if read_progress(output) is not None:
         prepared.require_same_files(read_config(output, TRAINS), output)
-        CONTRACT.go_on(output, read_config(output, TRAINS), dataclasses.asdict(command))
+        CONTRACT.resume(output, read_config(output, TRAINS), dataclasses.asdict(command))
     model = LightGCN(interactions, settings.size, settings.propagations, settings.regularization, command.seed)
     run = TrainingRun.of(
         model,
@@ -92,7 +92,7 @@ def _train(command: LightGcn, prepared: PreparedData, name: str) -> tuple[Path, 
         OptimizerSettings(settings.learning_rate, warmup_steps=0, schedule="constant", weight_decay=0.0, clip_norm=1e9),
         LoopSettings(checkpoint_steps=10**9, evaluate_every=settings.evaluate_every, patience=settings.patience),
         settings.batch_size,
-        SHOWN,
+        MONITOR,
     )
     run.restore()
     write_config(output, TRAINS, config)
@@ -120,5 +120,5 @@ def _train(command: LightGcn, prepared: PreparedData, name: str) -> tuple[Path, 
     read_model(model, output)
     embeddings = np.concatenate([part.numpy() for part in model.embeddings()])
     path = prepared.write_array(name, embeddings, command_line(TRAINS, command))
-    report.draw(output, SHOWN, curve_title(prepared.targets("valid"), valid, prepared.filter_seen))
+    report.draw(output, MONITOR, curve_title(prepared.targets("valid"), valid, prepared.filter_seen))
     return path, run.step

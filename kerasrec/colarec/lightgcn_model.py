@@ -5,9 +5,9 @@ import numpy as np
 from kerasrec.backend import tf
 from kerasrec.colarec.item_sets import ItemSets, negatives
 from kerasrec.data.pipeline import prefetch_batches
-from kerasrec.nn.losses.items import bpr
+from kerasrec.nn.losses.bpr import bpr
 from kerasrec.nn.multi_loss import MultiLossModel
-from kerasrec.nn.transformer import FreshTruncatedNormal
+from kerasrec.nn.transformer import TruncatedNormal
 
 
 def normalised_graph(interactions: ItemSets) -> "tf.SparseTensor":
@@ -64,7 +64,7 @@ class LightGCN(MultiLossModel):
         self.graph = normalised_graph(interactions)
         self.sizes = len(interactions), interactions.item_count
         self.table = self.add_weight(
-            "embeddings", [sum(self.sizes), size], initializer=FreshTruncatedNormal(0.1, seed)
+            "embeddings", [sum(self.sizes), size], initializer=TruncatedNormal(0.1, seed)
         )  # E^(0)
 
     def embeddings(self):

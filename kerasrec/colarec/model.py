@@ -5,12 +5,12 @@ from typing import NamedTuple
 from kerasrec.backend import keras, tf
 from kerasrec.colarec.encoder_rows import FIRST_POSITION, ITEM, TASK, TEXT, USER
 from kerasrec.colarec.settings import Losses
-from kerasrec.nn.losses.codes import code_cross_entropy
-from kerasrec.nn.losses.items import bpr
+from kerasrec.nn.losses.bpr import bpr
+from kerasrec.nn.losses.code_cross_entropy import code_cross_entropy
 from kerasrec.nn.multi_loss import MultiLossModel
 from kerasrec.nn.settings import T5Config
 from kerasrec.nn.t5 import DecoderSteps, t5_decoder, t5_encoder
-from kerasrec.nn.transformer import FreshTruncatedNormal
+from kerasrec.nn.transformer import TruncatedNormal
 
 
 class Sizes(NamedTuple):
@@ -73,7 +73,7 @@ class ColaRecModel(MultiLossModel):
         # AdamW moves a weight by its rate, however large it is, and T5's own optimizer by a share of its size: tables
         # of spread 1, as T5 has them, would take thousands of steps to change.
         spread = config.d_model**-0.5
-        draw = FreshTruncatedNormal(spread, seed + 4)
+        draw = TruncatedNormal(spread, seed + 4)
 
         def table(name, rows):
             return self.add_weight(name, [rows, config.d_model], initializer=draw, experimental_autocast=False)
@@ -96,7 +96,7 @@ class ColaRecModel(MultiLossModel):
             for place in range(sizes.length):
                 head = keras.layers.Dense(
                     sizes.codes + 1,
-                    kernel_initializer=FreshTruncatedNormal(spread, seed + 5 + place),
+                    kernel_initializer=TruncatedNormal(spread, seed + 5 + place),
                     dtype="float32",
                     name=f"head_{place}",
                 )

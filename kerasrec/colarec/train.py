@@ -6,7 +6,7 @@ from pathlib import Path
 
 from kerasrec.backend import distribution
 from kerasrec.colarec.alike_items import alike_by_codes, read_alike
-from kerasrec.colarec.comparison import SHOWN, curve_title, rank, some_users
+from kerasrec.colarec.comparison import MONITOR, curve_title, rank, some_users
 from kerasrec.colarec.dataset import PreparedData
 from kerasrec.colarec.encoder_rows import RowMaker
 from kerasrec.colarec.initial_tables import start_from_graph
@@ -75,7 +75,7 @@ def train(command: Train) -> None:
         passes = dealt.first(command.epochs)
         batches = dealt.batches(lambda epoch, first: samples.batches(dealt.share, epoch, first))
         run.fit(passes, batches, figures, planned=passes)
-        report.draw(prepared.output, SHOWN, title)
+        report.draw(prepared.output, MONITOR, title)
     report.log_files(prepared.output, run.step)
 
 
@@ -90,7 +90,7 @@ def _run(command: Train, prepared: PreparedData) -> TrainingRun:
     if not is_new:
         earlier = read_config(output, TRAINS)
         require_same_run(prepared, earlier)
-        CONTRACT.go_on(output, earlier, dataclasses.asdict(command) | {"augmentation": settings["augmentation"]})
+        CONTRACT.resume(output, earlier, dataclasses.asdict(command) | {"augmentation": settings["augmentation"]})
         with errors_name_file(output / "config.json", f"remove {output} to train from scratch"):
             config, text_tokens = T5Config(**earlier["t5"]), int(earlier["text_tokens"])
     elif command.pretrained is not None:
@@ -98,7 +98,7 @@ def _run(command: Train, prepared: PreparedData) -> TrainingRun:
         _require_same_tokenizer(command.pretrained, prepared, pretrained.vocab_size)
         config, text_tokens = pretrained.config, pretrained.vocab_size
     model = new_model(prepared, config, command.rows, command.losses, command.formulation, text_tokens, command.seed)
-    run = TrainingRun.of(model, output, command.optimizer, command.loop, command.batch_size, SHOWN, rowwise=True)
+    run = TrainingRun.of(model, output, command.optimizer, command.loop, command.batch_size, MONITOR, rowwise=True)
     if not is_new:
         run.restore()
     elif pretrained is not None:

@@ -1,7 +1,7 @@
-"""What every table stands beside: popularity and item co-occurrence for items, characters for texts.
+"""Baselines that models are compared with: popularity and item co-occurrence for items, characters for texts.
 
-Histories have one form: `offsets` int64 [U + 1] and `ids` int32 [N], where user u has
-the token ids ids[offsets[u]:offsets[u + 1]] in time order. Ids below FIRST_ITEM are special tokens and play no part.
+Histories are `offsets` int64 [U + 1] and `ids` int32 [N]: user u has the token ids ids[offsets[u]:offsets[u + 1]] in
+time order. Ids below FIRST_ITEM are special tokens, which are ignored.
 """
 
 from collections.abc import Sequence
@@ -12,11 +12,11 @@ from sklearn.feature_extraction.text import CountVectorizer
 
 from kerasrec.data.items.vocab import FIRST_ITEM
 
-_PAIRS_PER_BLOCK = 1 << 24  # bounds the part of the similarity matrix that is held unpruned to about 200 MB
+_PAIRS_PER_BLOCK = 1 << 24  # limits the unpruned part of the similarity matrix to about 200 MB
 
 
 class Popularity:
-    """Recommends what most training events were about, the same to everyone.
+    """Recommends the items with the most training events, the same to all users.
 
     Args:
         item_counts: Training events of each item, int64 [vocab_size - FIRST_ITEM].
@@ -34,29 +34,30 @@ class Popularity:
     def scores(self, offsets: np.ndarray, ids: np.ndarray) -> np.ndarray:
         """Scores, float32 [B, vocab_size], of every token for each history: its number of training events.
 
-        It is a read-only view of one row.
+        The result is a read-only view of one row.
         """
         return np.broadcast_to(self._counts, (len(offsets) - 1, len(self._counts)))
 
 
 class CoOccurrence:
-    """Recommends what others took who share items with the user; the order of the items plays no part.
+    """Recommends items that occur in the same histories as the user's items; the order of items is ignored.
 
-    With c_ij users who took both i and j and c_i users who took i, two items are as similar as
+    With c_ij users who have both items i and j, and c_i users who have item i, the similarity of two items is
 
         s_ij = c_ij / sqrt(c_i c_j),
 
     the cosine of their columns in the user-item matrix (Sarwar et al. 2001, "Item-based collaborative filtering
-    recommendation algorithms", on events without ratings). An item's score is its summed similarity to the items of the
-    history; an item of the history also has a similarity of 1 to itself, which counts where seen items are kept. Each
-    item keeps its most similar neighbours only, and the matrix is made in blocks of items, so that memory
-    grows with items * neighbours and not with the square of the catalogue.
+    recommendation algorithms", for events without ratings). An item's score is the sum of its similarities to the items
+    of the history; an item of the history also has the similarity 1 to itself, which matters if seen items are kept.
+    Each item keeps only its most similar neighbours, and the matrix is computed in blocks of items, so that memory is
+    proportional to items * neighbours and not to the square of the catalogue.
 
     Args:
-        neighbours: Most similar items that each item keeps.
-        max_history: Most recent events of a training user that count. A history of n events makes n^2 pairs, so that
-            without a bound the similarities and the time of `fit` go to the few users who took nearly everything and
-            whose pairs say least. (On MovieLens-1M, valid NDCG@10 falls as it grows.)
+        neighbours: Number of most similar items that each item keeps.
+        max_history: Number of a training user's most recent events that are used. A history of n events has n^2 pairs,
+            so without a limit the few users with nearly all items would dominate the similarities and the time of
+            `fit`, although their pairs carry little information. (On MovieLens-1M, valid NDCG@10 falls with a higher
+            limit.)
 
     Example:
         >>> histories = np.array([0, 2, 4]), np.array([5, 6, 6, 7])
@@ -71,11 +72,17 @@ class CoOccurrence:
         self.max_history = max_history
 
     def fit(self, offsets: np.ndarray, ids: np.ndarray, vocab_size: int) -> "CoOccurrence":
-        """Find each item's neighbours in these histories, which are laid out as the module says."""
+        """Find each item's neighbours.
+
+        Args:
+            offsets: Training histories, int64 [U + 1], as the module describes.
+            ids: Their token ids, int32 [N].
+            vocab_size: Number of token ids, special tokens included.
+        """
         ends = np.repeat(offsets[1:], np.diff(offsets))
         recent = np.arange(len(ids)) >= ends - self.max_history
         taken = _user_items(offsets, ids, vocab_size, recent)  # [U, V]
-        popularity = np.maximum(taken.sum(axis=0), 1)  # [V], 1 for items that nobody took
+        popularity = np.maximum(taken.sum(axis=0), 1)  # [V], 1 for items without users
         taken = taken @ sparse.diags_array(popularity**-0.5, dtype=np.float32)
         by_item = taken.T.tocsr()  # [V, U]
         pairs = np.cumsum(by_item.astype(bool) @ np.diff(taken.indptr))
@@ -89,12 +96,12 @@ class CoOccurrence:
         return self
 
     def scores(self, offsets: np.ndarray, ids: np.ndarray) -> np.ndarray:
-        """Scores, float32 [B, vocab_size], of every token for each history: 0 where nothing is similar."""
+        """Scores, float32 [B, vocab_size], of every token for each history; 0 for tokens without similar items."""
         vocab_size = self._similarity.shape[0]
         return (_user_items(offsets, ids, vocab_size, np.full(len(ids), True)) @ self._similarity).toarray()
 
     def _prune(self, similarity: sparse.csr_array, first: int) -> sparse.csr_array:
-        """Rows of the similarity matrix from item `first` on, without the diagonal and the weaker neighbours."""
+        """Rows of the similarity matrix from item `first` on, without the diagonal and less similar neighbours."""
         items = np.arange(first, first + similarity.shape[0], dtype=similarity.indices.dtype)
         similarity.data[similarity.indices == np.repeat(items, np.diff(similarity.indptr))] = 0
         for row in np.flatnonzero(np.diff(similarity.indptr) > self.neighbours):
@@ -105,9 +112,9 @@ class CoOccurrence:
 
 
 def character_vectors(texts: Sequence[str]) -> np.ndarray:
-    """How often each character stands in each text, in lower case: float32 [n, characters].
+    """The counts of each character in each text, in lower case: float32 [n, characters].
 
-    The cosine of two of them is what similar wording alone can tell of similar meaning.
+    The cosine of two of these vectors measures the similarity of the wording, as a baseline for that of the meaning.
 
     Example:
         >>> character_vectors(["abba", "Bc"]).tolist()
@@ -117,12 +124,12 @@ def character_vectors(texts: Sequence[str]) -> np.ndarray:
 
 
 def _user_items(offsets: np.ndarray, ids: np.ndarray, vocab_size: int, counts: np.ndarray) -> sparse.csr_array:
-    """float32 [U, vocab_size]: 1 where a user took an item, however often, in an event that `counts`, bool [N]."""
+    """The user-item matrix, float32 [U, vocab_size]: 1 if a user has the item in an event that `counts`, bool [N]."""
     users = np.repeat(np.arange(len(offsets) - 1), np.diff(offsets))
     counts = counts & (ids >= FIRST_ITEM)
     taken = sparse.csr_array(
         (np.ones(np.count_nonzero(counts), np.float32), (users[counts], ids[counts])),
         shape=(len(offsets) - 1, vocab_size),
     )
-    taken.data[:] = 1  # repeats of an item were added up
+    taken.data[:] = 1  # repeated items were summed
     return taken

@@ -1,4 +1,4 @@
-"""What is looked at between two epochs of a model of sentences."""
+"""Evaluate a sentence model between epochs, by the cosines of labelled pairs."""
 
 import logging
 from collections.abc import Callable, Sequence
@@ -10,7 +10,7 @@ import numpy as np
 from kerasrec.backend import keras
 from kerasrec.errors import KerasrecError
 from kerasrec.metrics.similarity import best_threshold, similarity_metrics
-from kerasrec.nn.losses.text import cosine
+from kerasrec.nn.cosine import cosine
 
 logger = logging.getLogger(__name__)
 
@@ -20,12 +20,12 @@ class LabelledPairs:
     """Pairs of texts, each with a label.
 
     Args:
-        left: The texts on one side.
-        right: Those on the other.
-        labels: 1 where the two mean the same, 0 where they do not.
+        left: The first text of each pair.
+        right: The second text of each pair.
+        labels: 1 for pairs with the same meaning, 0 for other pairs.
 
     Raises:
-        KerasrecError: the three differ in length, or a label is neither 0 nor 1.
+        KerasrecError: the three have different lengths, or a label is neither 0 nor 1.
     """
 
     left: Sequence[str]
@@ -36,36 +36,36 @@ class LabelledPairs:
         if not len(self.left) == len(self.right) == len(self.labels):
             raise KerasrecError(
                 f"{len(self.left)} texts on the left, {len(self.right)} on the right and {len(self.labels)} labels "
-                "were given; there must be as many of each: give both texts and the label of every pair"
+                "were given; the numbers must be equal: give both texts and the label of every pair"
             )
-        strange = [label for label in self.labels if label not in (0, 1)]
-        if strange:
+        invalid = [label for label in self.labels if label not in (0, 1)]
+        if invalid:
             raise KerasrecError(
-                f"{len(strange)} of {len(self.labels)} labels are neither 0 nor 1, such as {strange[0]}: give 1 where "
-                "the two texts mean the same and 0 where they do not"
+                f"{len(invalid)} of {len(self.labels)} labels are neither 0 nor 1, such as {invalid[0]}: give 1 for "
+                "pairs with the same meaning and 0 for other pairs"
             )
 
 
 class CosineThresholdEvaluator(keras.callbacks.Callback):
-    """Accuracy of the cosine at a fixed threshold and at the best one, AUC and Spearman, an epoch at a time.
+    """Accuracy of the cosine at a fixed threshold and at the best threshold, AUC and Spearman, after each epoch.
 
-    The best threshold is found on the valid pairs; the test pairs are judged at that one and never choose any. What
-    decides which model is the best is the AUC on the valid pairs (`MONITOR`), which needs no threshold. Every distinct
-    text is encoded once an epoch.
+    The best threshold is chosen on the valid pairs and then applied to the test pairs. The AUC on the valid pairs
+    (`MONITOR`), which needs no threshold, decides which model is the best. Every distinct text is encoded once per
+    epoch.
 
-    In a run, `figures` is what `TrainingRun.fit` takes as `evaluate`. In a notebook, the evaluator is a callback of
-    `fit`: it prints the figures, adds them to the epoch's logs and so to its history, and keeps the best model.
+    In a run, pass `figures` to `TrainingRun.fit` as `evaluate`. In a notebook, pass the evaluator to Keras's `fit` as a
+    callback: it logs the figures, adds them to the history, and keeps the best model.
 
     Args:
-        encode: Vectors, float [n, D], of n different texts. It is given the same texts at each call.
+        encode: Returns the vectors, float [n, D], of n distinct texts. It gets the same texts at each call.
         valid: Pairs with labels of both classes.
-        test: Further pairs to report on, or None.
-        threshold: The fixed threshold: a pair with this cosine or more is said to mean the same.
-        best: What keeps the model when its figure is the highest so far: a function, or a path to save its weights to;
-            None keeps nothing. Only the callback uses it.
+        test: Further pairs to evaluate, or None.
+        threshold: The fixed threshold: pairs with at least this cosine are predicted to have the same meaning.
+        best: Keeps the best model so far: a function to call, or a path for its weights; None keeps no model. Only the
+            callback uses it.
 
     Raises:
-        KerasrecError: the valid pairs are all of one class.
+        KerasrecError: all valid pairs have the same label.
 
     Example:
         >>> pairs = LabelledPairs(["a", "a", "b"], ["b", "c", "c"], [0, 1, 0])
@@ -88,15 +88,15 @@ class CosineThresholdEvaluator(keras.callbacks.Callback):
         super().__init__()
         if len(set(valid.labels)) < 2:
             raise KerasrecError(
-                f"the labels of the {len(valid.labels)} valid pairs are all alike; both 0 and 1 must be among them: "
-                "take other pairs to choose the threshold on"
+                f"the labels of the {len(valid.labels)} valid pairs are all equal, but they must include 0 and 1: give "
+                "other valid pairs"
             )
         self.encode = encode
         self.threshold = threshold
         self.best = best
         self.highest = -np.inf
         splits = {"": valid} if test is None else {"": valid, "test/": test}
-        numbers: dict[str, int] = {}  # of the distinct texts, in the order of their first appearance
+        numbers: dict[str, int] = {}  # the distinct texts, numbered in the order of their first occurrence
         self._splits = {
             prefix: (
                 [[numbers.setdefault(text, len(numbers)) for text in side] for side in (pairs.left, pairs.right)],
@@ -107,24 +107,24 @@ class CosineThresholdEvaluator(keras.callbacks.Callback):
         self._texts = list(numbers)
 
     def figures(self) -> dict[str, float]:
-        """The figures of the model as it is.
+        """The figures of the current model.
 
         Returns:
-            On the valid pairs `accuracy@0.8` (at the fixed threshold), `accuracy@best`, `best_threshold`, `majority`
-            (the share of the larger class), `AUC` and `Spearman`; on the test pairs the same as `test/...` but for the
-            threshold: `test/accuracy@best` is at that of the valid pairs. For test pairs of one class, AUC and Spearman
-            are NaN.
+            For the valid pairs `accuracy@0.8` (at the fixed threshold), `accuracy@best`, `best_threshold`, `majority`
+            (the share of the larger class), `AUC` and `Spearman`. For the test pairs the same with the prefix `test/`,
+            except the threshold: `test/accuracy@best` uses that of the valid pairs. AUC and Spearman are NaN if all
+            test pairs have the same label.
 
         Raises:
-            KerasrecError: a vector holds NaN, or there is not one for each text.
+            KerasrecError: a vector has NaN values, or the number of vectors is not that of the texts.
         """
         vectors = np.asarray(self.encode(self._texts))
         if vectors.ndim != 2 or len(vectors) != len(self._texts):
             raise KerasrecError(
-                f"encode gave an array of shape {list(vectors.shape)} for {len(self._texts)} texts; it must give "
-                "a vector for each"
+                f"encode returned an array of shape {list(vectors.shape)} for {len(self._texts)} texts; it must return "
+                "one vector per text"
             )
-        # Rounded, because float32 sums differ in the last digit with the place of a row, and equal pairs have to tie.
+        # Rounded, because float32 sums depend on the position of a row in the last digit, and equal pairs must tie.
         cosines = {
             prefix: cosine(vectors[left], vectors[right]).numpy().astype(np.float64).round(6)
             for prefix, ((left, right), _) in self._splits.items()

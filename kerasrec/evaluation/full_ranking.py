@@ -1,4 +1,4 @@
-"""Ranking against the whole catalogue: any scorer, a model or a baseline, through one protocol."""
+"""Ranking against the whole catalogue, with one protocol for models and baselines."""
 
 import functools
 from collections.abc import Callable, Iterable
@@ -17,15 +17,15 @@ from kerasrec.nn.item_model import ItemModel
 from kerasrec.progress_bar import progress_bar
 
 LONGEST_LIST = 20
-SAMPLED = 100  # negatives a user in the sampled protocols
+SAMPLED = 100
+"""Negatives per user in the sampled protocols."""
 
-
-# Scores float32 [B, V] of a batch of rows; the second and third arguments are the rows' histories (offsets and ids).
 Scorer = Callable[[dict, np.ndarray, np.ndarray], "tf.Tensor"]
+"""A function from a batch of rows, and the offsets and ids of the rows' histories, to scores float32 [B, V]."""
 
 
 def model_scorer(model: ItemModel) -> Scorer:
-    """A model's scores of evaluation rows."""
+    """A scorer that uses a model."""
     scores = tf.function(
         no_autograph(model.last_item_scores),
         input_signature=[tf.TensorSpec([None, None], tf.int32), tf.TensorSpec([None], tf.int32)],
@@ -34,36 +34,45 @@ def model_scorer(model: ItemModel) -> Scorer:
 
 
 def baseline_scorer(baseline) -> Scorer:
-    """The scores of a baseline of `kerasrec.evaluation.baselines`, from the histories of the rows."""
+    """A scorer that uses a baseline of `kerasrec.evaluation.baselines`."""
     return lambda batch, offsets, ids: tf.constant(baseline.scores(offsets, ids))
 
 
 @dataclass(frozen=True)
 class Protocol:
-    """How a ranking figure is made; it travels with every figure."""
+    """How ranking figures are computed; its text is shown with the figures.
+
+    Example:
+        >>> print(Protocol("test", users=1000))
+        test split, full ranking over the catalogue, seen items filtered, a sample of about 1,000 users
+    """
 
     split: str
+    """`valid` or `test`."""
     filter_seen: bool = True
+    """Whether seen items are left out of the lists."""
     sampled: bool = False
+    """Whether targets are also ranked among sampled negatives."""
     seed: int = 12345
+    """Seed of the sampled negatives."""
     users: int | None = None
-    """About so many users, evenly over all; None ranks for everyone."""
+    """Approximate number of users, evenly spaced over all users; None ranks for all users."""
     targets: str | None = None
-    """Whose items are to be found, and which, where the split does not say it."""
+    """Description of the users and targets, if the split is not enough."""
     valid_share: float = 1.0
-    """Share of the users whose valid targets were not trained on."""
+    """Share of the users whose valid targets were not in the training data."""
     equal_scores: str | None = None
-    """Which of equal scores stands first; None: the target stands behind all others of its score."""
+    """Description of the order of items with equal scores; None if the target is last among them."""
 
     def __str__(self) -> str:
-        learnt = 1 - self.valid_share
+        trained = 1 - self.valid_share
         parts = [
             self.targets or f"{self.split} split",
             "full ranking over the catalogue",
             "seen items filtered" if self.filter_seen else "seen items kept",
             self.equal_scores,
             None if self.users is None else f"a sample of about {self.users:,} users",
-            f"after training on the valid targets of {100 * learnt:.4g}% of the users" if learnt else None,
+            f"after training on the valid targets of {100 * trained:.4g}% of the users" if trained else None,
         ]
         return ", ".join(part for part in parts if part)
 
@@ -74,20 +83,23 @@ def rank_catalogue(
     item_counts: np.ndarray,
     protocol: Protocol,
 ) -> dict[str, float]:
-    """Rank every target against all items; recall, NDCG, MRR, coverage and popularity of the lists.
+    """Rank every target among all items: recall, NDCG, MRR, coverage and popularity of the lists.
 
-    Memory is bounded by one batch of scores and, for each user, a list of 20 ids and the ranks.
+    It needs memory for one batch of scores and, for each user, a list of 20 ids and the ranks.
 
     Args:
-        scorer: Gives a batch its scores over the vocabulary.
+        scorer: Returns the scores of a batch.
         batches: For each part, its evaluation rows (`kerasrec.data.items.batches.evaluation_batches`) and the histories
-            of its users before the target.
+            of its users before the targets.
         item_counts: Training events of each item, int64 [V - 5].
-        protocol: Split, seen filter, and whether the two sampled protocols are computed as well.
+        protocol: Split, seen filter, and whether the two sampled protocols are computed too.
 
     Returns:
-        Metrics by name, with `users`, `targets` and `filtered_targets`: those that the user had before, which a seen
-        filter makes misses.
+        Metrics by name, with `users`, `targets` and `filtered_targets` (targets that are seen items, which are misses
+        with a seen filter).
+
+    Raises:
+        KerasrecError: the parts have no target.
     """
     rank = _ranker(len(item_counts), protocol)
     popularity = tf.constant(item_counts, tf.float32)
@@ -111,7 +123,9 @@ def rank_catalogue(
                 lists.append(top.numpy())
                 bar.advance(len(numbers))
     if not lists:
-        raise KerasrecError(f"there are no {protocol.split} targets to rank: the parts hold no user with one")
+        raise KerasrecError(
+            f"there are no {protocol.split} targets to rank: give parts in which at least one user has a target"
+        )
     users, lists = np.concatenate(users), np.concatenate(lists)
     results = {}
     for prefix, values in ranks.items():
@@ -128,9 +142,9 @@ def rank_catalogue(
 
 @functools.lru_cache
 def _ranker(items: int, protocol: Protocol) -> Callable:
-    """The part of `rank_catalogue` that runs in the graph: a batch's lists, and its ranks under each protocol.
+    """The graph of `rank_catalogue`: the lists of a batch, and its ranks under each protocol.
 
-    It is kept from one evaluation to the next, because tracing it takes longer than running it on a few users.
+    It is cached for later evaluations, because tracing takes longer than an evaluation of a few users.
     """
 
     @tf.function(
@@ -157,14 +171,14 @@ def _ranker(items: int, protocol: Protocol) -> Callable:
 
 
 def print_table(table: dict[str, dict[str, float]], protocol: Protocol) -> None:
-    """Figures by name, a row a figure and a column a scorer, under the protocol's sentence."""
-    sheet = Table(title=str(protocol))
-    sheet.add_column("figure")
+    """Print figures by scorer and name: a row per figure, a column per scorer, and the protocol as the title."""
+    printed = Table(title=str(protocol))
+    printed.add_column("figure")
     for name in table:
-        sheet.add_column(name, justify="right")
+        printed.add_column(name, justify="right")
     for figure, value in next(iter(table.values())).items():
         form = "{:,}" if isinstance(value, int) else "{:.4f}"
-        sheet.add_row(
+        printed.add_row(
             figure, *(form.format(figures[figure]) if figure in figures else "" for figures in table.values())
         )
-    show(sheet)
+    show(printed)

@@ -1,4 +1,4 @@
-"""How well hidden items are found among all others: the loss and the top-k accuracy of masked positions."""
+"""Loss and top-k accuracy of a model at masked positions."""
 
 from collections.abc import Callable, Iterable
 
@@ -14,18 +14,18 @@ TOP = (1, 5, 10, 20)
 def cloze_figures(
     masked_scores: Callable[[dict], tuple["tf.Tensor", "tf.Tensor"]], batches: Iterable[dict]
 ) -> dict[str, float]:
-    """Loss and top-k accuracy over masked positions alone.
+    """Loss and top-k accuracy at masked positions (the cloze task).
 
-    Visible positions are left out: a model that copies its input gets all of them right and knows nothing. Every item
-    of the catalogue is a rival, unless the model rules out what a row shows; ties go to the rival.
+    Visible positions are left out, because a model that copies its input would be right at all of them. The negatives
+    are all other items, except those that the model excludes; a negative with an equal score ranks ahead of the target.
 
     Args:
-        masked_scores: Gives a batch its scores float32 [M, V], a row a masked position, and their targets int32 [M]:
-            `kerasrec.nn.item_model.ItemModel.masked_scores`.
+        masked_scores: Returns the scores of a batch, float32 [M, V], one row per masked position, and the targets,
+            int32 [M], as `kerasrec.nn.item_model.ItemModel.masked_scores` does.
         batches: Masked rows, as `ItemModel` takes them.
 
     Returns:
-        `loss`, the mean cross-entropy, and `top1` to `top20`, the share of the targets among the k highest scores.
+        `loss`, the mean cross-entropy, and `top1` to `top20`, the share of targets among the k highest scores.
 
     Example:
         >>> scores = tf.constant([[0.0, 0, 0, 0, 0, 3, 2, 1], [0, 0, 0, 0, 0, 3, 2, 1]])

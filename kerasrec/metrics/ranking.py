@@ -1,18 +1,18 @@
-"""Ranking metrics: plain functions, the heavy part in the graph and the averages in NumPy.
+"""Ranking metrics: ranks and lists are computed in the TensorFlow graph, averages in NumPy.
 
-The graph turns scores into ranks (`target_ranks`, `sampled_ranks`) and top-k lists (`top_k_items`), a batch at a time,
-so that memory is bounded by one batch of scores. Ranks and lists are small; `ranking_metrics`, `coverage` and
-`mean_popularity` take those of all users at once.
+The graph computes ranks (`target_ranks`, `sampled_ranks`) and top-k lists (`top_k_items`) from the scores of one batch,
+which bounds the memory. Ranks and lists are small; `ranking_metrics`, `coverage` and `mean_popularity` take those of
+all users together.
 
-One definition of the rank holds everywhere: 1 + the number of rivals scored higher + the number of rivals scored
-equal. A model that scores everything alike therefore comes last and not first. Rivals are the items that could stand in
-the list: never a special token and, under a seen filter, never a seen item. A target that could not stand in it is a
-miss. NaN loses on both sides: a target scored NaN ranks behind everything
-else, and a rival scored NaN ranks ahead of every target.
+All functions use one definition of the rank: 1 + the number of negatives with a higher score + the number of negatives
+with an equal score. So a model that gives all items the same score gets the worst rank and not the best one. The
+negatives are all items that may be in a list: no special tokens and, with a seen filter, no seen items. A target that
+may not be in a list is a miss. NaN counts against the target: a target with a NaN score ranks behind all other items,
+and a negative with a NaN score ranks ahead of all targets.
 
-Several targets of a user share one list: a target that stands ahead of another pushes it down by one place, and targets
-scored equal stand in the order of their columns. So the targets of a user hold different places (those scored NaN share
-the last one), the ideal ranking holds the places 1 to T, and it gets an NDCG of 1.
+The targets of a user are in one list: each target ahead of another one increases its rank by 1, and targets with equal
+scores are in the order of their columns. So the targets of a user have different ranks (except those with NaN scores,
+which share the last one), and the ideal ranking has the ranks 1 to T and an NDCG of 1.
 """
 
 from collections.abc import Sequence
@@ -22,50 +22,53 @@ import numpy as np
 from kerasrec.backend import tf
 from kerasrec.errors import KerasrecError
 
-SPECIAL_TOKENS = 5  # ids below are special tokens, as in kerasrec.data.items.vocab, which nn does not import
-NEVER_LISTED = np.iinfo(np.int32).max  # the rank of a target that no list can hold
+SPECIAL_TOKENS = 5
+"""Ids below this one are special tokens. It equals `FIRST_ITEM` of kerasrec.data.items.vocab, which nn does not
+import."""
+NEVER_LISTED = np.iinfo(np.int32).max
+"""The rank of a target that may not be in a list."""
 
 
 def target_ranks(scores: "tf.Tensor", targets: "tf.Tensor", seen: "tf.Tensor | None" = None) -> "tf.Tensor":
-    """Ranks of the targets among the whole catalogue, pessimistic among ties.
+    """Ranks of the targets in the whole catalogue; of items with equal scores, the target is last.
 
-    A target that is a seen item is a miss, because no list holds it. The function passes over the scores once for each
-    column of `targets`, and needs two bytes for each score.
+    A target that is a seen item is a miss. The function reads the scores once for each column of `targets`, and needs
+    two bytes for each score.
 
     Args:
         scores: float [B, V], one score for every token id; higher is better.
-        targets: int32 [B, T] token ids; 0 where a user has fewer targets. An item named twice counts once.
-        seen: int32 [B, S] token ids to leave out of the ranking, in any order, repeats allowed, padded with 0 (such as
-            the input ids of the whole histories); None filters nothing.
+        targets: int32 [B, T] token ids, padded with 0. A repeated item counts once.
+        seen: int32 [B, S] token ids to leave out of the ranking, such as the input ids of the whole histories, padded
+            with 0; the order is arbitrary and ids may be repeated. None filters no items.
 
     Returns:
-        int32 [B, T]: ranks from 1; 0 where there is no target; `NEVER_LISTED` where the target is a seen item or a
-        special token (an unknown item cannot be recommended, so it is a miss and not a missing value).
+        int32 [B, T]: ranks from 1; 0 for padding; `NEVER_LISTED` if the target is a seen item or a special token (an
+        unknown item cannot be recommended, so it is a miss and not a missing value).
 
     Example:
         >>> scores = tf.constant([[9.0, 9.0, 9.0, 9.0, 9.0, 0.3, 0.8, 0.5, 0.5]])
-        >>> target_ranks(scores, tf.constant([[7, 5, 0]])).numpy()  # 7 is behind 6 and ties with 8
+        >>> target_ranks(scores, tf.constant([[7, 5, 0]])).numpy()  # 6 has a higher score than 7, and 8 an equal one
         array([[3, 4, 0]], dtype=int32)
         >>> target_ranks(scores, tf.constant([[7, 5, 0]]), seen=tf.constant([[6, 0]])).numpy()
         array([[2, 3, 0]], dtype=int32)
     """
     listable = _listable(scores, seen)  # [B, V]
-    rivals = _without(listable, targets)  # [B, V]
+    is_negative = _without(listable, targets)  # [B, V]
     target_scores = tf.gather(scores, targets, batch_dims=1)  # [B, T]
 
-    def beaten(column: "tf.Tensor") -> "tf.Tensor":  # [B] -> [B]
-        # Counting the beaten makes NaN on either side count against the target. "Not beaten" would do so in eager mode
-        # only: the graph optimiser turns not(a < b) into a >= b.
-        return tf.reduce_sum(tf.cast(rivals & (scores < column[:, tf.newaxis]), tf.int32), axis=1)
+    def count_lower(column: "tf.Tensor") -> "tf.Tensor":  # [B] -> [B]
+        # Counting the negatives with lower scores makes NaN in either score count against the target. Counting those
+        # with not(a < b) would do so in eager mode only, because the graph optimiser turns it into a >= b.
+        return tf.reduce_sum(tf.cast(is_negative & (scores < column[:, tf.newaxis]), tf.int32), axis=1)
 
-    # a column at a time, because [B, T, V] at once would be the largest tensor of the evaluation
-    beaten_rivals = tf.map_fn(beaten, tf.transpose(target_scores), fn_output_signature=tf.int32)  # [T, B]
-    all_rivals = tf.reduce_sum(tf.cast(rivals, tf.int32), axis=1, keepdims=True)  # [B, 1]
-    return _places(all_rivals - tf.transpose(beaten_rivals), target_scores, targets, listable)
+    # One column at a time, because [B, T, V] would be the largest tensor of the evaluation.
+    lower = tf.map_fn(count_lower, tf.transpose(target_scores), fn_output_signature=tf.int32)  # [T, B]
+    negatives = tf.reduce_sum(tf.cast(is_negative, tf.int32), axis=1, keepdims=True)  # [B, 1]
+    return _ranks(negatives - tf.transpose(lower), target_scores, targets, listable)
 
 
 def top_k_items(scores: "tf.Tensor", seen: "tf.Tensor | None", k: int) -> "tf.Tensor":
-    """The k best items of each row, best first; special tokens and seen items are left out.
+    """The k items with the highest scores of each row, best first, without special tokens and seen items.
 
     Args:
         scores: float [B, V]; NaN counts as the lowest score.
@@ -73,14 +76,14 @@ def top_k_items(scores: "tf.Tensor", seen: "tf.Tensor | None", k: int) -> "tf.Te
         k: Length of the lists, at most V.
 
     Returns:
-        int32 [B, k] token ids; 0 where fewer than k items are left.
+        int32 [B, k] token ids, padded with 0 if fewer than k items are left.
 
     Example:
         >>> scores = tf.constant([[9.0, 9.0, 9.0, 9.0, 9.0, 0.3, 0.8, 0.5]])
         >>> top_k_items(scores, seen=tf.constant([[6]]), k=3).numpy()
         array([[7, 5, 0]], dtype=int32)
     """
-    lowest = scores.dtype.min  # above -inf: an item that the model scores NaN or -inf still comes before a seen one
+    lowest = scores.dtype.min  # above -inf, so that items with scores of NaN or -inf precede seen items
     floored = tf.where(tf.math.is_nan(scores), lowest, tf.maximum(scores, lowest))
     best, ids = tf.math.top_k(tf.where(_listable(scores, seen), floored, -np.inf), k)
     return tf.where(best >= lowest, ids, 0)
@@ -95,31 +98,32 @@ def sample_negatives(
     counts: "tf.Tensor | None" = None,
     size: int = 100,
 ) -> "tf.Tensor":
-    """Items drawn without replacement from those that are neither seen nor a target, for the sampled protocols.
+    """Random items of each user, without replacement, seen items and targets, for the sampled protocols.
 
-    A user's draw depends on (seed, user number) and on the arguments of this user alone, so that neither the batch nor
-    its order changes it. Each item gets an exponential arrival time with its weight as rate and the first `size` are
-    taken, which is drawing one after another in proportion to the weights, without putting back (Efraimidis and
-    Spirakis 2006, "Weighted random sampling with a reservoir"; the Gumbel top-k trick is its logarithm).
+    The sample of a user depends only on the seed, the user number and the user's own arguments, and not on the other
+    users of the batch. Each item gets an exponentially distributed arrival time with its weight as the rate, and the
+    sample is the first `size` items. This equals successive draws without replacement in proportion to the weights
+    (Efraimidis and Spirakis 2006, "Weighted random sampling with a reservoir"; the Gumbel top-k trick is its
+    logarithm).
 
     Args:
         seed: Any int32.
         users: int [B] user numbers, within int32.
         targets: int32 [B, T] token ids, padded with 0.
         seen: int32 [B, S] token ids, padded with 0, or None.
-        items: Size of the catalogue without the special tokens.
-        counts: [items] popularity weights, item k being the token 5 + k; an item of weight 0 is never drawn. None draws
-            uniformly.
-        size: Negatives for each user, at most `items`.
+        items: Number of items in the catalogue, without the special tokens.
+        counts: [items] popularity weights; item k has the token id 5 + k; an item of weight 0 is never drawn. None
+            draws uniformly.
+        size: Number of negatives per user, at most `items`.
 
     Returns:
-        int32 [B, size] token ids; 0 where fewer than `size` items are left to draw from.
+        int32 [B, size] token ids, padded with 0 if fewer than `size` items can be drawn.
 
     Example:
         >>> negatives = sample_negatives(
         ...     seed=1, users=tf.constant([7]), targets=tf.constant([[5]]), seen=tf.constant([[6, 8]]), items=6, size=4
         ... )
-        >>> sorted(negatives.numpy()[0].tolist())  # 7, 9 and 10 are all there is
+        >>> sorted(negatives.numpy()[0].tolist())  # only 7, 9 and 10 can be drawn
         [0, 7, 9, 10]
     """
     weights = tf.ones([items]) if counts is None else tf.cast(counts, tf.float32)
@@ -128,7 +132,7 @@ def sample_negatives(
 
     def draw(user_and_candidates: "tuple[tf.Tensor, tf.Tensor]") -> "tf.Tensor":  # ([], [items]) -> [size]
         user, drawable = user_and_candidates
-        # one named generator, so that every kind of device draws the same
+        # A named generator, so that all kinds of devices draw the same numbers.
         uniform = tf.random.stateless_uniform([items], tf.stack([tf.constant(seed, tf.int64), user]), alg="philox")
         earliness, numbers = tf.math.top_k(tf.where(drawable, tf.math.log1p(-uniform) / weights, -np.inf), size)
         return tf.where(earliness > -np.inf, numbers + SPECIAL_TOKENS, 0)
@@ -139,17 +143,17 @@ def sample_negatives(
 def sampled_ranks(
     scores: "tf.Tensor", targets: "tf.Tensor", negatives: "tf.Tensor", seen: "tf.Tensor | None" = None
 ) -> "tf.Tensor":
-    """Ranks of the targets among their user's sampled negatives: the protocol of many papers.
+    """Ranks of the targets among the sampled negatives of their user, the protocol of many papers.
 
-    Such ranks say little about the whole catalogue and may even order models differently (Krichene and Rendle 2020, "On
-    sampled metrics for item recommendation"): print them under their protocol's name, as `ranking_metrics` does with a
-    prefix.
+    They differ from ranks in the whole catalogue and can even order models differently (Krichene and Rendle 2020, "On
+    sampled metrics for item recommendation"). So always show them with the name of their protocol: pass a prefix to
+    `ranking_metrics`.
 
     Args:
         scores: float [B, V], one score for every token id.
         targets: int32 [B, T] token ids, padded with 0.
         negatives: int32 [B, N] token ids from `sample_negatives`, padded with 0.
-        seen: int32 [B, S] token ids, padded with 0; a target among them is a miss; None filters nothing.
+        seen: int32 [B, S] token ids, padded with 0; a target among them is a miss. None filters no items.
 
     Returns:
         int32 [B, T], as in `target_ranks`.
@@ -161,14 +165,14 @@ def sampled_ranks(
     """
     target_scores = tf.gather(scores, targets, batch_dims=1)[:, :, tf.newaxis]  # [B, T, 1]
     negative_scores = tf.gather(scores, negatives, batch_dims=1)[:, tf.newaxis, :]  # [B, 1, N]
-    rivals = (negatives != 0)[:, tf.newaxis, :]  # [B, 1, N]
-    beaten = rivals & (negative_scores < target_scores)  # [B, T, N]
-    rivals_ahead = tf.reduce_sum(tf.cast(rivals, tf.int32), axis=2) - tf.reduce_sum(tf.cast(beaten, tf.int32), axis=2)
-    return _places(rivals_ahead, target_scores[:, :, 0], targets, _listable(scores, seen))
+    is_negative = (negatives != 0)[:, tf.newaxis, :]  # [B, 1, N]
+    is_lower = is_negative & (negative_scores < target_scores)  # [B, T, N]
+    ahead = tf.reduce_sum(tf.cast(is_negative, tf.int32), axis=2) - tf.reduce_sum(tf.cast(is_lower, tf.int32), axis=2)
+    return _ranks(ahead, target_scores[:, :, 0], targets, _listable(scores, seen))
 
 
 def _listable(scores: "tf.Tensor", seen: "tf.Tensor | None") -> "tf.Tensor":
-    """The tokens that a list may hold, bool [B, V]: items that are not in `seen`, int32 [B, S]."""
+    """The tokens that may be in a list, bool [B, V]: items that are not in `seen`, int32 [B, S]."""
     if seen is None:
         seen = tf.zeros([tf.shape(scores)[0], 1], tf.int32)
     return _items_without(seen, tf.shape(scores)[1])
@@ -187,15 +191,16 @@ def _without(mask: "tf.Tensor", excluded: "tf.Tensor") -> "tf.Tensor":
     return tf.tensor_scatter_nd_update(mask, tf.stack([rows, excluded], axis=2), tf.zeros_like(excluded, tf.bool))
 
 
-def _places(
-    rivals_ahead: "tf.Tensor", target_scores: "tf.Tensor", targets: "tf.Tensor", listable: "tf.Tensor"
+def _ranks(
+    negatives_ahead: "tf.Tensor", target_scores: "tf.Tensor", targets: "tf.Tensor", listable: "tf.Tensor"
 ) -> "tf.Tensor":
-    """Ranks [B, T] from the number of rivals ahead [B, T], the user's other targets and the rules for odd targets.
+    """Ranks [B, T] from the number of negatives ahead [B, T] and the user's other targets.
 
-    A target that no list may hold (`listable`, bool [B, V], is false) is a miss and is not ahead of other targets.
+    Repeated targets and padding have rank 0. A target that may not be in a list (`listable`, bool [B, V], is false) is
+    a miss and is not ahead of other targets.
     """
     columns = tf.range(tf.shape(targets)[1])
-    earlier = columns[tf.newaxis, :] < columns[:, tf.newaxis]  # [T, T]: the second column stands before the first
+    earlier = columns[tf.newaxis, :] < columns[:, tf.newaxis]  # [T, T]: the second column precedes the first
     itself = columns[tf.newaxis, :] == columns[:, tf.newaxis]
     repeated = tf.reduce_any((targets[:, tf.newaxis, :] == targets[:, :, tf.newaxis]) & earlier, axis=2)  # [B, T]
     competes = tf.gather(listable, targets, batch_dims=1) & ~repeated
@@ -204,7 +209,7 @@ def _places(
     others = competes[:, tf.newaxis, :] & ~itself  # [B, T, T]
     behind = others & ((other < own) | ((other == own) & ~earlier))
     ahead = tf.reduce_sum(tf.cast(others, tf.int32), axis=2) - tf.reduce_sum(tf.cast(behind, tf.int32), axis=2)
-    return tf.where(competes, 1 + rivals_ahead + ahead, tf.where((targets == 0) | repeated, 0, NEVER_LISTED))
+    return tf.where(competes, 1 + negatives_ahead + ahead, tf.where((targets == 0) | repeated, 0, NEVER_LISTED))
 
 
 def ranking_metrics(
@@ -215,7 +220,7 @@ def ranking_metrics(
     ndcg_at: Sequence[int] = (5, 10, 20),
     prefix: str = "",
 ) -> dict[str, float]:
-    """Recall, NDCG and MRR, each averaged over users, whatever number of targets a user has.
+    """Recall, NDCG and MRR, averaged over users; users may have different numbers of targets.
 
     For a user with T targets at the ranks r_1 .. r_T:
 
@@ -224,21 +229,22 @@ def ranking_metrics(
         MRR      = 1 / min_j r_j
 
     (Jarvelin and Kekalainen 2002, "Cumulated gain-based evaluation of IR techniques", with binary gains). With one
-    target, recall@k is the hit rate and the MRR is over the whole list, not cut at k. With T > k the best recall@k is
-    k / T; NDCG and MRR reach 1 on the ideal ranking, which puts the targets on the ranks 1 to T.
+    target, recall@k is the hit rate. The MRR is over the whole list and not cut at k. With T > k the best recall@k is
+    k / T; NDCG and MRR are 1 for the ideal ranking, which has the targets at the ranks 1 to T.
 
     Args:
-        ranks: int, any shape: ranks from 1, as `target_ranks` gives them; 0 is no target and is left out.
-        users: int, of the shape of `ranks`: whose target it is, in any order. None: each target is a user's only one.
-        recall_at: The k of recall@k.
-        ndcg_at: The k of NDCG@k.
-        prefix: Goes before each key and names the protocol, such as `sampled_uniform_100/`; empty for full ranking.
+        ranks: int, any shape: ranks from 1, as from `target_ranks`; entries of 0 are left out.
+        users: int, with the shape of `ranks`: the user of each target, in any order. None: each target has its own
+            user.
+        recall_at: The values of k for recall@k.
+        ndcg_at: The values of k for NDCG@k.
+        prefix: A prefix of each key that names the protocol, such as `sampled_uniform_100/`; empty for full ranking.
 
     Returns:
         `{"recall@1": ..., "NDCG@5": ..., "MRR": ...}`, floats from 0 to 1.
 
     Raises:
-        KerasrecError: there is no target at all.
+        KerasrecError: there is no target.
 
     Example:
         >>> ranking_metrics(np.array([1, 2, 4]), users=np.array([7, 7, 8]), recall_at=[1, 3], ndcg_at=[3])
@@ -267,11 +273,11 @@ def ranking_metrics(
 
 
 def coverage(top_k_ids: np.ndarray, items: int) -> float:
-    """Share of the catalogue that stands in at least one user's list.
+    """Share of the items that are in at least one user's list.
 
     Args:
-        top_k_ids: int [U, k] token ids from `top_k_items`; 0 is an empty place.
-        items: Size of the catalogue without the special tokens.
+        top_k_ids: int [U, k] token ids from `top_k_items`, padded with 0.
+        items: Number of items in the catalogue, without the special tokens.
 
     Returns:
         A share from 0 to 1.
@@ -284,16 +290,16 @@ def coverage(top_k_ids: np.ndarray, items: int) -> float:
 
 
 def mean_popularity(top_k_ids: np.ndarray, counts: np.ndarray) -> float:
-    """How popular the recommended items are: the share of all training events that an item has, averaged over lists.
+    """Popularity of the recommended items: an item's share of all training events, averaged over the lists.
 
     It is the average recommendation popularity (Abdollahpouri et al. 2019, "Managing popularity bias in recommender
-    systems with personalized re-ranking"), mean over users of the mean over the list, divided by the number of events
-    so that data sets of different size compare. Shares rather than log counts, because they need no rule for items
-    without any event and because a random list has a known expectation to read them against, 1 / items.
+    systems with personalized re-ranking"), the mean over users of the mean over their lists, divided by the number of
+    events, so that data sets of different sizes can be compared. Shares have two advantages over logarithms of counts:
+    they are defined for items without events, and the expected value for random lists is known, 1 / items.
 
     Args:
-        top_k_ids: int [U, k] token ids from `top_k_items`; 0 is an empty place, and an empty list is left out.
-        counts: int [items] training events of each item, item k being the token 5 + k.
+        top_k_ids: int [U, k] token ids from `top_k_items`, padded with 0; empty lists are left out.
+        counts: int [items] training events of each item; item k has the token id 5 + k.
 
     Returns:
         A share from 0 to 1.
@@ -303,7 +309,7 @@ def mean_popularity(top_k_ids: np.ndarray, counts: np.ndarray) -> float:
         0.3125
     """
     filled = np.asarray(top_k_ids) >= SPECIAL_TOKENS  # [U, k]
-    shares = np.append(np.asarray(counts, np.float64) / np.sum(counts), 0.0)  # the last stands for the empty places
-    places = np.where(filled, np.asarray(top_k_ids) - SPECIAL_TOKENS, -1)
+    shares = np.append(np.asarray(counts, np.float64) / np.sum(counts), 0.0)  # index -1 is for padding
+    items = np.where(filled, np.asarray(top_k_ids) - SPECIAL_TOKENS, -1)
     length = filled.sum(axis=1)
-    return float(np.mean(shares[places].sum(axis=1)[length > 0] / length[length > 0]))
+    return float(np.mean(shares[items].sum(axis=1)[length > 0] / length[length > 0]))

@@ -1,6 +1,6 @@
-"""Metrics of similarities and of predicted classes: plain functions over all pairs of a split, in NumPy.
+"""Metrics of similarities and of predicted classes, as NumPy functions of all pairs of a split.
 
-One rule holds everywhere: a pair whose score is the threshold or more is said to mean the same.
+A pair with a score of at least the threshold is predicted to have the same meaning (class 1).
 """
 
 import numpy as np
@@ -11,17 +11,17 @@ from kerasrec.errors import KerasrecError
 
 
 def similarity_metrics(scores: np.ndarray, labels: np.ndarray, threshold: float) -> dict[str, float]:
-    """How well scores tell pairs that mean the same from others.
+    """How well scores separate pairs with the same meaning from other pairs.
 
     Args:
-        scores: float [N], such as cosines; higher is more alike.
-        labels: int [N]; 1 where a pair means the same, 0 where it does not.
-        threshold: From this score on, a pair is said to mean the same.
+        scores: float [N], such as cosines; higher is more similar.
+        labels: int [N]; 1 for pairs with the same meaning, 0 for other pairs.
+        threshold: Pairs with at least this score are predicted to have the same meaning.
 
     Returns:
-        `accuracy` at the threshold, `majority` (the share of the larger class: the accuracy of always saying the same),
-        `AUC` (area under the ROC curve; ties count half) and `Spearman`. AUC and Spearman are NaN where they are not
-        defined: labels of one class only, and for Spearman also scores that are all equal.
+        `accuracy` at the threshold, `majority` (the share of the larger class, which is the accuracy of a constant
+        prediction), `AUC` (area under the ROC curve; ties count half) and `Spearman`. AUC and Spearman are NaN if all
+        labels are equal; Spearman also if all scores are equal.
 
     Raises:
         KerasrecError: there are no pairs, the two differ in length, a score is not finite, or a label is not 0 or 1.
@@ -42,17 +42,18 @@ def similarity_metrics(scores: np.ndarray, labels: np.ndarray, threshold: float)
 
 
 def best_threshold(scores: np.ndarray, labels: np.ndarray) -> tuple[float, float]:
-    """The threshold with the highest accuracy, and that accuracy: exact, because every cut is tried.
+    """The threshold with the highest accuracy, and that accuracy.
 
-    Between two neighbouring scores the threshold is in the middle. Where several cuts are equally good it is the
-    highest. It is chosen on the labels it is given, so its accuracy there flatters: judge it on other pairs.
+    The result is exact: the function tries every split of the sorted scores. The threshold is in the middle between the
+    two neighbouring scores; of equally good thresholds it is the highest. Because it is fitted to these labels, its
+    accuracy on them is too optimistic: evaluate it on other pairs.
 
     Args:
         scores: float [N].
         labels: int [N], 0 or 1.
 
     Returns:
-        The threshold, and the accuracy when pairs from this score on are said to mean the same.
+        The threshold, and the accuracy if pairs with at least this score are predicted to have the same meaning.
 
     Raises:
         KerasrecError: as in `similarity_metrics`.
@@ -65,29 +66,30 @@ def best_threshold(scores: np.ndarray, labels: np.ndarray) -> tuple[float, float
     _check_classes(labels, 2)
     order = np.argsort(-scores)
     scores, labels = scores[order], labels[order]  # the highest score first
-    right = np.concatenate([[0], np.cumsum(2 * labels - 1)]) + np.sum(labels == 0)  # [N + 1], when k are said to be 1
-    is_cut = np.concatenate([[True], scores[1:] < scores[:-1], [True]])  # equal scores stay together
-    taken = int(np.argmax(np.where(is_cut, right, -1)))
-    if taken == 0:
+    # The number of correct predictions if the first k pairs are predicted to be 1, for k = 0 .. N.
+    correct = np.concatenate([[0], np.cumsum(2 * labels - 1)]) + np.sum(labels == 0)  # [N + 1]
+    is_split = np.concatenate([[True], scores[1:] < scores[:-1], [True]])  # not between equal scores
+    positives = int(np.argmax(np.where(is_split, correct, -1)))
+    if positives == 0:
         threshold = np.nextafter(scores[0], np.inf)
-    elif taken == len(scores):
+    elif positives == len(scores):
         threshold = scores[-1]
     else:
-        low, high = scores[taken], scores[taken - 1]
+        low, high = scores[positives], scores[positives - 1]
         middle = low / 2 + high / 2
-        threshold = middle if low < middle <= high else high  # rounding may leave nothing in between
-    return float(threshold), float(right[taken] / len(scores))
+        threshold = middle if low < middle <= high else high  # there may be no float between the two
+    return float(threshold), float(correct[positives] / len(scores))
 
 
 def spearman(scores: np.ndarray, labels: np.ndarray) -> float:
-    """Spearman's rank correlation; ties get their mean rank.
+    """Spearman's rank correlation; equal values have their mean rank.
 
     Args:
         scores: float [N].
         labels: int or float [N], of any range.
 
     Returns:
-        From -1 to 1; NaN where it is not defined, because one of them is all equal.
+        From -1 to 1; NaN if all scores or all labels are equal.
 
     Raises:
         KerasrecError: there are no pairs, the two differ in length or a value is not finite.
@@ -111,9 +113,9 @@ def classification_metrics(labels: np.ndarray, predicted: np.ndarray, num_labels
         num_labels: Number of classes.
 
     Returns:
-        `accuracy`, `majority` (the share of the largest class) and `macro_F1` (the mean of the classes' F1, without the
-        classes that are neither among the labels nor predicted); for two classes also `F1`, that of class 1, which is
-        0 where class 1 is neither among the labels nor predicted.
+        `accuracy`, `majority` (the share of the largest class) and `macro_F1` (the mean of the classes' F1, without
+        classes that are neither among the labels nor predicted); for two classes also `F1`, the F1 of class 1, which is
+        0 if class 1 is neither among the labels nor predicted.
 
     Raises:
         KerasrecError: there are no rows, the two differ in length or a class is out of range.
@@ -140,29 +142,29 @@ def _majority(labels: np.ndarray) -> float:
 
 
 def _checked(scores: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Both as float64 [N], after the checks that every metric needs."""
+    """Both as float64 [N], after the checks that all metrics share."""
     scores, labels = np.asarray(scores, np.float64), np.asarray(labels, np.float64)
     if scores.ndim != 1 or scores.shape != labels.shape:
         raise KerasrecError(
             f"scores of shape {list(scores.shape)} and labels of shape {list(labels.shape)} were given; they must be "
-            "two lists of one length: give one of each for every pair"
+            "lists of equal length: give one score and one label for each pair"
         )
     if not scores.size:
-        raise KerasrecError("there are no pairs to judge: give at least one, with its label")
+        raise KerasrecError("there are no pairs to evaluate: give at least one pair with its label")
     for name, values in {"scores": scores, "labels": labels}.items():
         broken = int(np.count_nonzero(~np.isfinite(values)))
         if broken:
             raise KerasrecError(
-                f"{broken} of {values.size} {name} are NaN or infinite; they must be finite numbers: look at the model "
+                f"{broken} of {values.size} {name} are NaN or infinite; they must be finite numbers: check the model "
                 "or the file that they come from"
             )
     return scores, labels
 
 
 def _check_classes(labels: np.ndarray, num_labels: int) -> None:
-    strange = labels[~np.isin(labels, np.arange(num_labels))]
-    if strange.size:
+    invalid = labels[~np.isin(labels, np.arange(num_labels))]
+    if invalid.size:
         raise KerasrecError(
-            f"{strange.size} of {labels.size} labels are no class, such as {strange[0]:g}; they must be whole numbers "
-            f"from 0 to {num_labels - 1}: mend them, or give another number of classes"
+            f"{invalid.size} of {labels.size} labels are not classes, such as {invalid[0]:g}; they must be whole "
+            f"numbers from 0 to {num_labels - 1}: fix them, or give another number of classes"
         )

@@ -1,4 +1,4 @@
-"""Dropout for large tensors, at a fraction of the random numbers."""
+"""Dropout for large tensors, with fewer random numbers than Keras's."""
 
 from kerasrec.backend import keras, tf
 
@@ -6,17 +6,18 @@ _STEPS = 256
 
 
 class Dropout(keras.layers.Layer):
-    """Keras's dropout from 8 random bits a value instead of 32, its rate rounded to a 256th, though not to 0.
+    """Keras's dropout with 8 random bits per value instead of 32.
 
-    Attention weights are most of what an encoder drops from, L numbers a position and head, and drawing them would
-    take longer than the softmax.
+    The rate is rounded to a multiple of 1/256, and up to 1/256 if it is smaller. Attention weights are most of the
+    values that an encoder drops: L for each position and head. With 32 bits each, their random numbers would take
+    longer than the softmax.
 
     Args:
         rate: Share of the values that become 0 in training, from 0 to below 1; the others are scaled up.
 
     Example:
         >>> dropped = Dropout(0.25)(tf.ones([1000, 1000]), training=True)
-        >>> [round(float(found), 2) for found in (tf.reduce_mean(dropped), tf.reduce_max(dropped))]
+        >>> [round(float(value), 2) for value in (tf.reduce_mean(dropped), tf.reduce_max(dropped))]
         [1.0, 1.33]
     """
 

@@ -1,31 +1,37 @@
-"""What stands on an encoder: the masked-item head, pooling, the pair classifier."""
+"""Layers on top of an encoder: the masked-item head, pooling and the pair classifier."""
 
 from kerasrec.backend import keras, tf
-from kerasrec.nn.transformer import FreshTruncatedNormal, LayerNormalization, gelu
+from kerasrec.nn.transformer import LayerNormalization, TruncatedNormal, gelu
 
 
 def gather_positions(states, positions):
-    """Pick states out of a batch of sequences.
+    """The states at some positions of a batch of sequences.
 
     Args:
         states: [B, L, H].
-        positions: Row and position of each, int32 [M, 2].
+        positions: Row and position of each state, int32 [M, 2].
 
     Returns:
         [M, H].
+
+    Example:
+        >>> gather_positions(tf.constant([[[1.0], [2.0]], [[3.0], [4.0]]]), tf.constant([[1, 0], [0, 1]])).numpy()
+        array([[3.],
+               [2.]], dtype=float32)
     """
     return tf.gather_nd(states, positions)
 
 
 class MaskedItemHead(keras.layers.Layer):
-    """States into queries, queries into scores over the catalogue (BERT4Rec, https://arxiv.org/abs/1904.06690, eq. 7).
+    """From states to queries, and from queries to scores over the catalogue.
 
-    A query is the normalised GELU of a dense layer; the score of item v is query · embedding_v + bias_v, with the item
-    embeddings shared with the encoder. The head is given only the positions that count: scoring every position of a
-    sequence would be most of the work of a training step.
+    It is the output layer of BERT4Rec (https://arxiv.org/abs/1904.06690, eq. 7). A query is a state after a dense
+    layer, a GELU and a normalisation. The score of item v is query · embedding_v + bias_v, with the item embeddings of
+    the encoder. Call the head only for the positions that are predicted: scoring all positions would take most of the
+    time of a training step.
 
     Args:
-        vocab_size: Length of the embedding table.
+        vocab_size: Length of the embedding table, V.
         initializer_range: Standard deviation of the initial kernel.
         seed: Seed of the initial kernel.
 
@@ -39,7 +45,7 @@ class MaskedItemHead(keras.layers.Layer):
     def __init__(self, vocab_size: int, initializer_range: float = 0.02, seed: int = 0, **kwargs):
         super().__init__(**kwargs)
         self.vocab_size = vocab_size
-        self.initializer = FreshTruncatedNormal(initializer_range, seed)
+        self.initializer = TruncatedNormal(initializer_range, seed)
 
     def build(self, input_shape):
         hidden_size = input_shape[-1]
@@ -51,11 +57,11 @@ class MaskedItemHead(keras.layers.Layer):
         super().build(input_shape)
 
     def call(self, states):
-        """Queries, float32 [M, H], of states [M, H]."""
+        """Queries, float32 [M, H], from states [M, H]."""
         return self.norm(self.dense(states))
 
     def scores(self, queries, table):
-        """Scores, float32 [M, V], of queries [M, H] against the embedding table [V, H]."""
+        """Scores, float32 [M, V], from queries [M, H] and the embedding table [V, H]."""
         return tf.matmul(queries, table, transpose_b=True) + self.bias
 
 
@@ -63,11 +69,11 @@ def mean_pooling(states, mask):
     """Mean of the states of the real tokens (Sentence-BERT, https://arxiv.org/abs/1908.10084, section 3, MEAN).
 
     Args:
-        states: [S, L, H]; what stands at padded positions, even NaN, changes nothing.
-        mask: Where a real token stands, bool or numbers that are 0 or not, [S, L].
+        states: [S, L, H]; states at padded positions, even NaN, have no effect.
+        mask: Nonzero or true at real tokens, [S, L].
 
     Returns:
-        float32 [S, H]; zeros for a row without any real token.
+        float32 [S, H]; zeros for a row without real tokens.
 
     Example:
         >>> states = tf.constant([[[1.0, 2.0], [3.0, 6.0], [9.0, 9.0]]])
@@ -75,17 +81,17 @@ def mean_pooling(states, mask):
         array([[2., 4.]], dtype=float32)
     """
     mask = tf.cast(mask, tf.bool)
-    states = tf.where(mask[:, :, tf.newaxis], tf.cast(states, tf.float32), 0.0)  # and no product: 0 · NaN is NaN
+    states = tf.where(mask[:, :, tf.newaxis], tf.cast(states, tf.float32), 0.0)  # not a product: 0 · NaN is NaN
     lengths = tf.math.count_nonzero(mask, axis=1, keepdims=True, dtype=tf.float32)
     return tf.math.divide_no_nan(tf.reduce_sum(states, axis=1), lengths)
 
 
 def mean_of_sides(vectors, side, sides):
-    """Mean of the sentence vectors of each side.
+    """Mean of the sentence vectors of each side of the pairs.
 
     Args:
-        vectors: [S, H], one for each sentence.
-        side: Which side a sentence belongs to, int32 [S], from 0 to `sides` - 1, in any order.
+        vectors: One for each sentence, [S, H].
+        side: The side that each sentence belongs to, int32 [S], from 0 to `sides` - 1, in any order.
         sides: Number of sides, int or int32 [].
 
     Returns:
@@ -100,15 +106,14 @@ def mean_of_sides(vectors, side, sides):
 
 
 class PairClassifier(keras.layers.Layer):
-    """softmax(W (u, v, |u - v|)), without the softmax (Sentence-BERT, https://arxiv.org/abs/1908.10084, section 3).
+    """The logits W (u, v, |u - v|) of a pair (Sentence-BERT, https://arxiv.org/abs/1908.10084, section 3).
 
-    It computes in float32 under every precision policy: |u - v| is a small difference of larger numbers.
+    It computes in float32 under every precision policy, because |u - v| is a small difference of larger numbers.
 
     Args:
-        num_labels: Classes, N.
+        num_labels: Number of classes, N.
         dropout: Share of the features that is dropped in training.
-        reduce_dim: Width of a dense layer with tanh that u and v go through first, the same for both; None leaves it
-            out.
+        reduce_dim: Width of a dense layer with tanh, shared by u and v, that is applied first; None leaves it out.
         initializer_range: Standard deviation of the initial kernels.
         seed: Seed of the initial kernels.
 
@@ -128,7 +133,7 @@ class PairClassifier(keras.layers.Layer):
         **kwargs,
     ):
         super().__init__(**{**kwargs, "dtype": "float32"})
-        initializer = FreshTruncatedNormal(initializer_range, seed)
+        initializer = TruncatedNormal(initializer_range, seed)
         self.reduce = None
         if reduce_dim is not None:
             self.reduce = keras.layers.Dense(
@@ -148,8 +153,8 @@ class PairClassifier(keras.layers.Layer):
         super().build(input_shape)
 
     def call(self, sides, training=None):
-        """Logits, float32 [B, N], of the two sides' vectors u and v, each [B, H]."""
+        """Logits, float32 [B, N], from the vectors u and v of the two sides, each [B, H]."""
         u, v = sides if self.reduce is None else (self.reduce(vectors) for vectors in sides)
-        # Dropped here and not from u and v: two equal sides would then differ.
+        # Dropout follows here and not on u and v, because two equal sides would then differ.
         features = self.dropout(tf.concat([u, v, tf.abs(u - v)], axis=-1), training=training)  # [B, 3 H]
         return self.classifier(features)

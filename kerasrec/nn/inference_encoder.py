@@ -1,11 +1,11 @@
-"""A text encoder for inference alone: the same numbers as the Keras model's, with less work.
+"""A faster text encoder for inference, with the same results as the Keras model.
 
-What it does less of: no padding and no mask where all rows are of one length, one product for queries, keys and values,
-dense layers over packed tokens, and nothing in the last block that the pooling does not look at. Each dense layer is
-written as the product, bias and activation that TensorFlow's graph optimiser puts into one oneDNN kernel.
+It saves time by using no padding and no mask for rows of equal length, one matrix product for queries, keys and values,
+dense layers over packed tokens, and a last block that computes only the positions that the pooling needs. Each dense
+layer is a product, a bias and an activation in the form that TensorFlow's graph optimiser fuses into one oneDNN kernel.
 """
 
-from typing import Literal
+from typing import Literal, get_args
 
 from kerasrec.backend import Precision, keras, no_autograph, tf
 from kerasrec.errors import require
@@ -16,25 +16,25 @@ Pooling = Literal["mean", "cls"]
 
 
 class InferenceEncoder(tf.Module):
-    """Sentence vectors of a `text_encoder`.
+    """Computes the sentence vectors of a `text_encoder`.
 
-    Weights are copied, so that training may go on; `copy_weights` takes them over again without building anew. Only
-    variables and functions are held, nothing of Keras, so that the module can stand inside an export.
+    It copies the weights, so that training can continue; `copy_weights` copies newer ones without building the module
+    again. The module holds variables and functions but no Keras objects, so that it can be part of an export.
 
     Args:
-        encoder: A `text_encoder`; rows are read as segment 0, in which a UniLM one is plain BERT, too.
-        pooling: "mean" for the mean of all tokens' states, "cls" for the state of the first.
-        pooler: A dense layer on the pooled state, built; None leaves it out.
+        encoder: A `text_encoder`; all tokens are in segment 0, for which a UniLM encoder is bidirectional too.
+        pooling: "mean" for the mean of all tokens' states, "cls" for the state of the first token.
+        pooler: A built dense layer on the pooled state; None leaves it out.
         normalize: Whether vectors are scaled to length 1.
-        precision: "float32", or "mixed_bfloat16" for dense layers whose products take bfloat16; all else is float32.
-            It pays on processors that have such products.
+        precision: "float32", or "mixed_bfloat16" for bfloat16 in the products of dense layers and float32 elsewhere,
+            which is faster on processors with bfloat16 instructions.
 
     Attributes:
         hidden_size: Length of a vector, H.
-        max_length: Longest row, the encoder's positions.
+        max_length: Longest row: the number of the encoder's positions.
 
     Raises:
-        KerasrecError: another pooling or precision.
+        KerasrecError: the pooling or the precision is none of these.
 
     Example:
         >>> from kerasrec.nn.settings import BertConfig
@@ -56,7 +56,7 @@ class InferenceEncoder(tf.Module):
         precision: Precision = "float32",
     ):
         super().__init__(name="inference_encoder")
-        require(pooling in ("mean", "cls"), "pooling", pooling, "'mean' or 'cls'")
+        require(pooling in get_args(Pooling), "pooling", pooling, "'mean' or 'cls'")
         require(precision in ("float32", "mixed_bfloat16"), "precision", precision, "'float32' or 'mixed_bfloat16'")
         self._pooling = pooling
         self._normalize = normalize
@@ -71,20 +71,25 @@ class InferenceEncoder(tf.Module):
         self.max_length: int = self._weights["positions"].shape[0]
 
     def copy_weights(self, encoder: "keras.Model", pooler: "keras.layers.Dense | None" = None) -> None:
-        """Take the weights over from a model of the same shape, given as it was at first."""
+        """Copy the weights of a model of the same shape.
+
+        Args:
+            encoder: As for the class.
+            pooler: As for the class.
+        """
         weights = _weights(encoder, pooler, self._products)
         tf.nest.map_structure(lambda variable, value: variable.assign(value), self._weights, weights)
 
     @tf.function(input_signature=[tf.TensorSpec([None, None], tf.int32)])
     @no_autograph
     def __call__(self, ids):
-        """Vectors, float32 [B, H], of rows [CLS] text [SEP], int32 [B, L]; 0 is padding and stands on the right."""
+        """Vectors, float32 [B, H], of rows [CLS] text [SEP], int32 [B, L]; padding is 0, on the right."""
         return self._vectors(ids, real=ids > 0)
 
     @tf.function(input_signature=[tf.TensorSpec([None, None], tf.int32)])
     @no_autograph
     def without_padding(self, ids):
-        """The same for rows that are all of one length, which takes less work."""
+        """Vectors, float32 [B, H], of rows of equal length, int32 [B, L], which takes less time."""
         return self._vectors(ids, real=None)
 
     def _vectors(self, ids, real):
@@ -105,7 +110,7 @@ class InferenceEncoder(tf.Module):
         return tf.math.l2_normalize(vectors, axis=-1) if self._normalize else vectors
 
     def _block(self, states, block, bias, queries=None):
-        """A Transformer block on [B, L, H]; the first `queries` positions of its result, all of them if None."""
+        """A transformer block on [B, L, H]; returns the first `queries` positions, or all positions if it is None."""
         shape = tf.shape(states)
         flat = self._dense(tf.reshape(states, [-1, self.hidden_size]), block["query_key_value"])  # [B L, 3 H]
         heads = tf.reshape(flat, [shape[0], shape[1], 3, self._heads, self.hidden_size // self._heads])
@@ -114,7 +119,7 @@ class InferenceEncoder(tf.Module):
         shares = tf.nn.softmax(scores if bias is None else scores + bias)
         attended = tf.transpose(shares @ value, [0, 2, 1, 3])  # [B, queries, heads, head size]
         attended = self._dense(tf.reshape(attended, [-1, self.hidden_size]), block["output"])
-        kept = queries or shape[1]  # not -1, which TensorFlow cannot infer without rows
+        kept = queries or shape[1]  # not -1, which TensorFlow cannot infer for a batch of 0 rows
         states = tf.reshape(states[:, :queries], [-1, self.hidden_size]) + attended
         states = self._normalised(states, block["attention_norm"])
         forward = self._dense(self._dense(states, block["inner"], self._activation), block["outer"])
@@ -124,8 +129,8 @@ class InferenceEncoder(tf.Module):
     def _dense(self, states, kernel_and_bias, activation=None):
         kernel, bias = kernel_and_bias
         outputs = tf.nn.bias_add(tf.matmul(tf.cast(states, kernel.dtype), kernel), bias)
-        # Left in low precision before an activation: it then becomes a part of the product's kernel, which adds up and
-        # activates in float32. A GELU of its own would be slow in bfloat16.
+        # Without a cast before an activation, TensorFlow fuses it into the kernel of the product, which computes it in
+        # float32. A separate GELU would be slow in bfloat16.
         return activation(outputs) if activation else tf.cast(outputs, tf.float32)
 
     def _normalised(self, states, beta_and_gamma):
@@ -140,7 +145,7 @@ def _attention(encoder, block):
 
 
 def _weights(encoder, pooler, products):
-    """The encoder's weights by their use; those of the blocks' dense layers in the precision of the products."""
+    """The encoder's weights, by purpose; those of the blocks' dense layers have the dtype `products`."""
     layers = {layer.name: layer for layer in encoder.layers}
     positions = layers["Embedding-Position"].embeddings
     if "Embedding-Segment" in layers:
@@ -169,7 +174,7 @@ def _weights(encoder, pooler, products):
 
 
 def _fused(attention):
-    """Queries, scaled as the scores are to be, keys and values side by side."""
+    """The kernels and biases of queries (with the scale of the scores), keys and values, concatenated."""
     dense = zip(*map(_kernel_and_bias, (attention.q_dense, attention.k_dense, attention.v_dense)), strict=True)
     scale = attention.key_size**-0.5
     return tuple(tf.concat([query * scale, key, value], axis=-1) for query, key, value in dense)

@@ -1,4 +1,4 @@
-"""A model that is trained on several losses at once."""
+"""A model that is trained with a weighted sum of losses."""
 
 from collections.abc import Mapping
 
@@ -7,12 +7,12 @@ from kerasrec.nn.replicas import sum_over_replicas
 
 
 class MultiLossModel(keras.Model):
-    """Trains on a weighted sum of losses, each of which is shown as a metric, `<term>_loss`, beside the sum, `loss`.
+    """Trains with a weighted sum of losses; reports each one as the metric `<term>_loss`, and the sum as `loss`.
 
-    A subclass says in `loss_terms` what each loss is.
+    A subclass computes the losses in `loss_terms`.
 
     Args:
-        terms: The weight of each loss by its name; those with weight 0 are neither trained nor shown.
+        terms: The weight of each loss, by name; a loss with weight 0 is neither trained nor reported.
         name: Name of the model.
     """
 
@@ -27,9 +27,9 @@ class MultiLossModel(keras.Model):
         return [self.total, *self.trackers.values()]
 
     def loss_terms(self, batch, training=False):
-        """Sum of each loss over a batch and the number that it is to be divided by: `{term: (float32 [], float32 [])}`.
+        """The sum of each loss over a batch, and its divisor for the mean: `{term: (float32 [], float32 [])}`.
 
-        TrainingObjectives that are not trained may be among them.
+        The result may contain terms that are not trained.
         """
         raise NotImplementedError
 
@@ -38,8 +38,8 @@ class MultiLossModel(keras.Model):
         with tf.GradientTape() as tape:
             terms = self.loss_terms(batch, training=True)
             terms = {term: terms[term] for term in self.terms}
-            # Gradients are summed over replicas, so each replica divides by what all of them counted: several cards
-            # then take the step that one card would take on the whole batch.
+            # Gradients are summed over replicas, so each replica divides by the count over all replicas: several GPUs
+            # then take the same step as one GPU with the whole batch.
             counts = sum_over_replicas({term: count for term, (_, count) in terms.items()})
             loss = tf.add_n(
                 [weight * tf.math.divide_no_nan(terms[term][0], counts[term]) for term, weight in self.terms.items()]

@@ -1,17 +1,17 @@
-"""What the replicas of a distribution strategy tell each other."""
+"""Communication between the replicas of a distribution strategy."""
 
 from kerasrec.backend import tf
 
 
 def gather_over_replicas(values):
-    """The rows of all replicas, and where this replica's begin among them.
+    """The rows of all replicas, and the index of this replica's first row among them.
 
     Args:
-        values: [B, ...]; replicas may hold different numbers of rows.
+        values: [B, ...]; B may differ between replicas.
 
     Returns:
-        [sum of B over the replicas, ...], and the index of this replica's first row, int32 []. Outside of a replica,
-        and with only one, these are `values` and 0.
+        [sum of B over the replicas, ...] and int32 []. Outside of a replica, and with one replica, these are `values`
+        and 0.
     """
     context = tf.distribute.get_replica_context()
     if context is None or context.num_replicas_in_sync == 1:

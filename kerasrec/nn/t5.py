@@ -1,28 +1,29 @@
-"""T5's encoder and decoder (https://arxiv.org/abs/1910.10683) on bert4keras, over embeddings that the caller makes.
+"""T5's encoder and decoder (https://arxiv.org/abs/1910.10683) on bert4keras, with embeddings as inputs.
 
-bert4keras draws the graph of layers; kept are that graph and the names of its layers, so that checkpoints map onto it.
-Exchanged are
+bert4keras builds the graph of layers. The graph and the names of its layers are kept, so that checkpoints fit. These
+parts are replaced:
 
-- the inputs: embeddings and a mask instead of token ids, because what stands in a row may come from several tables;
-- attention: padding is masked in the cross-attention, too, masks are finite, the softmax is in float32;
+- the inputs: embeddings and a mask instead of token ids, because the embeddings of a row can come from several tables;
+- attention: padding is masked in the cross-attention too, masks are finite, and the softmax is in float32;
 - normalisation: always in float32;
-- dropout: from fewer random numbers;
-- the decoder's output: not scaled, because what reads it here is drawn at the spread that a state of size 1 asks for;
-- the initial weights: each kernel its own draw, with T5's spread, which makes up for attention without a scale.
+- dropout: `nn.dropout`, which needs fewer random numbers;
+- the decoder's output: not scaled, because the output layers here are initialised for states of size 1;
+- the initial weights: different values for each kernel, with T5's standard deviations, which compensate for the missing
+  scale of attention.
 """
 
 from kerasrec.backend import bert4keras, keras, no_autograph, tf
 from kerasrec.nn.dropout import Dropout
 from kerasrec.nn.settings import T5Config
-from kerasrec.nn.transformer import ACTIVATIONS, FreshTruncatedNormal, masked_softmax, up_to_itself
+from kerasrec.nn.transformer import ACTIVATIONS, TruncatedNormal, causal_mask, masked_softmax
 
 layers, models = bert4keras.layers, bert4keras.models
 
 _INNER = {"relu": tf.nn.relu, "gated-gelu": [ACTIVATIONS["gelu_new"], keras.activations.linear]}
 
 
-class FanInNormal(FreshTruncatedNormal):
-    """`FreshTruncatedNormal`, its standard deviation divided by the root of the kernel's number of inputs."""
+class FanInNormal(TruncatedNormal):
+    """`TruncatedNormal` with a standard deviation that is divided by the square root of the kernel's input size."""
 
     def __call__(self, shape, dtype=None, **kwargs):
         return super().__call__(shape, dtype) * shape[0] ** -0.5
@@ -43,7 +44,7 @@ class RootMeanSquareNorm(layers.LayerNormalization):
 
 
 class Attention(layers.MultiHeadAttention):
-    """Dot-product attention as T5 has it: no scale, no biases, relative positions added to the scores."""
+    """T5's dot-product attention: no scale, no biases, and relative positions that are added to the scores."""
 
     def build(self, input_shape):
         keras.layers.Layer.build(self, input_shape)
@@ -65,13 +66,13 @@ class Attention(layers.MultiHeadAttention):
         self.dropout = Dropout(self.attention_dropout or 0.0)
 
     def call(self, inputs, mask=None, training=None):
-        """Attend.
+        """Apply attention.
 
         Args:
-            inputs: The states that ask, [B, Q, H]; those that are looked at, [B, L, H]; which of these each may see,
-                bool of a shape that broadcasts to [B, Q, L]; where positions count, what is added to the scores,
-                [Q, L, heads].
-            mask: Not used: Keras hands over masks of its own.
+            inputs: The query states, [B, Q, H]; the context, [B, L, H]; the context positions that each query may
+                attend to, bool of a shape that broadcasts to [B, Q, L]; and, with relative positions, the bias of the
+                scores, [Q, L, heads].
+            mask: Ignored; Keras passes its own masks.
             training: Whether attention weights are dropped.
 
         Returns:
@@ -81,11 +82,11 @@ class Attention(layers.MultiHeadAttention):
         return self.attend(states, *self.keys_values(context), allowed, *bias, training=training)
 
     def keys_values(self, context):
-        """What is looked at, twice [B, heads, L, head size], from [B, L, H]."""
+        """Keys and values, each [B, heads, L, head size], from the context [B, L, H]."""
         return self._by_head(self.k_dense(context)), self._by_head(self.v_dense(context))
 
     def attend(self, states, keys, values, allowed, bias=None, training=False):
-        """The same, where keys and values are known already."""
+        """`call` with keys and values from `keys_values`."""
         scores = tf.cast(tf.matmul(self._by_head(self.q_dense(states)), keys, transpose_b=True), tf.float32)
         if bias is not None:
             scores += tf.cast(tf.transpose(bias, [2, 0, 1]), tf.float32)
@@ -104,14 +105,14 @@ class Attention(layers.MultiHeadAttention):
 
 
 class RelativePositions(layers.RelativePositionEmbeddingT5):
-    """What the distance of two positions adds to a head's scores, [Q, L, heads]."""
+    """The bias that the distance of two positions adds to the scores of each head, [Q, L, heads]."""
 
     def compute_mask(self, inputs, mask=None):
         return None
 
 
 class _OnEmbeddings:
-    """What encoder and decoder have in common; stands before bert4keras's class."""
+    """The common part of encoder and decoder; a mixin that precedes bert4keras's class among the base classes."""
 
     REPLACED = {
         layers.MultiHeadAttention: Attention,
@@ -135,7 +136,7 @@ class _OnEmbeddings:
         )
         self._config = config
         self._kernels = FanInNormal(1.0, seed)
-        self._distances = FreshTruncatedNormal(config.d_model**-0.5, seed + 1)
+        self._distances = TruncatedNormal(config.d_model**-0.5, seed + 1)
 
     @property
     def initializer(self):
@@ -150,7 +151,7 @@ class _OnEmbeddings:
             kwargs["input_dim"] = self._config.relative_attention_num_buckets
             kwargs["max_distance"] = self._config.relative_attention_max_distance
             kwargs["embeddings_initializer"] = self._distances
-        if layer is layers.MultiHeadAttention:  # [states, context, context, mask if any, position bias if any]
+        if layer is layers.MultiHeadAttention:  # inputs: [states, context, context, optional mask, optional bias]
             bias = inputs[-1:] if arguments["p_bias"] else []
             inputs, arguments = [*inputs[:2], self._allowed(kwargs["name"]), *bias], {}
         return super().apply(inputs, self.REPLACED.get(layer, layer), arguments, **kwargs)
@@ -188,7 +189,7 @@ class _Decoder(_OnEmbeddings, models.T5_Decoder):
 
     def compute_attention_bias(self, inputs=None):
         if self.attention_bias is None:
-            self.attention_bias = keras.layers.Lambda(up_to_itself, name="Decoder-Mask")(self.inputs[1])
+            self.attention_bias = keras.layers.Lambda(causal_mask, name="Decoder-Mask")(self.inputs[1])
         return self.attention_bias
 
     def _allowed(self, name):
@@ -208,7 +209,7 @@ def t5_encoder(config: T5Config, seed: int = 0) -> "keras.Model":
         seed: Seed of the initial weights.
 
     Returns:
-        A Keras model from [embeddings [B, L, H], which of them are real, bool [B, L]] to states [B, L, H].
+        A Keras model from [embeddings [B, L, H], real positions bool [B, L]] to states [B, L, H].
 
     Example:
         >>> encoder = t5_encoder(T5Config(d_model=16, d_kv=8, num_heads=2, d_ff=32))
@@ -222,15 +223,15 @@ def t5_encoder(config: T5Config, seed: int = 0) -> "keras.Model":
 
 @no_autograph
 def t5_decoder(config: T5Config, seed: int = 0) -> "keras.Model":
-    """T5's decoder, without an output layer, and without T5 1.0's scale before a tied one.
+    """T5's decoder without an output layer and without T5 1.0's scale before a tied output layer.
 
     Args:
         config: Shape of the model.
         seed: Seed of the initial weights.
 
     Returns:
-        A Keras model from [the encoder's states [B, L, H], embeddings [B, T, H], which states are real, bool [B, L]] to
-        states [B, T, H], each of which has seen the embeddings up to its own.
+        A Keras model from [the encoder's states [B, L, H], embeddings [B, T, H], real encoder positions bool [B, L]] to
+        states [B, T, H]. Each state depends on the embeddings up to its own position.
 
     Example:
         >>> decoder = t5_decoder(T5Config(d_model=16, d_kv=8, num_heads=2, d_ff=32))
@@ -244,10 +245,10 @@ def t5_decoder(config: T5Config, seed: int = 0) -> "keras.Model":
 
 
 class DecoderSteps:
-    """A `t5_decoder` a position at a time, for several candidates of each row.
+    """Runs a `t5_decoder` position by position, for several candidates of each row.
 
-    What does not change is computed once: the keys and values of the encoder's states for each row, those of earlier
-    positions for each candidate.
+    Keys and values are computed once: those of the encoder's states for each row, and those of earlier positions for
+    each candidate.
 
     Args:
         decoder: From `t5_decoder`.
@@ -268,49 +269,55 @@ class DecoderSteps:
         self._config = config
 
     def context(self, states, real):
-        """What is looked at of the encoder's states, [B, L, H], that are real, bool [B, L]."""
+        """The context of `step`, from the encoder's states [B, L, H] and their real positions, bool [B, L]."""
         return real[:, tf.newaxis], [self._attention(block, "Cross").keys_values(states) for block in self._blocks]
 
     def empty_cache(self):
-        """The cache before the first position, which holds nothing."""
+        """The empty cache, for the first position."""
         return [()] * len(self._blocks)
 
     def step(self, embeddings, context, cache, length: int):
         """The states of the next position.
 
         Args:
-            embeddings: What stands there, [B, n, H]: n candidates a row.
+            embeddings: The embeddings of the position, [B, n, H], for n candidates of each row.
             context: From `context`.
             cache: Keys and values of the candidates' earlier positions.
-            length: Positions there are in all, at most.
+            length: The largest number of positions.
 
         Returns:
-            States [B, n, H] and the cache with this position.
+            States [B, n, H], and the cache including this position.
         """
-        real, looked_at = context
+        real, context_keys_values = context
         size = tf.shape(embeddings)
-        everything = tf.ones([1, 1, 1], tf.bool)
-        place = cache[0][0].shape[2] if cache[0] else 0
-        bias = self._distances(length)[place : place + 1, : place + 1]
+        all_allowed = tf.ones([1, 1, 1], tf.bool)
+        position = cache[0][0].shape[2] if cache[0] else 0
+        bias = self._distances(length)[position : position + 1, : position + 1]
         states, kept = tf.cast(embeddings, self._attention(0, "Self").compute_dtype), []
         for block in self._blocks:
             attention = self._attention(block, "Self")
-            asking = tf.reshape(self._norm(block, "MultiHeadSelfAttention")(states), [-1, 1, size[2]])  # [B n, 1, H]
-            keys_values = attention.keys_values(asking)
+            queries = tf.reshape(self._norm(block, "MultiHeadSelfAttention")(states), [-1, 1, size[2]])  # [B n, 1, H]
+            keys_values = attention.keys_values(queries)
             if cache[block]:
                 keys_values = [
                     tf.concat([earlier, new], axis=2) for earlier, new in zip(cache[block], keys_values, strict=True)
                 ]
             kept.append(tuple(keys_values))
-            states += tf.reshape(attention.attend(asking, *keys_values, everything, bias), size)
-            asking = self._norm(block, "MultiHeadCrossAttention")(states)
-            states += self._attention(block, "Cross").attend(asking, *looked_at[block], real)
+            states += tf.reshape(attention.attend(queries, *keys_values, all_allowed, bias), size)
+            queries = self._norm(block, "MultiHeadCrossAttention")(states)
+            states += self._attention(block, "Cross").attend(queries, *context_keys_values[block], real)
             forward = self._layer(f"Decoder-Transformer-{block}-FeedForward")
             states += forward(self._norm(block, "FeedForward")(states))
         return self._layer("Decoder-Output-Norm")(states), kept
 
     def cache_of(self, cache, rows: int, chosen):
-        """The cache of the candidates `chosen`, int32 [B, m], out of those that each of the rows had."""
+        """The cache of chosen candidates.
+
+        Args:
+            cache: The cache of all candidates.
+            rows: Number of rows, B.
+            chosen: Indices of the chosen candidates of each row, int32 [B, m].
+        """
 
         def choose(values):
             by_row = tf.reshape(values, [rows, -1, *values.shape[1:3], values.shape[3]])
@@ -325,5 +332,5 @@ class DecoderSteps:
         return self._layer(f"Decoder-Transformer-{block}-{name}-Norm")
 
     def _distances(self, length):
-        places = tf.zeros([1, length])
-        return self._layer("Decoder-Embedding-Relative-Position")([places, places])
+        positions = tf.zeros([1, length])
+        return self._layer("Decoder-Embedding-Relative-Position")([positions, positions])

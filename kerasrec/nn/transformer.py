@@ -1,13 +1,12 @@
-"""Item and text encoders: bert4keras's BERT with the layers replaced that do not hold up in training.
+"""Item and text encoders: bert4keras's BERT with some layers replaced, so that it can be trained reliably.
 
-bert4keras draws its graph of layers as the BERT paper (https://arxiv.org/abs/1810.04805) does; `Encoder` keeps that
-graph and the names of its layers, so that checkpoints map onto it, and exchanges
+bert4keras builds its graph of layers as the BERT paper (https://arxiv.org/abs/1810.04805) describes it. `Encoder` keeps
+the graph and the names of its layers, so that checkpoints fit, and replaces
 
 - the initializer: bert4keras shares one between the query, key, value and output kernels of a layer, and Keras returns
-  the same values each time an unseeded initializer is called again, so that the four start equal;
+  the same values each time an unseeded initializer is called, so that the four kernels would start equal;
 - the inputs: int32, because float inputs are rounded under mixed precision;
-- attention: masks that are large and finite, a softmax in float32, no NaN in a row that is all padding, weights dropped
-  by `nn.dropout`;
+- attention: large finite masks, a softmax in float32, no NaN in a row of padding, weights dropped by `nn.dropout`;
 - layer normalisation: always in float32.
 """
 
@@ -17,23 +16,30 @@ import math
 from kerasrec.backend import bert4keras, keras, no_autograph, tf
 from kerasrec.errors import require
 from kerasrec.nn.dropout import Dropout
-from kerasrec.nn.settings import BertConfig
+from kerasrec.nn.settings import BertConfig, ItemModelSettings
 
 layers, models = bert4keras.layers, bert4keras.models
 
-# Added to a masked score. Finite, so that a row without any allowed position is uniform and not NaN; it lies far beyond
-# every real score, and exp() of the difference is exactly 0 in float32.
 MASKED = -1e9
+"""The score of a masked position or item.
+
+It is finite, so that the softmax of a row without any allowed position is uniform and not NaN. It is far below every
+real score: the exponential of the difference is exactly 0 in float32.
+"""
 
 
 @tf.custom_gradient
 def gelu(x):
-    """x Φ(x), Φ the normal distribution's (https://arxiv.org/abs/1606.08415, eq. 2).
+    """x Φ(x), with Φ the cumulative distribution function of the normal distribution.
 
-    `tf.nn.gelu`'s formula, which TensorFlow's graph optimiser knows as one kernel, with the gradient in closed form.
+    It is the GELU (https://arxiv.org/abs/1606.08415, eq. 2) by the formula of `tf.nn.gelu`, which TensorFlow's graph
+    optimiser turns into one kernel; the gradient is in closed form.
 
     Args:
         x: Any shape, floating point.
+
+    Returns:
+        The same shape and dtype.
 
     Example:
         >>> gelu(tf.constant([-1.0, 0.0, 1.0])).numpy().round(3)
@@ -48,7 +54,7 @@ def gelu(x):
     return 0.5 * x * (1.0 + erf), gradient
 
 
-# Said as functions: what bert4keras takes the word "gelu" for can be changed for the whole process.
+# Functions instead of names: the meaning of the name "gelu" in bert4keras can be changed for the whole process.
 ACTIVATIONS = {
     "gelu": gelu,
     "gelu_new": functools.partial(tf.nn.gelu, approximate=True),
@@ -57,15 +63,15 @@ ACTIVATIONS = {
 }
 
 
-class FreshTruncatedNormal(keras.initializers.Initializer):
-    """Truncated normal values that are drawn anew at every call, in an order fixed by the seed.
+class TruncatedNormal(keras.initializers.Initializer):
+    """An initializer with new truncated normal values at each call; the seed determines their sequence.
 
     Args:
-        stddev: Standard deviation before truncation at two of them.
-        seed: Two initializers with one seed draw the same sequence.
+        stddev: Standard deviation before the truncation at two standard deviations.
+        seed: Two initializers with the same seed draw the same sequence.
 
     Example:
-        >>> draw = FreshTruncatedNormal(stddev=0.02, seed=1)
+        >>> draw = TruncatedNormal(stddev=0.02, seed=1)
         >>> bool((draw([2, 2]) == draw([2, 2])).numpy().any())
         False
     """
@@ -87,7 +93,7 @@ class FreshTruncatedNormal(keras.initializers.Initializer):
 
 @tf.custom_gradient
 def _standardized(x, epsilon):
-    """Zero mean and unit variance over the last axis; the gradient in closed form takes a third of the passes."""
+    """Scales to zero mean and unit variance over the last axis; the closed-form gradient takes a third of the time."""
     centred = x - tf.reduce_mean(x, axis=-1, keepdims=True)
     scale = tf.math.rsqrt(tf.reduce_mean(tf.square(centred), axis=-1, keepdims=True) + epsilon)
     y = centred * scale
@@ -102,7 +108,7 @@ def _standardized(x, epsilon):
 class LayerNormalization(layers.LayerNormalization):
     """bert4keras's layer normalisation, computed in float32 under every precision policy.
 
-    Its epsilon of 1e-12 is 0 in float16, and a mean over bfloat16 values loses what it is there to find.
+    In float16 its epsilon of 1e-12 would be 0, and a mean of bfloat16 values would be too inexact.
     """
 
     def __init__(self, **kwargs):
@@ -114,9 +120,14 @@ class LayerNormalization(layers.LayerNormalization):
 
 @tf.custom_gradient
 def masked_softmax(scores, allowed):
-    """Softmax over the last axis among what is allowed, bool of a shape that broadcasts; uniform where nothing is.
+    """Softmax over the allowed positions of the last axis; uniform if none is allowed.
 
-    The mask is chosen and not added, because TensorFlow's graph optimiser makes one slow kernel of a product and a sum.
+    The mask is applied by `tf.where` and not by a sum, because TensorFlow's graph optimiser would fuse the product and
+    the sum into one slow kernel.
+
+    Args:
+        scores: float32 [..., L].
+        allowed: bool, of a shape that broadcasts to that of the scores.
     """
     weights = tf.nn.softmax(tf.where(allowed, scores, MASKED))
 
@@ -133,18 +144,18 @@ class MultiHeadAttention(layers.MultiHeadAttention):
     def build(self, input_shape):
         super().build(input_shape)
         for dense in (self.q_dense, self.k_dense, self.v_dense):
-            with tf.name_scope(dense.name):  # as when it is called; equal names cannot be saved as HDF5
+            with tf.name_scope(dense.name):  # as in a call of the layer; HDF5 files need distinct names
                 dense.build(input_shape[0])
         self.dropout = Dropout(self.attention_dropout or 0.0)
 
     def call(self, inputs, mask=None, a_bias=None, training=None):
-        """Attend.
+        """Apply attention.
 
         Args:
-            inputs: The states three times, [B, L, H]; then, with `a_bias`, which keys each query may see, bool
+            inputs: Three times the states, [B, L, H]; with `a_bias` also the keys that each query may attend to, bool
                 [1 or B, L, L].
-            mask: Three times which states are real, bool [B, L], or None.
-            a_bias: Whether `inputs` ends with that fourth tensor.
+            mask: Three times the real positions, bool [B, L], or None.
+            a_bias: Whether `inputs` has that fourth tensor.
             training: Whether attention weights are dropped.
 
         Returns:
@@ -169,35 +180,36 @@ class MultiHeadAttention(layers.MultiHeadAttention):
 
 
 class PositionFromEnd(layers.PositionEmbedding):
-    """A learned embedding of how far a token stands from the last one of its row, which is 0.
+    """A learned embedding of the distance from the end of the row; the last token has distance 0.
 
-    What is asked for when a model is in use stands at the end, and what came just before it next to it, however long
-    the history is.
+    A deployed model predicts the item after the end of the history. Counted from the end, recent items have the same
+    positions in histories of all lengths.
     """
 
     def build(self, input_shape):
         keras.layers.Layer.build(self, input_shape)
-        # A name of its own: embeddings of positions that were counted from the start must not be taken for these.
+        # A name of its own, so that embeddings of positions counted from the start cannot be loaded here.
         shape = [self.input_dim, self.output_dim]
         self.from_end = self.add_weight("from_end", shape, initializer=self.embeddings_initializer)
 
     def call(self, inputs, mask=None):
-        behind = tf.cumsum(tf.cast(mask, tf.int32), axis=1, reverse=True, exclusive=True)  # [B, L]
-        return inputs + tf.gather(tf.convert_to_tensor(self.from_end), behind)
+        distances = tf.cumsum(tf.cast(mask, tf.int32), axis=1, reverse=True, exclusive=True)  # [B, L]
+        return inputs + tf.gather(tf.convert_to_tensor(self.from_end), distances)
 
 
 class Encoder(models.BERT):
-    """BERT that is safe to train from scratch, at any precision.
+    """A BERT that can be trained from random weights at any precision.
 
     Args:
-        initializer_range: Standard deviation of every kernel and table.
-        layer_norm_eps: What layer normalisation adds to the variance.
+        initializer_range: Standard deviation of the initial kernels and tables.
+        layer_norm_eps: The constant that layer normalisation adds to the variance.
         seed: Seed of the initial weights.
-        ordered: Whether a token's position is part of its embedding; without it a sequence is a set, of any length.
-        pre_norm: Whether what a sublayer reads is normalised, x + f(norm x), and the states at the end, as in SASRec
-            (https://arxiv.org/abs/1808.09781, section 3.3), instead of each sum, norm(x + f(x)), as in BERT. Token
-            embeddings are then scaled by the root of their width, as in the Transformer's paper (section 3.4).
-        **settings: Those of `bert4keras.models.BERT`.
+        ordered: Whether tokens have position embeddings; without them a row is a set of tokens, of any length.
+        pre_norm: Whether the input of each sublayer is normalised, x + f(norm x), and the final states too, as in
+            SASRec (https://arxiv.org/abs/1808.09781, section 3.3), instead of each sum, norm(x + f(x)), as in BERT.
+            Token embeddings are then scaled by the square root of their width, as in the Transformer
+            (https://arxiv.org/abs/1706.03762, section 3.4).
+        **settings: The arguments of `bert4keras.models.BERT`.
     """
 
     REPLACED = {
@@ -215,7 +227,7 @@ class Encoder(models.BERT):
         **settings,
     ):
         super().__init__(**settings)
-        self._initializer = FreshTruncatedNormal(initializer_range, seed)
+        self._initializer = TruncatedNormal(initializer_range, seed)
         self._layer_norm_eps = layer_norm_eps
         self._ordered = ordered
         self._pre_norm = pre_norm
@@ -283,115 +295,104 @@ class Encoder(models.BERT):
 
 
 class MaskedItemEncoder(Encoder):
-    """`Encoder` of rows of any length, whose positions are counted from their end."""
+    """`Encoder` with positions that are counted from the end of each row."""
 
     REPLACED = Encoder.REPLACED | {layers.PositionEmbedding: PositionFromEnd}
 
 
 class UniLMEncoder(models.UniLM_Mask, Encoder):
-    """`Encoder` under the UniLM mask (https://arxiv.org/abs/1905.03197).
+    """`Encoder` with the UniLM mask (https://arxiv.org/abs/1905.03197).
 
-    A row whose segments are all 0 is plain bidirectional BERT; in a row with a target in segment 1, each target
-    position sees the source and the target up to itself, and the source sees the source.
+    Rows without segment 1 are encoded as by a bidirectional BERT. In a row with a target in segment 1, a target
+    position attends to the source and to the target up to itself, and a source position attends to the source.
     """
 
 
 class CausalEncoder(Encoder):
-    """`Encoder` in which a position sees itself and what stands before it (https://arxiv.org/abs/1808.09781)."""
+    """`Encoder` in which a position attends to itself and to earlier ones (https://arxiv.org/abs/1808.09781)."""
 
     def apply(self, inputs=None, layer=None, arguments=None, **kwargs):
         if layer is layers.Embedding:
-            kwargs["mask_zero"] = False  # padding stands on the right, where no real position looks
+            kwargs["mask_zero"] = False  # padding is on the right, and no real position attends to later ones
         return super().apply(inputs, layer, arguments, **kwargs)
 
     def compute_attention_bias(self, inputs=None):
         if self.attention_bias is None:
             self.attention_bias = self.apply(
-                self.inputs[0], keras.layers.Lambda, function=up_to_itself, name="Attention-Causal-Mask"
+                self.inputs[0], keras.layers.Lambda, function=causal_mask, name="Attention-Causal-Mask"
             )
         return self.attention_bias
 
 
-def up_to_itself(ids):
-    """Which positions each one sees, bool [1, L, L]."""
-    places = tf.range(tf.shape(ids)[1])
-    return (places[:, tf.newaxis] >= places)[tf.newaxis]
+def causal_mask(ids):
+    """The positions that each position attends to, itself and earlier ones: bool [1, L, L], from any [B, L, ...]."""
+    positions = tf.range(tf.shape(ids)[1])
+    return (positions[:, tf.newaxis] >= positions)[tf.newaxis]
 
 
 def item_encoder(
+    settings: ItemModelSettings,
     vocab_size: int,
     max_seq_length: int,
-    hidden_size: int = 64,
-    num_layers: int = 2,
-    num_heads: int = 2,
-    dropout: float = 0.1,
-    attention_dropout: float = 0.0,
-    seq2seq: bool = False,
-    causal: bool = False,
     ordered: bool = True,
-    pre_norm: bool = False,
     initializer_range: float = 0.02,
     seed: int = 0,
 ) -> "keras.Model":
-    """The encoder of BERT4Rec (https://arxiv.org/abs/1904.06690, section 3.3): a sequence of items into hidden states.
+    """The encoder of BERT4Rec (https://arxiv.org/abs/1904.06690, section 3.3): from item sequences to hidden states.
 
-    Positions are counted from a row's end; with `seq2seq` and `causal`, where states must not know how much follows,
-    from its start.
+    Masked models count positions from the end of a row. Causal models and models with a UniLM loss count them from the
+    start, because their states must not depend on the number of later items.
 
     Args:
-        vocab_size: Token ids, special tokens included.
+        settings: Shape of the model. It is a `UniLMEncoder` if `seq2seq_weight` is above 0, and otherwise a
+            `CausalEncoder` or a `MaskedItemEncoder`, as the objective says. The inner width of the feed-forward layers
+            is 4 H.
+        vocab_size: Number of token ids, special tokens included.
         max_seq_length: Longest sequence, L.
-        hidden_size: Width H of the states; the inner width of the feed-forward layers is 4 H.
-        num_layers: Transformer blocks.
-        num_heads: Attention heads; has to divide `hidden_size`.
-        dropout: Share of the states that is dropped in training.
-        attention_dropout: Share of the attention weights that is dropped in training.
-        seq2seq: Whether rows may have a target in segment 1 (`UniLMEncoder`).
-        causal: Whether a position sees only itself and what stands before it (`CausalEncoder`).
-        ordered: Whether an item's position counts; False for histories without dates, whose order says nothing.
-        pre_norm: Whether what a sublayer reads is normalised instead of what comes of it (`Encoder`).
+        ordered: Whether the model knows the positions of items; False for histories without dates.
         initializer_range: Standard deviation of the initial weights.
         seed: Seed of the initial weights.
 
     Returns:
-        A Keras model from token ids int32 [B, L] (and, with `seq2seq`, segment ids int32 [B, L]) to states [B, L, H].
-        Token id 0 is padding and stands on the right.
+        A Keras model from token ids int32 [B, L] (for a `UniLMEncoder` also segment ids int32 [B, L]) to states
+        [B, L, H]. Token id 0 is padding, on the right.
 
     Example:
-        >>> encoder = item_encoder(vocab_size=30, max_seq_length=8, hidden_size=16)
+        >>> encoder = item_encoder(ItemModelSettings(hidden_size=16), vocab_size=30, max_seq_length=8)
         >>> encoder(tf.constant([[5, 6, 7, 0]])).shape
         TensorShape([1, 4, 16])
     """
+    is_unilm = settings.seq2seq_weight > 0
     config = BertConfig(
         vocab_size=vocab_size,
         max_position_embeddings=max_seq_length,
-        type_vocab_size=2 if seq2seq else 0,
-        hidden_size=hidden_size,
-        num_hidden_layers=num_layers,
-        num_attention_heads=num_heads,
-        intermediate_size=4 * hidden_size,
-        hidden_dropout_prob=dropout,
-        attention_probs_dropout_prob=attention_dropout,
+        type_vocab_size=2 if is_unilm else 0,
+        hidden_size=settings.hidden_size,
+        num_hidden_layers=settings.num_layers,
+        num_attention_heads=settings.num_heads,
+        intermediate_size=4 * settings.hidden_size,
+        hidden_dropout_prob=settings.dropout,
+        attention_probs_dropout_prob=settings.attention_dropout,
         initializer_range=initializer_range,
     )
-    kind = UniLMEncoder if seq2seq else CausalEncoder if causal else MaskedItemEncoder
-    return _build(kind, config, seed, ordered, pre_norm)
+    kind = UniLMEncoder if is_unilm else CausalEncoder if settings.objective == "causal" else MaskedItemEncoder
+    return _build(kind, config, seed, ordered, pre_norm=settings.norm == "pre")
 
 
 def text_encoder(config: BertConfig, unilm: bool = False, seed: int = 0) -> "keras.Model":
-    """BERT (https://arxiv.org/abs/1810.04805): token ids and segment ids into hidden states.
+    """BERT (https://arxiv.org/abs/1810.04805): from token ids and segment ids to hidden states.
 
     Args:
         config: Shape of the model.
-        unilm: Whether segment 1 is a target that is read from left to right (`UniLMEncoder`).
+        unilm: Whether segment 1 is a target that is predicted from left to right (`UniLMEncoder`).
         seed: Seed of the initial weights.
 
     Returns:
-        A Keras model from [token ids int32 [B, L], segment ids int32 [B, L]] to states [B, L, H]. Token id 0 is padding
-        and stands on the right. With a `type_vocab_size` of 0 the segment ids are taken and not used.
+        A Keras model from [token ids int32 [B, L], segment ids int32 [B, L]] to states [B, L, H]. Token id 0 is
+        padding, on the right. With a `type_vocab_size` of 0 the segment ids are accepted and ignored.
 
     Raises:
-        KerasrecError: `unilm` with a model that knows fewer than two segments.
+        KerasrecError: `unilm` with a model that has fewer than two segments.
 
     Example:
         >>> config = BertConfig(

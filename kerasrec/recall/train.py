@@ -86,7 +86,7 @@ def train(command: Train) -> None:
                 logger.info(f"{', '.join(parts)}: no training rows, so there is nothing to learn")
             if command.eval_mode == 0:
                 _evaluate_parts(run, prepared, command.test_users, "after training")
-        report.draw(task.output, run.shown, str(prepared.protocol("valid")))
+        report.draw(task.output, run.monitor, str(prepared.protocol("valid")))
     report.log_files(task.output, run.step)
 
 
@@ -129,7 +129,7 @@ def _run(command: Train, prepared: PreparedData) -> tuple[TrainingRun, bool]:
     if source == output and progress.data.items() >= data.items():
         run.restore()
         if "valid_users" in changed:  # figures of different rankings cannot be compared
-            run.compare_anew()
+            run.restart_comparison()
         return run, False
     size = progress.data["tokens"]
     old = _new_run(command, prepared, size, source)
@@ -168,7 +168,7 @@ def _check_settings(command: Train, config: dict, source: Path) -> list[str]:
     with errors_name_file(source / "config.json", f"remove {source} to train from scratch"):
         model = dataclasses.asdict(ItemModelSettings(**config["model"]))
         trained = config["train"] | {"model": model}
-    changed = models.CONTRACT.go_on(source, trained, dataclasses.asdict(command))
+    changed = models.CONTRACT.resume(source, trained, dataclasses.asdict(command))
     given, before = command.model.seq2seq_weight, model["seq2seq_weight"]
     if (given > 0) != (before > 0):
         raise KerasrecError(

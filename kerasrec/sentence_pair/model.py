@@ -1,8 +1,11 @@
 """The two-sentence model: each sentence encoded alone, two sides compared (Sentence-BERT)."""
 
 from kerasrec.backend import keras, no_autograph, tf
+from kerasrec.nn.cosine import cosine
 from kerasrec.nn.heads import PairClassifier, mean_of_sides, mean_pooling
-from kerasrec.nn.losses.text import cosent, cosine, cosine_regression, in_batch_ranking
+from kerasrec.nn.losses.cosent import cosent
+from kerasrec.nn.losses.cosine_regression import cosine_regression
+from kerasrec.nn.losses.in_batch_ranking import in_batch_ranking
 from kerasrec.nn.settings import BertConfig
 from kerasrec.nn.transformer import text_encoder
 from kerasrec.sentence_pair.settings import Objective

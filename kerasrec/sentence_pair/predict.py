@@ -15,7 +15,7 @@ from kerasrec.data.text.characters import with_ascii_quotes
 from kerasrec.data.text.sentence_pairs import Sides
 from kerasrec.errors import KerasrecError, quoted
 from kerasrec.evaluation.baselines import character_vectors
-from kerasrec.nn.losses.text import cosine
+from kerasrec.nn.cosine import cosine
 from kerasrec.sentence_pair.dataset import PairEvaluator, TokenPairs, figures_of
 from kerasrec.sentence_pair.run import Trained, sentence_encoder
 from kerasrec.sentence_pair.settings import Encode, Evaluate, Objective, Predict

@@ -15,7 +15,7 @@ from kerasrec.sentence_pair.model import SentencePairModel
 from kerasrec.sentence_pair.pretrained_encoder import untrained_encoder
 from kerasrec.sentence_pair.settings import Objective, Train
 from kerasrec.serving.encoding import SentenceEncoder
-from kerasrec.training.checkpoints import read_model, read_start, require_checkpoint
+from kerasrec.training.checkpoints import read_initial_weights, read_model, require_checkpoint
 from kerasrec.training.contract import Contract
 from kerasrec.workspace.config import read_config
 from kerasrec.workspace.digests import digest_of, errors_name_file, require_whole
@@ -72,7 +72,7 @@ class Trained:
         require_checkpoint(folder, TRAINS)
         self.model = SentencePairModel(bert, objective)
         if untrained:
-            read_start(self.model, folder)
+            read_initial_weights(self.model, folder)
         else:
             read_model(self.model, folder)
         self.encoder = SentenceEncoder(InferenceEncoder(self.model.encoder), self.tokenizer, self.max_length)

@@ -1,9 +1,9 @@
 """What a model server gets of the two-sentence model: raw strings in, classes, similarities and vectors out."""
 
 from kerasrec.backend import tf
+from kerasrec.nn.cosine import cosine
 from kerasrec.nn.heads import mean_of_sides
 from kerasrec.nn.inference_encoder import InferenceEncoder
-from kerasrec.nn.losses.text import cosine
 from kerasrec.sentence_pair.run import Trained
 from kerasrec.serving.saved_model import signature
 from kerasrec.serving.text_signatures import ServedEncoder

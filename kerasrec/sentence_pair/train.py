@@ -29,6 +29,7 @@ from kerasrec.training import curves as report
 from kerasrec.training.checkpoints import read_progress
 from kerasrec.training.devices import hide_gpus, use_devices
 from kerasrec.training.loop import TrainingRun
+from kerasrec.training.monitor import Monitor
 from kerasrec.training.passes import ReplicaPasses
 from kerasrec.training.settings import DeviceSettings, LoopSettings, OptimizerSettings
 from kerasrec.workspace.atomic_files import replacing
@@ -101,7 +102,7 @@ def _train(command: Train) -> None:
         run.trained_on(pairs=pairs.digest, valid="" if valid is None else valid.digest)
         passes = dealt.first(command.num_train_epochs)
         run.fit(passes, dealt.batches(batches), figures, planned=passes)
-        report.draw(output, run.shown, "valid split")
+        report.draw(output, run.monitor, "valid split")
     report.log_files(output, run.step)
 
 
@@ -165,7 +166,7 @@ def _run(command: Train, tokenizer: WordPieceTokenizer, pairs: TokenPairs, steps
         earlier = read_config(output, TRAINS)
         with errors_name_file(output / "config.json", f"remove {output} to train from scratch"):
             bert, trained = BertConfig(**earlier["bert"]), dict(earlier["train"])
-        CONTRACT.go_on(output, trained, dataclasses.asdict(command))
+        CONTRACT.resume(output, trained, dataclasses.asdict(command))
     else:
         earlier, bert = {}, start.config
     if command.max_seq_length > bert.max_position_embeddings:
@@ -182,14 +183,14 @@ def _run(command: Train, tokenizer: WordPieceTokenizer, pairs: TokenPairs, steps
         OptimizerSettings(learning_rate=command.learning_rate, warmup_steps=warmup_steps),
         LoopSettings(checkpoint_steps=command.save_checkpoints_steps),
         command.train_batch_size,
-        shown_figures(command.objective),
+        Monitor(shown_figures(command.objective)),
     )
     if start is None:
         run.restore()
     else:
         start.load_into(model.encoder)
         tokenizer.save(output / "vocab.txt")
-        run.checkpoints.keep_start()
+        run.checkpoints.keep_initial_weights()
     trained_on = sorted({*earlier.get("trained_on", []), *pairs.file_digests()})
     write_config(output, TRAINS, config_of(bert, tokenizer, command, pairs.sides.classes, trained_on))
     return run

@@ -6,7 +6,7 @@ import numpy as np
 
 from kerasrec.backend import no_autograph, tf
 from kerasrec.data.text.tokenizer import WordPieceTokenizer
-from kerasrec.nn.losses.text import cosine
+from kerasrec.nn.cosine import cosine
 from kerasrec.siamese.model import SiameseModel
 
 _NEVER = -1e9

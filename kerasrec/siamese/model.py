@@ -2,11 +2,12 @@
 
 from kerasrec.backend import keras, tf
 from kerasrec.nn.heads import MaskedItemHead, gather_positions
-from kerasrec.nn.losses.items import full_softmax
-from kerasrec.nn.losses.text import in_batch_similarity, unilm_targets
+from kerasrec.nn.losses.full_softmax import full_softmax
+from kerasrec.nn.losses.in_batch_similarity import in_batch_similarity
 from kerasrec.nn.multi_loss import MultiLossModel
 from kerasrec.nn.settings import BertConfig
-from kerasrec.nn.transformer import FreshTruncatedNormal, text_encoder
+from kerasrec.nn.transformer import TruncatedNormal, text_encoder
+from kerasrec.nn.unilm import unilm_targets
 from kerasrec.siamese.settings import Losses
 
 
@@ -37,7 +38,7 @@ class SiameseModel(MultiLossModel):
         self.encoder = text_encoder(config, unilm=True, seed=seed)
         self.pooler = keras.layers.Dense(
             config.hidden_size,
-            kernel_initializer=FreshTruncatedNormal(config.initializer_range, seed + 1),
+            kernel_initializer=TruncatedNormal(config.initializer_range, seed + 1),
             name="pooler",
         )
         self.pooler.build([None, config.hidden_size])

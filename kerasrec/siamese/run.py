@@ -11,7 +11,7 @@ from kerasrec.serving.encoding import SentenceEncoder
 from kerasrec.siamese.dataset import PreparedData
 from kerasrec.siamese.model import SiameseModel
 from kerasrec.siamese.settings import Losses, Train
-from kerasrec.training.checkpoints import read_model, read_start, require_checkpoint
+from kerasrec.training.checkpoints import read_initial_weights, read_model, require_checkpoint
 from kerasrec.training.contract import Contract
 from kerasrec.workspace.config import read_config
 from kerasrec.workspace.digests import errors_name_file, require_whole
@@ -56,7 +56,7 @@ class Trained:
         require_checkpoint(folder, TRAINS)
         self.model = SiameseModel(bert, losses)
         if untrained:
-            read_start(self.model, folder)
+            read_initial_weights(self.model, folder)
         else:
             read_model(self.model, folder)
         self.encoder = SentenceEncoder(inference_encoder(self.model), self.tokenizer, self.max_length)

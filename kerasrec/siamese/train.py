@@ -19,12 +19,13 @@ from kerasrec.training import curves as report
 from kerasrec.training.checkpoints import read_progress
 from kerasrec.training.devices import use_devices
 from kerasrec.training.loop import TrainingRun
+from kerasrec.training.monitor import Monitor
 from kerasrec.training.passes import ReplicaPasses
 from kerasrec.workspace.config import read_config, write_config
 from kerasrec.workspace.digests import content_digest, errors_name_file
 from kerasrec.workspace.locks import exclusive
 
-SHOWN = (CosineThresholdEvaluator.MONITOR, "accuracy@best", "Spearman")
+MONITOR = Monitor((CosineThresholdEvaluator.MONITOR, "accuracy@best", "Spearman"))
 
 
 def train(command: Train) -> None:
@@ -57,7 +58,7 @@ def train(command: Train) -> None:
         figures = None if valid is None else _evaluation(command, prepared, run, valid)
         passes = dealt.first(command.epochs)
         run.fit(passes, dealt.batches(batches), figures, planned=passes)
-        report.draw(prepared.output, run.shown, "valid split, cosines of the pairs")
+        report.draw(prepared.output, run.monitor, "valid split, cosines of the pairs")
     report.log_files(prepared.output, run.step)
 
 
@@ -80,13 +81,13 @@ def _run(command: Train, prepared: PreparedData) -> TrainingRun:
         )
     bert = _checked_config(command, prepared) if start is None else start.config
     model = SiameseModel(bert, command.losses, command.seed)
-    run = TrainingRun.of(model, output, command.optimizer, command.loop, 2 * command.batch_size, SHOWN)
+    run = TrainingRun.of(model, output, command.optimizer, command.loop, 2 * command.batch_size, MONITOR)
     if start is None:
         run.restore()
     else:
         start.load_into(model.encoder, head=model.head, pooler=model.pooler)
         prepared.tokenizer.save(output / "vocab.txt")
-        run.checkpoints.keep_start()
+        run.checkpoints.keep_initial_weights()
     if command.max_length > bert.max_position_embeddings:
         raise KerasrecError(
             f"max_length is {command.max_length} and the model has {bert.max_position_embeddings} positions: give less"
@@ -101,7 +102,7 @@ def _checked_config(command: Train, prepared: PreparedData) -> BertConfig:
     config = read_config(output, TRAINS)
     with errors_name_file(output / "config.json", f"remove {output} to train from scratch"):
         bert, trained = BertConfig(**config["bert"]), dict(config["train"])
-    CONTRACT.go_on(output, trained, dataclasses.asdict(command))
+    CONTRACT.resume(output, trained, dataclasses.asdict(command))
     trained_with = config.get("vocab") or content_digest(output / "vocab.txt")
     if trained_with != prepared.vocab_digest:
         raise KerasrecError(

@@ -1,11 +1,12 @@
-"""Gradients of a large batch with the memory of a small one.
+"""Gradients of a large batch with the memory of a small batch.
 
-The batch is cut into slices that go through the model one after the other. What comes out is the gradient of the mean
-loss over the whole batch, up to rounding, also where slices count differently. With dropout it is that of another draw.
+The batch is cut into slices that go through the model one after the other. The result is the gradient of the mean loss
+over the whole batch, up to rounding, even if the slices have different counts. With dropout, the random draws differ
+from those of one large batch.
 
-Gradients come back dense. The sum of the sparse gradients of an embedding table would grow with the number of tokens of
-the large batch, which is what accumulation is there to avoid; a dense one is as large as the table. It also has the
-right norm to clip by: that of a sparse gradient counts each repeated token on its own.
+The gradients are dense. The sum of the sparse gradients of an embedding table would grow with the number of tokens in
+the large batch, which accumulation must avoid; a dense gradient is only as large as the table. It also has the right
+norm for clipping: the norm of a sparse gradient counts each repeated token separately.
 """
 
 from collections.abc import Callable, Sequence
@@ -17,21 +18,26 @@ Batch = dict[str, "tf.Tensor"]
 
 
 def slice_rows(batch: Batch, begin: "tf.Tensor | int", end: "tf.Tensor | int") -> Batch:
-    """Examples `begin` to `end` - 1 of a batch that has one row for each example in every tensor."""
+    """Examples `begin` to `end` - 1 of a batch in which every tensor has one row for each example.
+
+    Example:
+        >>> slice_rows({"labels": tf.constant([4, 5, 6])}, 1, 3)["labels"].numpy().tolist()
+        [5, 6]
+    """
     return {name: values[begin:end] for name, values in batch.items()}
 
 
 def slice_pairs(batch: Batch, begin: "tf.Tensor | int", end: "tf.Tensor | int") -> Batch:
-    """Pairs `begin` to `end` - 1 of a batch of pairs whose sides have one or several sentences.
+    """Pairs `begin` to `end` - 1 of a batch of pairs whose sides have one or more sentences.
 
     Args:
-        batch: `labels` [B]; `side` int32 [S], rising: the sentences with 2i and 2i + 1 are the sides of pair i; every
+        batch: `labels` [B]; `side` int32 [S], ascending: the sentences of sides 2i and 2i + 1 belong to pair i; every
             other tensor, such as `input_ids` [S, L], has a row for each sentence.
         begin: First pair.
-        end: The pair after the last.
+        end: The pair after the last one.
 
     Returns:
-        A batch of the same form, its sides numbered from 0.
+        A batch of the same form, with sides numbered from 0.
 
     Example:
         >>> batch = {"labels": tf.constant([1, 0]), "side": tf.constant([0, 1, 1, 2, 3])}
@@ -53,21 +59,21 @@ def accumulated_gradients(
 ) -> "tuple[list[tf.Tensor | None], tf.Tensor, tf.Tensor]":
     """Gradients of the mean loss over a batch that goes through the model in slices.
 
-    It is for losses that judge each example by itself; for those that compare examples with each other see
-    `accumulated_gradients_in_batch`. Under a distribution strategy the mean is over the replicas' batches together, so
-    that the optimizer's sum over the replicas is the gradient of the whole.
+    Use it for losses of single examples; for losses that compare examples with each other see
+    `accumulated_gradients_in_batch`. Under a distribution strategy the mean is over the batches of all replicas, so
+    that the optimizer's sum over replicas is the gradient of the whole batch.
 
     Args:
-        loss_of: Sum of the losses of a slice, float32 [], and the number that it is to be divided by, int or float [].
+        loss_of: Returns the sum of the losses of a slice, float32 [], and its divisor for the mean, int or float [].
         batch: Tensors by name; `labels` has a row for each example.
-        parts: Number of slices. Their sizes differ by at most one example, and there are never more than examples.
-        variables: Built before.
-        take: Cuts examples out of the batch: `slice_rows`, or `slice_pairs`.
-        loss_scale: That of a `LossScaleOptimizer`; the gradients come back unscaled.
+        parts: Number of slices, at most one per example. Their sizes differ by at most one example.
+        variables: The variables, already built.
+        take: Cuts examples out of the batch: `slice_rows` or `slice_pairs`.
+        loss_scale: The scale of a `LossScaleOptimizer`; the returned gradients are unscaled.
 
     Returns:
-        The gradients, each of its variable's shape, None where no slice depends on it; the sum of the losses and the
-        number they are to be divided by, of this replica's whole batch.
+        The gradients, each with the shape of its variable, or None if no slice depends on the variable; the sum of the
+        losses and its divisor, for this replica's whole batch.
 
     Example:
         >>> weight = tf.Variable(2.0)
@@ -81,12 +87,12 @@ def accumulated_gradients(
     def term(part: Batch):
         loss, count = loss_of(part)
         count = tf.cast(count, tf.float32)
-        # The gradient of a mean and not of a sum, which float16 might not hold at the same loss scale.
+        # The gradient of a mean, because that of a sum could overflow float16 at the same loss scale.
         return loss_scale * tf.math.divide_no_nan(loss, count), count / loss_scale, (loss, count)
 
     gradients, (total, count) = _summed(term, batch, parts, variables, take, (tf.zeros([]), tf.zeros([])))
-    everywhere = sum_over_replicas(count)
-    means = [None if gradient is None else tf.math.divide_no_nan(gradient, everywhere) for gradient in gradients]
+    total_count = sum_over_replicas(count)
+    means = [None if gradient is None else tf.math.divide_no_nan(gradient, total_count) for gradient in gradients]
     return means, total, count
 
 
@@ -101,19 +107,21 @@ def accumulated_gradients_in_batch(
 ) -> "tuple[list[tf.Tensor | None], tf.Tensor, tf.Tensor]":
     """`accumulated_gradients` for losses that compare the examples of a batch with each other.
 
-    Such a loss over slices is another loss: an example would meet fewer others. So the vectors of all slices are made
-    first, the loss is differentiated with respect to them, and each slice goes through the model again to carry its
-    part of that further back (Gao et al. 2021, https://arxiv.org/abs/2101.06983, section 3.2). That is one forward pass
-    more. With dropout the second pass draws another time than the first.
+    Such a loss cannot be computed slice by slice, because an example would be compared with fewer others. So this
+    function first computes the vectors of all slices, then the gradient of the loss with respect to the vectors, and
+    then runs each slice through the model again to propagate its part of the gradient (Gao et al. 2021,
+    https://arxiv.org/abs/2101.06983, section 3.2). This takes one additional forward pass. With dropout, the random
+    draws of the two passes differ.
 
     Args:
-        vectors_of: The vectors of a slice, [n, D], as many for each example, in their order.
-        loss_of: Sum of the losses of the whole batch from all its vectors, float32 [n, D], and the number that it is to
-            be divided by. It has no variables of its own.
-        batch: As in `accumulated_gradients`, and so are the other arguments.
+        vectors_of: Returns the vectors of a slice, [n, D]: the same number for each example, in the order of the
+            examples.
+        loss_of: Returns the sum of the losses of the whole batch, from all its vectors, float32 [n, D], and its divisor
+            for the mean. It has no variables.
+        batch: As in `accumulated_gradients`, like the other arguments.
 
     Returns:
-        As `accumulated_gradients` does.
+        As `accumulated_gradients`.
 
     Example:
         >>> weight = tf.Variable(2.0)
@@ -134,24 +142,23 @@ def accumulated_gradients_in_batch(
         tape.watch(vectors)
         total, count = loss_of(vectors, batch)
     count = tf.cast(count, tf.float32)
-    everywhere = sum_over_replicas(count)
-    upstream = tf.math.divide_no_nan(tape.gradient(total, vectors), everywhere)
-    for_each = tf.shape(vectors)[0] // tf.maximum(_examples(batch), 1)
+    upstream = tf.math.divide_no_nan(tape.gradient(total, vectors), sum_over_replicas(count))
+    per_example = tf.shape(vectors)[0] // tf.maximum(_examples(batch), 1)
 
     def take_both(whole: Batch, begin, end) -> "tuple[Batch, tf.Tensor]":
-        return take(whole, begin, end), upstream[begin * for_each : end * for_each]
+        return take(whole, begin, end), upstream[begin * per_example : end * per_example]
 
     def term(part_and_upstream):
         part, gradient = part_and_upstream
-        carried = tf.reduce_sum(tf.cast(vectors_of(part), tf.float32) * gradient)
-        return loss_scale * carried, 1 / loss_scale, ()
+        product = tf.reduce_sum(tf.cast(vectors_of(part), tf.float32) * gradient)
+        return loss_scale * product, 1 / loss_scale, ()
 
     gradients, _ = _summed(term, batch, parts, variables, take_both, ())
     return gradients, total, count
 
 
 def _gradients_at_once(vectors_of, loss_of, batch, variables, loss_scale):
-    """What `accumulated_gradients_in_batch` gives, without its second forward pass."""
+    """The result of `accumulated_gradients_in_batch`, without the second forward pass."""
     with tf.GradientTape() as tape:
         total, count = loss_of(vectors_of(batch), batch)
         count = tf.cast(count, tf.float32)
@@ -162,23 +169,23 @@ def _gradients_at_once(vectors_of, loss_of, batch, variables, loss_scale):
 
 
 def _summed(term, batch, parts, variables, take, figures):
-    """The sums over the slices of factor · gradient and of the term's own figures."""
+    """The sums over the slices of factor · gradient and of the figures that `term` returns."""
     variables = list(variables)
-    depends = [False] * len(variables)  # found out while the loop is traced
+    depends = [False] * len(variables)  # filled while the loop is traced
 
     def step(begin, end, state):
         sums, figures = state
         with tf.GradientTape() as tape:
-            value, factor, more = term(take(batch, begin, end))
+            value, factor, new_figures = term(take(batch, begin, end))
         gradients = tape.gradient(value, variables)
-        for place, gradient in enumerate(gradients):
-            depends[place] |= gradient is not None
+        for number, gradient in enumerate(gradients):
+            depends[number] |= gradient is not None
         sums = [_add(total, gradient, factor) for total, gradient in zip(sums, gradients, strict=True)]
-        return sums, tf.nest.map_structure(tf.add, figures, more)
+        return sums, tf.nest.map_structure(tf.add, figures, new_figures)
 
     zeros = [tf.zeros_like(variable) for variable in variables]
     sums, figures = _over_slices(step, batch, parts, (zeros, figures))
-    return [total if found else None for total, found in zip(sums, depends, strict=True)], figures
+    return [total if used else None for total, used in zip(sums, depends, strict=True)], figures
 
 
 def _add(total, gradient, factor):
@@ -195,12 +202,12 @@ def _vectors(vectors_of, batch, parts, take):
     def step(begin, end, vectors):
         return vectors.write(vectors.size(), tf.cast(vectors_of(take(batch, begin, end)), tf.float32))
 
-    found = tf.TensorArray(tf.float32, size=0, dynamic_size=True, infer_shape=False)
-    return _over_slices(step, batch, parts, found).concat()
+    vectors = tf.TensorArray(tf.float32, size=0, dynamic_size=True, infer_shape=False)
+    return _over_slices(step, batch, parts, vectors).concat()
 
 
 def _over_slices(step, batch, parts, state):
-    """The state after `step(begin, end, state)` for each slice, one after the other: in the memory of one."""
+    """The state after `step(begin, end, state)` for each slice, one after the other, in the memory of one slice."""
     examples = _examples(batch)
     parts = tf.minimum(parts, examples)
 

@@ -1,4 +1,4 @@
-"""Keras callbacks of a training: figures, progress and checkpoints."""
+"""Keras callbacks of a training that write figures, show progress and save checkpoints."""
 
 import time
 from collections.abc import Callable
@@ -16,14 +16,14 @@ from kerasrec.workspace.atomic_files import replacing, writing
 
 
 class MetricsLog(keras.callbacks.Callback):
-    """`metrics.jsonl`, a line every so many steps and one an evaluation, and the same figures for TensorBoard.
+    """Writes figures to `metrics.jsonl`, a line every `log_steps` steps and one per evaluation, and to TensorBoard.
 
     Args:
         folder: The run's folder.
-        step: Gives the global step.
-        log_steps: Steps between two lines.
-        batch_size: Windows a step, for the rate.
-        progress: Holds the sums at the last line, so that a run that goes on after it writes the same next line.
+        step: Returns the global step.
+        log_steps: Number of steps between two lines.
+        batch_size: Rows per step, for the rate.
+        progress: Stores the sums at the last line, so that a resumed run writes the same next line.
     """
 
     def __init__(self, folder: Path, step: Callable[[], int], log_steps: int, batch_size: int, progress: Progress):
@@ -33,12 +33,12 @@ class MetricsLog(keras.callbacks.Callback):
         self.log_steps = log_steps
         self.batch_size = batch_size
         self.progress = progress
-        self._forget_after(step())
+        self._remove_lines_after(step())
         with writing(folder):
             self.board = tf.summary.create_file_writer(str(folder / "tensorboard"))
 
-    def _forget_after(self, step: int) -> None:
-        """Drop the lines of steps that a killed run had taken after its last checkpoint: they are taken again."""
+    def _remove_lines_after(self, step: int) -> None:
+        """Remove the lines of steps after the last checkpoint of a killed run, because these steps are repeated."""
         if not self.path.exists():
             return
         with replacing(self.path) as unfinished:
@@ -51,18 +51,24 @@ class MetricsLog(keras.callbacks.Callback):
     def on_train_batch_end(self, batch, logs=None):
         step = self.step()
         if step % self.log_steps == 0:
-            then, first = self.since
-            self.since = now, _ = time.perf_counter(), step
-            # What Keras hands over are means since the pass began; these are means since the last line.
+            earlier_time, earlier_step = self.since
+            now = time.perf_counter()
+            self.since = now, step
+            # Keras passes means since the start of the pass; a line has means since the line before.
             sums = {mean.name: [float(mean.total), float(mean.count)] for mean in self.model.metrics}
-            gained = {name: np.subtract(sums[name], self.progress.line_sums.get(name, 0)) for name in sums}
+            new_sums = {name: np.subtract(sums[name], self.progress.line_sums.get(name, 0)) for name in sums}
             self.progress.line_sums = sums
-            means = {name: total / count for name, (total, count) in gained.items() if count}
-            rate = (step - first) * self.batch_size / (now - then)
+            means = {name: total / count for name, (total, count) in new_sums.items() if count}
+            rate = (step - earlier_step) * self.batch_size / (now - earlier_time)
             self.write("train", step, {**means, "sequences_per_second": rate})
 
     def write(self, kind: str, step: int, figures: dict) -> None:
-        """Append one line: its kind, the step, the time in epoch seconds, and the figures.
+        """Append one line with its kind, the step, the time in epoch seconds, and the figures.
+
+        Args:
+            kind: Such as `train` or `valid`.
+            step: The global step.
+            figures: The figures, by name.
 
         Raises:
             KerasrecError: the disk is full.
@@ -89,11 +95,11 @@ class KeepMeans(keras.callbacks.Callback):
 
 
 class CheckpointEvery(keras.callbacks.Callback):
-    """Saves the run every `checkpoint_steps` within a pass, and when a signal asks it to end.
+    """Saves the run every `checkpoint_steps` steps within a pass, and after a signal that ends the run.
 
     Args:
-        save: Called with the number of steps that this `fit` has done.
-        settings: How often.
+        save: Saves the run; it is called with the number of finished steps of this `fit`.
+        settings: Gives `checkpoint_steps`.
 
     Raises:
         Stopped: a signal was received; the state is saved.

@@ -20,12 +20,13 @@ logger = logging.getLogger(__name__)
 
 _INDEX = re.compile(r"ckpt-(\d+)\.index")
 _NOT_READABLE = (AssertionError, IndexError, KeyError, TypeError, ValueError, tf.errors.OpError)
-"""The errors of TensorFlow for a checkpoint that is damaged or of another model, and for other reasons."""
+"""TensorFlow's errors for a checkpoint that is damaged or of another model; they can have other causes too."""
 
 _NOT_THE_FILE = (
     *(tf.errors.ResourceExhaustedError, tf.errors.PermissionDeniedError),
     *(tf.errors.UnavailableError, tf.errors.AbortedError, tf.errors.CancelledError),
 )
+"""Errors among these that are not about the checkpoint."""
 
 
 def found(folder: Path) -> list[str]:
@@ -43,14 +44,14 @@ def _step(path: str) -> int:
 def _usable(folder: Path) -> list[str]:
     """The checkpoints from which a run may resume, in order of preference: the latest, then the best or kept ones."""
     checkpoints = folder / "checkpoints"
-    others = [path for name in ("best", "kept") for path in found(checkpoints / name)]
-    return found(checkpoints)[::-1] + sorted(others, key=_step, reverse=True)
+    best_and_kept = [path for name in ("best", "kept") for path in found(checkpoints / name)]
+    return found(checkpoints)[::-1] + sorted(best_and_kept, key=_step, reverse=True)
 
 
 def _holds_any(folder: Path) -> bool:
     """Whether a state was ever completely written to a run's folder, even if it is damaged now."""
     checkpoints = folder / "checkpoints"
-    return any((place / "checkpoint").exists() or found(place) for place in (checkpoints, checkpoints / "best"))
+    return any((states / "checkpoint").exists() or found(states) for states in (checkpoints, checkpoints / "best"))
 
 
 def read_progress(folder: Path) -> Progress | None:
@@ -77,8 +78,12 @@ def read_progress(folder: Path) -> Progress | None:
 def require_checkpoint(folder: Path, trains: str) -> Progress:
     """The progress of the run in a folder.
 
+    Args:
+        folder: The run's folder.
+        trains: The command that trains the model, for the message.
+
     Raises:
-        KerasrecError: there is no checkpoint yet, or all are damaged.
+        KerasrecError: there is no checkpoint yet, or all of them are damaged.
     """
     progress = read_progress(folder)
     if progress is None:
@@ -113,11 +118,12 @@ class Checkpoints:
         self._write(self._folder / "best", step, most=1)
 
     def keep(self, step: int, most: int) -> None:
-        """Keep the state in `kept/`, beside `most` - 1 earlier ones."""
+        """Write the state to `kept/`, which holds the last `most` states."""
         self._write(self._folder / "kept", step, most)
 
     def _write(self, folder: Path, step: int, most: int) -> None:
-        damaged = [path for path in found(folder) if _step(path) > step]  # else the run would have resumed from it
+        # A later checkpoint must be damaged, because otherwise the run would have resumed from it.
+        damaged = [path for path in found(folder) if _step(path) > step]
         paths = [path for path in found(folder) if path not in damaged]
         # The manager removes checkpoints that the file `checkpoint` names, and that file may be damaged or outdated.
         if paths:
@@ -156,10 +162,10 @@ class Checkpoints:
             )
         return False
 
-    def keep_start(self) -> None:
+    def keep_initial_weights(self) -> None:
         """Store the weights before the first step, for comparison with the trained ones."""
         with writing(self._folder):
-            tf.train.Checkpoint(model=self._model).write(_start(self._run))
+            tf.train.Checkpoint(model=self._model).write(_initial_weights_path(self._run))
 
 
 def _sweep(folder: Path) -> None:
@@ -190,9 +196,9 @@ def read_model(model: "keras.Model", folder: Path, which: str = "best") -> int:
     progress = read_progress(folder)
     if progress is not None and progress.comparison.best == -math.inf:
         which = "latest"
-    place = folder / "checkpoints" / {"latest": "", "best": "best"}[which]
+    states = folder / "checkpoints" / {"latest": "", "best": "best"}[which]
     why = "files are missing"
-    for path in reversed(found(place)):
+    for path in reversed(found(states)):
         try:
             tf.train.Checkpoint(model=model).restore(path).assert_existing_objects_matched().expect_partial()
             return _step(path)
@@ -200,19 +206,21 @@ def read_model(model: "keras.Model", folder: Path, which: str = "best") -> int:
             why = _why(error)
             logger.warning(f"the checkpoint {path} cannot be used: {why}")
     raise KerasrecError(
-        f"there is no checkpoint in {place} that fits this model and is whole ({why}): put it back, or remove "
+        f"there is no checkpoint in {states} that fits this model and is whole ({why}): put it back, or remove "
         f"{folder} and train again"
     )
 
 
-def read_start(model: "keras.Model", folder: Path) -> None:
-    """Restore the weights that `Checkpoints.keep_start` stored.
+def read_initial_weights(model: "keras.Model", folder: Path) -> None:
+    """Restore the weights that `Checkpoints.keep_initial_weights` stored.
 
     Raises:
         KerasrecError: the weights are missing or damaged.
     """
     try:
-        tf.train.Checkpoint(model=model).read(_start(folder)).assert_existing_objects_matched().expect_partial()
+        tf.train.Checkpoint(model=model).read(
+            _initial_weights_path(folder)
+        ).assert_existing_objects_matched().expect_partial()
     except _NOT_READABLE as error:
         raise KerasrecError(
             f"the weights before training in {folder / 'checkpoints'} cannot be read ({_why(error)}): "
@@ -220,7 +228,7 @@ def read_start(model: "keras.Model", folder: Path) -> None:
         ) from error
 
 
-def _start(folder: Path) -> str:
+def _initial_weights_path(folder: Path) -> str:
     return str(folder / "checkpoints" / "start")
 
 

@@ -59,7 +59,13 @@ class Contract:
         return groups[path]
 
     def changes(self, group: str, before: dict, now: dict) -> list[Change]:
-        """The settings of a group that differ; settings that only one side has are left out."""
+        """The changed settings of a group.
+
+        Args:
+            group: `fixed`, `announced` or `free`.
+            before: The stored settings, nested by name.
+            now: The given settings; a setting that is missing in one of the two is left out.
+        """
         before, now = (dict(_leaves(json.loads(json.dumps(values, default=str)))) for values in (before, now))
         return [
             Change(path.rsplit(".", 1)[-1], before[path], value)
@@ -81,7 +87,7 @@ class Contract:
                 "start from scratch"
             )
 
-    def go_on(self, folder: Path, before: dict, now: dict) -> list[str]:
+    def resume(self, folder: Path, before: dict, now: dict) -> list[str]:
         """Check the settings of a run that resumes, and log what has changed; returns the names of changed settings.
 
         Raises:

@@ -1,4 +1,4 @@
-"""What a process trains on, chosen before its model is built."""
+"""Choose the devices of a process, before its model is built."""
 
 from kerasrec.backend import limit_gpu_memory, require_gpu, set_precision, set_seed, tf
 from kerasrec.errors import KerasrecError
@@ -6,14 +6,17 @@ from kerasrec.training.settings import DeviceSettings
 
 
 def use_devices(settings: DeviceSettings, seed: int) -> None:
-    """Choose the card, its memory and the precision, and seed everything that draws.
+    """Choose the GPU, its memory and the precision, and seed all random generators.
+
+    Args:
+        settings: The choices.
+        seed: For Python, NumPy and TensorFlow.
 
     Raises:
-        KerasrecError: a card is asked for that is not there.
+        KerasrecError: there is no such GPU.
     """
     if settings.gpu is not None or settings.gpu_memory is not None:
-        card = require_gpu(settings.gpu or 0)
-        tf.config.set_visible_devices(card, "GPU")
+        tf.config.set_visible_devices(require_gpu(settings.gpu or 0), "GPU")
         if settings.gpu_memory is not None:
             limit_gpu_memory(settings.gpu_memory, settings.gpu or 0)
     set_precision(settings.precision)

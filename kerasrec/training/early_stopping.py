@@ -1,25 +1,10 @@
 """Compare the evaluations of a run: they choose the best state, lower the learning rate and stop the training."""
 
 import json
-from dataclasses import dataclass
 
+from kerasrec.training.monitor import Monitor
 from kerasrec.training.passes import Pass
 from kerasrec.training.progress import Comparison
-
-
-@dataclass(frozen=True)
-class Monitor:
-    """How evaluations are compared, and when the learning rate is halved.
-
-    Args:
-        falls: Whether a lower figure is better, as for a loss.
-        min_delta: An improvement counts as a gain only if it is larger than this.
-        halve_after: The learning rate is halved after each `halve_after` evaluations without a gain; 0 never halves it.
-    """
-
-    falls: bool = False
-    min_delta: float = 0.0
-    halve_after: int = 0
 
 
 class EarlyStopping:
@@ -39,9 +24,9 @@ class EarlyStopping:
     def __init__(self, monitor: Monitor, patience: int, state: Comparison):
         self.monitor, self.patience, self.state = monitor, patience, state
 
-    def watch(self, this: Pass) -> None:
-        """Count the evaluations of this pass's parts: for other parts than before, the count starts at 0."""
-        parts = json.dumps(this.parts)
+    def watch(self, current: Pass) -> None:
+        """Count the evaluations of the parts of this pass; if the parts have changed, the count restarts at 0."""
+        parts = json.dumps(current.parts)
         if self.state.watched != parts:
             self.state.watched, self.state.without_gain = parts, 0
 
@@ -57,7 +42,7 @@ class EarlyStopping:
 
     def is_best(self, figure: float) -> bool:
         """Record the figure of an evaluation; returns whether it is the best so far."""
-        monitored = -figure if self.monitor.falls else figure
+        monitored = self.monitor.gain(figure)
         if monitored > self.state.reference + self.monitor.min_delta:
             self.state.reference, self.state.without_gain = monitored, 0
         else:

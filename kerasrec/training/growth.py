@@ -10,10 +10,10 @@ def carry_over(old: "keras.Model", new: "keras.Model") -> None:
 
     Args:
         old: Compiled, with a built optimizer.
-        new: Of the same shape except for the length of its tables; compiled, with a built optimizer.
+        new: The same model with longer tables; compiled, with a built optimizer.
     """
     for before, after in zip(
         [*old.variables, *old.optimizer.variables], [*new.variables, *new.optimizer.variables], strict=True
     ):
-        fresh_rows = after[before.shape[0] :] if before.shape.rank and before.shape[0] < after.shape[0] else None
-        after.assign(before if fresh_rows is None else tf.concat([before, fresh_rows], axis=0))
+        new_rows = after[before.shape[0] :] if before.shape.rank and before.shape[0] < after.shape[0] else None
+        after.assign(before if new_rows is None else tf.concat([before, new_rows], axis=0))

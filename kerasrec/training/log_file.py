@@ -1,4 +1,4 @@
-"""`training.log`: what the screen showed, for whoever was not there."""
+"""`training.log`: a copy of the output of a training."""
 
 import contextlib
 import logging
@@ -17,7 +17,7 @@ logger = logging.getLogger(__name__)
 
 
 class _Log:
-    """The file of the log; where it cannot be written any more, say on a full disk, that is said once."""
+    """The log file; if writing fails, as on a full disk, it warns once and stops writing."""
 
     def __init__(self, path: Path, file: TextIO):
         self._path, self._file, self._is_open = path, file, True
@@ -29,14 +29,14 @@ class _Log:
             self._file.write(text)
             self._file.flush()
         except OSError as error:
-            self._is_open = False  # before the warning, which comes back to this method
+            self._is_open = False  # before the warning, which is written to this file too
             with contextlib.suppress(OSError):
-                self._file.close()  # it would try again to write what it holds
-            logger.warning(f"{self._path} cannot be written ({reason(error)}): what follows is not in it")
+                self._file.close()  # otherwise Python writes the buffered text again when it exits
+            logger.warning(f"{self._path} cannot be written ({reason(error)}): the rest of the output is not in it")
 
 
 class _Copying:
-    """A stream that also writes its lines to a file, each as it stood when it ended."""
+    """A stream that also writes each finished line to a log."""
 
     def __init__(self, stream: TextIO, log: _Log):
         self._stream, self._log = stream, log
@@ -48,25 +48,28 @@ class _Copying:
     def write(self, text: str) -> int:
         written = self._stream.write(text)
         *ended, self._line = (self._line + text).split("\n")
-        self._line = self._line.rsplit("\r", 1)[-1]  # of a progress bar only the last state
+        self._line = self._line.rsplit("\r", 1)[-1]  # only the last state of a progress bar
         if ended:
             self._log.write("".join(_as_shown(line) + "\n" for line in ended))
         return written
 
     def end(self) -> None:
-        """Write the line that was not ended."""
+        """Write the unfinished line."""
         if self._line:
             self._log.write(_as_shown(self._line) + "\n")
 
 
 def _as_shown(line: str) -> str:
-    """A line without colours, and of a progress bar only the last state."""
+    """A line without colours, with only the last state of a progress bar."""
     return Text.from_ansi(line.rstrip("\r").rsplit("\r", 1)[-1]).plain.replace("\b", "")
 
 
 @contextlib.contextmanager
 def recording(path: Path) -> Iterator[None]:
-    """Append to a file what is printed within the block, under a line with the time and the command.
+    """Append all output within the block to a file, after a line with the time and the command.
+
+    Args:
+        path: The log file; its folder is created.
 
     Raises:
         KerasrecError: the disk is full before the block begins.
@@ -81,7 +84,7 @@ def recording(path: Path) -> Iterator[None]:
         try:
             with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
                 yield
-        except BaseException as error:  # shown by whoever catches it, when this block has ended
+        except BaseException as error:  # the caller prints it after this block has ended
             log.write(f"{type(error).__name__}: {error}\n")
             raise
         finally:

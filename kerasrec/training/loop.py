@@ -1,4 +1,4 @@
-"""Train pass after pass, and resume after any interruption."""
+"""Training in passes, which resumes after any interruption."""
 
 import logging
 import math
@@ -11,9 +11,10 @@ from kerasrec.backend import keras, tf
 from kerasrec.progress_bar import progress_bar
 from kerasrec.training.callbacks import CheckpointEvery, KeepMeans, MetricsLog, ShowProgress
 from kerasrec.training.checkpoints import Checkpoints
-from kerasrec.training.early_stopping import EarlyStopping, Monitor
+from kerasrec.training.early_stopping import EarlyStopping
 from kerasrec.training.loss_check import CheckLoss
 from kerasrec.training.metrics_file import NEW_COMPARISON
+from kerasrec.training.monitor import Monitor
 from kerasrec.training.optimizers import WarmupSchedule, adamw, warmup_schedule
 from kerasrec.training.passes import Pass
 from kerasrec.training.progress import Progress
@@ -21,25 +22,29 @@ from kerasrec.training.settings import LoopSettings, OptimizerSettings
 
 logger = logging.getLogger(__name__)
 
-RANKING = ("NDCG@10", "recall@10", "MRR")
-
 
 class TrainingRun:
-    """A model in training and its folder: `checkpoints/`, `metrics.jsonl`, `tensorboard/`.
+    """The training of a model in a folder with `checkpoints/`, `metrics.jsonl` and `tensorboard/`.
 
     Args:
-        model: Compiled with its optimizer, its variables built.
-        folder: The run's folder; hold it with `kerasrec.workspace.locks.exclusive`.
-        settings: When the run is saved, looked at and ended.
-        batch_size: Windows a step.
+        model: Compiled with its optimizer; its variables are built.
+        folder: The run's folder; lock it with `kerasrec.workspace.locks.exclusive`.
+        settings: When the run is saved, evaluated and ended.
+        batch_size: Rows per step, for the logged rate.
         schedule: The learning rate of the model's optimizer.
-        shown: The figures of an evaluation that are logged; the first decides which checkpoint is the best.
-        monitor: How the first is compared.
+        monitor: The figures that are logged, and how evaluations are compared.
 
     Attributes:
-        progress: What the run has done.
+        progress: The passes and steps that the run has finished.
         stopping: The comparison of its evaluations.
         checkpoints: Its states on disk.
+
+    Example:
+        >>> import tempfile
+        >>> model = keras.Sequential([keras.layers.Dense(1, input_shape=[2])])
+        >>> run = TrainingRun.of(model, Path(tempfile.mkdtemp()), loop=LoopSettings(checkpoint_steps=100))
+        >>> run.restore(), run.step
+        (False, 0)
     """
 
     def __init__(
@@ -49,7 +54,6 @@ class TrainingRun:
         settings: LoopSettings,
         batch_size: int,
         schedule: WarmupSchedule,
-        shown: tuple[str, ...] = RANKING,
         monitor: Monitor = Monitor(),
     ):
         self.model = model
@@ -57,7 +61,7 @@ class TrainingRun:
         self.settings = settings
         self.batch_size = batch_size
         self.schedule = schedule
-        self.shown = shown
+        self.monitor = monitor
         self.progress = Progress()
         self.stopping = EarlyStopping(monitor, settings.patience, self.progress.comparison)
         model.optimizer.build(model.trainable_variables)
@@ -71,14 +75,23 @@ class TrainingRun:
         optimizer: OptimizerSettings = OptimizerSettings(),
         loop: LoopSettings = LoopSettings(),
         batch_size: int = 1,
-        shown: tuple[str, ...] = RANKING,
         monitor: Monitor = Monitor(),
         rowwise: bool = False,
     ) -> "TrainingRun":
-        """A run of a model that is compiled here, with the optimizer that these settings ask for (`adamw`)."""
+        """Compile a model with the optimizer of these settings (`adamw`) and return its run.
+
+        Args:
+            model: Its variables are built.
+            folder: The run's folder.
+            optimizer: Learning rate, decay and clipping.
+            loop: When the run is saved, evaluated and ended.
+            batch_size: Rows per step, for the logged rate.
+            monitor: The figures that are logged, and how evaluations are compared.
+            rowwise: Whether tables with sparse gradients are updated row by row.
+        """
         schedule = warmup_schedule(optimizer)
         model.compile(optimizer=adamw(optimizer, schedule, rowwise))
-        return cls(model, folder, loop, batch_size, schedule, shown, monitor)
+        return cls(model, folder, loop, batch_size, schedule, monitor)
 
     @cached_property
     def _metrics(self) -> MetricsLog:
@@ -86,7 +99,7 @@ class TrainingRun:
 
     @property
     def step(self) -> int:
-        """Steps this run has taken, over all parts and starts."""
+        """Number of steps of this run, over all parts and all starts."""
         return int(self.model.optimizer.iterations.numpy()) - self.progress.first_step
 
     def restore(self) -> bool:
@@ -108,16 +121,16 @@ class TrainingRun:
             logger.info(
                 f"{names} changed since the last checkpoint: earlier evaluations no longer choose the best state"
             )
-            self.compare_anew()
+            self.restart_comparison()
         self.progress.data = data
 
-    def compare_anew(self) -> None:
-        """Forget earlier evaluations, which were of other data or of other users; the curves begin here."""
+    def restart_comparison(self) -> None:
+        """Forget earlier evaluations, which were of other data or other users; the curves of figures restart too."""
         self.stopping.forget()
         self.log_figures(NEW_COMPARISON, {})
 
     def log_figures(self, kind: str, figures: dict[str, float]) -> None:
-        """Append figures of the model as it is to `metrics.jsonl`."""
+        """Append figures of the current model to `metrics.jsonl`."""
         self._metrics.write(kind, self.step, figures)
 
     def fit(
@@ -133,38 +146,38 @@ class TrainingRun:
         A signal (SIGINT, SIGTERM, SIGHUP) ends the training after the current step, with a checkpoint.
 
         Args:
-            passes: In order; may be endless when `until_step` is given.
+            passes: The passes, in order; may be endless if `until_step` is given.
             batches: Returns the batches of a pass from a given step on.
-            evaluate: Figures of the model as it is, on the valid split.
+            evaluate: Returns the figures of the current model on the valid split.
             until_step: The step at which to stop.
-            planned: All passes of the run, as far as they are known: the learning rate falls over their steps, or until
+            planned: All known passes of the run. A falling learning rate reaches 0 at the end of their steps, or at
                 `until_step`.
 
         Raises:
             Stopped: a signal was received; the state is saved.
-            KerasrecError: the disk is full (the last checkpoint is whole), the loss is not a number, or it is 0 from
-                the first step on.
+            KerasrecError: the disk is full (the last checkpoint is whole), the loss is not a finite number, or it is 0
+                from the first step on.
         """
         self._plan(until_step, planned)
         with signals.stoppable(), signals.deferred():
-            for this in passes:
+            for current in passes:
                 if self.step >= until_step:
                     break
-                if self.progress.has_finished(this):
+                if self.progress.has_finished(current):
                     continue
-                self.stopping.watch(this)
+                self.stopping.watch(current)
                 if self.stopping.is_over and until_step < math.inf:
                     break
                 if self.stopping.is_over:
                     continue
-                done = self._train(this, batches, until_step)
-                if done < this.steps:
+                done = self._train(current, batches, until_step)
+                if done < current.steps:
                     break
-                self._finish(this, evaluate)
-            signals.check()  # one may have come while the last state was saved
+                self._finish(current, evaluate)
+            signals.check()  # a signal may have arrived while the last state was saved
 
     def _plan(self, until_step: float, planned: Iterable[Pass]) -> None:
-        """Keep the plan of a run that goes on; make it longer, or a new one after its end, when there is more to do."""
+        """Keep the plan of the learning rate; extend it, or make a new one after its end, if there are more steps."""
         left = until_step - self.step if until_step < math.inf else sum(map(self.progress.left, planned))
         now = self.step + self.progress.first_step
         begin, end = self.progress.schedule
@@ -173,58 +186,56 @@ class TrainingRun:
         self.schedule.plan(*self.progress.schedule)
         self.schedule.scale.assign(self.stopping.scale)
 
-    def _train(self, this: Pass, batches: Callable[[Pass, int], "tf.data.Dataset"], until_step: float) -> int:
+    def _train(self, current: Pass, batches: Callable[[Pass, int], "tf.data.Dataset"], until_step: float) -> int:
         """Train the remaining steps of a pass; returns the number of its steps that are done."""
-        done = self.progress.within.get(this.key, 0)
-        steps = int(min(this.steps - done, until_step - self.step))
+        done = self.progress.within.get(current.key, 0)
+        steps = int(min(current.steps - done, until_step - self.step))
         if steps > 0:
             first = self.step
-            with progress_bar(str(this), total=steps, unit="steps") as bar:
-                save = CheckpointEvery(lambda more: self._save_within(this, done + more), self.settings)
-                beside = [CheckLoss(is_new=first == 0), self._metrics, save, ShowProgress(bar)]
-                if self.progress.was_last(this):
-                    beside.append(KeepMeans())
+            with progress_bar(str(current), total=steps, unit="steps") as bar:
+                save = CheckpointEvery(lambda more: self._save_within(current, done + more), self.settings)
+                own = [CheckLoss(is_new=first == 0), self._metrics, save, ShowProgress(bar)]
+                if self.progress.was_last(current):
+                    own.append(KeepMeans())
                 else:
                     self.progress.line_sums = {}
-                callbacks = keras.callbacks.CallbackList(
-                    beside, model=self.model, add_history=True, epochs=1, steps=steps
-                )
-                callbacks._check_timing = False  # Keras would warn that a checkpoint takes longer than a step
-                self.model.fit(batches(this, done), steps_per_epoch=steps, callbacks=callbacks, verbose=0)
-            logger.info(f"{this}, step {first:,} to {self.step:,}: {bar.note}")
-        if done + steps < this.steps:
-            self._save_within(this, done + steps)
+                callbacks = keras.callbacks.CallbackList(own, model=self.model, add_history=True, epochs=1, steps=steps)
+                callbacks._check_timing = False  # otherwise Keras warns that a checkpoint takes longer than a step
+                self.model.fit(batches(current, done), steps_per_epoch=steps, callbacks=callbacks, verbose=0)
+            logger.info(f"{current}, step {first:,} to {self.step:,}: {bar.note}")
+        if done + steps < current.steps:
+            self._save_within(current, done + steps)
         return done + steps
 
-    def _finish(self, this: Pass, evaluate: Callable[[], dict[str, float]] | None) -> None:
+    def _finish(self, current: Pass, evaluate: Callable[[], dict[str, float]] | None) -> None:
         figures = None
         if evaluate and (self.progress.passes + 1) % self.settings.evaluate_every == 0:
-            figures = self._look(this, evaluate)
+            figures = self._evaluate(current, evaluate)
         self.model.reset_metrics()
         self.progress.line_sums = {}
-        self.progress.within.pop(this.key, None)
-        self.progress.finished.update((*part, this.epoch) for part in this.parts)
+        self.progress.within.pop(current.key, None)
+        self.progress.finished.update((*part, current.epoch) for part in current.parts)
         self.progress.passes += 1
         if figures is not None:
             self._compare(figures)
         self.save()
 
-    def _look(self, this: Pass, evaluate: Callable[[], dict[str, float]]) -> dict[str, float]:
-        """Evaluate after a pass; the pass is saved afterwards, so that a killed run evaluates again."""
+    def _evaluate(self, current: Pass, evaluate: Callable[[], dict[str, float]]) -> dict[str, float]:
+        """Evaluate after a pass. The pass is saved afterwards, so that a killed run repeats the evaluation."""
         try:
             figures = evaluate()
             signals.check()
             return figures
         except signals.Stopped:
-            self._save_within(this, this.steps)
+            self._save_within(current, current.steps)
             raise
 
     def _compare(self, figures: dict[str, float]) -> None:
         """Log the figures, save the best state, and halve the learning rate after evaluations without a gain."""
         self.log_figures("valid", figures)
-        logger.info("valid: " + ", ".join(f"{name} {figures[name]:.4f}" for name in self.shown))
+        logger.info("valid: " + ", ".join(f"{name} {figures[name]:.4f}" for name in self.monitor.figures))
         halvings = self.stopping.state.halvings
-        is_best = self.stopping.is_best(figures[self.shown[0]])
+        is_best = self.stopping.is_best(figures[self.monitor.figures[0]])
         if self.stopping.state.halvings > halvings:
             self.schedule.scale.assign(self.stopping.scale)
             logger.info(f"{self.stopping.monitor.halve_after} evaluations without a gain: the learning rate is halved")
@@ -233,6 +244,6 @@ class TrainingRun:
         if is_best:
             self.checkpoints.save_best(self.step)
 
-    def _save_within(self, this: Pass, steps: int) -> None:
-        self.progress.took(this, steps)
+    def _save_within(self, current: Pass, steps: int) -> None:
+        self.progress.record_steps(current, steps)
         self.save()

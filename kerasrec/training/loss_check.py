@@ -1,4 +1,4 @@
-"""A loss from which nothing is learned, or no longer, ends a training."""
+"""End a training whose loss is not finite or constantly 0."""
 
 import math
 
@@ -9,16 +9,16 @@ STEPS = 10
 
 
 class CheckLoss(keras.callbacks.Callback):
-    """Ends a training whose loss is no finite number, or 0 in all of its first steps.
+    """Ends a training whose loss is not finite, or is 0 in all of its first steps.
 
-    What Keras hands over is the mean loss since the pass began: it is 0 only if all of them were, and no number as soon
-    as one of them was none. Put it before the callback that saves, so that no such state is saved.
+    Keras passes the mean loss since the start of the pass. It is 0 only if all losses were 0, and not finite if one
+    loss was not finite. Put this callback before the one that saves, so that no such state is saved.
 
     Args:
-        is_new: Whether the run takes its first steps: a loss that becomes 0 later was learned.
+        is_new: Whether these are the first steps of the run: a loss that becomes 0 later was learned.
 
     Raises:
-        KerasrecError: the loss is not finite, or 0 after `STEPS` steps or after a whole pass of fewer.
+        KerasrecError: the loss is not finite, or it is 0 in the first `STEPS` steps, or in all steps of a shorter pass.
     """
 
     def __init__(self, is_new: bool = True):
@@ -29,11 +29,11 @@ class CheckLoss(keras.callbacks.Callback):
         loss = float(logs["loss"])
         if not math.isfinite(loss):
             raise KerasrecError(
-                f"the loss is {loss} at step {batch + 1} of this pass, and nothing of it is saved: give a lower "
-                "learning rate and run the same command again, or begin in a new folder"
+                f"the loss is {loss} at step {batch + 1} of this pass, so the state is not saved: run the same command "
+                "again with a lower learning rate, or train into a new folder"
             )
         if self.is_new and batch + 1 == min(STEPS, self.params["steps"] or STEPS) and loss == 0:
             raise KerasrecError(
-                f"the loss is 0 in all of the first {batch + 1} steps, so that nothing is learned: check whether all "
-                "labels are the same, a batch is too small to compare its rows, or a weight of the loss is 0"
+                f"the loss is 0 in all of the first {batch + 1} steps, so the model learns nothing: check whether all "
+                "labels are equal, the batches are too small to compare their rows, or the weight of a loss is 0"
             )

@@ -1,4 +1,4 @@
-"""`metrics.jsonl`: one line of figures at a time, with a checksum; this module imports no TensorFlow."""
+"""`metrics.jsonl`: lines of figures, each with a checksum; this module imports no TensorFlow."""
 
 import json
 import logging
@@ -8,7 +8,7 @@ from pathlib import Path
 logger = logging.getLogger(__name__)
 
 NEW_COMPARISON = "new comparison"
-"""The kind of a line behind which evaluations are compared with each other, and not with those before it."""
+"""The kind of a line that separates evaluations: those after it are not compared with those before it."""
 
 
 def metrics_line(content: dict) -> str:
@@ -22,10 +22,10 @@ def metrics_line(content: dict) -> str:
 
 
 def read_metrics(path: Path) -> list[dict]:
-    """The lines of a `metrics.jsonl`, without their checksums; [] where there is none.
+    """The lines of a `metrics.jsonl`, without their checksums; empty if there is no such file.
 
-    An unfinished last line of a killed run is left out. Damaged lines are left out with a warning: no command can
-    restore them, and training does not depend on them.
+    The unfinished last line of a killed run is left out. Damaged lines are left out with a warning, because no command
+    can restore them and training does not need them.
     """
     if not path.exists():
         return []

@@ -1,9 +1,10 @@
-"""AdamW with warm-up, and the learning rate over a run."""
+"""AdamW, and the learning rate over a run."""
 
 from kerasrec.backend import keras, tf
 from kerasrec.training.settings import OptimizerSettings
 
-TURNS = 64  # the rows of a table with sparse gradients shrink in turn, all of them once in so many steps
+TURNS = 64
+"""Decay is applied to 1/`TURNS` of the rows of a table with sparse gradients per step."""
 
 
 class WarmupSchedule(keras.optimizers.schedules.LearningRateSchedule):
@@ -11,13 +12,13 @@ class WarmupSchedule(keras.optimizers.schedules.LearningRateSchedule):
 
     Args:
         learning_rate: The highest rate.
-        warmup_steps: Steps of the warm-up; the first step has learning_rate / warmup_steps.
-        falls: Whether the rate falls to 0 at `end`, or stays.
+        warmup_steps: Steps of the warm-up; the rate of the first step is learning_rate / warmup_steps.
+        falls: Whether the rate falls to 0 at `end`; otherwise it is constant after the warm-up.
 
     Attributes:
         begin: Step at which the warm-up begins, an int64 variable.
         end: Step at which a falling rate is 0, an int64 variable.
-        scale: Multiplies the rate, a float32 variable.
+        scale: Factor of the rate, a float32 variable.
 
     Example:
         >>> schedule = WarmupSchedule(1.0, warmup_steps=2)
@@ -30,13 +31,13 @@ class WarmupSchedule(keras.optimizers.schedules.LearningRateSchedule):
         self.learning_rate = learning_rate
         self.warmup_steps = warmup_steps
         self.falls = falls
-        # Variables, because a run may learn of more data than it was planned for.
+        # Variables, because new data can make a run longer than planned.
         self.begin = tf.Variable(0, dtype=tf.int64, trainable=False, name="schedule_begin")
         self.end = tf.Variable(0, dtype=tf.int64, trainable=False, name="schedule_end")
         self.scale = tf.Variable(1.0, trainable=False, name="schedule_scale")
 
     def plan(self, begin: int, end: int) -> None:
-        """Warm up from step `begin` on; fall to 0 at step `end`."""
+        """Set the step at which the warm-up begins and the step at which a falling rate is 0."""
         self.begin.assign(begin)
         self.end.assign(end)
 
@@ -54,20 +55,23 @@ class WarmupSchedule(keras.optimizers.schedules.LearningRateSchedule):
 
 
 def warmup_schedule(settings: OptimizerSettings) -> WarmupSchedule:
-    """The learning rate that these settings ask for; its `plan` is still to be made."""
+    """The learning rate of these settings; call its `plan` before training."""
     return WarmupSchedule(settings.learning_rate, settings.warmup_steps, falls=settings.schedule == "linear")
 
 
 class RowwiseAdamW(keras.optimizers.AdamW):
-    """AdamW that updates the rows of a table that have a gradient, and not the whole table.
+    """AdamW (https://arxiv.org/abs/1711.05101, algorithm 2) that updates only the rows of a table with a gradient.
 
-    A step's time then follows the items that occur in it, not the catalogue. Rows that occur several times are summed
-    before the norm of the gradients is taken. What AdamW shrinks at every step, gradient or not, shrinks for all rows
-    here, too: the weights by their decay, which rare items need most, and the second moments by β2, without which rare
-    items would take too small steps. A share of 1/`TURNS` of the rows has its turn at each step, and shrinks by as much
-    as so many steps ask for. A row without a gradient keeps its first moment. Else each step is that of AdamW
-    (https://arxiv.org/abs/1711.05101, algorithm 2). Variables with dense gradients are updated as by
-    `keras.optimizers.AdamW`, whose arguments it has.
+    The time of a step then depends on the number of items in the batch and not on the size of the catalogue. It differs
+    from AdamW as follows, for variables with sparse gradients:
+
+    - Gradients of the same row are summed before the norm of the gradients is computed.
+    - Weight decay, and the decay of the second moments by β2, are applied to 1/`TURNS` of all rows per step, with the
+      factor of `TURNS` steps. So all rows decay as with AdamW: rare items need weight decay most, and without the decay
+      of their second moments their steps would be too small.
+    - A row without a gradient keeps its first moment.
+
+    Variables with dense gradients are updated as by `keras.optimizers.AdamW`, which has the same arguments.
 
     Example:
         >>> table = tf.Variable(tf.ones([3, 2]))
@@ -79,11 +83,11 @@ class RowwiseAdamW(keras.optimizers.AdamW):
     """
 
     def _clip_gradients(self, grads):
-        # Keras sums repeated rows only after clipping, where each has already counted on its own.
+        # Keras sums repeated rows only after clipping, so their norm would be wrong.
         return super()._clip_gradients(self._deduplicate_sparse_grad(grads))
 
     def _apply_weight_decay(self, variables):
-        """Done in `update_step`, where it is known which gradients are sparse."""
+        """Does nothing: `update_step`, which knows the sparse gradients, applies the decay."""
 
     def update_step(self, gradient, variable):
         decays = self._use_weight_decay(variable)
@@ -97,8 +101,8 @@ class RowwiseAdamW(keras.optimizers.AdamW):
         number = self._index_dict[self._var_key(variable)]
         first, second = self._momentums[number], self._velocities[number]
         if decays:
-            self._shrink_in_turn(variable, 1 - decay)
-        self._shrink_in_turn(second, self.beta_2)
+            self._decay_rows(variable, 1 - decay)
+        self._decay_rows(second, self.beta_2)
         m = self.beta_1 * tf.gather(first, rows) + (1 - self.beta_1) * values
         v = tf.gather(second, rows) + (1 - self.beta_2) * tf.square(values)
         first.scatter_update(tf.IndexedSlices(m, rows))
@@ -107,11 +111,11 @@ class RowwiseAdamW(keras.optimizers.AdamW):
         rate = self.learning_rate * tf.sqrt(1 - self.beta_2**step) / (1 - self.beta_1**step)
         variable.scatter_sub(tf.IndexedSlices(rate * m / (tf.sqrt(v) + self.epsilon), rows))
 
-    def _shrink_in_turn(self, table, factor):
-        """Multiply the rows whose turn it is by what a factor a step comes to until it is their turn again."""
+    def _decay_rows(self, table, factor):
+        """Multiply this step's share of the rows by the factor of `TURNS` steps."""
         size = table.shape[0]
         begin, end = (tf.cast((self.iterations % TURNS + turn) * size // TURNS, tf.int32) for turn in (0, 1))
-        rows = tf.range(begin, end)  # gathered and scattered: a slice would read the whole table
+        rows = tf.range(begin, end)  # for gather and scatter, because a slice would read the whole table
         table.scatter_update(tf.IndexedSlices(tf.gather(table, rows) * factor**TURNS, rows))
 
 
@@ -121,12 +125,20 @@ def adamw(settings: OptimizerSettings, schedule: WarmupSchedule, rowwise: bool =
     Args:
         settings: Decay and clipping.
         schedule: The learning rate.
-        rowwise: Whether tables with sparse gradients are updated row by row (`RowwiseAdamW`).
+        rowwise: Whether only the rows with a gradient are updated in tables with sparse gradients (`RowwiseAdamW`).
+
+    Returns:
+        A Keras optimizer; biases and normalisation have no weight decay.
+
+    Example:
+        >>> settings = OptimizerSettings(weight_decay=0.1)
+        >>> float(adamw(settings, warmup_schedule(settings)).weight_decay)
+        0.1
     """
     kind = RowwiseAdamW if rowwise else keras.optimizers.AdamW
     optimizer = kind(schedule, weight_decay=settings.weight_decay, epsilon=1e-6, global_clipnorm=settings.clip_norm)
     if rowwise:
-        optimizer.jit_compile = False  # on a card, where it is the default, XLA would compile for every number of rows
+        optimizer.jit_compile = False  # the default on a GPU, where XLA would compile for each number of rows
     optimizer.exclude_from_weight_decay(var_names=["bias", "beta", "gamma"])
     if keras.mixed_precision.global_policy().name == "mixed_float16":
         optimizer = keras.mixed_precision.LossScaleOptimizer(optimizer)

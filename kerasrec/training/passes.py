@@ -15,8 +15,8 @@ class Pass:
         parts: Name and content digest of each part.
         epoch: Number of the pass over these parts.
         steps: Steps of the pass.
-        order: The settings that determine the order and the masks of its batches, besides the epoch: under another
-            seed or batch size, a step of a pass is not the same.
+        order: The settings that determine the order and the masks of its batches, besides the epoch: with another seed
+            or batch size, the steps of a pass are different.
 
     Example:
         >>> print(Pass((("part-000", "aa"), ("part-003", "bb")), epoch=0, steps=8))
@@ -43,20 +43,20 @@ class ReplicaPasses:
 
     Args:
         strategy: The strategy.
-        name: The name of the rows in messages, say `groups`.
+        name: The name of the rows in messages, such as `groups`.
         digest: Their content digest.
-        batch_size: Rows in a step, over all replicas.
-        batches_a_pass: Returns the number of batches in a pass for a number of rows in a batch.
+        batch_size: Rows per step, over all replicas.
+        batches_per_pass: Returns the number of batches of a pass, from the number of rows per batch.
         order: The settings that determine the order and the content of the batches, besides batch size and number of
             replicas.
 
     Attributes:
-        share: Rows in a batch.
+        share: Rows per batch.
         steps: Steps of a pass.
 
     Example:
         >>> passes = ReplicaPasses(tf.distribute.get_strategy(), "groups", "aa", 4, lambda rows: 10 // rows, [12345])
-        >>> [(str(this), this.steps) for this in passes.first(2)]
+        >>> [(str(current), current.steps) for current in passes.first(2)]
         [('groups, epoch 1', 2), ('groups, epoch 2', 2)]
     """
 
@@ -66,14 +66,14 @@ class ReplicaPasses:
         name: str,
         digest: str,
         batch_size: int,
-        batches_a_pass: Callable[[int], int],
+        batches_per_pass: Callable[[int], int],
         order: list,
     ):
         self._strategy = strategy
         self._replicas = strategy.num_replicas_in_sync
         self._part = (name, digest)
         self.share = -(-batch_size // self._replicas)
-        self.steps = -(-batches_a_pass(self.share) // self._replicas)
+        self.steps = -(-batches_per_pass(self.share) // self._replicas)
         self._order = json.dumps([self.share, self._replicas, *order])
 
     def first(self, epochs: int) -> list[Pass]:
@@ -82,15 +82,18 @@ class ReplicaPasses:
 
     def batches(self, make: Callable[[int, int], "tf.data.Dataset"]) -> Callable[[Pass, int], "tf.data.Dataset"]:
         """The argument `batches` of `TrainingRun.fit`, from a function of epoch and index of the first batch."""
-        return lambda this, first_step: one_for_each_replica(
-            self._strategy, make(this.epoch, first_step * self._replicas)
+        return lambda current, first_step: one_for_each_replica(
+            self._strategy, make(current.epoch, first_step * self._replicas)
         )
 
 
 def one_for_each_replica(strategy: "tf.distribute.Strategy", batches: "tf.data.Dataset"):
-    """Distribute whole batches to the replicas of a strategy, one to each replica in a step.
+    """Distribute whole batches to the replicas of a strategy: in each step, each replica gets one batch.
 
-    Keras would split each batch by rows, and so separate rows that belong together.
+    Keras would split each batch by rows and separate rows that belong together.
+
+    Returns:
+        `batches` itself for one replica, otherwise a distributed dataset.
     """
     if strategy.num_replicas_in_sync == 1:
         return batches

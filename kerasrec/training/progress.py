@@ -1,4 +1,4 @@
-"""What a run has done, and on which data: saved in the same checkpoint as the weights."""
+"""The progress of a run and the data of its training, saved in the same checkpoint as the weights."""
 
 import dataclasses
 import json
@@ -25,15 +25,15 @@ class Comparison:
 
 
 class Progress(tf.train.experimental.PythonState):
-    """What a run has done.
+    """The progress of a run.
 
     Attributes:
-        finished: (part, content digest, epoch) of every pass that is finished.
-        within: Finished steps of each unfinished pass, by its key; the pass that was trained last stands last.
+        finished: (part, content digest, epoch) of every finished pass.
+        within: Finished steps of each unfinished pass, by its key; the pass that was trained last is the last entry.
         passes: Number of finished passes.
-        first_step: The optimizer's step at which this run began; not 0 where it went on from another run's state.
+        first_step: The optimizer's step at which this run began; above 0 if it began with the state of another run.
         schedule: The optimizer's steps between which the learning rate is planned.
-        data: What the run is trained on: a name such as `vocabulary`, `groups` or `lists`, and its digest or size.
+        data: The data of the training: the digest or size of each, by names such as `vocabulary`, `groups` or `lists`.
         comparison: The result of its evaluations.
         line_sums: The sum and the number of the values of each mean of the pass at the last line of `metrics.jsonl`.
     """
@@ -62,30 +62,30 @@ class Progress(tf.train.experimental.PythonState):
         vars(self).update(values)
         self.finished = {tuple(entry) for entry in self.finished}
 
-    def has_finished(self, this: Pass) -> bool:
-        """Whether every part of the pass was trained, with this content, in this epoch."""
-        return all((*part, this.epoch) in self.finished for part in this.parts)
+    def has_finished(self, current: Pass) -> bool:
+        """Whether every part of the pass was trained with the same content in the same epoch."""
+        return all((*part, current.epoch) in self.finished for part in current.parts)
 
-    def has_begun(self, this: Pass) -> bool:
-        """Whether some steps of the pass were taken."""
-        return this.key in self.within
+    def has_begun(self, current: Pass) -> bool:
+        """Whether the pass has finished steps but is not finished."""
+        return current.key in self.within
 
-    def took(self, this: Pass, steps: int) -> None:
-        """Record that so many steps of a pass are finished."""
-        self.within.pop(this.key, None)
-        self.within[this.key] = steps
+    def record_steps(self, current: Pass, steps: int) -> None:
+        """Store the number of finished steps of an unfinished pass."""
+        self.within.pop(current.key, None)
+        self.within[current.key] = steps
 
-    def was_last(self, this: Pass) -> bool:
-        """Whether the pass is unfinished and was trained after all other unfinished ones."""
-        return self.has_begun(this) and list(self.within)[-1] == this.key
+    def was_last(self, current: Pass) -> bool:
+        """Whether the pass is unfinished and was trained after all other unfinished passes."""
+        return self.has_begun(current) and list(self.within)[-1] == current.key
 
-    def left(self, this: Pass) -> int:
-        """Steps of the pass that are still to be taken."""
-        return 0 if self.has_finished(this) else this.steps - self.within.get(this.key, 0)
+    def left(self, current: Pass) -> int:
+        """Number of unfinished steps of the pass."""
+        return 0 if self.has_finished(current) else current.steps - self.within.get(current.key, 0)
 
 
 def _upgraded(values: dict) -> dict:
-    """The state of version 0.1.0 in the current form; that version did not store which data the digest was of."""
+    """The state of version 0.1.0 in the current form; that version did not store the kind of data of a digest."""
     tokens, digest = values.pop("vocab")
     comparison = {name: values.pop(name) for name in ("best", "reference", "watched", "halvings")}
     return {

@@ -1,27 +1,40 @@
-"""What a person may choose about training; imports no TensorFlow, so that a command line can be built from it."""
+"""Settings of training; imports no TensorFlow, so that the command line can be built from it quickly."""
 
 from dataclasses import dataclass
 from typing import Literal
 
+from kerasrec.choices import require_choices
 from kerasrec.errors import require
 
 
 @dataclass(frozen=True)
 class OptimizerSettings:
-    """How weights are updated."""
+    """How the weights are updated.
+
+    Raises:
+        KerasrecError: a value is outside its range.
+
+    Example:
+        >>> OptimizerSettings(learning_rate=0.0)
+        Traceback (most recent call last):
+        kerasrec.errors.KerasrecError: learning_rate is 0.0; it must be above 0
+    """
 
     learning_rate: float = 1e-3
-    """Highest learning rate, reached at the end of the warm-up."""
+    """Highest learning rate, reached at the end of the warm-up. Typical: 1e-3 for new models, 2e-5 for pretrained
+    ones. Lower it if the loss is not finite."""
     warmup_steps: int = 100
-    """Steps over which the learning rate rises from 0."""
+    """Number of steps in which the learning rate rises from 0."""
     schedule: Literal["linear", "constant"] = "linear"
-    """After the warm-up: falling to 0 at the run's last step, or constant (for jobs that go on every night)."""
+    """Learning rate after the warm-up: linear, falling to 0 at the run's last step; constant, for jobs that resume
+    every night."""
     weight_decay: float = 0.01
-    """Decoupled weight decay; biases and normalisation are left out."""
+    """Decoupled weight decay; biases and normalisation have none. Typical: 0.01 to 1."""
     clip_norm: float = 5.0
-    """Largest norm of all gradients together; beyond it they are scaled down."""
+    """Largest norm of all gradients together; larger gradients are scaled down."""
 
     def __post_init__(self):
+        require_choices(self)
         require(self.learning_rate > 0, "learning_rate", self.learning_rate, "above 0")
         require(self.warmup_steps >= 0, "warmup_steps", self.warmup_steps, "0 or more")
         require(self.weight_decay >= 0, "weight_decay", self.weight_decay, "0 or more")
@@ -30,16 +43,21 @@ class OptimizerSettings:
 
 @dataclass(frozen=True)
 class LoopSettings:
-    """When a run is saved, looked at and ended."""
+    """When a run is saved, evaluated and ended.
+
+    Raises:
+        KerasrecError: a value is outside its range.
+    """
 
     checkpoint_steps: int = 500
-    """Steps between two checkpoints; there is one at the end of each pass, too."""
+    """Number of steps between two checkpoints; there is also one at the end of each pass. A killed run repeats at most
+    this many steps."""
     log_steps: int = 50
-    """Steps between two lines of metrics.jsonl."""
+    """Number of steps between two lines of metrics.jsonl."""
     evaluate_every: int = 1
-    """Passes between two evaluations on the valid split."""
+    """Number of passes between two evaluations on the valid split. Raise it if evaluations take long."""
     patience: int = 0
-    """End after so many evaluations without a gain; 0 never ends early."""
+    """End the training after this many evaluations without a gain; 0 never ends it early. Typical: 3 to 10."""
 
     def __post_init__(self):
         for name in ("checkpoint_steps", "log_steps", "evaluate_every"):
@@ -49,14 +67,20 @@ class LoopSettings:
 
 @dataclass(frozen=True)
 class DeviceSettings:
-    """What the training runs on."""
+    """The devices and the precision of the training.
+
+    Raises:
+        KerasrecError: a value is outside its range.
+    """
 
     precision: Literal["float32", "mixed_bfloat16", "mixed_float16"] = "float32"
-    """Mixed: products in the lower precision, the rest in float32."""
+    """Precision of the computations. The mixed ones compute products in the lower precision and the rest in float32;
+    they are faster on GPUs that support them."""
     gpu: int | None = None
-    """Use this card only; CUDA_VISIBLE_DEVICES does the same from outside."""
+    """Index of the only GPU to use, such as 0; the environment variable CUDA_VISIBLE_DEVICES has the same effect."""
     gpu_memory: int | None = None
-    """Most memory to take on that card, in MiB."""
+    """Largest amount of memory to use on that GPU, in MiB."""
 
     def __post_init__(self):
+        require_choices(self)
         require(self.gpu_memory is None or self.gpu_memory >= 1, "gpu_memory", self.gpu_memory, "at least 1")

@@ -27,8 +27,8 @@ def similarity_in_plain_python(by_user, max_history=100):
         users.update(taken)
         pairs.update(itertools.permutations(taken, 2))
     similarity = np.zeros((VOCAB_SIZE, VOCAB_SIZE))
-    for (one, other), both in pairs.items():
-        similarity[one, other] = both / (users[one] * users[other]) ** 0.5
+    for (first, second), both in pairs.items():
+        similarity[first, second] = both / (users[first] * users[second]) ** 0.5
     similarity[list(users), list(users)] = 1
     return similarity
 
@@ -38,7 +38,7 @@ def scores_in_plain_python(similarity, by_user):
 
 
 class TestPopularity:
-    def test_gives_every_history_the_counts_of_items_and_nothing_for_special_tokens(self):
+    def test_scores_are_the_counts_of_items_and_0_for_special_tokens(self):
         scores = Popularity(np.array([2, 0, 3, 0])).scores(*flat([[5], []]))
         assert scores.dtype == np.float32
         assert scores.tolist() == [[0, 0, 0, 0, 0, 2, 0, 3, 0]] * 2
@@ -47,47 +47,47 @@ class TestPopularity:
 class TestCoOccurrence:
     @settings(max_examples=100)
     @given(histories, histories)
-    def test_equals_loops(self, train, asked):
-        scores = CoOccurrence().fit(*flat(train), vocab_size=VOCAB_SIZE).scores(*flat(asked))
+    def test_equals_loops(self, train, queried):
+        scores = CoOccurrence().fit(*flat(train), vocab_size=VOCAB_SIZE).scores(*flat(queried))
         assert scores.dtype == np.float32
-        expected = scores_in_plain_python(similarity_in_plain_python(train), asked)
+        expected = scores_in_plain_python(similarity_in_plain_python(train), queried)
         np.testing.assert_allclose(scores, expected, rtol=1e-5, atol=1e-6)
 
     @settings(max_examples=50)
     @given(histories, st.integers(1, 5))
     def test_only_the_most_recent_events_count(self, train, max_history):
-        asked = [[item] for item in range(VOCAB_SIZE)]
-        scores = CoOccurrence(max_history=max_history).fit(*flat(train), vocab_size=VOCAB_SIZE).scores(*flat(asked))
+        queried = [[item] for item in range(VOCAB_SIZE)]
+        scores = CoOccurrence(max_history=max_history).fit(*flat(train), vocab_size=VOCAB_SIZE).scores(*flat(queried))
         np.testing.assert_allclose(scores, similarity_in_plain_python(train, max_history), rtol=1e-5, atol=1e-6)
 
     @settings(max_examples=50)
     @given(histories, st.integers(1, 5))
     def test_each_item_keeps_its_most_similar_neighbours(self, train, neighbours):
-        asked = [[item] for item in range(VOCAB_SIZE)]
-        rows = CoOccurrence(neighbours=neighbours).fit(*flat(train), vocab_size=VOCAB_SIZE).scores(*flat(asked))
+        queried = [[item] for item in range(VOCAB_SIZE)]
+        rows = CoOccurrence(neighbours=neighbours).fit(*flat(train), vocab_size=VOCAB_SIZE).scores(*flat(queried))
         for row, full in zip(rows, similarity_in_plain_python(train), strict=True):
-            kept = min(neighbours + 1, np.count_nonzero(full))  # and itself
+            kept = min(neighbours + 1, np.count_nonzero(full))  # the neighbours and the item itself
             assert np.count_nonzero(row) == kept
             np.testing.assert_allclose(np.sort(row)[::-1][:kept], np.sort(full)[::-1][:kept], rtol=1e-5)
             np.testing.assert_allclose(row[row > 0], full[row > 0], rtol=1e-5)
 
     @pytest.mark.parametrize("pairs", [1, 20, 300])
-    def test_blocks_change_nothing(self, monkeypatch, pairs):
+    def test_the_size_of_blocks_has_no_effect(self, monkeypatch, pairs):
         rng = np.random.default_rng(3)
         train = [rng.integers(0, VOCAB_SIZE, rng.integers(0, 9)).tolist() for _ in range(50)]
-        asked = flat(train[:7])
-        whole = CoOccurrence(neighbours=6).fit(*flat(train), vocab_size=VOCAB_SIZE).scores(*asked)
+        queried = flat(train[:7])
+        whole = CoOccurrence(neighbours=6).fit(*flat(train), vocab_size=VOCAB_SIZE).scores(*queried)
         monkeypatch.setattr(baselines, "_PAIRS_PER_BLOCK", pairs)
-        in_blocks = CoOccurrence(neighbours=6).fit(*flat(train), vocab_size=VOCAB_SIZE).scores(*asked)
+        in_blocks = CoOccurrence(neighbours=6).fit(*flat(train), vocab_size=VOCAB_SIZE).scores(*queried)
         np.testing.assert_array_equal(in_blocks, whole)
 
     @settings(max_examples=50)
     @given(histories, st.randoms(use_true_random=False))
-    def test_the_order_of_the_items_plays_no_part(self, train, random):
+    def test_the_order_of_items_has_no_effect(self, train, random):
         shuffled = [random.sample(ids, len(ids)) for ids in train]
         scores = [CoOccurrence().fit(*flat(ids), vocab_size=VOCAB_SIZE).scores(*flat(ids)) for ids in (train, shuffled)]
         np.testing.assert_allclose(*scores, rtol=1e-5, atol=1e-6)
 
-    def test_nothing_to_learn_from_but_that_items_recur(self):
+    def test_histories_of_single_items(self):
         model = CoOccurrence().fit(*flat([[], [3], [9]]), vocab_size=VOCAB_SIZE)
         assert np.argwhere(model.scores(*flat([[9, 8], []]))).tolist() == [[0, 9]]

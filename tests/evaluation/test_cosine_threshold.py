@@ -10,11 +10,11 @@ WORDS = [f"text {number}" for number in range(12)]
 
 
 class Encoder:
-    """Vectors of texts from a table; writes down what it is asked."""
+    """Returns the vectors of texts from a table, and records its calls."""
 
     def __init__(self, seed):
         rng = np.random.default_rng(seed)
-        # lengths differ, so that a dot product would order the pairs in another way
+        # lengths differ, so that dot products would order the pairs differently
         self.table = {word: rng.normal(size=4) * rng.uniform(0.1, 10) for word in WORDS}
         self.calls = []
 
@@ -23,11 +23,11 @@ class Encoder:
         return np.array([self.table[text] for text in texts], np.float32)
 
     def cosines(self, pairs):
-        found = []
+        figures = []
         for left, right in zip(pairs.left, pairs.right, strict=True):
             u, v = self.table[left], self.table[right]
-            found.append(u @ v / np.linalg.norm(u) / np.linalg.norm(v))
-        return np.array(found).round(6)
+            figures.append(u @ v / np.linalg.norm(u) / np.linalg.norm(v))
+        return np.array(figures).round(6)
 
 
 def some_pairs(seed, size=40):
@@ -43,25 +43,25 @@ def best_accuracy(cosines, labels):
 
 class TestFigures:
     encode, valid, test = Encoder(0), some_pairs(1), some_pairs(2, size=25)
-    found = CosineThresholdEvaluator(encode, valid, test).figures()
+    figures = CosineThresholdEvaluator(encode, valid, test).figures()
 
     def test_names(self):
         names = ["accuracy@0.8", "accuracy@best", "majority", "AUC", "Spearman"]
-        assert sorted(self.found) == sorted([*names, *(f"test/{name}" for name in names), "best_threshold"])
-        assert all(type(value) is float for value in self.found.values())
+        assert sorted(self.figures) == sorted([*names, *(f"test/{name}" for name in names), "best_threshold"])
+        assert all(type(value) is float for value in self.figures.values())
 
     def test_on_valid(self):
         cosines, labels = self.encode.cosines(self.valid), np.array(self.valid.labels)
-        assert self.found["accuracy@0.8"] == np.mean((cosines >= 0.8) == labels)
-        assert self.found["accuracy@best"] == best_accuracy(cosines, labels)
-        assert self.found["majority"] == max(np.mean(labels), np.mean(1 - labels))
-        assert self.found["AUC"] == pytest.approx(roc_auc_score(labels, cosines))
+        assert self.figures["accuracy@0.8"] == np.mean((cosines >= 0.8) == labels)
+        assert self.figures["accuracy@best"] == best_accuracy(cosines, labels)
+        assert self.figures["majority"] == max(np.mean(labels), np.mean(1 - labels))
+        assert self.figures["AUC"] == pytest.approx(roc_auc_score(labels, cosines))
 
-    def test_the_test_pairs_choose_no_threshold(self):
+    def test_the_threshold_is_not_chosen_on_the_test_pairs(self):
         cosines, labels = self.encode.cosines(self.test), np.array(self.test.labels)
-        at_valids = np.mean((cosines >= self.found["best_threshold"]) == labels)
-        assert self.found["test/accuracy@best"] == at_valids < best_accuracy(cosines, labels)
-        assert self.found["test/AUC"] == pytest.approx(roc_auc_score(labels, cosines))
+        accuracy = np.mean((cosines >= self.figures["best_threshold"]) == labels)
+        assert self.figures["test/accuracy@best"] == accuracy < best_accuracy(cosines, labels)
+        assert self.figures["test/AUC"] == pytest.approx(roc_auc_score(labels, cosines))
 
     def test_every_distinct_text_is_encoded_once(self):
         encode = Encoder(0)
@@ -71,30 +71,30 @@ class TestFigures:
         assert first == second and len(first) == len(set(first))
         assert set(first) == {*self.valid.left, *self.valid.right, *self.test.left, *self.test.right}
 
-    def test_another_threshold_has_its_name(self):
-        found = CosineThresholdEvaluator(self.encode, self.valid, threshold=0.25).figures()
-        assert found["accuracy@0.25"] == np.mean((self.encode.cosines(self.valid) >= 0.25) == self.valid.labels)
-        assert not any(name.startswith("test/") for name in found)
+    def test_the_name_of_the_accuracy_has_the_threshold(self):
+        figures = CosineThresholdEvaluator(self.encode, self.valid, threshold=0.25).figures()
+        assert figures["accuracy@0.25"] == np.mean((self.encode.cosines(self.valid) >= 0.25) == self.valid.labels)
+        assert not any(name.startswith("test/") for name in figures)
 
-    def test_neither_the_order_of_pairs_nor_that_of_their_sides_matters(self):
+    def test_the_order_of_pairs_and_of_their_sides_has_no_effect(self):
         order = np.random.default_rng(4).permutation(40)
-        turned = LabelledPairs(
+        reordered = LabelledPairs(
             *(np.array(values)[order].tolist() for values in (self.valid.right, self.valid.left, self.valid.labels))
         )
-        found = CosineThresholdEvaluator(self.encode, turned).figures()
-        assert found == {name: pytest.approx(self.found[name]) for name in found}
+        figures = CosineThresholdEvaluator(self.encode, reordered).figures()
+        assert figures == {name: pytest.approx(self.figures[name]) for name in figures}
 
-    def test_a_zero_vector_is_like_nothing(self):
+    def test_a_zero_vector_is_similar_to_no_other(self):
         encode = lambda texts: np.array([[0.0, 0.0] if text == "" else [1.0, 1.0] for text in texts])  # noqa: E731
-        found = CosineThresholdEvaluator(encode, LabelledPairs(["", "a"], ["", "a"], [0, 1])).figures()
-        assert found["AUC"] == 1 and found["accuracy@0.8"] == 1
+        figures = CosineThresholdEvaluator(encode, LabelledPairs(["", "a"], ["", "a"], [0, 1])).figures()
+        assert figures["AUC"] == 1 and figures["accuracy@0.8"] == 1
 
 
-class TestBadInput:
+class TestInvalidInput:
     @pytest.mark.parametrize("labels", [[], [1, 1], [0]])
-    def test_valid_pairs_are_of_two_classes(self, labels):
+    def test_valid_pairs_of_one_class(self, labels):
         pairs = LabelledPairs(["a"] * len(labels), ["b"] * len(labels), labels)
-        with pytest.raises(KerasrecError, match=f"{len(labels)} valid pairs are all alike"):
+        with pytest.raises(KerasrecError, match=f"{len(labels)} valid pairs are all equal"):
             CosineThresholdEvaluator(Encoder(0), pairs)
 
     @pytest.mark.parametrize("label", [2, -1, 0.5, None, "1", float("nan")])
@@ -104,27 +104,27 @@ class TestBadInput:
 
     def test_test_pairs_of_one_class_have_no_auc(self):
         one_class = LabelledPairs(WORDS[:2], WORDS[2:4], [0, 0])
-        found = CosineThresholdEvaluator(Encoder(0), some_pairs(1), one_class).figures()
-        assert np.isnan(found["test/AUC"]) and found["test/majority"] == 1 and np.isfinite(found["AUC"])
+        figures = CosineThresholdEvaluator(Encoder(0), some_pairs(1), one_class).figures()
+        assert np.isnan(figures["test/AUC"]) and figures["test/majority"] == 1 and np.isfinite(figures["AUC"])
 
-    def test_a_side_or_a_label_is_missing(self):
+    def test_a_missing_side_or_label(self):
         with pytest.raises(KerasrecError, match="2 texts on the left, 1 on the right and 2 labels"):
             LabelledPairs(["a", "b"], ["a"], [0, 1])
 
     @pytest.mark.parametrize("shape", [(1, 4), (2,), (2, 3, 4)])
-    def test_not_a_vector_for_each_text(self, shape):
+    def test_a_wrong_number_of_vectors(self, shape):
         evaluator = CosineThresholdEvaluator(lambda texts: np.ones(shape), LabelledPairs("ab", "bb", [0, 1]))
         with pytest.raises(KerasrecError, match="2 texts"):
             evaluator.figures()
 
-    def test_a_model_that_broke_is_an_error(self):
+    def test_nan_vectors(self):
         evaluator = CosineThresholdEvaluator(lambda texts: np.full((2, 3), np.nan), LabelledPairs("ab", "bb", [0, 1]))
         with pytest.raises(KerasrecError, match="2 of 2 scores are NaN"):
             evaluator.figures()
 
 
 def embedding_model():
-    """One weight, the vectors of three texts, which each epoch sets anew."""
+    """A model with one weight, the vectors of three texts, which each epoch replaces."""
     model = keras.Sequential([keras.layers.Embedding(3, 2, name="table"), keras.layers.Flatten()])
     model.build([None, 1])
     return model
@@ -135,7 +135,7 @@ A_IS_C = A_IS_B[[0, 2, 1]]
 
 
 def run_epochs(tables, best):
-    """Epochs that end with these tables; the pairs say that a and b mean the same and that a and c do not."""
+    """Epochs that end with these tables; in the pairs, a and b have the same meaning, and a and c do not."""
     model = embedding_model()
     vectors = model.get_layer("table")
 
@@ -151,7 +151,7 @@ def run_epochs(tables, best):
 
 
 class TestAsACallback:
-    def test_logs_and_prints_the_figures(self, logged):
+    def test_logs_the_figures_and_adds_them_to_the_history(self, logged):
         _, history = run_epochs([A_IS_C, A_IS_B], best=None)
         assert history["AUC"] == [0.0, 1.0] and history["accuracy@0.8"][1] == 1
         lines = logged().splitlines()
@@ -165,7 +165,7 @@ class TestAsACallback:
         model.load_weights(str(path)).expect_partial()
         np.testing.assert_array_equal(model.get_layer("table").get_weights()[0], A_IS_B)
 
-    def test_calls_a_function_when_there_is_a_gain(self):
+    def test_calls_the_function_after_each_gain(self):
         calls = []
         run_epochs([A_IS_C, A_IS_C, A_IS_B, A_IS_B], lambda: calls.append(True))
         assert len(calls) == 2

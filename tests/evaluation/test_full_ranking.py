@@ -9,7 +9,7 @@ ITEMS, VOCAB = 30, 35
 
 
 def part(seed, users):
-    """Rows, histories and scores of a part whose users have one to three targets."""
+    """Rows, histories, targets and scores of a part; its users have one to three targets."""
     rng = np.random.default_rng(seed)
     lengths = rng.integers(0, 8, users)
     numbers = np.sort(rng.permutation(1000)[:users]) + 1000 * seed
@@ -36,7 +36,7 @@ def batches_of(numbers, targets, size):
 
 
 def in_plain_python(parts, filter_seen):
-    """Each user's list by sorting, as the definitions say."""
+    """The figures by their definitions, from each user's sorted list."""
     recall, ndcg, reciprocal, lists, misses = [], [], [], [], 0
     for numbers, histories, targets, scores in parts:
         for row in range(len(numbers)):
@@ -44,18 +44,18 @@ def in_plain_python(parts, filter_seen):
             seen = set(histories.ids[histories.offsets[row] : histories.offsets[row + 1]].tolist())
             allowed = [item for item in range(5, VOCAB) if not (filter_seen and item in seen)]
             ranked = sorted(allowed, key=lambda item: -scores[row, item])
-            places = [ranked.index(target) + 1 if target in ranked else np.inf for target in wanted]
-            misses += places.count(np.inf)
-            recall.append(sum(place <= 10 for place in places) / len(wanted))
-            gain = sum(1 / np.log2(1 + place) for place in places if place <= 10)
-            ndcg.append(gain / sum(1 / np.log2(2 + place) for place in range(len(wanted))))
-            reciprocal.append(1 / min(places))
+            ranks = [ranked.index(target) + 1 if target in ranked else np.inf for target in wanted]
+            misses += ranks.count(np.inf)
+            recall.append(sum(rank <= 10 for rank in ranks) / len(wanted))
+            gain = sum(1 / np.log2(1 + rank) for rank in ranks if rank <= 10)
+            ndcg.append(gain / sum(1 / np.log2(2 + number) for number in range(len(wanted))))
+            reciprocal.append(1 / min(ranks))
             lists += ranked[:10]
     return np.mean(recall), np.mean(ndcg), np.mean(reciprocal), len(set(lists)) / ITEMS, misses
 
 
 @pytest.mark.parametrize("filter_seen", [True, False])
-def test_figures_are_the_definitions(filter_seen):
+def test_figures_equal_the_definitions(filter_seen):
     parts = [part(0, 17), part(1, 9)]
     scores = {number: row for numbers, _, _, rows in parts for number, row in zip(numbers, rows, strict=True)}
     figures = rank_catalogue(
@@ -76,15 +76,15 @@ def test_scorers_get_the_histories_of_their_rows():
 
     def check(batch, offsets, ids):
         for row, number in enumerate(batch["info"].numpy()):
-            at = int(np.flatnonzero(histories.users == number)[0])
-            expected = histories.ids[histories.offsets[at] : histories.offsets[at + 1]]
+            user = int(np.flatnonzero(histories.users == number)[0])
+            expected = histories.ids[histories.offsets[user] : histories.offsets[user + 1]]
             np.testing.assert_array_equal(ids[offsets[row] : offsets[row + 1]], expected)
         return tf.constant(scores[: len(batch["info"])])
 
     rank_catalogue(check, [(batches_of(numbers, targets, 3), histories)], np.ones(ITEMS, np.int64), Protocol("test"))
 
 
-def test_sampled_protocols_are_named_and_easier():
+def test_sampled_protocols_have_names_and_higher_figures():
     numbers, histories, targets, scores = part(4, 40)
     figures = rank_catalogue(
         lambda batch, offsets, ids: tf.constant(scores[np.searchsorted(numbers, batch["info"].numpy())]),
@@ -96,7 +96,7 @@ def test_sampled_protocols_are_named_and_easier():
         assert figures[f"{name}/recall@10"] >= figures["recall@10"]
 
 
-def test_size_and_order_of_batches_change_nothing():
+def test_size_and_order_of_batches_have_no_effect():
     numbers, histories, targets, scores = part(5, 23)
     results = [
         rank_catalogue(
@@ -111,15 +111,15 @@ def test_size_and_order_of_batches_change_nothing():
     assert results[0] == pytest.approx(results[2])
 
 
-def test_protocol_reads_as_a_sentence():
+def test_the_text_of_a_protocol():
     assert str(Protocol("test")) == "test split, full ranking over the catalogue, seen items filtered"
     assert "seen items kept" in str(Protocol("valid", filter_seen=False))
     assert "seen items filtered, in any order, a sample" in str(Protocol("valid", users=9, equal_scores="in any order"))
-    for share, learnt in ((0.05, "95%"), (0.0015, "99.85%"), (0.0, "100%")):
-        expected = f"after training on the valid targets of {learnt} of the users"
+    for share, trained in ((0.05, "95%"), (0.0015, "99.85%"), (0.0, "100%")):
+        expected = f"after training on the valid targets of {trained} of the users"
         assert str(Protocol("test", valid_share=share)).endswith(expected)
 
 
-def test_a_protocol_says_whose_items_are_to_be_found():
+def test_the_text_of_a_protocol_with_a_description_of_targets():
     protocol = Protocol("valid", targets="new users, a fifth of their items", filter_seen=False)
     assert str(protocol) == "new users, a fifth of their items, full ranking over the catalogue, seen items kept"

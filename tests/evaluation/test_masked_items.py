@@ -21,7 +21,7 @@ def targets_of(batch):
     return rows, batch["masked_lm_positions"][real], batch["masked_lm_ids"][real]
 
 
-def test_figures_restated():
+def test_figures_equal_the_definitions():
     rng = np.random.default_rng(3)
     scores = [rng.normal(size=(n, VOCAB)).astype(np.float32) for n in (7, 2)]
     targets = [rng.integers(5, VOCAB, n) for n in (7, 2)]
@@ -38,24 +38,24 @@ def test_figures_restated():
         assert figures[f"top{k}"] == pytest.approx(np.mean(np.array(ranks) <= k))
 
 
-def test_a_model_that_copies_its_input_finds_nothing():
-    """It is right at every visible position, which is what some scripts report as their accuracy."""
+def test_a_model_that_copies_its_input_has_no_correct_predictions():
+    """It would be right at every visible position, which some scripts report as accuracy."""
     batch = masked_rows()
 
     def copied(batch):
         rows, positions, targets = targets_of(batch)
-        shown = tf.gather_nd(batch["input_ids"], tf.stack([rows, positions], axis=-1))
-        return 50.0 * tf.one_hot(shown, VOCAB), targets
+        visible_ids = tf.gather_nd(batch["input_ids"], tf.stack([rows, positions], axis=-1))
+        return 50.0 * tf.one_hot(visible_ids, VOCAB), targets
 
-    everywhere = tf.one_hot(batch["input_ids"], VOCAB)
+    all_scores = tf.one_hot(batch["input_ids"], VOCAB)
     visible = batch["input_ids"] >= 5
-    assert (tf.argmax(everywhere, axis=-1, output_type=tf.int32) == batch["input_ids"])[visible].numpy().all()
+    assert (tf.argmax(all_scores, axis=-1, output_type=tf.int32) == batch["input_ids"])[visible].numpy().all()
     figures = cloze_figures(copied, [batch])
     assert [figures[f"top{k}"] for k in (1, 5, 10, 20)] == [0, 0, 0, 0]
     assert figures["loss"] > 40
 
 
-def test_a_model_that_knows_finds_all():
+def test_a_model_that_knows_the_targets():
     def known(batch):
         _, _, targets = targets_of(batch)
         return 50.0 * tf.one_hot(targets, VOCAB), targets

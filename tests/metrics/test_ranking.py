@@ -1,4 +1,4 @@
-"""The oracles are plain loops over users and items, scikit-learn's ndcg_score and probabilities worked out by hand."""
+"""The oracles are loops over users and items, scikit-learn's ndcg_score and probabilities computed by hand."""
 
 import itertools
 import math
@@ -14,26 +14,26 @@ from kerasrec.metrics import ranking as metrics
 from kerasrec.metrics.ranking import NEVER_LISTED
 
 
-def place(score, rivals):
-    """1 + rivals scored higher + rivals scored equal, NaN on either side counting against the target."""
-    return 1 + sum(not (rival < score) for rival in rivals)
+def rank_of(score, negatives):
+    """1 + negatives with higher or equal scores; NaN in either score counts against the target."""
+    return 1 + sum(not (negative < score) for negative in negatives)
 
 
 def ranks_in_plain_python(scores, targets, seen):
     result = []
-    for row, wanted, left_out in zip(scores, targets, seen, strict=True):
+    for row, wanted, excluded in zip(scores, targets, seen, strict=True):
         ranks = []
         for column, target in enumerate(wanted):
             if target == 0 or target in wanted[:column]:
                 ranks.append(0)
-            elif target < 5 or target in left_out:
+            elif target < 5 or target in excluded:
                 ranks.append(NEVER_LISTED)
             else:
-                others = [row[item] for item in range(5, len(row)) if item not in left_out and item not in wanted]
-                rank = place(row[target], others)
+                others = [row[item] for item in range(5, len(row)) if item not in excluded and item not in wanted]
+                rank = rank_of(row[target], others)
                 for other_column, other in enumerate(wanted):
                     counts = other >= 5 and other != target and other not in wanted[:other_column]
-                    counts = counts and other not in left_out
+                    counts = counts and other not in excluded
                     behind = row[other] < row[target] or (row[other] == row[target] and other_column > column)
                     rank += counts and not behind
                 ranks.append(rank)
@@ -59,7 +59,7 @@ def sampled_ranks_in_the_graph(scores, targets, negatives, seen):
 
 
 def batch(seed, users=40, vocab_size=60, most_targets=4, most_seen=12):
-    """Few different scores, so that ties abound; repeats, special tokens and padding among targets and seen items."""
+    """Few distinct scores, so that ties are common; targets and seen items have repeats, special tokens and padding."""
     rng = np.random.default_rng(seed)
     scores = rng.integers(0, 12, (users, vocab_size)).astype(np.float32)
     targets = rng.integers(0, vocab_size, (users, most_targets))
@@ -88,33 +88,33 @@ class TestTargetRanks:
         ranks = metrics.target_ranks(tf.zeros([1, 105]), tf.constant([[42]]), tf.constant([[6, 7, 7, 0]]))
         assert ranks.numpy().tolist() == [[98]]
 
-    def test_special_tokens_and_seen_items_never_compete(self):
+    def test_special_tokens_and_seen_items_are_not_negatives(self):
         scores = np.zeros((1, 10), np.float32)
         scores[0, :5], scores[0, 8], scores[0, 9] = 100, 50, 1
         assert ranks_in_the_graph(scores, np.array([[9]], np.int32), np.array([[8, 8, 0]], np.int32)).numpy() == 1
 
-    def test_a_seen_target_is_a_miss_and_no_rival(self):
+    def test_a_seen_target_is_a_miss_and_does_not_change_other_ranks(self):
         scores = np.arange(10, dtype=np.float32)[np.newaxis]
         ranks = ranks_in_the_graph(scores, np.array([[8, 9, 7, 8]], np.int32), np.array([[8, 9]], np.int32)).numpy()
         assert ranks.tolist() == [[NEVER_LISTED, NEVER_LISTED, 1, 0]]
 
-    @pytest.mark.parametrize("odd", [np.nan, -np.inf])
-    def test_a_target_without_a_score_comes_last(self, odd):
+    @pytest.mark.parametrize("score", [np.nan, -np.inf])
+    def test_a_target_without_a_score_is_last(self, score):
         scores = np.linspace(0, 1, 30, dtype=np.float32)[np.newaxis].copy()
-        scores[0, 7] = odd
+        scores[0, 7] = score
         assert ranks_in_the_graph(scores, np.array([[7]], np.int32), np.array([[20]], np.int32)).numpy() == 24
 
-    def test_nan_everywhere_is_no_good_model(self):
+    def test_targets_are_last_if_all_scores_are_nan(self):
         scores = np.full((2, 30), np.nan, np.float32)
         ranks = ranks_in_the_graph(scores, np.array([[7, 0], [8, 9]], np.int32), np.zeros((2, 1), np.int32)).numpy()
         assert ranks.tolist() == [[25, 0], [25, 25]]
 
-    def test_a_rival_scored_nan_stands_ahead(self):
+    def test_a_negative_with_a_nan_score_is_ahead(self):
         scores = np.zeros((1, 10), np.float32)
         scores[0, 6], scores[0, 9] = np.nan, 1
         assert ranks_in_the_graph(scores, np.array([[9]], np.int32), np.zeros((1, 1), np.int32)).numpy() == 2
 
-    def test_targets_on_top_get_the_places_one_to_t_even_when_tied(self):
+    def test_the_best_targets_have_the_ranks_1_to_t_even_with_equal_scores(self):
         scores = np.zeros((1, 20), np.float32)
         scores[0, [7, 9, 12]] = 3.5
         ranks = ranks_in_the_graph(scores, np.array([[12, 7, 9]], np.int32), np.zeros((1, 1), np.int32))
@@ -122,7 +122,7 @@ class TestTargetRanks:
 
     @settings(max_examples=40)
     @given(st.integers(0, 2**32 - 1))
-    def test_ranks_follow_the_order_of_the_scores_alone(self, seed):
+    def test_ranks_depend_on_the_order_of_scores_only(self, seed):
         scores, targets, seen = batch(seed, users=3)
         ranks = ranks_in_the_graph(scores, targets, seen).numpy()
         np.testing.assert_array_equal(ranks_in_the_graph(scores**3 - 7, targets, seen), ranks)
@@ -130,7 +130,7 @@ class TestTargetRanks:
 
     @settings(max_examples=40)
     @given(st.integers(0, 2**32 - 1))
-    def test_a_users_targets_hold_different_places(self, seed):
+    def test_the_targets_of_a_user_have_different_ranks(self, seed):
         scores, targets, seen = batch(seed, users=3)
         for row in ranks_in_the_graph(scores, targets, seen).numpy():
             listed = row[(row > 0) & (row < NEVER_LISTED)]
@@ -143,18 +143,18 @@ class TestTopK:
         scores = rng.normal(size=(30, 80)).astype(np.float32)
         seen = rng.integers(0, 80, (30, 20)).astype(np.int32)
         expected = []
-        for row, left_out in zip(scores, seen, strict=True):
-            allowed = [item for item in range(5, 80) if item not in left_out]
+        for row, excluded in zip(scores, seen, strict=True):
+            allowed = [item for item in range(5, 80) if item not in excluded]
             expected.append(sorted(allowed, key=lambda item, row=row: -row[item])[:10])
         lists = metrics.top_k_items(tf.constant(scores), tf.constant(seen), 10)
         assert lists.dtype == tf.int32
         np.testing.assert_array_equal(lists, expected)
 
-    def test_without_a_filter_only_special_tokens_are_left_out(self):
+    def test_without_a_filter_only_special_tokens_are_excluded(self):
         scores = tf.constant([[9.0, 9.0, 9.0, 9.0, 9.0, 1.0, 2.0, 3.0]])
         assert metrics.top_k_items(scores, None, 3).numpy().tolist() == [[7, 6, 5]]
 
-    def test_items_without_a_score_come_last_but_before_seen_ones(self):
+    def test_items_without_a_score_are_last_but_precede_seen_items(self):
         scores = tf.constant([[9.0, 9.0, 9.0, 9.0, 9.0, np.nan, -np.inf, 3.0, 8.0]])
         (best, *rest, empty) = metrics.top_k_items(scores, tf.constant([[8]]), 4).numpy()[0].tolist()
         assert (best, sorted(rest), empty) == (7, [5, 6], 0)
@@ -175,11 +175,11 @@ class TestSampleNegatives:
     def test_different_items_that_are_neither_seen_nor_a_target(self, counts):
         negatives = draw(1, [0, 1, 2], self.targets, self.seen, 120, counts)
         assert negatives.shape == (3, 100) and negatives.dtype == np.int32
-        for row, target, left_out in zip(negatives, self.targets, self.seen, strict=True):
+        for row, target, excluded in zip(negatives, self.targets, self.seen, strict=True):
             assert len(set(row)) == 100 and row.min() >= 5 and row.max() < 125
-            assert not set(row) & {*target, *left_out}
+            assert not set(row) & {*target, *excluded}
 
-    def test_depends_on_seed_and_user_and_not_on_the_batch(self):
+    def test_depends_on_seed_and_user_but_not_on_the_batch(self):
         together = draw(1, [0, 1, 2], self.targets, self.seen, 500, size=20)
         for user in range(3):
             alone = draw(1, [user], self.targets[user : user + 1], self.seen[user : user + 1], 500, size=20)
@@ -189,25 +189,25 @@ class TestSampleNegatives:
         assert (draw(2, [0, 1, 2], self.targets, self.seen, 500, size=20) != together).any(axis=1).all()
 
     @pytest.mark.parametrize("counts", [[1, 1, 1, 1, 1, 1], [8, 1, 4, 2, 0, 4]])
-    def test_follows_successive_draws_without_replacement(self, counts):
-        """Item 5 + 0 is the target; of the rest, an ordered pair (i, j) has the chance w_i / W * w_j / (W - w_i)."""
+    def test_equals_successive_draws_without_replacement(self, counts):
+        """Item 5 is the target; an ordered pair (i, j) of other items has the probability w_i / W * w_j / (W - w_i)."""
         users = 30_000
         weights = np.array([0, *counts[1:]], float)
         expected = np.zeros(6)
         for first, second in itertools.permutations(np.flatnonzero(weights), 2):
-            chance = weights[first] / weights.sum() * weights[second] / (weights.sum() - weights[first])
-            expected[[first, second]] += chance
+            probability = weights[first] / weights.sum() * weights[second] / (weights.sum() - weights[first])
+            expected[[first, second]] += probability
         pairs = draw(3, np.arange(users), [[5]] * users, [[0]] * users, 6, np.array(counts), size=2)
-        found = np.bincount(pairs.ravel() - 5, minlength=6) / users
+        shares = np.bincount(pairs.ravel() - 5, minlength=6) / users
         deviation = np.sqrt(expected * (1 - expected) / users)
-        assert (np.abs(found - expected) <= 4.5 * deviation).all(), (found, expected)
-        assert (found[expected == 0] == 0).all()
+        assert (np.abs(shares - expected) <= 4.5 * deviation).all(), (shares, expected)
+        assert (shares[expected == 0] == 0).all()
 
-    def test_places_stay_empty_when_the_catalogue_runs_out(self):
+    def test_samples_are_padded_if_too_few_items_are_left(self):
         (row,) = draw(1, [0], [[5]], [[6, 7]], 6, np.array([1, 1, 1, 1, 0, 1]), size=5)
         assert sorted(row.tolist()) == [0, 0, 0, 8, 10]
 
-    def test_without_a_filter_only_targets_are_left_out(self):
+    def test_without_a_filter_only_targets_are_excluded(self):
         negatives = metrics.sample_negatives(1, tf.constant([0]), tf.constant([[6]]), None, items=4, size=3)
         assert sorted(negatives.numpy()[0].tolist()) == [5, 7, 8]
 
@@ -220,15 +220,15 @@ class TestSampledRanks:
         users = np.arange(len(targets), dtype=np.int32)
         negatives = draw(seed, users, targets, np.zeros_like(targets), 115, size=30)
         negatives[:, -3:] = 0
-        everything_else = [
+        all_others = [
             sorted(set(range(5, 120)) - set(row) - set(wanted))
             for row, wanted in zip(negatives.tolist(), targets.tolist(), strict=True)
         ]
-        expected = ranks_in_plain_python(scores, targets, everything_else)
+        expected = ranks_in_plain_python(scores, targets, all_others)
         unseen = np.zeros_like(targets)
         np.testing.assert_array_equal(sampled_ranks_in_the_graph(scores, targets, negatives, unseen), expected)
 
-    def test_equals_full_ranking_when_every_item_is_drawn(self):
+    def test_equals_full_ranking_if_all_items_are_sampled(self):
         scores, targets, seen = batch(4)
         users = np.arange(len(targets), dtype=np.int32)
         negatives = draw(0, users, targets, seen, 55, size=55)
@@ -285,7 +285,7 @@ class TestRankingMetrics:
 
     @settings(max_examples=100)
     @given(ranks_by_user, st.randoms(use_true_random=False))
-    def test_neither_the_order_nor_the_numbers_of_users_matter(self, by_user, random):
+    def test_does_not_depend_on_the_order_or_the_numbers_of_users(self, by_user, random):
         ranks, users = flat(by_user)
         order = list(range(len(ranks)))
         random.shuffle(order)
@@ -301,22 +301,22 @@ class TestRankingMetrics:
         assert recalls == sorted(recalls) and recalls[-1] == pytest.approx(1)
 
     @given(st.lists(st.integers(1, 40), min_size=1, max_size=8))
-    def test_the_ideal_ranking_gets_1(self, targets_by_user):
+    def test_the_ideal_ranking_has_figures_of_1(self, targets_by_user):
         result = metrics.ranking_metrics(*flat([range(1, targets + 1) for targets in targets_by_user]), recall_at=[40])
         assert result == pytest.approx(dict.fromkeys(result, 1.0))
 
-    def test_padding_is_no_target_and_an_unlisted_target_is_a_miss(self):
+    def test_padding_is_ignored_and_an_unlisted_target_is_a_miss(self):
         ranks = np.array([[1, 0], [NEVER_LISTED, 0], [2, 4], [0, 0]], np.int32)
         users = np.repeat(np.arange(4)[:, np.newaxis], 2, axis=1)
         result = metrics.ranking_metrics(ranks, users)
         assert result == pytest.approx(metrics_in_plain_python([[1], [10**12], [2, 4]], (1, 5, 10, 20), (5, 10, 20)))
 
-    def test_without_users_each_target_stands_alone(self):
+    def test_without_users_each_target_has_its_own_user(self):
         result = metrics.ranking_metrics(np.array([[1], [4], [0]]), recall_at=[1], ndcg_at=[5])
         assert result == pytest.approx({"recall@1": 0.5, "NDCG@5": (1 + 1 / math.log2(5)) / 2, "MRR": 0.625})
 
     @pytest.mark.parametrize("ranks", [np.zeros((3, 2), int), np.zeros(0, int)])
-    def test_no_target_at_all(self, ranks):
+    def test_no_targets(self, ranks):
         with pytest.raises(KerasrecError, match="no target"):
             metrics.ranking_metrics(ranks)
 
@@ -333,5 +333,5 @@ class TestLists:
         per_user = [np.mean([counts[item - 5] / 100 for item in row if item]) for row in self.lists[:3]]
         assert metrics.mean_popularity(self.lists, counts) == pytest.approx(np.mean(per_user))
 
-    def test_every_item_once_has_the_mean_popularity_of_a_random_list(self):
+    def test_a_list_of_all_items_has_the_mean_popularity_of_a_random_list(self):
         assert metrics.mean_popularity(np.arange(5, 25)[np.newaxis], np.arange(1, 21)) == pytest.approx(1 / 20)

@@ -1,4 +1,4 @@
-"""The oracles are scikit-learn, SciPy, every threshold tried in a loop, and cases worked out by hand."""
+"""The oracles are scikit-learn, SciPy, a loop over all thresholds, and examples computed by hand."""
 
 import math
 import warnings
@@ -26,7 +26,7 @@ def accuracy(scores, labels, threshold):
 
 
 def every_accuracy(scores, labels):
-    """At each score, just above the highest, and between each two neighbours."""
+    """The accuracy of each threshold: at each score, just above the highest, and between neighbouring scores."""
     levels = sorted(set(scores))
     thresholds = [*levels, np.nextafter(levels[-1], np.inf)]
     thresholds += [(low + high) / 2 for low, high in zip(levels, levels[1:], strict=False)]
@@ -68,23 +68,23 @@ class TestBestThreshold:
         scores, labels = halves(pairs)
         assert best_threshold(scores, labels)[1] >= similarity_metrics(scores, labels, 0.0)["majority"]
 
-    def test_lies_in_the_middle_of_the_gap(self):
+    def test_is_in_the_middle_between_two_scores(self):
         assert best_threshold([0.875, 0.5, 0.25], [1, 1, 0]) == (0.375, 1.0)
 
     def test_is_the_highest_of_the_best(self):
-        """Cutting below 0.9 and cutting below 0.3 both get 3 of 4 right."""
+        """Thresholds between 0.9 and 0.7 and between 0.3 and 0.1 both give 3 correct predictions of 4."""
         assert best_threshold([0.9, 0.7, 0.3, 0.1], [1, 0, 1, 0]) == (pytest.approx(0.8), 0.75)
 
     @pytest.mark.parametrize(("label", "threshold"), [(1, 0.25), (0, np.nextafter(0.5, 1))])
     def test_one_class_only(self, label, threshold):
         assert best_threshold([0.5, 0.25], [label, label]) == (threshold, 1.0)
 
-    def test_neighbours_that_leave_no_room_in_between(self):
+    def test_no_float_between_two_scores(self):
         low = 0.5
         high = np.nextafter(low, 1)
         assert best_threshold([high, low], [1, 0]) == (high, 1.0)
 
-    def test_a_threshold_found_on_float32_scores_cuts_them_where_it_should(self):
+    def test_a_threshold_of_float32_scores_has_the_returned_accuracy(self):
         rng = np.random.default_rng(0)
         scores = rng.normal(size=600).astype(np.float32).round(2)
         labels = (rng.normal(size=600) < scores).astype(int)
@@ -97,38 +97,38 @@ class TestSimilarityMetrics:
     @given(labelled, few_scores)
     def test_equals_scikit_learn_and_scipy(self, pairs, threshold):
         scores, labels = halves(pairs)
-        found = similarity_metrics(scores, labels, threshold)
-        assert found["accuracy"] == pytest.approx(sklearn_metrics.accuracy_score(labels, scores >= threshold))
-        assert found["majority"] == pytest.approx(max(labels.mean(), 1 - labels.mean()))
+        figures = similarity_metrics(scores, labels, threshold)
+        assert figures["accuracy"] == pytest.approx(sklearn_metrics.accuracy_score(labels, scores >= threshold))
+        assert figures["majority"] == pytest.approx(max(labels.mean(), 1 - labels.mean()))
         if 0 < labels.mean() < 1:
             wins = [float(a > b) + 0.5 * (a == b) for a in scores[labels == 1] for b in scores[labels == 0]]
-            assert found["AUC"] == pytest.approx(np.mean(wins))
+            assert figures["AUC"] == pytest.approx(np.mean(wins))
             if len(set(scores)) > 1:
                 ranks = stats.rankdata(scores), stats.rankdata(labels)
-                assert found["Spearman"] == pytest.approx(np.corrcoef(*ranks)[0, 1])
+                assert figures["Spearman"] == pytest.approx(np.corrcoef(*ranks)[0, 1])
 
     @settings(max_examples=40)
     @given(labelled)
-    def test_auc_and_spearman_follow_the_order_alone(self, pairs):
+    def test_auc_and_spearman_depend_on_the_order_only(self, pairs):
         scores, labels = halves(pairs)
         order = np.unique(scores, return_inverse=True)[1]
-        found, other = (similarity_metrics(values, labels, 0.0) for values in (scores, 3.0 * order - 7))
+        figures, shifted = (similarity_metrics(values, labels, 0.0) for values in (scores, 3.0 * order - 7))
         for name in ("AUC", "Spearman"):
-            assert found[name] == pytest.approx(other[name], nan_ok=True)
+            assert figures[name] == pytest.approx(shifted[name], nan_ok=True)
 
-    def test_a_score_at_the_threshold_means_the_same(self):
+    def test_a_score_at_the_threshold_is_class_1(self):
         assert similarity_metrics([0.8, 0.7], [1, 0], 0.8)["accuracy"] == 1
 
     @pytest.mark.parametrize("label", [0, 1])
     def test_one_class_only(self, label):
-        found = similarity_metrics([0.1, 0.9], [label, label], 0.8)
-        assert found == pytest.approx(
+        figures = similarity_metrics([0.1, 0.9], [label, label], 0.8)
+        assert figures == pytest.approx(
             {"accuracy": 0.5, "majority": 1.0, "AUC": math.nan, "Spearman": math.nan}, nan_ok=True
         )
 
     def test_equal_scores(self):
-        found = similarity_metrics([0.5, 0.5, 0.5], [1, 0, 0], 0.8)
-        assert found["AUC"] == 0.5 and math.isnan(found["Spearman"])
+        figures = similarity_metrics([0.5, 0.5, 0.5], [1, 0, 0], 0.8)
+        assert figures["AUC"] == 0.5 and math.isnan(figures["Spearman"])
 
     def test_plain_floats(self):
         assert all(type(value) is float for value in similarity_metrics([0.5, 0.25], [1, 0], 0.8).values())
@@ -154,11 +154,11 @@ class TestClassificationMetrics:
         f1 = []
         for label in range(4):
             hits = np.sum((labels == label) & (predicted == label))
-            said = np.sum(labels == label) + np.sum(predicted == label)
-            if said:
-                f1.append(2 * hits / said)
-        found = classification_metrics(labels, predicted, 4)
-        assert found == pytest.approx(
+            predicted_or_true = np.sum(labels == label) + np.sum(predicted == label)
+            if predicted_or_true:
+                f1.append(2 * hits / predicted_or_true)
+        figures = classification_metrics(labels, predicted, 4)
+        assert figures == pytest.approx(
             {
                 "accuracy": np.mean(labels == predicted),
                 "majority": np.bincount(labels).max() / len(labels),
@@ -166,18 +166,18 @@ class TestClassificationMetrics:
             }
         )
 
-    def test_two_classes_have_the_f1_of_class_1_too(self):
-        found = classification_metrics([1, 1, 1, 0, 0], [1, 0, 0, 0, 1], 2)
-        assert found["F1"] == pytest.approx(2 * 1 / (3 + 2))
-        assert found["macro_F1"] == pytest.approx((0.4 + 2 * 1 / (2 + 3)) / 2)
+    def test_two_classes_also_have_the_f1_of_class_1(self):
+        figures = classification_metrics([1, 1, 1, 0, 0], [1, 0, 0, 0, 1], 2)
+        assert figures["F1"] == pytest.approx(2 * 1 / (3 + 2))
+        assert figures["macro_F1"] == pytest.approx((0.4 + 2 * 1 / (2 + 3)) / 2)
 
-    def test_class_1_nowhere(self):
-        found = classification_metrics([0, 0], [0, 0], 2)
-        assert (found["F1"], found["macro_F1"], found["accuracy"]) == (0, 1, 1)
+    def test_no_row_of_class_1(self):
+        figures = classification_metrics([0, 0], [0, 0], 2)
+        assert (figures["F1"], figures["macro_F1"], figures["accuracy"]) == (0, 1, 1)
 
     @pytest.mark.parametrize(("labels", "predicted"), [([0, 3], [0, 1]), ([0, 1], [0, -1]), ([0, 0.5], [0, 1])])
     def test_a_class_out_of_range(self, labels, predicted):
-        with pytest.raises(KerasrecError, match="1 of 2 labels are no class.*from 0 to 2"):
+        with pytest.raises(KerasrecError, match="1 of 2 labels are not classes.*from 0 to 2"):
             classification_metrics(labels, predicted, 3)
 
 
@@ -201,7 +201,7 @@ METRICS = {
         ([1, 0], [np.nan, 0], "1 of 2 labels are NaN"),
     ],
 )
-def test_bad_input_is_named(metric, scores, labels, message):
+def test_invalid_input(metric, scores, labels, message):
     with pytest.raises(KerasrecError, match=message) as error:
         metric(np.array(scores), np.array(labels))
     assert "\n" not in str(error.value)
@@ -209,5 +209,5 @@ def test_bad_input_is_named(metric, scores, labels, message):
 
 @pytest.mark.parametrize("metric", [METRICS["similarity"], best_threshold])
 def test_labels_are_0_or_1(metric):
-    with pytest.raises(KerasrecError, match="1 of 2 labels are no class, such as 2; .* from 0 to 1"):
+    with pytest.raises(KerasrecError, match="1 of 2 labels are not classes, such as 2; .* from 0 to 1"):
         metric([0.5, 0.25], [1, 2])

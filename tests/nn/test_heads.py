@@ -7,7 +7,7 @@ from kerasrec.backend import set_precision, tf
 from kerasrec.nn.heads import MaskedItemHead, PairClassifier, gather_positions, mean_of_sides, mean_pooling
 
 
-def test_scores_are_the_papers():
+def test_scores_equal_those_of_the_paper():
     rng = np.random.default_rng(0)
     head = MaskedItemHead(vocab_size=9)
     states, table = rng.normal(size=(4, 6)).astype(np.float32), rng.normal(size=(9, 6)).astype(np.float32)
@@ -39,21 +39,21 @@ class TestMeanPooling:
         np.testing.assert_allclose(mean_pooling(states, mask), expected, atol=1e-6)
         np.testing.assert_allclose(mean_pooling(states, mask.astype(np.int32)), expected, atol=1e-6)
 
-    @pytest.mark.parametrize("odd", [np.nan, np.inf, 1e30])
-    def test_what_stands_at_padded_positions_changes_neither_means_nor_gradients(self, odd):
+    @pytest.mark.parametrize("padding", [np.nan, np.inf, 1e30])
+    def test_states_at_padded_positions_change_neither_means_nor_gradients(self, padding):
         states = np.random.default_rng(0).normal(size=(2, 4, 3)).astype(np.float32)
         mask = [[1, 1, 0, 0], [1, 1, 1, 0]]
         results = []
-        for filler in (0.0, odd):
+        for filler in (0.0, padding):
             filled = tf.constant(np.where(np.array(mask)[:, :, np.newaxis] > 0, states, np.float32(filler)))
             with tf.GradientTape() as tape:
                 tape.watch(filled)
                 means = mean_pooling(filled, mask)
             results.append((means.numpy(), tape.gradient(means, filled).numpy()))
-        (means, gradients), (odd_means, odd_gradients) = results
+        (means, gradients), (padded_means, padded_gradients) = results
         assert np.isfinite(means).all() and (gradients[0, 2:] == 0).all() and (gradients[0, :2] == 0.5).all()
-        np.testing.assert_array_equal(odd_means, means)
-        np.testing.assert_array_equal(odd_gradients, gradients)
+        np.testing.assert_array_equal(padded_means, means)
+        np.testing.assert_array_equal(padded_gradients, gradients)
 
     def test_a_row_without_tokens_is_zero(self):
         assert (mean_pooling(tf.fill([1, 3, 2], np.nan), [[0, 0, 0]]).numpy() == 0).all()
@@ -61,7 +61,7 @@ class TestMeanPooling:
 
     @pytest.mark.parametrize("dtype", [tf.float16, tf.bfloat16])
     def test_low_precision_states_are_added_up_in_float32(self, dtype):
-        """600 ones: bfloat16 stops counting at 256, and 600 times 200 is beyond float16."""
+        """A bfloat16 sum of ones stops at 256, and 600 times 200 overflows float16."""
         means = mean_pooling(tf.fill([1, 600, 1], tf.constant(200, dtype)), tf.ones([1, 600]))
         assert means.dtype == tf.float32 and float(means[0, 0]) == 200
 
@@ -87,7 +87,7 @@ class TestPairClassifier:
     u, v = np.random.default_rng(2).normal(size=(2, 3, 4)).astype(np.float32)
 
     @pytest.mark.parametrize("reduce_dim", [None, 5])
-    def test_logits_are_the_papers(self, reduce_dim):
+    def test_logits_equal_those_of_the_paper(self, reduce_dim):
         classify = PairClassifier(3, reduce_dim=reduce_dim)
         classify((self.u, self.v))
         for variable in classify.weights:
@@ -105,14 +105,14 @@ class TestPairClassifier:
         set_precision(policy)
         try:
             classify = PairClassifier(2, reduce_dim=3, initializer_range=1.0)
-            logits = classify((1000 + self.u, 1000 + self.v))  # 1000.1 and 1000.2 are one number in float16
+            logits = classify((1000 + self.u, 1000 + self.v))  # 1000.1 and 1000.2 are the same number in float16
         finally:
             set_precision("float32")
-        again = PairClassifier(2, reduce_dim=3, initializer_range=1.0)((1000 + self.u, 1000 + self.v))
+        expected = PairClassifier(2, reduce_dim=3, initializer_range=1.0)((1000 + self.u, 1000 + self.v))
         assert logits.dtype == tf.float32
-        np.testing.assert_array_equal(logits, again)
+        np.testing.assert_array_equal(logits, expected)
 
-    def test_kernels_follow_from_the_seed_and_differ(self):
+    def test_the_seed_determines_the_kernels_and_they_differ(self):
         def kernels(seed):
             classify = PairClassifier(4, reduce_dim=4, seed=seed)
             classify.build([[None, 12], [None, 12]])
@@ -123,17 +123,17 @@ class TestPairClassifier:
         assert first.shape == second.shape and (first != second).any() and (kernels(2)[0] != first).any()
         assert 0.01 < first.std() < 0.03
 
-    def test_dropout_is_for_training_only_and_drops_features(self):
+    def test_dropout_drops_features_in_training_only(self):
         classify = PairClassifier(1, dropout=0.3)
         ones = tf.ones([4000, 1]), tf.ones([4000, 1])
         classify(ones)
         classify.classifier.kernel.assign([[1.0], [0.0], [100.0]])
         assert (classify(ones).numpy() == 1).all()
         dropped = classify(ones, training=True).numpy()
-        assert set(np.unique(dropped.round(3))) == {0, np.float32(1.429)}  # the third feature of equal sides stays 0
+        assert set(np.unique(dropped.round(3))) == {0, np.float32(1.429)}  # the third feature is 0 for equal sides
         assert np.mean(dropped == 0) == pytest.approx(0.3, abs=0.04)
 
-    def test_learns_to_tell_equal_sides_from_others(self):
+    def test_learns_whether_sides_are_equal(self):
         rng = np.random.default_rng(3)
         u = rng.normal(size=(400, 4)).astype(np.float32)
         labels = rng.integers(0, 2, 400)

@@ -25,7 +25,7 @@ ROWS = np.array([[2, 7, 8, 9, 3], [2, 50, 3, 0, 0], [2, 3, 0, 0, 0], [2, 59, 58,
 
 
 def noisy(layer, seed=0):
-    """Biases and norms away from 0 and 1, so that a forgotten one shows."""
+    """Moves biases and norms away from 0 and 1, so that the test fails if one is not applied."""
     rng = np.random.default_rng(seed)
     for variable in layer.weights:
         variable.assign(variable.numpy() + rng.normal(0, 0.1, variable.shape))
@@ -76,23 +76,23 @@ def test_other_configurations(changes):
     np.testing.assert_allclose(InferenceEncoder(encoder)(ROWS), by_keras(encoder, ROWS, "mean"), atol=1e-5)
 
 
-def test_a_unilm_encoder_reads_a_text_as_plain_bert():
+def test_a_unilm_encoder_encodes_a_text_bidirectionally():
     encoder = noisy(text_encoder(CONFIG, unilm=True))
     inference = InferenceEncoder(encoder, "cls")
     np.testing.assert_allclose(inference(ROWS), by_keras(encoder, ROWS, "cls"), atol=1e-5)
 
 
-def test_products_in_bfloat16_stay_close(encoder):
+def test_bfloat16_products_are_close_to_float32(encoder):
     rows = np.random.default_rng(1).integers(5, CONFIG.vocab_size, (50, 12)).astype(np.int32)
     exact = by_keras(encoder, rows, "mean")
     inference = InferenceEncoder(encoder, precision="mixed_bfloat16")
-    near = inference.without_padding(rows).numpy()
-    assert near.dtype == np.float32
-    assert np.abs(near - exact).max() > 1e-5  # or else nothing was in bfloat16
-    assert (near * exact).sum(axis=1).min() > 0.999
+    vectors = inference.without_padding(rows).numpy()
+    assert vectors.dtype == np.float32
+    assert np.abs(vectors - exact).max() > 1e-5  # otherwise no product was in bfloat16
+    assert (vectors * exact).sum(axis=1).min() > 0.999
 
 
-def test_weights_are_copied_until_they_are_taken_over_again():
+def test_weights_are_copies_until_copy_weights_is_called():
     encoder, pooler = noisy(text_encoder(CONFIG)), some_pooler()
     inference = InferenceEncoder(encoder, "cls", pooler)
     before = inference(ROWS).numpy()
@@ -102,7 +102,7 @@ def test_weights_are_copied_until_they_are_taken_over_again():
     np.testing.assert_allclose(inference(ROWS), by_keras(encoder, ROWS, "cls", pooler), atol=1e-5)
 
 
-def test_stands_in_an_export_that_needs_nothing_of_keras(encoder, tmp_path):
+def test_an_export_loads_without_keras(encoder, tmp_path):
     inference = InferenceEncoder(encoder, precision="mixed_bfloat16")
     tf.saved_model.save(inference, str(tmp_path / "saved"))
     np.save(tmp_path / "rows.npy", ROWS)
@@ -112,7 +112,7 @@ import sys
 import numpy as np, tensorflow as tf
 loaded = tf.saved_model.load("saved")
 np.testing.assert_allclose(loaded(np.load("rows.npy")), np.load("vectors.npy"), atol=1e-6)
-assert not {"kerasrec", "bert4keras", "tf_keras"} & set(sys.modules), "an import slipped in"
+assert not {"kerasrec", "bert4keras", "tf_keras"} & set(sys.modules), "an import that the export must not need"
 """
     clean = {name: value for name, value in os.environ.items() if not name.startswith("TF_")}
     done = subprocess.run([sys.executable, "-c", code], env=clean, cwd=tmp_path, capture_output=True, text=True)
@@ -120,6 +120,6 @@ assert not {"kerasrec", "bert4keras", "tf_keras"} & set(sys.modules), "an import
 
 
 @pytest.mark.parametrize("choice", [{"pooling": "max"}, {"precision": "mixed_float16"}])
-def test_choices_that_are_not_there(encoder, choice):
+def test_unknown_choices(encoder, choice):
     with pytest.raises(KerasrecError, match=f"{next(iter(choice))} is '.*'; it must be"):
         InferenceEncoder(encoder, **choice)

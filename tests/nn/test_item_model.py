@@ -9,7 +9,7 @@ import pytest
 from kerasrec.backend import set_precision, tf
 from kerasrec.data.items.vocab import MASK
 from kerasrec.nn.item_model import ItemModel
-from kerasrec.nn.negatives import Negatives
+from kerasrec.nn.negatives.sample import Negatives
 from kerasrec.nn.settings import ItemModelSettings
 from kerasrec.training.optimizers import adamw, warmup_schedule
 from kerasrec.training.settings import OptimizerSettings
@@ -38,7 +38,7 @@ def mixed_batch():
 
 
 def restated(model, batch):
-    """Every loss position by position, from the states of the whole batch."""
+    """All losses, computed position by position from the states of the batch."""
     states = model.encode(batch["input_ids"], batch["segment_ids"]).numpy()
     table = model.item_table.numpy()
     sums = {"masked_item": [], "seq2seq": []}
@@ -74,7 +74,7 @@ def test_three_losses_in_one_batch():
         np.testing.assert_allclose(total, np.sum(losses), rtol=1e-4)
 
 
-def test_rows_that_only_fill_a_batch_up_count_for_nothing():
+def test_empty_rows_that_fill_up_a_batch_have_no_effect():
     model = ItemModel(ALL_TERMS, vocab_size=20, max_seq_length=8)
     batch = mixed_batch()
     filled = {name: tf.concat([values, tf.zeros_like(values[:3])], axis=0) for name, values in batch.items()}
@@ -83,7 +83,7 @@ def test_rows_that_only_fill_a_batch_up_count_for_nothing():
         np.testing.assert_allclose(filled_terms[name], (total, count), rtol=1e-5)
 
 
-def test_a_term_without_weight_costs_nothing():
+def test_a_term_with_weight_0_is_not_computed():
     model = ItemModel(ItemModelSettings(hidden_size=16), vocab_size=20, max_seq_length=8)
     batch = {name: value[:2] for name, value in mixed_batch().items() if name != "segment_ids"}
     assert set(model.loss_terms(batch)) == {"masked_item"}
@@ -91,22 +91,22 @@ def test_a_term_without_weight_costs_nothing():
     assert len(model.encoder.inputs) == 1
 
 
-def test_visible_items_are_no_candidates_where_items_are_unique():
+def test_visible_items_are_excluded_if_items_are_unique():
     model = ItemModel(ItemModelSettings(hidden_size=16, unique_items=True), vocab_size=20, max_seq_length=8)
     model.head.bias.assign(tf.random.stateless_normal([20], [1, 2]))
     batch = {
         "input_ids": tf.constant([[5, 4, 7, 9, 0], [4, 6, 7, 4, 11]]),
         "masked_lm_positions": tf.constant([[1, 3], [0, 3]]),
-        "masked_lm_ids": tf.constant([[6, 9], [5, 8]]),  # the second is left as it was
+        "masked_lm_ids": tf.constant([[6, 9], [5, 8]]),  # masking left the second unchanged
         "masked_lm_weights": tf.constant([[1.0, 1.0], [1.0, 0.0]]),
     }
     states = model.encode(batch["input_ids"]).numpy()
     expected, losses = [], []
     for row, position, target in ((0, 1, 6), (0, 3, 9), (1, 0, 5)):
         scores = model.head(states[row]).numpy()[position] @ model.item_table.numpy().T + model.head.bias.numpy()
-        rivals = [item for item in range(20) if item == target or item not in batch["input_ids"][row]]
-        losses.append(np.log(np.exp(scores[rivals]).sum()) - scores[target])
-        expected.append([scores[item] if item in rivals else -1e9 for item in range(20)])
+        candidates = [item for item in range(20) if item == target or item not in batch["input_ids"][row]]
+        losses.append(np.log(np.exp(scores[candidates]).sum()) - scores[target])
+        expected.append([scores[item] if item in candidates else -1e9 for item in range(20)])
     scores, targets = model.masked_scores(batch)
     np.testing.assert_allclose(scores, expected, rtol=1e-4, atol=1e-5)
     assert targets.numpy().tolist() == [6, 9, 5]
@@ -130,7 +130,7 @@ def causal_batch():
 
 
 @pytest.mark.parametrize("unique_items", [False, True])
-def test_a_causal_model_predicts_the_next_item_everywhere(unique_items):
+def test_a_causal_model_predicts_the_next_item_at_every_position(unique_items):
     settings = dataclasses.replace(CAUSAL, unique_items=unique_items)
     model = ItemModel(settings, vocab_size=20, max_seq_length=8)
     model.head.bias.assign(tf.random.stateless_normal([20], [1, 2]))
@@ -138,8 +138,8 @@ def test_a_causal_model_predicts_the_next_item_everywhere(unique_items):
     losses = []
     for history, target in (([5], 6), ([5, 6, 1], 8), ([9], 10)):
         scores = model.last_item_scores(tf.constant([[*history, MASK]]), tf.constant([len(history)])).numpy()[0]
-        rivals = [item for item in range(20) if not unique_items or item not in history]
-        losses.append(np.log(np.exp(scores[rivals]).sum()) - scores[target])
+        candidates = [item for item in range(20) if not unique_items or item not in history]
+        losses.append(np.log(np.exp(scores[candidates]).sum()) - scores[target])
     terms = model.loss_terms(batch)
     assert set(terms) == {"next_item"}
     total, count = terms["next_item"]
@@ -148,20 +148,20 @@ def test_a_causal_model_predicts_the_next_item_everywhere(unique_items):
 
 
 @pytest.mark.parametrize("objective", ["masked", "causal"])
-def test_a_history_is_as_little_a_rival_in_a_sample_as_among_all(objective):
+def test_items_of_the_history_are_excluded_from_samples_as_from_all_items(objective):
     settings = dataclasses.replace(CAUSAL, objective=objective, unique_items=True)
     full, sampled = (
         ItemModel(dataclasses.replace(settings, item_loss=item_loss), vocab_size=20, max_seq_length=8)
         for item_loss in ("softmax", "sampled")
     )
     sampled.compile(optimizer=constant_adamw(1e-3))
-    sampled._draw_negatives = lambda step: Negatives(tf.range(20), tf.zeros([20]))  # each item expected once
+    sampled._draw_negatives = lambda step, ids: Negatives(tf.range(20), tf.zeros([20]))  # each item is expected once
     batch = causal_batch()
-    (expected,), (found,) = (model.loss_terms(batch).values() for model in (full, sampled))
-    np.testing.assert_allclose(found, expected, rtol=1e-5)
+    (expected,), (actual,) = (model.loss_terms(batch).values() for model in (full, sampled))
+    np.testing.assert_allclose(actual, expected, rtol=1e-5)
 
 
-def test_a_causal_model_without_a_history_answers_with_the_biases():
+def test_the_scores_of_a_causal_model_for_an_empty_history_are_the_biases():
     model = ItemModel(CAUSAL, vocab_size=20, max_seq_length=8)
     model.head.bias.assign(tf.random.stateless_normal([20], [1, 2]))
     scores = model.last_item_scores(tf.constant([[MASK, 0], [7, MASK]]), tf.constant([0, 1]))
@@ -174,7 +174,7 @@ def test_a_causal_model_without_a_history_answers_with_the_biases():
     [("sampled", "uniform"), ("sampled", "popularity"), ("sampled", "in-batch"), ("gbce", "uniform")],
 )
 @pytest.mark.parametrize("objective", ["masked", "causal"])
-def test_sampled_losses_train_and_touch_the_drawn_rows_alone(objective, source, item_loss):
+def test_sampled_losses_train_and_update_only_the_sampled_rows(objective, source, item_loss):
     settings = ItemModelSettings(
         hidden_size=16, dropout=0.0, objective=objective, item_loss=item_loss, negative_source=source, negatives=9
     )
@@ -191,12 +191,12 @@ def test_sampled_losses_train_and_touch_the_drawn_rows_alone(objective, source, 
     assert model.fit(data, steps_per_epoch=60, verbose=0).history["loss"][0] < first
 
 
-def test_it_can_start_from_popularity():
+def test_the_biases_can_start_from_popularity():
     counts = np.array([9, 4, 0, 3])
     model = ItemModel(ItemModelSettings(hidden_size=16), vocab_size=9, max_seq_length=8, item_counts=counts)
     shares = tf.nn.softmax(model.head.bias[5:]).numpy()
     np.testing.assert_allclose(shares, np.array([10, 5, 1, 4]) / 20, rtol=1e-5)
-    assert (model.head.bias[:5] == model.head.bias[7]).numpy().all(), "special tokens are as rare as what is rarest"
+    assert (model.head.bias[:5] == model.head.bias[7]).numpy().all(), "special tokens have the share of the rarest item"
 
 
 def test_each_term_trains():
@@ -211,7 +211,7 @@ def test_each_term_trains():
 
 @pytest.mark.parametrize("policy", ["mixed_bfloat16", "mixed_float16"])
 def test_targets_are_not_rounded(policy):
-    """2999 is 2992 in bfloat16 and 3000 in float16: with a bias on one item, only its own target may gain."""
+    """2999 is 2992 in bfloat16 and 3000 in float16; with a bias on one item, only that target may have a low loss."""
     set_precision(policy)
     try:
         model = ItemModel(ItemModelSettings(hidden_size=16), vocab_size=60_000, max_seq_length=512)
@@ -248,7 +248,7 @@ def test_trains_at_every_precision(policy):
 @pytest.mark.parametrize("policy", ["mixed_bfloat16", "mixed_float16"])
 @pytest.mark.parametrize("item_loss", ["sampled", "gbce"])
 def test_sampled_losses_train_at_low_precision(item_loss, policy):
-    """Sparse gradients pass through the scaling of the loss, and rare items' corrections are beyond no range."""
+    """Loss scaling works with sparse gradients, and the corrections for rare items do not overflow."""
     set_precision(policy)
     try:
         settings = ItemModelSettings(hidden_size=16, objective="causal", item_loss=item_loss, negatives=9)
@@ -273,7 +273,7 @@ tf.config.set_logical_device_configuration(
     tf.config.list_physical_devices("CPU")[0], [tf.config.LogicalDeviceConfiguration()] * 2)
 from tests_item_model import IN_BATCH, ALL_TERMS, causal_batch, constant_adamw, mixed_batch
 from kerasrec.nn.item_model import ItemModel
-from kerasrec.nn.negatives import Negatives
+from kerasrec.nn.negatives.sample import Negatives
 
 settings, batch = (IN_BATCH, causal_batch()) if sys.argv[1] == "sampled" else (ALL_TERMS, mixed_batch())
 
@@ -297,9 +297,9 @@ for single, mirrored in zip(one, both, strict=True):
 
 
 @pytest.mark.parametrize("terms", ["all", "sampled"])
-def test_two_replicas_take_the_step_of_one(tmp_path, terms):
-    """The replicas hold different numbers of predictions; the similarity loss sees the rows of both, and the sampled
-    one draws from the targets of both."""
+def test_two_replicas_take_the_same_step_as_one(tmp_path, terms):
+    """The replicas have different numbers of targets; the similarity loss compares the rows of both replicas, and the
+    sampled loss draws from the targets of both."""
     shutil.copy(__file__, tmp_path / "tests_item_model.py")
     ran = subprocess.run([sys.executable, "-c", TWO_REPLICAS, terms], cwd=tmp_path, capture_output=True, text=True)
     assert ran.returncode == 0, ran.stderr[-3000:]

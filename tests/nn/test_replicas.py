@@ -1,4 +1,4 @@
-"""Two replicas that hold different numbers of pairs take the gradient of one that holds them all."""
+"""Two replicas with different numbers of pairs compute the gradient of one replica with all pairs."""
 
 import subprocess
 import sys
@@ -11,7 +11,9 @@ import numpy as np
 from kerasrec.backend import tf
 tf.config.set_logical_device_configuration(
     tf.config.list_physical_devices("CPU")[0], [tf.config.LogicalDeviceConfiguration()] * 2)
-from kerasrec.nn.losses.text import cosent, cosine, in_batch_ranking
+from kerasrec.nn.cosine import cosine
+from kerasrec.nn.losses.cosent import cosent
+from kerasrec.nn.losses.in_batch_ranking import in_batch_ranking
 from kerasrec.nn.replicas import sum_over_replicas
 from kerasrec.training.accumulation import accumulated_gradients, accumulated_gradients_in_batch
 
@@ -55,8 +57,8 @@ def gradient(loss_of, strategy, shares, how):
         return {"ids": tf.constant(ids[part]), "labels": tf.constant(labels[part])}
 
     batches = strategy.experimental_distribute_values_from_function(share)
-    found = tf.function(lambda batch: strategy.run(step, args=(batch,)))(batches)
-    return sum(gradient.numpy() for gradient in strategy.experimental_local_results(found))
+    gradients = tf.function(lambda batch: strategy.run(step, args=(batch,)))(batches)
+    return sum(gradient.numpy() for gradient in strategy.experimental_local_results(gradients))
 
 one = tf.distribute.OneDeviceStrategy("CPU:0")
 for loss_of, ways in {
@@ -65,8 +67,8 @@ for loss_of, ways in {
     expected = gradient(loss_of, one, [slice(0, 7)], "large")
     assert np.abs(expected).max() > 1e-3
     for how in ways:
-        found = gradient(loss_of, two, [slice(0, 3), slice(3, 7)], how)
-        np.testing.assert_allclose(found, expected, atol=1e-5, err_msg=f"{loss_of.__name__} {how}")
+        actual = gradient(loss_of, two, [slice(0, 3), slice(3, 7)], how)
+        np.testing.assert_allclose(actual, expected, atol=1e-5, err_msg=f"{loss_of.__name__} {how}")
 print("all equal")
 """
 

@@ -4,6 +4,7 @@ from dataclasses import asdict, replace
 import pytest
 
 from kerasrec.errors import KerasrecError
+from kerasrec.nn.registry import ITEM_LOSSES, NEGATIVE_SOURCES
 from kerasrec.nn.settings import BertConfig, ItemModelSettings
 
 TINY = BertConfig(
@@ -11,7 +12,7 @@ TINY = BertConfig(
 )
 
 
-def test_what_is_left_out_is_bert_s_own():
+def test_defaults_are_those_of_bert():
     assert (TINY.hidden_act, TINY.max_position_embeddings, TINY.layer_norm_eps) == ("gelu", 512, 1e-12)
     assert BertConfig(**json.loads(json.dumps(asdict(TINY)))) == TINY
 
@@ -59,6 +60,13 @@ def test_values_out_of_range(name, value, allowed):
         ({"item_loss": "gbce", "negative_source": "in-batch"}, "negative_source is 'in-batch'; it must be uniform"),
     ],
 )
-def test_item_model_settings_that_do_not_go_together(values, message):
+def test_invalid_item_model_settings(values, message):
     with pytest.raises(KerasrecError, match=message):
         ItemModelSettings(**values)
+
+
+@pytest.mark.parametrize("name", ITEM_LOSSES)
+def test_the_settings_accept_the_registered_losses_with_their_sources(name):
+    for source in ITEM_LOSSES[name].negative_sources or ["uniform"]:
+        assert source in NEGATIVE_SOURCES
+        assert ItemModelSettings(item_loss=name, negative_source=source).item_loss == name

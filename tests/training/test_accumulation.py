@@ -1,4 +1,4 @@
-"""The oracle is the gradient of the large batch by one tape, without any of the code under test."""
+"""The oracle is the gradient of the large batch from one tape, without the code under test."""
 
 import numpy as np
 import pytest
@@ -6,8 +6,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kerasrec.backend import keras, set_precision, tf
+from kerasrec.nn.cosine import cosine
 from kerasrec.nn.heads import PairClassifier, mean_of_sides, mean_pooling
-from kerasrec.nn.losses.text import cosent, cosine, in_batch_ranking
+from kerasrec.nn.losses.cosent import cosent
+from kerasrec.nn.losses.in_batch_ranking import in_batch_ranking
+from kerasrec.nn.settings import ItemModelSettings
 from kerasrec.nn.transformer import item_encoder
 from kerasrec.training.accumulation import (
     accumulated_gradients,
@@ -26,7 +29,8 @@ class PairModel(keras.Model):
 
     def __init__(self):
         super().__init__()
-        self.encoder = item_encoder(VOCAB, 8, hidden_size=8, num_layers=1, dropout=0.0, initializer_range=0.5)
+        settings = ItemModelSettings(hidden_size=8, num_layers=1, dropout=0.0)
+        self.encoder = item_encoder(settings, VOCAB, 8, initializer_range=0.5)
         self.head = PairClassifier(3, dropout=0.0, initializer_range=0.5)
         self.head.build([[None, 8], [None, 8]])
         self.never_used = self.add_weight("never_used", [2])
@@ -52,7 +56,7 @@ def model():
 
 
 def pair_batch(seed=0, pairs=7):
-    """Sides of one to three sentences, tokens that repeat; the first pairs do not count."""
+    """Pairs with one to three sentences per side and repeated tokens; the first pairs do not count."""
     rng = np.random.default_rng(seed)
     side = np.repeat(np.arange(2 * pairs), rng.integers(1, 4, 2 * pairs))
     ids = rng.integers(5, 12, (len(side), 8)) * (np.arange(8) < rng.integers(1, 9, (len(side), 1)))
@@ -73,11 +77,11 @@ def of_the_large_batch(model, batch, loss_of=None):
     return tape.gradient(mean, model.trainable_variables), float(total), float(count)
 
 
-def assert_equal_gradients(found, expected, **tolerance):
-    found, expected = dense(found), dense(expected)
-    assert [gradient is None for gradient in found] == [gradient is None for gradient in expected]
-    assert sum(gradient is None for gradient in found) == 1  # never_used
-    for ours, theirs in zip(found, expected, strict=True):
+def assert_equal_gradients(gradients, expected, **tolerance):
+    gradients, expected = dense(gradients), dense(expected)
+    assert [gradient is None for gradient in gradients] == [gradient is None for gradient in expected]
+    assert sum(gradient is None for gradient in gradients) == 1  # never_used
+    for ours, theirs in zip(gradients, expected, strict=True):
         if ours is not None:
             assert np.abs(theirs).max() > 0 or np.abs(ours).max() < 1e-6
             np.testing.assert_allclose(ours, theirs, **tolerance)
@@ -118,16 +122,16 @@ class TestAccumulatedGradients:
         def in_the_graph(batch):
             return accumulated_gradients(model.loss, batch, parts, model.trainable_variables, slice_pairs)
 
-        found, our_total, our_count = in_the_graph(batch)
-        assert_equal_gradients(found, expected, rtol=1e-4, atol=2e-6)
+        gradients, our_total, our_count = in_the_graph(batch)
+        assert_equal_gradients(gradients, expected, rtol=1e-4, atol=2e-6)
         assert float(our_total) == pytest.approx(total, rel=1e-5) and float(our_count) == count == 5
 
     def test_without_a_graph(self, model):
         expected, _, _ = of_the_large_batch(model, pair_batch())
-        found, _, _ = accumulated_gradients(model.loss, pair_batch(), 3, model.trainable_variables, slice_pairs)
-        assert_equal_gradients(found, expected, rtol=1e-4, atol=2e-6)
+        gradients, _, _ = accumulated_gradients(model.loss, pair_batch(), 3, model.trainable_variables, slice_pairs)
+        assert_equal_gradients(gradients, expected, rtol=1e-4, atol=2e-6)
 
-    def test_batches_of_any_size_through_one_trace(self, model):
+    def test_one_trace_for_batches_of_all_sizes(self, model):
         shapes = {"input_ids": [None, 8], "side": [None], "labels": [None]}
 
         @tf.function(input_signature=[{name: tf.TensorSpec(shape, tf.int32) for name, shape in shapes.items()}])
@@ -139,13 +143,13 @@ class TestAccumulatedGradients:
             assert_equal_gradients(in_the_graph(batch), of_the_large_batch(model, batch)[0], rtol=1e-4, atol=2e-6)
         assert in_the_graph.experimental_get_tracing_count() == 1
 
-    def test_nothing_counts(self, model):
+    def test_a_count_of_0(self, model):
         batch = {**pair_batch(), "labels": tf.fill([7], 2)}
-        found, total, count = accumulated_gradients(model.loss, batch, 3, model.trainable_variables, slice_pairs)
+        gradients, total, count = accumulated_gradients(model.loss, batch, 3, model.trainable_variables, slice_pairs)
         assert (float(total), float(count)) == (0, 0)
-        assert all((gradient == 0).all() for gradient in dense(found) if gradient is not None)
+        assert all((gradient == 0).all() for gradient in dense(gradients) if gradient is not None)
 
-    def test_slices_are_small_and_go_one_after_the_other(self):
+    def test_slices_are_small_and_run_one_after_the_other(self):
         weight, seen, running = tf.Variable(1.0), [], []
 
         def note(begins, rows):
@@ -173,15 +177,16 @@ class TestAccumulatedGradients:
             model = PairModel()
             batch = pair_batch()
             expected, _, _ = of_the_large_batch(model, batch)
-            found, _, _ = accumulated_gradients(
+            gradients, _, _ = accumulated_gradients(
                 model.loss, batch, 3, model.trainable_variables, slice_pairs, loss_scale=1024.0
             )
         finally:
             set_precision("float32")
-        expected, found = dense(expected), dense(found)
-        # The bias of the keys has no gradient (it moves all scores of a query alike): what it gets is rounding alone.
+        expected, gradients = dense(expected), dense(gradients)
+        # The gradient of the keys' bias is 0, because it adds the same number to all scores of a query;
+        # the rest is rounding.
         rounding = 0.01 * max(np.abs(theirs).max() for theirs in expected if theirs is not None)
-        for ours, theirs in zip(found, expected, strict=True):
+        for ours, theirs in zip(gradients, expected, strict=True):
             if ours is not None:
                 assert ours.dtype == np.float32 and np.isfinite(ours).all()
                 np.testing.assert_allclose(ours, theirs, rtol=0, atol=0.05 * np.abs(theirs).max() + rounding)
@@ -207,7 +212,7 @@ def stepped(model_state, model, gradients, clip_norm):
 
 @pytest.mark.parametrize("clip_norm", [1e9, 0.01])
 def test_two_adamw_steps_equal_those_of_the_large_batch(model, clip_norm):
-    """Also where the clip bites. The large batch's own gradients are made dense before: see the module."""
+    """With and without clipping. The gradients of the large batch are made dense, as the module explains."""
     batch, start = pair_batch(), model.get_weights()
 
     def large():
@@ -218,13 +223,13 @@ def test_two_adamw_steps_equal_those_of_the_large_batch(model, clip_norm):
         return accumulated_gradients(model.loss, batch, 3, model.trainable_variables, slice_pairs)[0]
 
     ours, theirs = stepped(start, model, small, clip_norm), stepped(start, model, large, clip_norm)
-    # softmax does not depend on it, and Adam follows the rounding of a gradient that is 0
+    # The softmax does not depend on this bias; its gradient is only rounding, which Adam scales up.
     key_bias = "MultiHeadSelfAttention/dense_1/bias"
-    compared = [at for at, variable in enumerate(model.weights) if key_bias not in variable.name]
+    compared = [number for number, variable in enumerate(model.weights) if key_bias not in variable.name]
     assert len(compared) == len(start) - 1
-    assert np.median([np.abs(theirs[at] - start[at]).max() for at in compared]) > 5e-3
-    for at in compared:
-        np.testing.assert_allclose(ours[at], theirs[at], atol=2e-6, err_msg=model.weights[at].name)
+    assert np.median([np.abs(theirs[number] - start[number]).max() for number in compared]) > 5e-3
+    for number in compared:
+        np.testing.assert_allclose(ours[number], theirs[number], atol=2e-6, err_msg=model.weights[number].name)
 
 
 def ranking(vectors, batch):
@@ -252,18 +257,18 @@ class TestAccumulatedGradientsInBatch:
                 model.vectors, loss_of, batch, parts, variables, slice_pairs, loss_scale=16.0
             )
 
-        found, our_total, our_count = in_the_graph(batch)
-        for ours, theirs in zip(dense(found), expected, strict=True):
+        gradients, our_total, our_count = in_the_graph(batch)
+        for ours, theirs in zip(dense(gradients), expected, strict=True):
             np.testing.assert_allclose(ours, theirs, rtol=1e-3, atol=1e-5)
         assert max(np.abs(gradient).max() for gradient in expected) > 0.01
         assert float(our_total) == pytest.approx(float(total), rel=1e-4) and float(our_count) == float(count)
 
-    def test_slices_alone_would_be_another_loss(self, model):
+    def test_the_loss_of_separate_slices_is_different(self, model):
         batch, variables = pair_batch(), model.encoder.trainable_variables
 
         def of_slice(part):
             return ranking(model.vectors(part), part)
 
-        alone, _, _ = accumulated_gradients(of_slice, batch, 3, variables, slice_pairs)
+        separate, _, _ = accumulated_gradients(of_slice, batch, 3, variables, slice_pairs)
         together, _, _ = accumulated_gradients_in_batch(model.vectors, ranking, batch, 3, variables, slice_pairs)
-        assert max(np.abs(a - b).max() for a, b in zip(dense(alone), dense(together), strict=True)) > 0.01
+        assert max(np.abs(a - b).max() for a, b in zip(dense(separate), dense(together), strict=True)) > 0.01

@@ -1,4 +1,4 @@
-"""What is on disk may be cut short, empty, missing or of another moment: the newest whole state is taken, or none."""
+"""Stored states can be truncated, empty, missing or of an earlier step; the newest whole state is restored, or none."""
 
 import json
 import shutil
@@ -8,7 +8,7 @@ import pytest
 
 from kerasrec.backend import keras, tf
 from kerasrec.errors import KerasrecError
-from kerasrec.training.checkpoints import Checkpoints, found, read_model, read_progress, read_start
+from kerasrec.training.checkpoints import Checkpoints, found, read_initial_weights, read_model, read_progress
 from kerasrec.training.progress import Progress
 
 
@@ -20,13 +20,13 @@ class Numbers(keras.Model):
 
 @pytest.fixture(scope="module")
 def three_states(tmp_path_factory):
-    """A run with the states of the steps 4, 8 (the best) and 12; the table holds the step."""
+    """A run with the states of the steps 4, 8 (the best) and 12; the values of the table are the step."""
     folder = tmp_path_factory.mktemp("run")
     model, progress = Numbers(), Progress()
     model.compile("adam")
     model.optimizer.build(model.trainable_variables)
     checkpoints = Checkpoints(folder, model, progress)
-    checkpoints.keep_start()
+    checkpoints.keep_initial_weights()
     for step in (4, 8, 12):
         model.table.assign([step] * 3)
         progress.passes = step
@@ -44,7 +44,7 @@ def run(three_states, tmp_path):
 
 
 def restored(folder, rows=3):
-    """The step that a training goes on from."""
+    """The step from which a training resumes."""
     model, progress = Numbers(rows), Progress()
     model.compile("adam")
     model.optimizer.build(model.trainable_variables)
@@ -67,7 +67,7 @@ def test_the_file_checkpoint_of_tensorflow_is_not_needed(run, content):
 
 
 @pytest.mark.parametrize("damage", ["data", "index", "flipped", "no index", "no data"])
-def test_the_newest_whole_state_is_taken(run, damage):
+def test_the_newest_whole_state_is_restored(run, damage):
     data, index = (run / "checkpoints" / f"ckpt-12.{end}" for end in ("data-00000-of-00001", "index"))
     if damage == "flipped":
         content = bytearray(data.read_bytes())
@@ -82,13 +82,13 @@ def test_the_newest_whole_state_is_taken(run, damage):
     assert found(run / "checkpoints")[0].endswith("ckpt-8")
 
 
-def test_the_best_state_is_taken_when_the_latest_are_gone(run):
+def test_the_best_state_is_restored_if_the_latest_are_missing(run):
     for path in (run / "checkpoints").glob("ckpt-*"):
         path.unlink()
     assert restored(run) == 8
 
 
-def test_a_run_never_starts_over(run):
+def test_a_run_with_only_damaged_states_does_not_start_again(run):
     for path in (run / "checkpoints").rglob("ckpt-*.index"):
         path.write_bytes(b"")
     with pytest.raises(KerasrecError, match="damaged: remove that folder"):
@@ -98,10 +98,10 @@ def test_a_run_never_starts_over(run):
     for path in (run / "checkpoints").rglob("ckpt-*"):
         path.unlink()
     with pytest.raises(KerasrecError, match="damaged"):
-        read_progress(run)  # what TensorFlow keeps beside them is left
+        read_progress(run)  # the file `checkpoint` is left
 
 
-def test_a_damaged_state_is_removed_when_the_run_goes_on(run):
+def test_a_resumed_run_removes_the_damaged_state(run):
     (run / "checkpoints" / "ckpt-12.data-00000-of-00001").write_bytes(b"")
     model, progress = Numbers(), Progress()
     model.compile("adam")
@@ -116,21 +116,21 @@ def test_a_state_is_read_without_an_optimizer(run):
     model = Numbers()
     assert read_model(model, run) == 8 and model.table.numpy().tolist() == [8, 8, 8]
     assert read_model(model, run, "latest") == 12 and model.table.numpy().tolist() == [12, 12, 12]
-    read_start(model, run)
+    read_initial_weights(model, run)
     assert model.table.numpy().tolist() == [0, 0, 0]
     assert model.optimizer is None and sum(np.prod(variable.shape) for variable in model.variables) == 3
 
 
 @pytest.mark.parametrize(("which", "place"), [("best", "checkpoints/best"), ("latest", "checkpoints")])
-def test_a_state_that_is_missing_is_named(run, which, place):
+def test_a_missing_state(run, which, place):
     for path in (run / place).glob("ckpt-*"):
         path.unlink()
     with pytest.raises(KerasrecError, match=rf"{place}/? that fits .* \(files are missing\): put it back"):
         read_model(Numbers(), run, which)
 
 
-def test_an_error_that_says_nothing_about_the_state_removes_nothing(run, monkeypatch):
-    """There is too little memory, for example: the newest state must not be given up for an older one."""
+def test_an_error_that_is_not_about_the_state_removes_no_state(run, monkeypatch):
+    """If memory is short, for example, an older state must not replace the newest one."""
 
     def no_memory(*words):
         raise tf.errors.ResourceExhaustedError(None, None, "no memory")
@@ -151,13 +151,13 @@ def test_a_state_of_another_model(run):
             read()
 
 
-def test_a_start_that_is_missing(run):
+def test_missing_initial_weights(run):
     (run / "checkpoints" / "start.index").unlink()
     with pytest.raises(KerasrecError, match="the weights before training"):
-        read_start(Numbers(), run)
+        read_initial_weights(Numbers(), run)
 
 
-def test_another_name_than_best_or_latest(run):
+def test_an_unknown_name_of_a_state(run):
     with pytest.raises(KerasrecError, match="best or latest"):
         read_model(Numbers(), run, "newest")
 
@@ -185,8 +185,8 @@ def test_a_run_of_version_0_1_0():
     assert progress.comparison.best == 0.25 and progress.comparison.without_gain == 2 and progress.first_step == 3
 
 
-def test_a_first_state_that_was_not_finished_is_no_state(tmp_path):
-    """A kill or a full disk leaves data without an index, which is written last."""
+def test_an_unfinished_first_state_is_ignored(tmp_path):
+    """After a kill or on a full disk there is data without an index, because the index is written last."""
     folder = tmp_path / "checkpoints"
     (folder / "ckpt-4_temp").mkdir(parents=True)
     (folder / "ckpt-3.data-00000-of-00001").write_bytes(b"half")

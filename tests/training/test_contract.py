@@ -38,11 +38,11 @@ def leaves(kind, prefix=""):
 
 
 @pytest.mark.parametrize("system", CONTRACTS)
-def test_every_setting_of_a_training_is_declared_once(system):
+def test_every_setting_of_a_training_is_in_one_group(system):
     contract, settings = CONTRACTS[system]
     paths = list(leaves(settings))
     for path in paths:
-        contract.group(path)  # a new setting has to be put into a group
+        contract.group(path)  # every new setting must be in a group
     names = [*contract.fixed, *contract.announced, *contract.free]
     assert len(names) == len(set(names))
     known = {path[: len(name)] for path in paths for name in names if f"{path}.".startswith(f"{name}.")}
@@ -68,12 +68,12 @@ BEFORE = {
 )
 def test_changed_fixed_settings_are_refused_by_name(tmp_path, now, message):
     with pytest.raises(KerasrecError, match=message):
-        CONTRACT.go_on(tmp_path, BEFORE, BEFORE | now)
+        CONTRACT.resume(tmp_path, BEFORE, BEFORE | now)
 
 
 def test_announced_changes_are_logged(tmp_path, logged):
     now = BEFORE | {"epochs": 9, "devices": {"precision": "mixed_bfloat16", "gpu": 1}, "name": "b"}
-    assert CONTRACT.go_on(tmp_path, BEFORE, now) == ["epochs", "precision"]
+    assert CONTRACT.resume(tmp_path, BEFORE, now) == ["epochs", "precision"]
     assert logged().splitlines() == [
         f"the run in {tmp_path} resumes although epochs was 5 and is 9",
         f"the run in {tmp_path} resumes although precision was 'float32' and is 'mixed_bfloat16'",
@@ -81,8 +81,8 @@ def test_announced_changes_are_logged(tmp_path, logged):
 
 
 def test_the_same_settings_log_nothing(tmp_path, logged):
-    assert CONTRACT.go_on(tmp_path, BEFORE, BEFORE) == [] and logged() == ""
+    assert CONTRACT.resume(tmp_path, BEFORE, BEFORE) == [] and logged() == ""
 
 
 def test_a_setting_that_an_earlier_version_did_not_have(tmp_path):
-    assert CONTRACT.go_on(tmp_path, {"seed": 1}, BEFORE) == []
+    assert CONTRACT.resume(tmp_path, {"seed": 1}, BEFORE) == []

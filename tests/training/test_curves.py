@@ -1,6 +1,7 @@
 import json
 
 from kerasrec.training.curves import draw, log_files
+from kerasrec.training.monitor import Monitor
 
 
 def test_curves_and_summary(tmp_path):
@@ -13,21 +14,29 @@ def test_curves_and_summary(tmp_path):
         for i, value in ((1, 0.1), (2, 0.3), (3, 0.2))
     ]
     (tmp_path / "metrics.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines), encoding="utf-8")
-    draw(tmp_path, ["NDCG@10", "recall@10"], "valid split")
+    draw(tmp_path, Monitor(("NDCG@10", "recall@10")), "valid split")
     assert (tmp_path / "plots" / "training.png").read_bytes().startswith(b"\x89PNG")
     summary = json.loads((tmp_path / "summary.json").read_text(encoding="utf-8"))
     assert summary["best"]["step"] == 20
     assert summary["median_sequences_per_second"] == 14.0
 
 
-def test_the_files_that_exist_are_named(tmp_path, logged):
+def test_the_best_of_a_falling_figure_is_the_lowest(tmp_path):
+    lines = [{"kind": "valid", "step": step, "loss": loss} for step, loss in ((10, 3.0), (20, 1.0), (30, 2.0))]
+    (tmp_path / "metrics.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines), encoding="utf-8")
+    draw(tmp_path, Monitor(("loss",), falls=True), "valid split")
+    summary = json.loads((tmp_path / "summary.json").read_text(encoding="utf-8"))
+    assert summary["best"]["step"] == 20
+
+
+def test_the_files_that_exist_are_logged(tmp_path, logged):
     (tmp_path / "plots").mkdir()
     log_files(tmp_path, 1000)
     assert logged() == f"{tmp_path}: the model at step 1,000, plots/\n"
 
 
-def test_a_run_that_was_never_evaluated(tmp_path):
+def test_a_run_without_evaluations(tmp_path):
     line = {"kind": "train", "step": 1, "loss": 1.0, "sequences_per_second": 1.0}
     (tmp_path / "metrics.jsonl").write_text(json.dumps(line) + "\n", encoding="utf-8")
-    draw(tmp_path, ["NDCG@10", "recall@10"], "valid split")
+    draw(tmp_path, Monitor(("NDCG@10", "recall@10")), "valid split")
     assert "best" not in json.loads((tmp_path / "summary.json").read_text(encoding="utf-8"))

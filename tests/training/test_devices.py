@@ -5,6 +5,6 @@ from kerasrec.training.devices import use_devices
 from kerasrec.training.settings import DeviceSettings
 
 
-def test_a_card_that_is_not_there():
+def test_a_missing_gpu():
     with pytest.raises(KerasrecError, match="GPU 7 was asked for"):
         use_devices(DeviceSettings(gpu=7), seed=1)

@@ -1,7 +1,8 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kerasrec.training.early_stopping import EarlyStopping, Monitor
+from kerasrec.training.early_stopping import EarlyStopping
+from kerasrec.training.monitor import Monitor
 from kerasrec.training.passes import Pass
 from kerasrec.training.progress import Comparison
 
@@ -10,7 +11,7 @@ figures = st.lists(st.floats(-10, 10), max_size=20)
 
 @given(figures, st.booleans(), st.integers(1, 4))
 def test_the_best_is_the_first_of_the_highest_and_patience_counts_since_the_last_gain(values, falls, patience):
-    stopping = EarlyStopping(Monitor(falls), patience, Comparison())
+    stopping = EarlyStopping(Monitor(falls=falls), patience, Comparison())
     is_best = [stopping.is_best(value) for value in values]
     signed = [-value if falls else value for value in values]
     expected = [all(value > earlier for earlier in signed[:place]) for place, value in enumerate(signed)]
@@ -20,17 +21,17 @@ def test_the_best_is_the_first_of_the_highest_and_patience_counts_since_the_last
 
 
 @given(figures)
-def test_the_comparison_goes_on_from_its_state(values):
-    """Two objects that share a state through its numbers find the same: this is what a checkpoint keeps."""
+def test_the_comparison_continues_from_its_state(values):
+    """An object that continues from stored numbers, as from a checkpoint, gives the same results."""
     whole = EarlyStopping(Monitor(min_delta=0.5, halve_after=2), 3, Comparison())
-    parted = EarlyStopping(Monitor(min_delta=0.5, halve_after=2), 3, Comparison())
+    resumed = EarlyStopping(Monitor(min_delta=0.5, halve_after=2), 3, Comparison())
     for value in values:
-        parted = EarlyStopping(parted.monitor, 3, Comparison(**vars(parted.state)))
-        assert whole.is_best(value) == parted.is_best(value)
-    assert whole.state == parted.state and whole.scale == 0.5**whole.state.halvings
+        resumed = EarlyStopping(resumed.monitor, 3, Comparison(**vars(resumed.state)))
+        assert whole.is_best(value) == resumed.is_best(value)
+    assert whole.state == resumed.state and whole.scale == 0.5**whole.state.halvings
 
 
-def test_reading_is_over_changes_nothing():
+def test_reading_is_over_does_not_change_the_state():
     stopping = EarlyStopping(Monitor(), 1, Comparison())
     stopping.is_best(1.0)
     stopping.is_best(0.5)
@@ -40,12 +41,12 @@ def test_reading_is_over_changes_nothing():
 
 def test_the_count_restarts_for_other_parts_and_forget_keeps_the_watched_parts():
     stopping = EarlyStopping(Monitor(halve_after=1), 1, Comparison())
-    one, other = (Pass(((name, "aa"),), 0, 8) for name in ("part-000", "part-001"))
-    stopping.watch(one)
+    first, second = (Pass(((name, "aa"),), 0, 8) for name in ("part-000", "part-001"))
+    stopping.watch(first)
     assert stopping.is_best(0.5) and not stopping.is_best(0.5) and stopping.is_over
-    stopping.watch(one)
+    stopping.watch(first)
     assert stopping.is_over
-    stopping.watch(other)
+    stopping.watch(second)
     assert not stopping.is_over and stopping.scale == 0.5 and not stopping.is_best(0.4)
     watched = stopping.state.watched
     stopping.forget()

@@ -8,7 +8,7 @@ from rich.console import Console
 from kerasrec.training.log_file import recording
 
 
-def test_what_the_screen_showed(tmp_path, capsys):
+def test_the_log_has_the_output_of_the_screen(tmp_path, capsys):
     path = tmp_path / "logs" / "training.log"
     with recording(path):
         print("epoch 1")
@@ -25,7 +25,7 @@ def test_what_the_screen_showed(tmp_path, capsys):
     assert title[:2] == "20"
 
 
-def test_a_second_run_is_added(tmp_path):
+def test_a_second_run_is_appended(tmp_path):
     path = tmp_path / "training.log"
     for number in (1, 2):
         with recording(path):
@@ -47,7 +47,7 @@ def test_an_error_ends_the_recording(tmp_path, capsys):
 
 
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs the device that is always full")
-def test_a_full_disk_ends_the_copy_and_not_the_printing(tmp_path, capsys, caplog):
+def test_a_full_disk_ends_the_log_but_not_the_output(tmp_path, capsys, caplog):
     path = tmp_path / "training.log"
     path.symlink_to("/dev/full")
     handler = logging.StreamHandler(sys.stdout)
@@ -59,5 +59,5 @@ def test_a_full_disk_ends_the_copy_and_not_the_printing(tmp_path, capsys, caplog
     shown = capsys.readouterr()
     assert shown.out.splitlines() == ["epoch 1", "step 1", "epoch 2", "step 2"] and shown.err == ""
     assert [record.message for record in caplog.records] == [
-        f"{path} cannot be written (No space left on device): what follows is not in it"
+        f"{path} cannot be written (No space left on device): the rest of the output is not in it"
     ]

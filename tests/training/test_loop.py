@@ -12,9 +12,9 @@ from kerasrec.errors import KerasrecError
 from kerasrec.training import curves as report
 from kerasrec.training.callbacks import read_metrics
 from kerasrec.training.checkpoints import found, read_model, read_progress
-from kerasrec.training.early_stopping import Monitor
 from kerasrec.training.growth import carry_over
 from kerasrec.training.loop import TrainingRun
+from kerasrec.training.monitor import Monitor
 from kerasrec.training.optimizers import adamw, warmup_schedule
 from kerasrec.training.passes import Pass
 from kerasrec.training.progress import Progress
@@ -28,7 +28,7 @@ class Killed(Exception):
 
 
 class Embedded(keras.Model):
-    """Learns a table of numbers."""
+    """A model that learns a table of numbers."""
 
     def __init__(self, rows=6):
         super().__init__()
@@ -61,16 +61,16 @@ def new_run(folder, rows=6, monitor=Monitor(), **settings):
     return run
 
 
-def batches(this, first_step, die_at=None, seen=None):
-    """Batches that follow from the this and the step; optionally dies before one of them."""
-    offset = sum(map(ord, this.key))
+def batches(current, first_step, die_at=None, seen=None):
+    """Batches that the pass and the step determine; optionally raises `Killed` before one of them."""
+    offset = sum(map(ord, current.key))
 
     def generate():
-        for step in range(first_step, this.steps):
+        for step in range(first_step, current.steps):
             if step == die_at:
                 raise Killed
             if seen is not None:
-                seen.append((str(this), step))
+                seen.append((str(current), step))
             yield (np.arange(4) * (step + 1) + offset) % 5
 
     return tf.data.Dataset.from_generator(generate, output_signature=tf.TensorSpec([4], tf.int32))
@@ -84,9 +84,9 @@ def state(run):
     return [variable.numpy() for variable in [*run.model.variables, *run.model.optimizer.variables]]
 
 
-def assert_same_state(one, other):
-    for mine, theirs in zip(state(one), state(other), strict=True):
-        np.testing.assert_array_equal(mine, theirs)
+def assert_same_state(first, second):
+    for expected, actual in zip(state(first), state(second), strict=True):
+        np.testing.assert_array_equal(actual, expected)
 
 
 @pytest.mark.parametrize("die_at", [0, 2, 3, 5, 7])
@@ -95,14 +95,14 @@ def test_a_killed_run_ends_where_the_uninterrupted_one_does(tmp_path, die_at):
     whole.fit(passes(), batches)
 
     killed = new_run(tmp_path / "killed")
-    dying = lambda this, first: batches(this, first, die_at if this == passes()[1] else None)  # noqa: E731
+    dying = lambda current, first: batches(current, first, die_at if current == passes()[1] else None)  # noqa: E731
     with pytest.raises(Exception, match="Killed"):
         killed.fit(passes(), dying)
-    again = new_run(tmp_path / "killed")
-    assert again.restore()
-    assert again.step == 8 + die_at // 3 * 3
-    again.fit(passes(), batches)
-    assert_same_state(whole, again)
+    resumed = new_run(tmp_path / "killed")
+    assert resumed.restore()
+    assert resumed.step == 8 + die_at // 3 * 3
+    resumed.fit(passes(), batches)
+    assert_same_state(whole, resumed)
     assert figures_of(tmp_path / "killed") == figures_of(tmp_path / "whole")
 
 
@@ -123,18 +123,18 @@ def test_the_means_of_a_resumed_pass_are_over_all_its_steps(tmp_path, log_steps)
         return {"recall@10": 0.0, "NDCG@10": 0.0, "MRR": 0.0}
 
     whole.fit(passes(), batches, lambda: mean_loss(whole, "whole"))
-    dying = lambda this, first: batches(this, first, 7 if this == passes()[1] else None)  # noqa: E731
+    dying = lambda current, first: batches(current, first, 7 if current == passes()[1] else None)  # noqa: E731
     with pytest.raises(Exception, match="Killed"):
         killed.fit(passes(), dying, lambda: mean_loss(killed, "killed"))
-    again = new_run(tmp_path / "killed", log_steps=log_steps)
-    assert again.restore() and again.step == 8 + 6
-    again.fit(passes(), batches, lambda: mean_loss(again, "killed"))
+    resumed = new_run(tmp_path / "killed", log_steps=log_steps)
+    assert resumed.restore() and resumed.step == 8 + 6
+    resumed.fit(passes(), batches, lambda: mean_loss(resumed, "killed"))
     assert losses["killed"] == losses["whole"] and len(set(losses["whole"])) == 4
     assert figures_of(tmp_path / "killed") == figures_of(tmp_path / "whole")
 
 
 def test_a_pass_does_not_go_on_with_the_means_of_another(tmp_path):
-    """Both are left within, the first one is taken up again."""
+    """Both are left within, the first one is taken up resumed."""
     run = new_run(tmp_path, log_steps=100)
     first, second = passes(epochs=1)
     run.fit([first], batches, until_step=5)
@@ -144,21 +144,21 @@ def test_a_pass_does_not_go_on_with_the_means_of_another(tmp_path):
     assert seen == [3]
 
 
-def test_nothing_is_trained_twice_and_new_data_is(tmp_path):
+def test_finished_passes_are_not_repeated_and_new_data_is_trained(tmp_path):
     run = new_run(tmp_path)
     run.fit(passes(), batches)
-    again = new_run(tmp_path)
-    again.restore()
+    resumed = new_run(tmp_path)
+    resumed.restore()
     seen = []
-    again.fit(passes(), lambda this, first: batches(this, first, seen=seen))
-    assert seen == [] and again.step == 32
-    again.fit(passes(parts=(A, CHANGED_B)), lambda this, first: batches(this, first, seen=seen))
-    assert again.step == 48
-    assert {this for this, _ in seen} == {"part-001, epoch 1", "part-001, epoch 2"}
+    resumed.fit(passes(), lambda current, first: batches(current, first, seen=seen))
+    assert seen == [] and resumed.step == 32
+    resumed.fit(passes(parts=(A, CHANGED_B)), lambda current, first: batches(current, first, seen=seen))
+    assert resumed.step == 48
+    assert {name for name, _ in seen} == {"part-001, epoch 1", "part-001, epoch 2"}
 
 
-def test_new_data_is_trained_at_a_rate(tmp_path):
-    """The rate had fallen to 0 when the first passes were finished."""
+def test_new_data_is_trained_with_a_learning_rate_above_0(tmp_path):
+    """The learning rate was 0 at the end of the first passes."""
     run = new_run(tmp_path)
     run.fit(passes(), batches)
     assert float(run.schedule(32)) == 0
@@ -168,7 +168,7 @@ def test_new_data_is_trained_at_a_rate(tmp_path):
     assert run.progress.schedule == [32, 48]
 
 
-def test_a_plan_is_kept_and_made_longer(tmp_path):
+def test_a_plan_is_kept_and_extended(tmp_path):
     run = new_run(tmp_path)
     run.fit(passes(parts=(A,)), batches, planned=passes())
     assert run.progress.schedule == [0, 32]
@@ -180,28 +180,28 @@ def test_a_plan_is_kept_and_made_longer(tmp_path):
     assert longer.progress.schedule == [0, 64]
 
 
-def test_a_leg_in_another_order_begins_anew(tmp_path):
+def test_a_pass_in_another_order_starts_from_its_first_step(tmp_path):
     run = new_run(tmp_path)
     run.fit(passes(), batches, until_step=5)
-    other = [Pass(this.parts, this.epoch, 3, order="larger batches") for this in passes()]
-    run.fit(other, batches)
+    reordered = [Pass(earlier.parts, earlier.epoch, 3, order="larger batches") for earlier in passes()]
+    run.fit(reordered, batches)
     assert run.step == 5 + 4 * 3
 
 
-def test_until_step_stops_within_a_leg_and_goes_on(tmp_path):
+def test_until_step_stops_within_a_pass_and_the_run_resumes_there(tmp_path):
     run = new_run(tmp_path)
     run.fit(passes(), batches, until_step=11)
     assert run.step == 11
-    again = new_run(tmp_path)
-    again.restore()
+    resumed = new_run(tmp_path)
+    resumed.restore()
     seen = []
-    again.fit(passes(), lambda this, first: batches(this, first, seen=seen), until_step=17)
-    assert again.step == 17
+    resumed.fit(passes(), lambda current, first: batches(current, first, seen=seen), until_step=17)
+    assert resumed.step == 17
     assert seen[0] == ("part-000, epoch 2", 3)
     whole = new_run(tmp_path / "whole")
     whole.fit(passes(), batches, until_step=11)
     whole.fit(passes(), batches, until_step=17)
-    assert_same_state(whole, again)
+    assert_same_state(whole, resumed)
 
 
 def figures(values):
@@ -218,21 +218,21 @@ def test_best_checkpoint_and_patience(tmp_path):
     latest = new_run(tmp_path, patience=2)
     latest.restore()
     latest.fit(passes(epochs=6, parts=(A,)), batches, figures([]))
-    assert latest.step == 4 * 8  # an early end is remembered
+    assert latest.step == 4 * 8  # an early end is stored
 
 
-def test_a_loss_is_better_when_it_falls(tmp_path):
+def test_a_falling_figure_is_better(tmp_path):
     monitor = Monitor(falls=True, min_delta=0.01)
     run = new_run(tmp_path, monitor=monitor, patience=2)
     run.fit(passes(epochs=6, parts=(A,)), batches, figures([0.9, 0.5, 0.495, 0.6, 0.1]))
-    assert run.step == 4 * 8, "the third is no gain, because it gains less than min_delta"
+    assert run.step == 4 * 8, "the third improves by less than min_delta, so it is not a gain"
     best = new_run(tmp_path, monitor=monitor)
     assert read_model(best.model, tmp_path) == 3 * 8 and read_progress(tmp_path).comparison.best == -0.495, (
         "the lowest is the best"
     )
 
 
-def test_the_rate_is_halved_after_evaluations_without_a_gain(tmp_path):
+def test_the_learning_rate_is_halved_after_evaluations_without_a_gain(tmp_path):
     monitor = Monitor(falls=True, halve_after=2)
     run = new_run(tmp_path, monitor=monitor)
     rates = []
@@ -244,23 +244,23 @@ def test_the_rate_is_halved_after_evaluations_without_a_gain(tmp_path):
 
     run.fit(passes(epochs=8, parts=(A,)), batches, figures(values()))
     assert rates == [1, 1, 1, 0.5, 0.5, 0.5, 0.25, 0.25] and float(run.schedule.scale) == 0.125
-    again = new_run(tmp_path, monitor=monitor)
-    again.restore()
-    again.fit([], batches)
-    assert float(again.schedule.scale) == 0.125, "a run that goes on goes on at its rate"
+    resumed = new_run(tmp_path, monitor=monitor)
+    resumed.restore()
+    resumed.fit([], batches)
+    assert float(resumed.schedule.scale) == 0.125, "a resumed run keeps its learning rate"
 
 
 def test_kept_states(tmp_path):
     run = new_run(tmp_path)
-    for this in passes(epochs=4, parts=(A,)):
-        run.fit([this], batches)
+    for current in passes(epochs=4, parts=(A,)):
+        run.fit([current], batches)
         run.checkpoints.keep(run.step, most=2)
     kept = tmp_path / "checkpoints" / "kept"
     assert sorted(path.stem for path in kept.glob("*.index")) == ["ckpt-24", "ckpt-32"]
     assert run.step == 32 and len(found(tmp_path / "checkpoints")) == 2
 
 
-def test_patience_is_about_the_same_parts(tmp_path):
+def test_patience_counts_evaluations_of_the_same_parts(tmp_path):
     run = new_run(tmp_path, patience=1)
     run.fit(passes(epochs=3), batches, figures([0.5, 0.4, 0.3, 0.2]))
     done = {(part, epoch) for part, _, epoch in run.progress.finished}
@@ -282,7 +282,7 @@ def test_metrics_lines(tmp_path):
     assert list((tmp_path / "tensorboard").iterdir())
 
 
-def test_a_line_holds_the_means_since_the_line_before(tmp_path):
+def test_a_line_has_the_means_since_the_line_before(tmp_path):
     losses = {}
     for log_steps in (1, 2):
         new_run(tmp_path / str(log_steps), log_steps=log_steps).fit(passes(epochs=2, parts=(A,)), batches)
@@ -291,7 +291,7 @@ def test_a_line_holds_the_means_since_the_line_before(tmp_path):
     np.testing.assert_allclose(losses[2], np.reshape(losses[1], [8, 2]).mean(axis=1), atol=2e-6)
 
 
-def test_a_line_that_a_killed_run_left_unfinished(tmp_path):
+def test_the_unfinished_line_of_a_killed_run(tmp_path):
     (tmp_path / "metrics.jsonl").write_text('{"step": 1}\n{"step": 2}\n{"ste', encoding="utf-8")
     assert read_metrics(tmp_path / "metrics.jsonl") == [{"step": 1}, {"step": 2}]
 
@@ -308,8 +308,8 @@ def test_a_damaged_checkpoint(tmp_path, logged):
     run.fit(passes(epochs=1, parts=(A,)), batches)
     newest, earlier = found(tmp_path / "checkpoints")[::-1]
     damage(newest)
-    again = new_run(tmp_path)
-    assert again.restore() and again.step == 6
+    resumed = new_run(tmp_path)
+    assert resumed.restore() and resumed.step == 6
     assert f"{newest} cannot be used" in logged()
     damage(earlier)
     with pytest.raises(KerasrecError, match="damaged"):
@@ -327,9 +327,9 @@ def test_a_signal_saves_a_checkpoint_at_the_next_step_and_the_run_ends_bit_equal
     whole.fit(passes(), batches)
     stopped = new_run(tmp_path / "stopped", checkpoint_steps=100)
 
-    def signalled(this, first_step):
-        # Batches are made ahead of the steps, so that the step at which the signal comes is not known.
-        return batches(this, first_step).map(lambda batch: tf.py_function(send, [batch], batch.dtype))
+    def signalled(current, first_step):
+        # Batches are prefetched, so the step of the signal varies.
+        return batches(current, first_step).map(lambda batch: tf.py_function(send, [batch], batch.dtype))
 
     def send(batch):
         if stopped.step >= 4 and not signals.is_asked():
@@ -339,10 +339,10 @@ def test_a_signal_saves_a_checkpoint_at_the_next_step_and_the_run_ends_bit_equal
     with pytest.raises(signals.Stopped) as raised:
         stopped.fit(passes(), signalled)
     assert raised.value.signal == number and 4 <= stopped.step < 32
-    again = new_run(tmp_path / "stopped")
-    assert again.restore() and again.step == stopped.step
-    again.fit(passes(), batches)
-    assert_same_state(whole, again)
+    resumed = new_run(tmp_path / "stopped")
+    assert resumed.restore() and resumed.step == stopped.step
+    resumed.fit(passes(), batches)
+    assert_same_state(whole, resumed)
 
 
 def test_a_signal_during_an_evaluation_repeats_the_evaluation(tmp_path):
@@ -356,11 +356,11 @@ def test_a_signal_during_an_evaluation_repeats_the_evaluation(tmp_path):
 
     with pytest.raises(signals.Stopped):
         stopped.fit(passes(), batches, signalled)
-    again = new_run(tmp_path / "stopped")
-    assert again.restore() and again.step == 16 and again.progress.passes == 1
-    again.fit(passes(), batches, figures([0.4, 0.3, 0.2]))
-    assert_same_state(whole, again)
-    assert vars(whole.progress.comparison) == vars(again.progress.comparison)
+    resumed = new_run(tmp_path / "stopped")
+    assert resumed.restore() and resumed.step == 16 and resumed.progress.passes == 1
+    resumed.fit(passes(), batches, figures([0.4, 0.3, 0.2]))
+    assert_same_state(whole, resumed)
+    assert vars(whole.progress.comparison) == vars(resumed.progress.comparison)
 
 
 def test_a_signal_while_the_last_state_is_saved_is_not_lost(tmp_path, monkeypatch):
@@ -387,8 +387,8 @@ def test_disk_full(tmp_path, monkeypatch):
     monkeypatch.setattr(run.checkpoints._state, "_write", full)
     with pytest.raises(KerasrecError, match="no space left on the disk"):
         run.fit(passes(), batches)
-    again = new_run(tmp_path)
-    assert again.restore() and again.step == 0
+    resumed = new_run(tmp_path)
+    assert resumed.restore() and resumed.step == 0
 
 
 def test_disk_full_while_figures_are_written(tmp_path, monkeypatch):
@@ -411,13 +411,13 @@ def test_changed_data_is_logged_and_resets_the_comparison(tmp_path, logged):
     run.trained_on(lists="bb")
     assert run.progress.comparison.best == -np.inf and "lists changed since the last checkpoint" in logged()
     run.fit(passes(epochs=3), batches, figures([0.3, 0.2]))
-    report.draw(tmp_path, run.shown, "valid split")
+    report.draw(tmp_path, run.monitor, "valid split")
     best = json.loads((tmp_path / "summary.json").read_text())["best"]
-    assert best["NDCG@10"] == 0.3, "what was better was of other lists"
+    assert best["NDCG@10"] == 0.3, "the better figure belongs to other lists"
 
 
-def test_a_log_file_is_not_filled(tmp_path, logged, capfd):
-    """A line a pass, and nothing that a terminal would need; Keras does not speak of slow callbacks."""
+def test_a_log_file_has_one_line_per_pass(tmp_path, logged, capfd):
+    """There are no control characters for a terminal, and Keras does not warn about slow callbacks."""
     run = new_run(tmp_path, checkpoint_steps=1)
     run.fit(passes(epochs=2, parts=(A,)), batches)
     assert [line.split(":")[0] for line in logged().splitlines()] == [
@@ -435,11 +435,11 @@ def test_no_checkpoint_yet(tmp_path):
 def test_carry_over_grows_tables_and_slots(tmp_path):
     small, large = new_run(tmp_path / "small", rows=6), new_run(tmp_path / "large", rows=9)
     small.fit(passes(epochs=1), batches)
-    fresh = large.model.table.numpy()
+    initial = large.model.table.numpy()
     carry_over(small.model, large.model)
     for before, after in zip(state(small), state(large), strict=True):
         np.testing.assert_array_equal(before, after[: len(before)] if before.shape else after)
-    np.testing.assert_array_equal(large.model.table.numpy()[6:], fresh[6:])
+    np.testing.assert_array_equal(large.model.table.numpy()[6:], initial[6:])
     slots = [variable.numpy() for variable in large.model.optimizer.variables if variable.shape == (9, 3)]
     assert len(slots) == 2
     for slot in slots:
@@ -448,11 +448,11 @@ def test_carry_over_grows_tables_and_slots(tmp_path):
     large.fit(passes(epochs=1, steps=3), batches)
 
 
-def test_progress_survives_text():
+def test_progress_can_be_stored_and_read():
     progress = Progress()
     progress.finished.add((*A, 0))
     progress.within["x"] = 3
-    other = Progress()
-    other.deserialize(progress.serialize())
-    assert vars(other)["finished"] == {(*A, 0)} and other.within == {"x": 3} and other.comparison.best == -np.inf
+    stored = Progress()
+    stored.deserialize(progress.serialize())
+    assert vars(stored)["finished"] == {(*A, 0)} and stored.within == {"x": 3} and stored.comparison.best == -np.inf
     assert json.loads(progress.serialize())

@@ -20,12 +20,12 @@ def test_a_loss_of_0_from_the_first_step(steps):
         fit([0] * steps, steps)
 
 
-def test_a_loss_that_was_not_always_0():
+def test_a_loss_that_is_sometimes_0():
     fit([0] * (STEPS - 1) + [1] + [0] * STEPS, 2 * STEPS)
     fit([1], 1)
 
 
 @pytest.mark.parametrize("target", [np.nan, np.inf])
-def test_a_loss_that_is_no_number(target):
+def test_a_loss_that_is_not_finite(target):
     with pytest.raises(KerasrecError, match="the loss is (nan|inf) at step 3 of this pass"):
         fit([1, 1, target, 1], 4)

@@ -51,11 +51,10 @@ def trained(strategy, make, batches, steps):
 
 
 def together(batches):
-    "What the replicas of a step have, as one batch."
-    one, other = batches
+    "The batches of the replicas of a step as one batch."
     width = max(batch["input_ids"].shape[1] for batch in batches)
     whole = {}
-    for name in one:
+    for name in batches[0]:
         values = [batch[name].numpy() for batch in batches]
         if values[0].ndim == 2:
             values = [np.pad(value, [[0, 0], [0, width - value.shape[1]]]) for value in values]
@@ -70,16 +69,16 @@ cases = [(lambda: SiameseModel(CONFIG, Losses(), seed=4), texts)]
 for loss in ("softmax", "cosent", "ranking"):
     cases.append((lambda loss=loss: SentencePairModel(CONFIG, Objective(loss=loss, dropout=0.0), seed=4), pairs))
 for make, batches in cases:
-    on_two, weights = trained(two, make, batches(4), 1)
-    on_one, expected = trained(one, make, together(list(batches(4))), 1)
-    assert abs(on_two - on_one) < 1e-4, (on_two, on_one)
-    for mine, theirs in zip(weights, expected, strict=True):
-        np.testing.assert_allclose(mine, theirs, atol=2e-5)
+    loss_on_two, weights = trained(two, make, batches(4), 1)
+    loss_on_one, expected = trained(one, make, together(list(batches(4))), 1)
+    assert abs(loss_on_two - loss_on_one) < 1e-4, (loss_on_two, loss_on_one)
+    for on_two, on_one in zip(weights, expected, strict=True):
+        np.testing.assert_allclose(on_two, on_one, atol=2e-5)
 print("equal")
 """
 
 
-def test_two_replicas_take_the_step_of_one(tmp_path):
+def test_two_replicas_take_the_same_step_as_one(tmp_path):
     ran = subprocess.run(
         [sys.executable, "-c", TWO_REPLICAS],
         capture_output=True,
@@ -95,8 +94,8 @@ class Strategy:
 
 
 @pytest.mark.parametrize(("replicas", "share", "steps"), [(1, 10, 10), (2, 5, 10), (3, 4, 9)])
-def test_a_step_takes_the_batch_whatever_the_number_of_replicas(replicas, share, steps):
-    """100 rows, 10 a step; with 3 replicas 4 each, which are 12 a step."""
+def test_the_rows_per_step_hardly_depend_on_the_number_of_replicas(replicas, share, steps):
+    """100 rows, 10 per step; 3 replicas get 4 rows each, so 12 per step."""
     passes = ReplicaPasses(Strategy(replicas), "rows", "aa", 10, lambda size: -(-100 // size), [1])
     assert (passes.share, passes.steps) == (share, steps)
     first, second = passes.first(2)
@@ -104,9 +103,9 @@ def test_a_step_takes_the_batch_whatever_the_number_of_replicas(replicas, share,
     assert first.key != second.key
 
 
-def test_a_pass_goes_on_at_its_batch_and_not_in_another_order():
+def test_a_pass_resumes_at_its_batch_unless_the_order_changed():
     passes = ReplicaPasses(Strategy(1), "rows", "aa", 10, lambda size: 10, [1])
-    other = ReplicaPasses(Strategy(1), "rows", "aa", 10, lambda size: 10, [2])
-    asked = []
-    passes.batches(lambda epoch, first: asked.append((epoch, first)))(passes.first(3)[2], 7)
-    assert asked == [(2, 7)] and passes.first(1)[0].key != other.first(1)[0].key
+    reordered = ReplicaPasses(Strategy(1), "rows", "aa", 10, lambda size: 10, [2])
+    calls = []
+    passes.batches(lambda epoch, first: calls.append((epoch, first)))(passes.first(3)[2], 7)
+    assert calls == [(2, 7)] and passes.first(1)[0].key != reordered.first(1)[0].key

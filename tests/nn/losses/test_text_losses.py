@@ -4,17 +4,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kerasrec.backend import tf
-from kerasrec.nn.losses.text import (
-    cosent,
-    cosine,
-    cosine_regression,
-    in_batch_ranking,
-    in_batch_similarity,
-    unilm_targets,
-)
+from kerasrec.nn.losses.cosent import cosent
+from kerasrec.nn.losses.cosine_regression import cosine_regression
+from kerasrec.nn.losses.in_batch_ranking import in_batch_ranking
+from kerasrec.nn.losses.in_batch_similarity import in_batch_similarity
 
 
-def in_numpy(vectors, scale):
+def similarity_in_numpy(vectors, scale):
     unit = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
     losses = []
     for row in range(len(vectors)):
@@ -26,97 +22,32 @@ def in_numpy(vectors, scale):
 
 
 @given(st.integers(1, 6), st.integers(0, 1000), st.sampled_from([1.0, 20.0, 30.0]))
-def test_is_the_definition(pairs, seed, scale):
+def test_in_batch_similarity_equals_the_definition(pairs, seed, scale):
     vectors = np.random.default_rng(seed).normal(size=(2 * pairs, 5))
-    np.testing.assert_allclose(in_batch_similarity(vectors, scale), in_numpy(vectors, scale), rtol=1e-3, atol=1e-4)
+    expected = similarity_in_numpy(vectors, scale)
+    np.testing.assert_allclose(in_batch_similarity(vectors, scale), expected, rtol=1e-3, atol=1e-4)
 
 
-def test_length_does_not_count():
+def test_in_batch_similarity_ignores_the_lengths_of_vectors():
     vectors = np.random.default_rng(0).normal(size=(4, 5))
     scaled = vectors * np.array([[1], [10], [0.1], [3]])
     np.testing.assert_allclose(in_batch_similarity(vectors), in_batch_similarity(scaled), atol=1e-4)
 
 
 @pytest.mark.parametrize("dtype", ["float16", "float32"])
-def test_is_float32(dtype):
+def test_in_batch_similarity_is_float32(dtype):
     assert in_batch_similarity(np.eye(4).astype(dtype)).dtype == "float32"
 
 
-def gradients(function, *inputs):
-    inputs = [tf.constant(value) for value in inputs]
-    with tf.GradientTape() as tape:
-        tape.watch(inputs)
-        value = function(*inputs)
-    return [gradient.numpy() for gradient in tape.gradient(value, inputs)]
-
-
-def test_a_vector_of_zeros_gives_finite_gradients():
+def test_in_batch_similarity_of_a_zero_vector_has_finite_gradients(gradients):
     vectors = np.random.default_rng(0).normal(size=(4, 5)).astype(np.float32)
     vectors[1] = 0
     (found,) = gradients(in_batch_similarity, vectors)
     assert np.isfinite(found).all() and (found[1] == 0).all() and (found[0] != 0).any()
 
 
-class TestUnilmTargets:
-    def test_equals_a_loop(self):
-        rng = np.random.default_rng(0)
-        ids, segments, expected = np.zeros((6, 12), np.int32), np.zeros((6, 12), np.int32), []
-        for row, (source, target) in enumerate([(4, 5), (2, 10), (5, 0), (1, 1), (0, 0), (0, 3)]):
-            ids[row, : source + target] = rng.integers(1, 99, source + target)
-            segments[row, source : source + target] = 1
-            for place in range(source, source + target):
-                if place > 0:  # no state stands before the first
-                    expected.append((row, place - 1, ids[row, place]))
-        positions, targets = unilm_targets(ids, segments)
-        assert positions.dtype == targets.dtype == tf.int32
-        assert [(*at, token) for at, token in zip(positions.numpy(), targets.numpy(), strict=True)] == expected
-
-    def test_padding_is_not_predicted_even_when_it_is_said_to_be_target(self):
-        positions, targets = unilm_targets([[2, 3, 4, 3, 0, 0]], [[0, 0, 1, 1, 1, 1]])
-        assert positions.numpy().tolist() == [[0, 1], [0, 2]] and targets.numpy().tolist() == [4, 3]
-
-    def test_a_batch_without_targets(self):
-        positions, targets = unilm_targets(tf.ones([2, 3], tf.int32), tf.zeros([2, 3], tf.int32))
-        assert positions.shape == [0, 2] and targets.shape == [0]
-
-
-class TestCosine:
-    @settings(max_examples=40)
-    @given(st.integers(0, 1000), st.sampled_from([1e-30, 1e-3, 1.0, 1e30]), st.sampled_from([1e-25, 1.0, 1e25]))
-    def test_equals_numpy_at_every_length(self, seed, left, right):
-        u, v = np.random.default_rng(seed).normal(size=(2, 3, 6))
-        expected = (u * v).sum(-1) / np.linalg.norm(u, axis=-1) / np.linalg.norm(v, axis=-1)
-        np.testing.assert_allclose(
-            cosine((left * u).astype(np.float32), (right * v).astype(np.float32)), expected, atol=1e-6
-        )
-
-    def test_divides_by_both_lengths(self):
-        """And not by the length of the two together, sqrt(|u|² + |v|²), which equal vectors tell apart."""
-        np.testing.assert_allclose(cosine([[2.0, 0.0]], [[2.0, 0.0]]), [1.0])
-
-    def test_zero_vectors(self):
-        u, v = np.array([[0, 0], [1, 2]], np.float32), np.array([[3, 4], [0, 0]], np.float32)
-        assert cosine(u, v).numpy().tolist() == [0, 0]
-        for found in gradients(cosine, u, v):
-            assert np.isfinite(found).all()
-
-    def test_gradient_equals_differences(self):
-        u, v = np.random.default_rng(3).normal(size=(2, 1, 4))
-        found, _ = gradients(cosine, u.astype(np.float32), v.astype(np.float32))
-        true = lambda u: (u * v).sum() / np.linalg.norm(u) / np.linalg.norm(v)  # noqa: E731
-        expected = [(true(u + step) - true(u - step)) / 2e-6 for step in 1e-6 * np.eye(4)]
-        np.testing.assert_allclose(found[0], expected, atol=1e-5)
-
-    @pytest.mark.parametrize("dtype", [tf.float16, tf.bfloat16])
-    def test_low_precision_vectors(self, dtype):
-        """Their squares add up to 768 · 200², which float16 does not hold."""
-        u = tf.cast(tf.fill([1, 768], 200.0), dtype)
-        assert cosine(u, u).dtype == tf.float32
-        np.testing.assert_allclose(cosine(u, u), [1.0], atol=1e-5)
-
-
 class TestCosineRegression:
-    def test_is_the_squared_error(self):
+    def test_equals_the_squared_error(self):
         losses = cosine_regression([0.9, 0.2, -0.5], [5, 0, 2], highest=5)
         assert losses.dtype == tf.float32
         np.testing.assert_allclose(losses, [0.01, 0.04, 0.81], atol=1e-6)
@@ -138,14 +69,14 @@ pairs = st.lists(st.tuples(st.floats(-1, 1, width=32), st.integers(0, 3)), min_s
 class TestCosent:
     @settings(max_examples=40)
     @given(pairs, st.sampled_from([1.0, 20.0]))
-    def test_is_the_definition(self, pairs, scale):
+    def test_equals_the_definition(self, pairs, scale):
         cosines, labels = zip(*pairs, strict=True)
         expected = cosent_in_numpy(cosines, labels, scale)
         np.testing.assert_allclose(cosent(list(cosines), list(labels), scale), expected, rtol=1e-4, atol=1e-5)
 
     @settings(max_examples=40)
     @given(pairs, st.randoms(use_true_random=False))
-    def test_neither_the_order_of_pairs_nor_a_shift_nor_the_labels_scale_matter(self, pairs, random):
+    def test_does_not_depend_on_the_order_of_pairs_a_shift_of_cosines_or_the_scale_of_labels(self, pairs, random):
         cosines, labels = map(np.array, zip(*pairs, strict=True))
         expected = cosent(tf.constant(cosines, tf.float32), labels)
         order = list(range(len(pairs)))
@@ -154,14 +85,14 @@ class TestCosent:
         np.testing.assert_allclose(changed, expected, rtol=1e-4, atol=1e-4)
 
     @pytest.mark.parametrize("labels", [[1, 1, 1], [0.5, 0.5, 0.5]])
-    def test_without_an_order_it_is_zero(self, labels):
+    def test_is_zero_if_all_labels_are_equal(self, labels, gradients):
         cosines = np.array([0.9, -0.9, 0.0], np.float32)
         assert float(cosent(cosines, labels)) == 0
         (found,) = gradients(lambda cosines: cosent(cosines, labels), cosines)
         assert (found == 0).all()
 
-    def test_stays_finite_where_the_sum_does_not(self):
-        """exp(200 · 2) is beyond float32."""
+    def test_is_finite_even_if_the_sum_overflows(self, gradients):
+        """exp(200 · 2) overflows float32."""
         cosines = np.array([-1, 1], np.float32)
         assert float(cosent(cosines, [1, 0], scale=200.0)) == pytest.approx(400)
         (found,) = gradients(lambda cosines: cosent(cosines, [1, 0], 200.0), cosines)
@@ -183,26 +114,26 @@ def ranking_in_numpy(u, v, positive, scale):
 class TestInBatchRanking:
     @settings(max_examples=40)
     @given(st.lists(st.booleans(), min_size=1, max_size=7), st.integers(0, 1000), st.sampled_from([1.0, 20.0]))
-    def test_is_the_definition(self, positive, seed, scale):
+    def test_equals_the_definition(self, positive, seed, scale):
         u, v = np.random.default_rng(seed).normal(size=(2, len(positive), 5))
         losses = in_batch_ranking(u, v, positive, scale)
         assert losses.dtype == tf.float32 and losses.shape == [sum(positive)]
         np.testing.assert_allclose(losses, ranking_in_numpy(u, v, positive, scale), rtol=1e-3, atol=1e-4)
 
-    def test_a_negative_pair_is_a_rival_and_ranks_nothing(self):
+    def test_a_negative_pair_is_a_candidate_and_has_no_loss(self, gradients):
         u = v = np.eye(2, 3, dtype=np.float32)
         alone = in_batch_ranking(u[:1], v[:1], [True])
         assert float(alone[0]) == 0
-        beside = in_batch_ranking(u, np.stack([v[0], v[0]]), [True, False])
-        np.testing.assert_allclose(beside, [np.log(2)], rtol=1e-6)
+        with_negative = in_batch_ranking(u, np.stack([v[0], v[0]]), [True, False])
+        np.testing.assert_allclose(with_negative, [np.log(2)], rtol=1e-6)
         found, _ = gradients(lambda u, v: in_batch_ranking(u, v, [True, False]), u, v)
         assert (found[1] == 0).all()
 
-    def test_two_equal_positives_hold_each_other_up(self):
+    def test_two_equal_positives_keep_the_loss_at_log_2(self):
         u = v = np.array([[1, 0], [1, 0], [0, 1]], np.float32)
         np.testing.assert_allclose(in_batch_ranking(u, v, [True] * 3, 50.0), [np.log(2), np.log(2), 0], atol=1e-6)
 
-    def test_no_positive_pair(self):
+    def test_no_positive_pair(self, gradients):
         u = np.eye(2, dtype=np.float32)
         assert in_batch_ranking(u, u, [False, False]).shape == [0]
         for found in gradients(lambda u, v: in_batch_ranking(u, v, [False, False]), u, u):
