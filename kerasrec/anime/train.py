@@ -23,7 +23,7 @@ from kerasrec.evaluation.full_ranking import Protocol, baseline_scorer, model_sc
 from kerasrec.evaluation.masked_items import TOP, cloze_figures
 from kerasrec.nn.item_model import ItemModel
 from kerasrec.serving.item_signatures import item_model_exporter
-from kerasrec.serving.versions import is_whole
+from kerasrec.serving.versions import is_whole_version
 from kerasrec.training.checkpoints import read_model, read_progress
 from kerasrec.training.devices import use_devices
 from kerasrec.training.log_file import recording
@@ -182,7 +182,9 @@ def _finish(command: Train, output: Output, lists: Lists, run: TrainingRun) -> N
     evaluation = {"step": run.step, "lists": lists.digest, "protocol": str(protocol)}
     if output.evaluation_path.exists():
         earlier = read_json(output.evaluation_path, missing="")
-        if earlier.items() >= evaluation.items() and all(map(is_whole, map(output.model_path, ("best", "final")))):
+        if earlier.items() >= evaluation.items() and all(
+            map(is_whole_version, map(output.model_path, ("best", "final")))
+        ):
             logger.info(f"nothing is left to train at step {run.step}")
             print_table(earlier["figures"], protocol)
             return

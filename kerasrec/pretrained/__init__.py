@@ -1,4 +1,4 @@
-"""Weights of a pretrained BERT, from Google's checkpoints and from Hugging Face's; importing it loads no TensorFlow."""
+"""Weights of pretrained models, from Google's and Hugging Face's checkpoints; importing it loads no TensorFlow."""
 
 from kerasrec.pretrained.bert import PretrainedBert, open_bert
 

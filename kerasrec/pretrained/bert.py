@@ -1,8 +1,8 @@
-"""A pretrained BERT on disk, in any of its formats: opened, checked tensor by tensor, loaded into a model.
+"""Open a pretrained BERT, check its tensors and load them into a model.
 
-Formats: Google's checkpoint (`bert_config.json`, `bert_model.ckpt.*`, `vocab.txt`) and Hugging Face's folder
-(`config.json` or `bert_config.json`, `model.safetensors` or `pytorch_model.bin`, `vocab.txt` or
-`tokenizer.json`). The model is BERT (https://arxiv.org/abs/1810.04805); its tensors go by Google's names.
+The formats are Google's checkpoint (`bert_config.json`, `bert_model.ckpt.*`, `vocab.txt`) and Hugging Face's folder
+(`config.json` or `bert_config.json`, `model.safetensors` or `pytorch_model.bin`, `vocab.txt` or `tokenizer.json`). The
+model is BERT (https://arxiv.org/abs/1810.04805); the names of its tensors are Google's.
 """
 
 import logging
@@ -36,13 +36,13 @@ def open_bert(
 
     Args:
         path: A folder, a `.safetensors` or `.bin` file, or the prefix of a TensorFlow checkpoint (`bert_model.ckpt`).
-        config_file: Its configuration; by default the `config.json` or `bert_config.json` beside the weights.
-        vocab_file: Its vocabulary; by default the `vocab.txt` or else the `tokenizer.json` in the same folder, if there
-            is one.
+        config_file: Its configuration; by default the `config.json` or `bert_config.json` next to the weights.
+        vocab_file: Its vocabulary; by default the `vocab.txt` or the `tokenizer.json` in the same folder, if there is
+            one.
 
     Raises:
-        KerasrecError: a file is missing or damaged, the model is no BERT, the vocabulary has another size than the
-            model, or a tensor of the encoder is missing, misshapen or one that no BERT has.
+        KerasrecError: a file is missing or damaged, the model is not a BERT, the vocabulary and the model have
+            different sizes, or a tensor of the encoder is missing, has a wrong shape or is not part of a BERT.
 
     Example:
         >>> open_bert("no/such/folder")  # doctest: +ELLIPSIS
@@ -56,7 +56,7 @@ def open_bert(
     vocabulary = None if vocab_path is None else read_vocabulary(vocab_path)
     if vocabulary is not None and len(vocabulary.tokens) != config.vocab_size:
         raise KerasrecError(
-            f"{vocab_path} has {len(vocabulary.tokens)} tokens and {config_path} says {config.vocab_size}: give the "
+            f"{vocab_path} has {len(vocabulary.tokens)} tokens, but {config_path} says {config.vocab_size}: give the "
             "vocabulary that the checkpoint was trained with"
         )
     return PretrainedBert(weights, config, vocabulary, stored_tensors(weights))
@@ -71,21 +71,22 @@ class _Copy(NamedTuple):
 
 
 class PretrainedBert:
-    """A checkpoint whose encoder is known to be whole; `open_bert` makes it.
+    """A checkpoint with a complete encoder; use `open_bert` to create it.
 
     Args:
         path: The file of the weights, for messages.
         config: Shape of the model.
         vocabulary: Its vocabulary, or None.
-        stored: The tensors by the names that the file has for them.
+        stored: The tensors, by their names in the file.
 
     Attributes:
-        path, config, vocabulary: The same.
+        path, config, vocabulary: The arguments.
         tokens: The vocabulary's tokens, or None.
-        other: Names of tensors that are not part of a BERT, such as a classifier's; they are left out.
+        other: Names of tensors that are not part of a BERT, such as those of a classifier; they are left out.
 
     Raises:
-        KerasrecError: a tensor of the encoder is missing or misshapen, or one that no BERT has is there.
+        KerasrecError: a tensor of the encoder is missing or has a wrong shape, or a tensor of the encoder or the pooler
+            is not part of a BERT.
     """
 
     def __init__(
@@ -102,40 +103,40 @@ class PretrainedBert:
             for names in part
             if (copies := list(_copies(names, stored)))
         }
-        explained = {copy.name for copies in self._found.values() for copy in copies}
-        rest = sorted(name for name in stored if name not in explained and not HARMLESS.fullmatch(name))
+        known = {copy.name for copies in self._found.values() for copy in copies}
+        rest = sorted(name for name in stored if name not in known and not HARMLESS.fullmatch(name))
         extra = [name for name in rest if OWN.match(name)]
         self.other = [name for name in rest if not OWN.match(name)]
         if extra:
             more = f" and {len(extra) - 1} more tensors" if extra[1:] else ""
             raise KerasrecError(
-                f"{path} holds {extra[0]}{more}, which no part of the BERT of its configuration explains: give the "
-                "configuration that belongs to it, or a checkpoint of BERT alone"
+                f"{path} contains {extra[0]}{more}, which the BERT of its configuration does not have: give the "
+                "checkpoint's own configuration, or a checkpoint of a BERT"
             )
         self.require_whole("encoder")
 
     def has(self, part: str) -> bool:
-        """Whether anything of a part ("encoder", "pooler", "head", "decoder", "next_sentence") is there."""
+        """Whether the checkpoint has a tensor of a part: "encoder", "pooler", "head", "decoder" or "next_sentence"."""
         return any(names.google in self._found for names in self._names[part])
 
     def require_whole(self, part: str) -> None:
-        """Refuse a part that is not there whole and in the shapes that the configuration asks for.
+        """Refuse a part that is not complete, or whose shapes are not those of the configuration.
 
         Raises:
-            KerasrecError: a tensor is missing or misshapen.
+            KerasrecError: a tensor is missing or has a wrong shape.
         """
         for names in self._names[part]:
             if names.google not in self._found:
                 raise KerasrecError(
                     f"{self.path} lacks {names.google} (at Hugging Face {names.hugging_face[0]}), which the {part} of "
-                    "this BERT needs: give a whole checkpoint, or the configuration that belongs to it"
+                    "this BERT needs: give a complete checkpoint, or the checkpoint's own configuration"
                 )
             for copy in self._found[names.google]:
                 wanted = names.shape[::-1] if copy.transposed else names.shape
                 if copy.stored.shape != wanted:
                     raise KerasrecError(
-                        f"{copy.name} has the shape {list(copy.stored.shape)} in {self.path}, and its configuration "
-                        f"asks for {list(wanted)}: give the configuration that belongs to the checkpoint"
+                        f"{copy.name} has the shape {list(copy.stored.shape)} in {self.path}, but its configuration "
+                        f"needs {list(wanted)}: give the checkpoint's own configuration"
                     )
 
     def names(self, part: str) -> list[str]:
@@ -146,13 +147,17 @@ class PretrainedBert:
         """A tensor by Google's name, float32, kernels as [in, out].
 
         Raises:
-            KerasrecError: the values are no floating-point numbers, or the file holds them twice and they differ.
+            KerasrecError: the values are not floating-point numbers, or the file stores the tensor twice with different
+                values.
         """
         first, *others = self._found[name]
         values = self._floats(first)
         for other in others:
             if not np.array_equal(values, self._floats(other)):
-                raise KerasrecError(f"{first.name} and {other.name} have to be equal, and they differ in {self.path}")
+                raise KerasrecError(
+                    f"{first.name} and {other.name} must be equal, but they differ in {self.path}: give another "
+                    "checkpoint"
+                )
         return values
 
     def load_into(
@@ -163,21 +168,21 @@ class PretrainedBert:
         head: "keras.layers.Layer | None" = None,
         pooler: "keras.layers.Dense | None" = None,
     ) -> list[str]:
-        """Load the weights into a model; an error leaves the model as it was, the log says what is left out.
+        """Load the weights into a model, and log which tensors are left out. After an error the model is unchanged.
 
         Args:
-            encoder: A `text_encoder` of this configuration; with `keep_tokens` its vocabulary is as long as these.
-            keep_tokens: Token ids that the model keeps; row i of its embeddings is row `keep_tokens[i]` of the
-                checkpoint's.
-            head: A `MaskedItemHead`, filled with the masked language model's.
-            pooler: A dense layer, filled with the pooler's.
+            encoder: A `text_encoder` of this configuration; with `keep_tokens`, its vocabulary has their length.
+            keep_tokens: Token ids that the model keeps: row i of its embeddings is row `keep_tokens[i]` of the
+                checkpoint.
+            head: A `MaskedItemHead` for the weights of the masked language model.
+            pooler: A dense layer for the weights of the pooler.
 
         Returns:
-            Those of "head" and "pooler" that were given, but that the checkpoint lacks: they stay as they are.
+            The names "head" and "pooler" if they were given but the checkpoint lacks them; they are unchanged.
 
         Raises:
-            KerasrecError: the model and the checkpoint differ in a tensor or its shape; the head or the pooler is there
-                only in part; the head is not the usual one; `keep_tokens` names tokens that are not there.
+            KerasrecError: the model and the checkpoint differ in a tensor or its shape; the head or the pooler is
+                incomplete; the head is not BERT's; `keep_tokens` has ids that the checkpoint lacks.
         """
         keep = None if keep_tokens is None else _token_ids(keep_tokens, self.config.vocab_size)
         wanted = {name: layer for name, layer in (("head", head), ("pooler", pooler)) if layer is not None}
@@ -204,20 +209,20 @@ class PretrainedBert:
         plan = []
         for names in self._names[part]:
             if names.layer not in layers:
-                raise KerasrecError(f"{self.path} holds {names.google}, for which the model has no place: {_REBUILD}")
+                raise KerasrecError(f"{self.path} has {names.google}, but the model has no such layer: {_REBUILD}")
             variable = operator.attrgetter(names.attribute)(layers[names.layer])
             shape = names.shape
             if keep is not None and names.google in _PER_TOKEN:
                 shape = (len(keep), *shape[1:])
             if tuple(variable.shape) != shape:
                 raise KerasrecError(
-                    f"{names.google} has the shape {list(variable.shape)} in the model and {list(shape)} as "
-                    f"{self.path} has it{'' if keep is None else ' after keep_tokens'}: {_REBUILD}"
+                    f"{names.google} has the shape {list(variable.shape)} in the model, but {list(shape)} in "
+                    f"{self.path}{'' if keep is None else ' after keep_tokens'}: {_REBUILD}"
                 )
             del own[id(variable)]
             plan.append((names, variable))
         for variable in own.values():
-            raise KerasrecError(f"the model has {variable.name}, which {self.path} does not hold: {_REBUILD}")
+            raise KerasrecError(f"the model has {variable.name}, which {self.path} lacks: {_REBUILD}")
         return plan
 
     def _require_usual_head(self, head: "keras.layers.Layer") -> None:
@@ -229,8 +234,8 @@ class PretrainedBert:
             if not np.array_equal(self.read(DECODER), self.read(WORD_EMBEDDINGS)):
                 [copy] = self._found[DECODER]
                 raise KerasrecError(
-                    f"{copy.name} in {self.path} is not the table of token embeddings, as it has to be in a BERT: "
-                    "load it without the head"
+                    f"{copy.name} in {self.path} must equal the token embeddings in a BERT, but it differs: load the "
+                    "checkpoint without the head"
                 )
 
     def _floats(self, copy: _Copy) -> np.ndarray:
@@ -240,7 +245,7 @@ class PretrainedBert:
 
 _PER_TOKEN = (WORD_EMBEDDINGS, OUTPUT_BIAS)
 _REBUILD = (
-    "build the model by the checkpoint's configuration, with a vocabulary as long as keep_tokens if they are given"
+    "build the model from the checkpoint's configuration, with the vocabulary size len(keep_tokens) if they are given"
 )
 
 
@@ -258,5 +263,8 @@ def _token_ids(given: Sequence[int], vocab_size: int) -> np.ndarray:
     require(ids.ndim == 1 and np.issubdtype(ids.dtype, np.integer), "keep_tokens", given, "a list of token ids")
     outside = ids[(ids < 0) | (ids >= vocab_size)]
     if len(outside):
-        raise KerasrecError(f"keep_tokens holds {outside[0]}; the checkpoint has the token ids 0 to {vocab_size - 1}")
+        raise KerasrecError(
+            f"keep_tokens contains {outside[0]}, but the checkpoint has the token ids 0 to {vocab_size - 1}: give ids "
+            "in this range"
+        )
     return ids

@@ -1,4 +1,4 @@
-"""Hugging Face's weights into a checkpoint of Google's."""
+"""Convert Hugging Face's weights into Google's format."""
 
 import json
 import logging
@@ -21,19 +21,19 @@ PARTS = ("encoder", "pooler", "head", "next_sentence")
 
 
 def convert(command: Convert) -> Path:
-    """Write the checkpoint's folder, all of it or nothing; returns it.
+    """Write the converted checkpoint; returns its folder, which exists only if it is complete.
 
     Raises:
-        KerasrecError: the source is no whole BERT or has no vocabulary, the target is there already, another run
-            writes it, or the disk is full.
+        KerasrecError: the source is not a complete BERT or has no vocabulary, the target exists, another process writes
+            it, or the disk is full.
     """
     bert, target = open_bert(command.source), command.target
     if bert.tokens is None:
         raise KerasrecError(
-            f"there is no vocab.txt or tokenizer.json beside {bert.path}: a checkpoint needs its vocabulary"
+            f"there is no vocab.txt or tokenizer.json next to {bert.path}: put the checkpoint's own there"
         )
     if target.exists() and not (target.is_dir() and not any(target.iterdir())):
-        raise KerasrecError(f"{target} is there already: remove it, or name another folder")
+        raise KerasrecError(f"{target} already exists: remove it, or give another folder")
     parts = [part for part in PARTS if bert.has(part)]
     unfinished = target.absolute().with_name(f".{target.name}.unfinished")
     lock = unfinished / ".lock"

@@ -1,4 +1,4 @@
-"""Where the training of a text model starts: pretrained weights, or a shape and random ones."""
+"""The initial weights of a text model: pretrained or random."""
 
 import dataclasses
 import logging
@@ -18,26 +18,26 @@ if TYPE_CHECKING:
 
 
 class InitialWeights:
-    """The shape, and where there are any the weights, that a model over a vocabulary starts with.
+    """The shape of a text model and, with a pretrained BERT, its initial weights.
 
     Args:
-        tokens: The vocabulary of the model; all of it, or in another order a part, has to be in the checkpoint's.
+        tokens: The vocabulary of the model; the vocabulary of the pretrained BERT must contain all of it, in any order.
         bert: A pretrained BERT; None for random weights.
-        config_file: The shape, where there is no pretrained BERT.
+        config_file: A file with the shape; needed without a pretrained BERT.
 
     Attributes:
         config: Shape of the model.
 
     Raises:
-        KerasrecError: there is neither a pretrained BERT nor a shape, the pretrained BERT has no vocabulary, or lacks
-            one of these tokens.
+        KerasrecError: there is neither a pretrained BERT nor a shape, or the pretrained BERT has no vocabulary or lacks
+            one of the tokens.
     """
 
     def __init__(self, tokens: Sequence[str], bert: PretrainedBert | None, config_file: Path | None):
         if bert is None and config_file is None:
             raise KerasrecError(
-                "neither pretrained weights nor a bert_config.json is given: name the weights, or the shape of a model "
-                "that starts from random ones"
+                "neither pretrained weights nor a bert_config.json is given: give the weights, or the shape of a model "
+                "with random weights"
             )
         self._bert = bert
         self._keep_tokens = None if bert is None else _rows_of(tokens, bert)
@@ -50,28 +50,33 @@ class InitialWeights:
         head: "keras.layers.Layer | None" = None,
         pooler: "keras.layers.Dense | None" = None,
     ) -> None:
-        """Load what is pretrained; say what is not."""
+        """Load the pretrained weights, and log which parts start from random weights.
+
+        Args:
+            encoder: A `text_encoder` of `config`.
+            head: A `MaskedItemHead`, or None.
+            pooler: A dense layer, or None.
+        """
         if self._bert is None:
             logger.info("the model starts from random weights")
             return
-        fresh = self._bert.load_into(encoder, keep_tokens=self._keep_tokens, head=head, pooler=pooler)
-        logger.info(
-            f"the model starts from {self._bert.path}" + "".join(f"; it has no {part}, a fresh one" for part in fresh)
-        )
+        missing = self._bert.load_into(encoder, keep_tokens=self._keep_tokens, head=head, pooler=pooler)
+        notes = "".join(f"; it has no {part}, which starts from random weights" for part in missing)
+        logger.info(f"the model starts from {self._bert.path}{notes}")
 
 
 def _rows_of(tokens: Sequence[str], bert: PretrainedBert) -> list[int]:
-    """Where these tokens stand in the vocabulary of a checkpoint."""
+    """The ids of these tokens in the vocabulary of a checkpoint."""
     if bert.tokens is None:
         raise KerasrecError(
-            f"there is no vocab.txt or tokenizer.json beside {bert.path}: put the checkpoint's own there"
+            f"there is no vocab.txt or tokenizer.json next to {bert.path}: put the checkpoint's own there"
         )
     rows = {token: row for row, token in enumerate(bert.tokens)}
     missing = [token for token in tokens if token not in rows]
     if missing:
         raise KerasrecError(
-            f"{bert.path} does not know {quoted(missing[0])}"
+            f"the vocabulary of {bert.path} lacks {quoted(missing[0])}"
             + (f" and {len(missing) - 1} more tokens" if missing[1:] else "")
-            + ": take the vocabulary that the checkpoint was trained with"
+            + ": give the vocabulary that the checkpoint was trained with"
         )
     return [rows[token] for token in tokens]

@@ -1,4 +1,4 @@
-"""The JSON files of a checkpoint's folder."""
+"""Read the JSON files of a checkpoint."""
 
 import json
 from pathlib import Path
@@ -12,7 +12,7 @@ def read_object(path: Path) -> dict:
     """The object in a JSON file.
 
     Raises:
-        KerasrecError: the file cannot be read, is too large, is not JSON, or does not hold an object.
+        KerasrecError: the file cannot be read, is too large, is not JSON, or its content is not an object.
     """
     try:
         with path.open("rb") as file:
@@ -22,9 +22,9 @@ def read_object(path: Path) -> dict:
     if len(content) > _MOST_BYTES:
         raise KerasrecError(f"{path} has over {_MOST_BYTES:,} bytes: put the checkpoint's own there")
     try:
-        found = json.loads(content.decode("utf-8-sig"))
+        value = json.loads(content.decode("utf-8-sig"))
     except (ValueError, RecursionError) as error:
-        raise KerasrecError(f"{path} is not JSON ({error}): fetch it again") from None
-    if not isinstance(found, dict):
-        raise KerasrecError(f"{path} does not hold an object of names and values: give the checkpoint's own")
-    return found
+        raise KerasrecError(f"{path} is not JSON ({error}): download it again") from None
+    if not isinstance(value, dict):
+        raise KerasrecError(f"{path} is not a JSON object of names and values: give the checkpoint's own")
+    return value

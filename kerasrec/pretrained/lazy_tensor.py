@@ -1,4 +1,4 @@
-"""A tensor in a file: its shape at once, its values when they are asked for."""
+"""A tensor in a file: its shape is known, and its values are read on demand."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -26,9 +26,9 @@ def read_weights(path: Path, name: str, stored: StoredTensor) -> np.ndarray:
     values = stored.read()
     if not np.issubdtype(values.dtype, np.floating) and values.dtype != ml_dtypes.bfloat16:
         raise KerasrecError(
-            f"{name} in {path} holds {values.dtype} values: give a checkpoint of floating-point weights"
+            f"{name} in {path} has {values.dtype} values: give a checkpoint with floating-point weights"
         )
     values = values.astype(np.float32, copy=False)
     if not np.isfinite(values).all():
-        raise KerasrecError(f"{name} in {path} holds values that are not finite: fetch the file again")
+        raise KerasrecError(f"{name} in {path} has values that are not finite: download the file again")
     return values

@@ -23,9 +23,9 @@ def require_sound_index(file: Path) -> None:
     """Refuse an index that would crash TensorFlow.
 
     Raises:
-        Exception: the index is damaged; any class.
+        Exception: the index is damaged; the exception can be of any class.
     """
-    from tensorflow.core.protobuf import tensor_bundle_pb2  # here, because it loads TensorFlow
+    from tensorflow.core.protobuf import tensor_bundle_pb2  # imported here, because it loads TensorFlow
 
     if file.stat().st_size > _MOST_BYTES:
         raise ValueError(f"it has over {_MOST_BYTES:,} bytes")
@@ -34,7 +34,7 @@ def require_sound_index(file: Path) -> None:
     for key, value in table.items():
         entry = tensor_bundle_pb2.BundleEntryProto.FromString(value)
         if not _is_sound(entry) or not 0 <= entry.shard_id < shards:
-            raise ValueError(f"{quoted(key)} is not a whole tensor in one place")
+            raise ValueError(f"{quoted(key)} is not a complete tensor in one shard")
 
 
 def _is_sound(entry) -> bool:
@@ -55,7 +55,7 @@ def _entries(table: bytes) -> Iterator[tuple[bytes, bytes]]:
     """Keys and values of a table."""
     footer = table[-_FOOTER:]
     if footer[-len(_MAGIC) :] != _MAGIC:
-        raise ValueError("it does not end as an index does")
+        raise ValueError("it does not end with the footer of an index")
     place = 0
     for _ in range(2):  # skip the pointer to the metaindex block, which is empty
         _, place = _number(footer, place)

@@ -1,6 +1,6 @@
-"""The tensors of a BERT: names in Google's checkpoints and in Hugging Face's, shapes, places in a model.
+"""The tensors of a BERT: their names in Google's and Hugging Face's checkpoints, their shapes and their layers.
 
-Google's names are the canonical ones.
+kerasrec uses Google's names.
 """
 
 import re
@@ -9,37 +9,37 @@ from typing import NamedTuple
 
 from kerasrec.nn.settings import BertConfig
 
-# What a checkpoint may hold besides the model: optimizer slots, the step, a buffer that counts 0, 1, 2...
 HARMLESS = re.compile(r"(.*/)?adam_[mv]|global_step|(bert\.)?embeddings\.position_ids")
-# Names within the encoder and the pooler: an unexpected one shows that the configuration is of another model.
+"""Tensors that are not part of the model: optimizer slots, the step, and the buffer 0, 1, 2, ..."""
 OWN = re.compile(r"(bert[./])?(embeddings|encoder|pooler)[./]")
+"""Names of the encoder and the pooler; an unknown one means that the configuration belongs to another model."""
 
 WORD_EMBEDDINGS = "bert/embeddings/word_embeddings"
 OUTPUT_BIAS = "cls/predictions/output_bias"
-DECODER = "cls/predictions/decoder"  # not a name of Google's, whose checkpoints never hold it
+DECODER = "cls/predictions/decoder"  # Google's checkpoints never have this tensor
 
 
 class Names(NamedTuple):
-    """One tensor."""
+    """The names and the shape of one tensor."""
 
     google: str
     hugging_face: tuple[str, ...]
-    """Without the prefix "bert."; several where versions differ or a tensor is stored twice."""
+    """Without the prefix "bert."; several names if versions differ or the tensor is stored twice."""
     shape: tuple[int, ...]
-    """As Google has it; kernels are [in, out]."""
+    """In Google's checkpoints, where kernels are [in, out]."""
     layer: str = ""
-    """The layer of a `text_encoder` that has it; empty for other parts, which are one layer each."""
+    """Its layer in a `text_encoder`; empty for the other parts, which are one layer each."""
     attribute: str = ""
-    """Where the layer has it; empty for parts that no model here has."""
+    """Its attribute in the layer; empty for parts without a layer in kerasrec."""
     transposed: bool = False
-    """Whether Hugging Face stores it the other way round."""
+    """Whether Hugging Face stores the transposed tensor."""
 
 
 def bert_names(config: BertConfig) -> dict[str, list[Names]]:
     """The tensors of each part of a BERT: encoder, pooler, head (masked language model), decoder and next_sentence.
 
-    The decoder is the head's output layer. BERT has the token embeddings in its place, so that it is found only where
-    a file holds these twice.
+    The decoder is the output layer of the head. BERT uses the token embeddings for it, so it is only in files that
+    store them twice.
     """
     vocab, hidden = config.vocab_size, config.hidden_size
     encoder = [

@@ -1,9 +1,9 @@
-"""The pickle inside a PyTorch file, read without calling a function that it names.
+"""Read the pickle of a PyTorch file without calling the functions that it names.
 
-A pickle is a program for a small stack machine. Python's own machine calls any function that the program names,
-allocates a memo of any size that the program asks for, and hashes tuples of any depth. The machine here implements only
-the operations that `torch.save` writes for a state dict, without calls: the description of a tensor becomes a `View`.
-No function here recurses into nested values, so their depth does not matter; the limits below bound their number.
+A pickle is a program for a small stack machine. Python's machine calls any function that the program names, allocates a
+memo of any size, and hashes tuples of any depth. The machine in this module implements only the operations that
+`torch.save` writes for a state dict, and calls no functions: the description of a tensor becomes a `View`. It does not
+recurse into nested values, so their depth does not matter; the constants below limit their number.
 """
 
 import io
@@ -14,9 +14,9 @@ from typing import NamedTuple
 from kerasrec.errors import KerasrecError, quoted
 
 MOST_BYTES = 1 << 24
-"""Largest description; that of BERT-large has 80 KB."""
+"""Largest size of a description; that of BERT-large has 80 KB."""
 _MOST_OPERATIONS = 300_000
-"""A tensor needs about 40."""
+"""Largest number of operations; a tensor needs about 40."""
 _MOST_AXES = 32
 _MOST_ELEMENTS = 1 << 62
 
@@ -62,14 +62,14 @@ class _Global(NamedTuple):
 
 
 def load(file: io.BytesIO) -> object:
-    """The value of the pickle at the file's position; afterwards the position is at its end.
+    """The value of the pickle at the file's position, which moves to the end of the pickle.
 
-    Tensors are `View`s, ordered dicts are dicts.
+    Tensors become `View`s, and ordered dicts become dicts.
 
     Raises:
-        KerasrecError: the pickle names a function that a file of tensors does not need; the caller puts the file's name
-            before the message.
-        Exception: the pickle is damaged; any class.
+        KerasrecError: the pickle names a function that a file of tensors does not need; the caller adds the name of the
+            file before the message.
+        Exception: the pickle is damaged; the exception can be of any class.
 
     Example:
         >>> import pickle
@@ -185,8 +185,8 @@ class _Machine:
         module, name = module_and_name.split(" ", 1)
         if (module, name) not in _CALLS and (module != "torch" or name not in STORAGES):
             raise KerasrecError(
-                f"refers to {quoted(f'{module}.{name}')}, which a file of tensors does not need; it was not run: "
-                "give a file that holds the state dict alone"
+                f"refers to {quoted(f'{module}.{name}')}, which a file of tensors does not need; it was not called: "
+                "give a file with only the state dict"
             )
         self._stack.append(_Global(module, name))
 
@@ -207,8 +207,8 @@ class _Machine:
         self._last(dict)
 
     def _binpersid(self):
-        what, kind, key, _, length, *part = self._stack.pop()
-        if what != "storage" or type(kind) is not _Global or kind.name not in STORAGES or type(key) is not str:
+        label, kind, key, _, length, *part = self._stack.pop()
+        if label != "storage" or type(kind) is not _Global or kind.name not in STORAGES or type(key) is not str:
             raise ValueError("a reference that is not a storage")
         start = part[0][1] if part and part[0] is not None else 0
         _require_counts((length, start))
@@ -216,17 +216,17 @@ class _Machine:
 
 
 def _pairs(pairs) -> dict:
-    found = {}
+    values = {}
     for key, value in pairs:
-        if not isinstance(key, (str, int)):  # other types can take very long to hash
+        if not isinstance(key, (str, int)):  # hashing other types can take very long
             raise ValueError(f"a {type(key).__name__} as a name")
-        found[key] = value
-    return found
+        values[key] = value
+    return values
 
 
 def _view(storage: Storage, offset: int, shape: tuple, strides: tuple, *_) -> View:
     if type(storage) is not Storage or len(shape) != len(strides) or len(shape) > _MOST_AXES:
-        raise ValueError("a tensor without a storage, or whose shape and strides do not fit each other")
+        raise ValueError("a tensor without a storage, or with a shape and strides of different lengths")
     _require_counts((offset, *shape, *strides))
     offset += storage.start
     last = offset + sum((size - 1) * stride for size, stride in zip(shape, strides, strict=True))
@@ -244,7 +244,7 @@ def _parameter(view: View, *_) -> View:
     return view
 
 
-def _ordered_dict(pairs: list = ()) -> dict:  # Python 2 writes them as an argument
+def _ordered_dict(pairs: list = ()) -> dict:  # Python 2 writes the pairs as an argument
     return _pairs(pairs)
 
 

@@ -1,7 +1,7 @@
 """Read tensors from PyTorch's two file formats, without PyTorch and without executing code from the file.
 
-Since PyTorch 1.6 `torch.save` writes a zip archive: `<folder>/data.pkl` is a pickle that describes the tensors,
-`<folder>/data/<key>` are their bytes. Before, it wrote five pickles (a magic number, a version, facts about the
+Since PyTorch 1.6, `torch.save` writes a zip archive: `<folder>/data.pkl` is a pickle that describes the tensors, and
+`<folder>/data/<key>` are their bytes. Earlier versions wrote five pickles (a magic number, a version, properties of the
 machine, the description, the keys of the storages) and then each storage: its length as int64 and its bytes.
 """
 
@@ -26,10 +26,10 @@ _StorageBytes = Callable[[Storage], bytes]
 
 
 def torch_tensors(path: Path) -> dict[str, StoredTensor]:
-    """The tensors of a `.bin` or `.pt` file that holds a state dict, by name; their bytes are read when asked for.
+    """The tensors of a `.bin` or `.pt` file with a state dict, by name; their bytes are read on demand.
 
     Raises:
-        KerasrecError: the file is damaged, cannot be read, or holds other values than tensors by name.
+        KerasrecError: the file is damaged, cannot be read, or has other values than tensors by name.
     """
     try:
         with path.open("rb") as file:
@@ -37,9 +37,9 @@ def torch_tensors(path: Path) -> dict[str, StoredTensor]:
     except KerasrecError as error:
         raise KerasrecError(f"{path} {error}") from None
     except OSError as error:
-        raise KerasrecError(f"{path} cannot be read ({error.strerror or error}): fetch it again") from None
+        raise KerasrecError(f"{path} cannot be read ({error.strerror or error}): download it again") from None
     except Exception as error:  # damaged bytes can raise any class of error
-        raise KerasrecError(f"{path} is damaged ({_reason(error)}): fetch it again") from error
+        raise KerasrecError(f"{path} is damaged ({_reason(error)}): download it again") from error
 
     def stored(name: str, view: View) -> StoredTensor:
         return StoredTensor(view.shape, lambda: _read(path, name, view, storage_bytes))
@@ -49,11 +49,11 @@ def torch_tensors(path: Path) -> dict[str, StoredTensor]:
 
 def _tensors_by_name(content: object) -> dict[str, View]:
     if not isinstance(content, dict):
-        raise KerasrecError(f"holds a {type(content).__name__}: give a file of tensors by name, a state dict")
+        raise KerasrecError(f"contains a {type(content).__name__}: give a file of tensors by name, a state dict")
     for name, value in content.items():
         if not isinstance(value, View):
             raise KerasrecError(
-                f"holds a {type(value).__name__} as {quoted(name)}: give a file of tensors by name, a state dict"
+                f"contains a {type(value).__name__} as {quoted(name)}: give a file of tensors by name, a state dict"
             )
     return {str(name): view for name, view in content.items()}
 
@@ -62,10 +62,10 @@ def _zip(path: Path) -> tuple[dict[str, View], _StorageBytes]:
     try:
         archive = zipfile.ZipFile(path)
     except zipfile.BadZipFile:
-        raise KerasrecError("is not a whole file of PyTorch's zip format: fetch it again") from None
+        raise KerasrecError("is not a complete file in PyTorch's zip format: download it again") from None
     description = next((name for name in archive.namelist() if name.endswith("/data.pkl")), None)
     if description is None:
-        raise KerasrecError("is a zip file without data.pkl: give one that torch.save has written")
+        raise KerasrecError("is a zip file without data.pkl: give a file from torch.save")
     views = _tensors_by_name(load(io.BytesIO(_entry(archive, description, MOST_BYTES))))
     folder = description.removesuffix("data.pkl")
 
@@ -91,8 +91,8 @@ def _before_zip(path: Path, file: io.BufferedReader) -> tuple[dict[str, View], _
     except Exception:  # as in torch_tensors
         known = False
     if not known:
-        raise KerasrecError("is not a whole file of PyTorch's, neither zip nor its older format: fetch it again")
-    load(head)  # facts about the machine; the numbers are little-endian on all of them
+        raise KerasrecError("is not a complete PyTorch file in the zip or the older format: download it again")
+    load(head)  # properties of the machine; the numbers are little-endian on all machines
     views, keys = _tensors_by_name(load(head)), load(head)
     kinds = {view.storage.key: view.storage.kind for view in views.values()}
     places, position = {}, head.tell()
@@ -122,7 +122,7 @@ def _read(path: Path, name: str, view: View, storage_bytes: _StorageBytes) -> np
             raise ValueError(f"{len(values)} stored values instead of {view.storage.length}")
     except Exception as error:  # as in torch_tensors
         raise KerasrecError(
-            f"{path} is damaged: the bytes of {name} cannot be read ({_reason(error)}); fetch it again"
+            f"{path} is damaged: the bytes of {name} cannot be read ({_reason(error)}); download it again"
         ) from None
     return np.lib.stride_tricks.as_strided(
         values[view.offset :], view.shape, [stride * dtype.itemsize for stride in view.strides], writeable=False

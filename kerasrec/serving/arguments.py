@@ -1,7 +1,7 @@
-"""Checks of a model's arguments in Python.
+"""Check the arguments of a served model in Python.
 
-If a `tf.function` raises a TypeError while it binds its arguments, it does not release a lock of TensorFlow, and every
-other thread that calls the function waits for ever. So wrong arguments must be found before the call.
+If a `tf.function` raises a TypeError while it binds its arguments, it does not release a lock of TensorFlow, and all
+other threads that call the function wait forever. So invalid arguments must be refused before the call.
 """
 
 import numbers
@@ -16,23 +16,41 @@ from kerasrec.errors import require
 LONGEST = 2**31 - 1
 
 
-def listed(given: object, name: str, allowed: str) -> list:
+def as_list(given: object, name: str, allowed: str) -> list:
     """The values of a list, a tuple or an array.
+
+    Args:
+        given: The argument.
+        name: Its name, for the message.
+        allowed: What is allowed, for the message.
 
     Raises:
         KerasrecError: `given` is none of these.
     """
-    found = given.tolist() if hasattr(given, "tolist") else given  # NumPy, pandas, Arrow
-    is_list = isinstance(found, Sequence) and not isinstance(found, (str, bytes, bytearray, memoryview))
+    values = given.tolist() if hasattr(given, "tolist") else given  # NumPy, pandas, Arrow
+    is_list = isinstance(values, Sequence) and not isinstance(values, (str, bytes, bytearray, memoryview))
     require(is_list, name, given, allowed)
-    return list(found)
+    return list(values)
+
+
+def texts(given: object, name: str) -> list[str]:
+    """A list of Python strings, from a list, a tuple or an array.
+
+    Raises:
+        KerasrecError: `given` is none of these, or a value is not a string.
+    """
+    values = as_list(given, name, "a list of strings")
+    for number, text in enumerate(values):
+        if not isinstance(text, str):  # the condition is outside of the call, because most values are valid
+            require(False, f"{name}[{number}]", text, "a string")
+    return values
 
 
 def strings(given: object, name: str) -> list[str]:
-    """A list of strings, from a list, a tuple or an array of them.
+    """`texts` that are valid Unicode, so that TensorFlow can encode them.
 
     Raises:
-        KerasrecError: `given` is none of these, or a value is not a string or holds a lone surrogate.
+        KerasrecError: `given` is not a list of strings, or a string has a lone surrogate.
 
     Example:
         >>> strings(np.array(["a", "b"]), "items")
@@ -41,17 +59,15 @@ def strings(given: object, name: str) -> list[str]:
         Traceback (most recent call last):
         kerasrec.errors.KerasrecError: items is 'ab'; it must be a list of strings
     """
-    found = listed(given, name, "a list of strings")
-    for place, text in enumerate(found):
-        if not isinstance(text, str):
-            require(False, f"{name}[{place}]", text, "a string")
+    values = texts(given, name)
+    for number, text in enumerate(values):
         if not text.isascii() and not is_unicode(text):
-            require(False, f"{name}[{place}]", text, "Unicode text without a lone surrogate (half a character)")
-    return found
+            require(False, f"{name}[{number}]", text, "Unicode text without a lone surrogate (half a character)")
+    return values
 
 
 def lists_of_strings(given: object, name: str) -> list[list[str]]:
-    """Lists of strings, without the `""` that pads them.
+    """Lists of strings, without the padding `""`.
 
     Raises:
         KerasrecError: `given` is not a list of lists of strings.
@@ -63,17 +79,17 @@ def lists_of_strings(given: object, name: str) -> list[list[str]]:
         Traceback (most recent call last):
         kerasrec.errors.KerasrecError: histories[0] is '783'; it must be a list of strings
     """
-    rows = listed(given, name, "a list of lists of strings")
+    rows = as_list(given, name, "a list of lists of strings")
     return [without_padding(strings(row, f"{name}[{number}]")) for number, row in enumerate(rows)]
 
 
-def without_padding(texts: list[str]) -> list[str]:
-    """Strings without `""`, which is padding in the signatures and here as well."""
-    return [text for text in texts if text]
+def without_padding(values: list[str]) -> list[str]:
+    """Strings without `""`, which is padding, as in the signatures."""
+    return [value for value in values if value]
 
 
 def list_length(k: object, longest: int = LONGEST) -> int:
-    """The length of a list.
+    """The length of a list of recommendations.
 
     Raises:
         KerasrecError: `k` is not a whole number from 1 to `longest`.
@@ -84,10 +100,10 @@ def list_length(k: object, longest: int = LONGEST) -> int:
 
 
 def yes_or_no(given: object, name: str, default: bool) -> bool:
-    """A truth value; the default for None.
+    """True or False; None is replaced by the default.
 
     Raises:
-        KerasrecError: `given` is something else.
+        KerasrecError: `given` is another value.
     """
     require(given is None or isinstance(given, (bool, np.bool_)), name, given, "True or False")
     return default if given is None else bool(given)

@@ -1,4 +1,4 @@
-"""Many texts into vectors."""
+"""Encode texts as vectors, in batches."""
 
 from collections.abc import Iterator, Sequence
 
@@ -10,21 +10,21 @@ from kerasrec.data.text.tokenizer import WordPieceTokenizer
 from kerasrec.errors import require
 from kerasrec.nn.inference_encoder import InferenceEncoder
 from kerasrec.progress_bar import progress_bar
-from kerasrec.serving.arguments import listed
+from kerasrec.serving.arguments import texts as checked_texts
 
-# What a batch works on then stays in the processor's caches, and the cost of starting operations does not show.
 TOKENS_AT_ONCE = 1024
-# A bar for less than a few seconds of work would be noise.
+"""Tokens per batch: few enough for the caches of the processor, and enough to hide the overhead of operations."""
 BATCHES_WITHOUT_A_BAR = 50
+"""With at most this many batches, the work takes a few seconds and needs no progress bar."""
 
 
 class SentenceEncoder:
-    """Texts into vectors, in batches of texts with the same number of tokens, so that nothing is padded.
+    """Encodes texts as vectors, in batches of texts with the same number of tokens, which need no padding.
 
     Args:
         model: The model.
-        tokenizer: Its vocabulary.
-        max_length: Longest row, `[CLS]` and `[SEP]` included; longer texts lose their end.
+        tokenizer: The tokenizer with its vocabulary.
+        max_length: Longest row, `[CLS]` and `[SEP]` included; longer texts are truncated.
 
     Raises:
         KerasrecError: the model has fewer positions than `max_length`.
@@ -51,10 +51,10 @@ class SentenceEncoder:
     def encode(self, texts: Sequence[str]) -> np.ndarray:
         """The vectors of texts; each distinct text is encoded once.
 
-        A bar on stderr shows how far it is, if there is much to do.
+        A progress bar on stderr is shown for many texts.
 
         Args:
-            texts: Any strings; an empty one is `[CLS] [SEP]`.
+            texts: Any strings; an empty string is encoded as `[CLS] [SEP]`.
 
         Returns:
             float32 [n, H], in the order of the texts.
@@ -62,10 +62,7 @@ class SentenceEncoder:
         Raises:
             KerasrecError: `texts` is not a list of strings.
         """
-        texts = listed(texts, "texts", "a list of strings")
-        for place, text in enumerate(texts):
-            if not isinstance(text, str):
-                require(False, f"texts[{place}]", text, "a string")
+        texts = checked_texts(texts, "texts")
         first: dict[str, int] = {}
         sources = np.fromiter((first.setdefault(text, row) for row, text in enumerate(texts)), np.int64, len(texts))
         tokens = TextTokens.encode(self.tokenizer, list(first))
@@ -83,7 +80,7 @@ class SentenceEncoder:
         return vectors
 
     def _batches(self, tokens: TextTokens) -> Iterator[np.ndarray]:
-        """Texts of one length and together of about `TOKENS_AT_ONCE` tokens, the longest first."""
+        """Batches of texts of equal length, with about `TOKENS_AT_ONCE` tokens each; the longest texts are first."""
         lengths = np.minimum(tokens.lengths(np.arange(len(tokens))) + 2, self.max_length)
         order = np.argsort(-lengths, kind="stable")
         for texts in np.split(order, np.flatnonzero(np.diff(lengths[order])) + 1):

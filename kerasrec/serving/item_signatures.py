@@ -1,4 +1,4 @@
-"""What a model server gets: raw item ids in, raw item ids and scores out."""
+"""The signatures of a served item model: from raw item ids to raw item ids and scores."""
 
 import contextlib
 from collections.abc import Callable, Iterator
@@ -13,24 +13,24 @@ from kerasrec.serving.raw_ids import RAGGED_STRINGS, RawIds, ids_file, unpadded
 from kerasrec.serving.saved_model import export, signature
 from kerasrec.workspace.locks import exclusive
 
-# The score of an empty place in a list; JSON has no infinity.
 EMPTY_SCORE = float(np.finfo(np.float32).min)
+"""The score of padding in a list; JSON has no infinity."""
 
 _STRINGS, _IDS = ([None, None], tf.string), ([None, None], tf.int32)
 
 
 class ServedItemModel(tf.Module):
-    """An item model with its vocabulary, as functions over raw ids.
+    """An item model and its vocabulary, as functions of raw ids.
 
-    Only the model's variables are saved with the module, and nothing of Keras, so that the export loads without it.
+    The module holds the model's variables but no Keras objects, so that the export loads without Keras.
 
     Args:
         model: The trained model.
-        items_file: A file with the vocabulary's items, one a line, in the order of their token ids.
-        item_counts: Events of each item, int64 [V - 5]; they order the items for an empty history.
-        max_seq_length: Longest sequence the model takes, L.
+        items_file: A file with the vocabulary's items, one per line, in the order of their token ids.
+        item_counts: Events of each item, int64 [V - 5]; they are the scores for an empty history.
+        max_seq_length: The model's longest sequence, L.
         max_k: Length of the lists in the signatures.
-        filter_seen: Whether the model was evaluated without seen items.
+        filter_seen: Whether seen items were filtered in the model's evaluation.
     """
 
     def __init__(
@@ -49,7 +49,7 @@ class ServedItemModel(tf.Module):
         self._unique_items = model.settings.unique_items
         self._max_seq_length = max_seq_length
         self._max_k = min(max_k, len(item_counts))
-        self.filter_seen = tf.Variable(filter_seen, trainable=False)  # read by code that loads the export
+        self.filter_seen = tf.Variable(filter_seen, trainable=False)  # for code that loads the export
         self.unique_items = tf.Variable(self._unique_items, trainable=False)
         self._raw_ids = RawIds(items_file)
         shares = (item_counts + 1) / (item_counts + 1).sum()
@@ -57,7 +57,7 @@ class ServedItemModel(tf.Module):
         self._popularity = tf.Variable(popularity, dtype=tf.float32, trainable=False)
 
     def signatures(self) -> dict:
-        """The functions that a server offers, by signature name."""
+        """The signatures of the export, by name."""
         recommend = self.recommend_padded
         return {
             "serving_default": recommend,
@@ -80,14 +80,15 @@ class ServedItemModel(tf.Module):
         """The k best items for each history.
 
         Args:
-            items: Histories of raw ids, oldest first, ragged string [B, (n)]; the longest recent part is used.
-            exclude: Raw ids that a row's list may not hold, ragged string [B, (n)].
-            filter_seen: Whether a row's own history is left out, bool [B].
+            items: Histories of raw ids, oldest first, ragged string [B, (n)]; only the most recent items that fit into
+                the model's sequence are used.
+            exclude: Raw ids that are left out of a row's list, ragged string [B, (n)].
+            filter_seen: Whether the items of a row's history are left out, bool [B].
             k: Length of the lists.
 
         Returns:
-            Raw ids, string [B, k], best first, and scores, float32 [B, k]; `""` and the lowest float where nothing is
-            left to recommend.
+            Raw ids, string [B, k], best first, and scores, float32 [B, k]. If no items are left, the lists are padded
+            with `""` and the lowest float.
         """
         ids = self._ids(items)
         queries = self._queries(ids)
@@ -100,21 +101,21 @@ class ServedItemModel(tf.Module):
 
     @signature(items=_STRINGS, exclude=_STRINGS, filter_seen=([None], tf.bool))
     def recommend_padded(self, items, exclude, filter_seen):
-        """`recommend` for servers: dense strings padded with `""`, lists of a fixed length."""
+        """`recommend` for servers, with dense strings padded with `""` and lists of fixed length."""
         best, scores = self.recommend(unpadded(items), unpadded(exclude), filter_seen, self._max_k)
         return {"items": best, "scores": scores}
 
     @signature(items=_STRINGS)
     def embed(self, items):
-        """Vectors of users, float32 [B, H], from histories string [B, N] padded with `""`.
+        """Vectors of users, float32 [B, H], from histories, string [B, N] padded with `""`.
 
-        A user's score of an item is the product of their vectors plus the item's bias.
+        The score of an item is the dot product of the user's and the item's vectors plus the item's bias.
         """
         return {"vectors": self._queries(self._ids(unpadded(items)))}
 
     @signature(items=([None], tf.string))
     def item_vectors(self, items):
-        """Vectors, float32 [N, H], and biases, float32 [N], of raw item ids string [N]; unknown ones have `[UNK]`'s."""
+        """Vectors, float32 [N, H], and biases, float32 [N], of raw item ids, string [N]; unknown ids have `[UNK]`'s."""
         ids = self._ids(items)
         return {"vectors": tf.gather(self._table, ids), "biases": tf.gather(self._bias, ids)}
 
@@ -129,16 +130,16 @@ class ServedItemModel(tf.Module):
     def prediction(self, info, input_ids, input_mask, masked_lm_positions, masked_lm_ids, masked_lm_weights):
         """The best items at each masked position of examples in the training schema.
 
-        A causal model answers from what stands before a position, and knows `[MASK]` only as the place that is asked
-        about: give it one masked position a row.
+        A causal model uses only the positions before a masked position, and `[MASK]` is not an item: give it one masked
+        position per row.
 
         Args:
-            info: int32 [B, 1]; not used, as `masked_lm_ids` and `masked_lm_weights` are not.
+            info: Ignored, int32 [B, 1].
             input_ids: int32 [B, L] token ids.
-            input_mask: int32 [B, L], 1 where a real token stands.
+            input_mask: int32 [B, L], 1 for real tokens and 0 for padding.
             masked_lm_positions: int32 [B, P].
-            masked_lm_ids: int32 [B, P].
-            masked_lm_weights: float32 [B, P].
+            masked_lm_ids: Ignored, int32 [B, P].
+            masked_lm_weights: Ignored, float32 [B, P].
 
         Returns:
             `TopK_predictions` int32 [B, P, k] token ids, `TopK_scores` float32 [B, P, k] and `TopK_items` string
@@ -149,8 +150,8 @@ class ServedItemModel(tf.Module):
         slots = tf.shape(masked_lm_positions)
         scores = self._scores(tf.reshape(queries, [-1, self._table.shape[1]]), self._table)
         if self._unique_items:
-            shown = tf.RaggedTensor.from_tensor(tf.repeat(input_ids, slots[1], axis=0))
-            scores = _without_items(scores, shown)
+            visible = tf.RaggedTensor.from_tensor(tf.repeat(input_ids, slots[1], axis=0))
+            scores = _without_items(scores, visible)
         scores, ids = tf.math.top_k(_without_specials(scores), self._max_k)
         shape = tf.concat([slots, [self._max_k]], axis=0)
         return {
@@ -160,8 +161,8 @@ class ServedItemModel(tf.Module):
         }
 
     def _ids(self, items):
-        """Token ids, int32, of raw ids; unknown ones are `[UNK]`."""
-        # `tf.where` of ragged tensors broadcasts them, in thousands of operations that take seconds to export.
+        """Token ids, int32, of raw ids; `[UNK]` for unknown ids."""
+        # `tf.where` of ragged tensors broadcasts them with thousands of operations, which take seconds to export.
         return tf.ragged.map_flat_values(
             lambda numbers: tf.where(numbers < 0, UNK, numbers + FIRST_ITEM), self._raw_ids.numbers(items)
         )
@@ -171,7 +172,7 @@ class ServedItemModel(tf.Module):
         return self._raw_ids.at(ids - FIRST_ITEM)
 
     def _queries(self, ids):
-        """Queries [B, H] of ragged histories: their recent items and `[MASK]`, which stands for the next one."""
+        """Queries [B, H] of ragged histories, from their recent items and `[MASK]` in place of the next item."""
         recent = ids[:, -(self._max_seq_length - 1) :]
         masked = tf.concat([recent, tf.fill([ids.nrows(tf.int32), 1], MASK)], axis=1)
         return self._queries_at(masked.to_tensor(), tf.cast(recent.row_lengths(), tf.int32)[:, None])[:, 0]
@@ -183,9 +184,9 @@ def _without_specials(scores):
 
 
 def _without_items(scores, ids):
-    """Scores [B, V] with those of each row's ids, ragged int32 [B, (n)], at the lowest float."""
-    places = tf.stack([tf.cast(ids.value_rowids(), tf.int32), ids.values], axis=1)
-    return tf.tensor_scatter_nd_update(scores, places, tf.fill([tf.shape(places)[0]], EMPTY_SCORE))
+    """Scores [B, V] with `EMPTY_SCORE` for each row's ids, ragged int32 [B, (n)]."""
+    rows_and_ids = tf.stack([tf.cast(ids.value_rowids(), tf.int32), ids.values], axis=1)
+    return tf.tensor_scatter_nd_update(scores, rows_and_ids, tf.fill([tf.shape(rows_and_ids)[0]], EMPTY_SCORE))
 
 
 @contextlib.contextmanager
@@ -204,10 +205,10 @@ def item_model_exporter(
     Args:
         model: The trained model.
         vocab: Its items.
-        max_seq_length: Longest sequence the model takes, L.
+        max_seq_length: The model's longest sequence, L.
         max_k: Length of the lists in the signatures.
-        filter_seen: Whether the model was evaluated without seen items; it becomes the default of `recommend`.
-        examples: Features with which the signature `prediction` is warmed up.
+        filter_seen: Whether seen items were filtered in the model's evaluation; the default of `recommend`.
+        examples: Features of a warm-up request for the signature `prediction`; None writes no such request.
 
     Yields:
         A function of the folder of versions. It returns the version's folder and the names of its signatures, and
@@ -219,8 +220,7 @@ def item_model_exporter(
         "embed": {"items": popular},
     }
     warmup = {
-        signature: {name: tf.constant(value) for name, value in inputs.items()}
-        for signature, inputs in requests.items()
+        name: {argument: tf.constant(value) for argument, value in inputs.items()} for name, inputs in requests.items()
     }
     if examples is not None:
         warmup["prediction"] = examples

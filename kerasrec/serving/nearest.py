@@ -1,4 +1,4 @@
-"""Texts and their vectors in files, and the nearest of them."""
+"""Read and write texts and their vectors, and find the nearest vectors."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,14 +15,14 @@ from kerasrec.workspace.tables import read_array, write_array
 
 
 def read_texts(path: Path) -> list[str]:
-    """The lines of a file, plain or compressed, in UTF-8; empty lines are kept, so that line numbers stay right.
+    """The lines of a UTF-8 file, plain or compressed; empty lines are kept, so that line numbers are correct.
 
     Raises:
         KerasrecError: the file cannot be read, is empty or is not UTF-8.
     """
     texts = read_lines(path)
     if texts == [""]:
-        raise KerasrecError(f"{path} is empty; give a file with a text a line")
+        raise KerasrecError(f"{path} is empty: give a file with one text per line")
     for number, text in enumerate(texts, 1):
         if not is_unicode(text):
             raise KerasrecError(f"line {number} of {path} is not UTF-8: convert the file, or remove the line")
@@ -30,51 +30,51 @@ def read_texts(path: Path) -> list[str]:
 
 
 def write_vectors(path: Path, vectors: np.ndarray, texts: Sequence[str], command: str) -> None:
-    """Write the vectors of texts as a .npy file, and the digests of vectors and texts next to it as `NAME.npy.json`.
+    """Write the vectors of texts as a .npy file, and the digests of vectors and texts to `NAME.npy.json`.
 
     Args:
         path: The .npy file.
         vectors: float32 [n, H].
         texts: The n texts.
-        command: The command that writes the file.
+        command: The command that writes the file, for the messages of `read_vectors`.
 
     Raises:
         KerasrecError: the disk is full.
     """
     write_array(path, vectors)
     written = {"vectors": content_digest(path), "texts": _texts_digest(texts), "command": command}
-    write_json(_written_path(path), written, keep_copy=False)
+    write_json(_digests_path(path), written, keep_copy=False)
 
 
 def read_vectors(path: Path, texts: Sequence[str]) -> np.ndarray:
     """The vectors of texts, float32 [n, H].
 
-    Vectors without a `NAME.npy.json`, which may come from another program, are assumed to be of these texts.
+    Vectors without a `NAME.npy.json`, for example from another program, are assumed to belong to these texts.
 
     Args:
         path: The .npy file.
         texts: The n texts.
 
     Raises:
-        KerasrecError: the file is missing or damaged, or holds the vectors of other texts.
+        KerasrecError: the file is missing or damaged, or has the vectors of other texts.
     """
-    beside, again = _written_path(path), "encode"
-    if beside.exists():
-        written = read_json(beside, missing="", again=f"remove it, and write {path} again with `{again}`")
-        again = written.get("command", again)
-        require_whole(path, written.get("vectors"), again)
+    digests_path, command = _digests_path(path), "encode"
+    if digests_path.exists():
+        written = read_json(digests_path, missing="", again=f"remove it, and write {path} again with `{command}`")
+        command = written.get("command", command)
+        require_whole(path, written.get("vectors"), command)
         if written.get("texts") not in (None, _texts_digest(texts)):
-            raise KerasrecError(f"{path} holds the vectors of other texts: write those of this file with `{again}`")
-    vectors = read_array(path, again)
+            raise KerasrecError(f"{path} has the vectors of other texts: write those of this file with `{command}`")
+    vectors = read_array(path, command)
     if vectors.ndim != 2 or vectors.dtype != np.float32 or len(vectors) != len(texts):
         raise KerasrecError(
-            f"{path} holds {vectors.dtype} {list(vectors.shape)} and there are {len(texts)} texts: write the vectors "
-            f"of this file with `{again}`"
+            f"{path} has {vectors.dtype} {list(vectors.shape)}, but there are {len(texts)} texts: write the vectors "
+            f"of this file with `{command}`"
         )
     return vectors
 
 
-def _written_path(path: Path) -> Path:
+def _digests_path(path: Path) -> Path:
     return path.with_name(f"{path.name}.json")
 
 
@@ -83,18 +83,20 @@ def _texts_digest(texts: Sequence[str]) -> str:
 
 
 def nearest(vectors: np.ndarray, queries: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
-    """The k vectors with the largest products with each query, found exactly; at length 1 these are cosines.
+    """The k vectors with the largest dot products with each query, by exact search.
+
+    For vectors of length 1 the dot products are cosines.
 
     Args:
         vectors: float32 [N, H].
         queries: float32 [Q, H].
-        k: Length of the lists; there are at most N.
+        k: Length of the lists.
 
     Returns:
-        Products float32 [Q, min(k, N)], largest first, and rows of `vectors` int64 [Q, min(k, N)].
+        Dot products float32 [Q, min(k, N)], largest first, and row numbers of `vectors` int64 [Q, min(k, N)].
 
     Raises:
-        KerasrecError: an array has another shape or dtype, or k is not a whole number, 1 or more.
+        KerasrecError: an array has another shape or dtype, or k is not a whole number of at least 1.
 
     Example:
         >>> products, rows = nearest(np.eye(3, dtype=np.float32), np.array([[0.0, 0.8, 0.6]], np.float32), k=2)
@@ -104,15 +106,14 @@ def nearest(vectors: np.ndarray, queries: np.ndarray, k: int) -> tuple[np.ndarra
     k = list_length(k)
     for name, given in {"vectors": vectors, "queries": queries}.items():
         fits = isinstance(given, np.ndarray) and given.ndim == 2 and given.dtype == np.float32
-        require(fits, name, _form(given), "a float32 array [n, H]")
-    require(
-        queries.shape[1] == vectors.shape[1], "queries", _form(queries), f"as wide as the vectors, {vectors.shape[1]}"
-    )
+        require(fits, name, _describe(given), "a float32 array [n, H]")
+    width = vectors.shape[1]
+    require(queries.shape[1] == width, "queries", _describe(queries), f"as wide as the vectors, {width}")
     index = faiss.IndexFlatIP(vectors.shape[1])
     index.add(np.ascontiguousarray(vectors))
     return index.search(np.ascontiguousarray(queries), min(k, len(vectors)))
 
 
-def _form(given: object) -> str:
+def _describe(given: object) -> str:
     is_array = isinstance(given, np.ndarray)
     return f"{given.dtype} {list(given.shape)}" if is_array else type(given).__name__

@@ -1,4 +1,4 @@
-"""Raw item ids inside an export: strings in and out, numbers between."""
+"""Raw item ids in an export: tables between strings and numbers."""
 
 import contextlib
 import tempfile
@@ -11,13 +11,14 @@ RAGGED_STRINGS = tf.RaggedTensorSpec([None, None], tf.string, ragged_rank=1)
 
 
 class RawIds(tf.Module):
-    """Raw ids and their numbers, in an asset file with an id a line; as constants they would end at a graph's 2 GB.
+    """Raw ids and their numbers, from an asset file with one id per line.
 
-    The graph holds a fingerprint of the file and compares it when the export is loaded, so that any model server
-    refuses a damaged file: after one lost line, all later ids would belong to other items.
+    The ids are in a file because a graph, and so its constants, may not exceed 2 GB. The graph has a fingerprint of the
+    file and compares it when the export is loaded, so that every model server refuses a damaged file: with a missing
+    line, all later ids would belong to other items.
 
     Args:
-        file: The ids, numbered by their line from 0 on.
+        file: The ids; the first line has the number 0.
 
     Example:
         >>> with ids_file(["b", "a"]) as file:
@@ -36,29 +37,28 @@ class RawIds(tf.Module):
         self._id_at = tf.lookup.StaticHashTable(tf.lookup.TextFileInitializer(asset, *line, *text), "")
 
     def numbers(self, ids):
-        """Numbers, int32, of raw ids, string of the same shape, dense or ragged; -1 for one without a line."""
+        """Numbers, int32, of raw ids, string of the same shape, dense or ragged; -1 for unknown ids."""
         return tf.cast(self._number_of.lookup(ids), tf.int32)
 
     def at(self, numbers):
-        """Raw ids, string, of numbers, int32 of the same shape; `""` for one without a line."""
+        """Raw ids, string, of numbers, int32 of the same shape; `""` for unknown numbers."""
         return self._id_at.lookup(tf.cast(numbers, tf.int64))
 
 
 class _SameLines(tf.lookup.TextFileInitializer):
-    """Fills a table from a file, and fails if the file has another fingerprint."""
+    """Fills a table from a file, and fails if the fingerprint of the file has changed."""
 
     def __init__(self, asset: "tf.saved_model.Asset", fingerprint: int, *columns):
         self._fingerprint = fingerprint
         super().__init__(asset, *columns)
 
     def initialize(self, table):
-        found = _fingerprint(tf.io.read_file(tf.convert_to_tensor(self._filename)))
-        same = tf.debugging.assert_equal(
-            found,
+        check = tf.debugging.assert_equal(
+            _fingerprint(tf.io.read_file(tf.convert_to_tensor(self._filename))),
             tf.constant(self._fingerprint, tf.int64),
             "assets/items.txt is not the file that was exported: it is damaged or was changed",
         )
-        with tf.control_dependencies([] if same is None else [same]):  # None in eager mode
+        with tf.control_dependencies([] if check is None else [check]):  # None in eager mode
             return super().initialize(table)
 
 
@@ -69,7 +69,7 @@ def _fingerprint(content: "tf.Tensor") -> "tf.Tensor":
 
 @contextlib.contextmanager
 def ids_file(ids: Iterable[str]) -> Iterator[Path]:
-    """A file for `RawIds`, which is there until the export is written."""
+    """A temporary file for `RawIds`, which exists within the block; write the export there."""
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder, "items.txt")
         file.write_text("".join(f"{item}\n" for item in ids), encoding="utf-8")
@@ -77,7 +77,7 @@ def ids_file(ids: Iterable[str]) -> Iterator[Path]:
 
 
 def unpadded(strings):
-    """Rows, ragged string [B, (n)], of strings [B, N] that are padded with `""`.
+    """Strings [B, N] without their padding `""`, as ragged strings [B, (n)].
 
     Example:
         >>> unpadded(tf.constant([["b", ""], ["a", "b"]])).to_list()

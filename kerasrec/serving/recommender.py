@@ -1,4 +1,4 @@
-"""Load an exported recommender and ask it."""
+"""Load an exported recommender, and get recommendations from it."""
 
 from collections.abc import Sequence
 from functools import cached_property
@@ -13,27 +13,33 @@ from kerasrec.serving.versions import load_version
 
 
 class Recommender:
-    """An exported recommender: raw item ids in, raw item ids out. It is thread-safe.
+    """An exported recommender, with raw item ids as inputs and outputs. It is thread-safe.
 
     Args:
-        path: A version's folder (`export/<task>/3`), or the folder of versions, of which the highest is taken.
-        written_by: The command that writes it, for the message when it is missing.
+        path: A version's folder (`export/<task>/3`), or the folder of versions, for the version with the highest
+            number.
+        written_by: The command that writes the export, for the message if it is missing.
 
     Attributes:
         path: The version's folder.
-        filter_seen: Whether a history's own items are left out by default, as in the model's evaluation.
-        unique_items: Whether the model was trained with `unique_items`, so that its scores of a history's own items
-            mean nothing.
-        longest: Largest `k`; None where only the catalogue limits it.
+        filter_seen: Whether the items of a history are left out by default, as in the model's evaluation.
+        unique_items: Whether the model was trained with `unique_items`, so that its scores of the history's items are
+            meaningless.
+        longest: Largest `k`; None if only the catalogue limits it.
 
     Raises:
-        KerasrecError: there is no export, a file of it is missing or damaged, or it is not a recommender.
+        KerasrecError: there is no export, one of its files is missing or damaged, or it is not a recommender.
+
+    Example:
+        >>> Recommender("export/none")
+        Traceback (most recent call last):
+        kerasrec.errors.KerasrecError: there is no exported model in export/none: run `kerasrec recall export` first
     """
 
     def __init__(self, path: str | Path, written_by: str = "kerasrec recall export"):
         self.path, self._module = load_version(path, written_by)
         if not hasattr(self._module, "recommend"):
-            raise KerasrecError(f"{self.path} is not a recommender: name an export that `{written_by}` wrote")
+            raise KerasrecError(f"{self.path} is not a recommender: give an export of `{written_by}`")
         self.filter_seen = bool(self._constant("filter_seen", True))  # missing in exports of earlier versions
         self.unique_items = bool(self._constant("unique_items", False))
         self.longest = self._constant("longest", None)
@@ -45,7 +51,7 @@ class Recommender:
 
     @property
     def made_of(self) -> tuple[str, ...]:
-        """Digests of the data that the model was made of; empty where the export has none."""
+        """Digests of the data of the model; empty if the export has none."""
         return tuple(digest.decode() for digest in self._constant("made_of", ()))
 
     def recommend(
@@ -58,13 +64,13 @@ class Recommender:
         """The k best items for each history, best first.
 
         Args:
-            histories: Raw item ids, oldest first; an empty one is allowed. `""` is padding.
+            histories: Raw item ids, oldest first; histories may be empty. `""` is padding.
             k: Length of the lists; with ColaRec at most the width of the beam.
-            exclude: Raw item ids that no list may hold.
-            filter_seen: Whether a history's own items are left out; by default as in the model's evaluation.
+            exclude: Raw item ids that are left out of all lists.
+            filter_seen: Whether the items of a history are left out; by default as in the model's evaluation.
 
         Returns:
-            For each history `(raw item id, score)`; shorter than k when nothing else is left.
+            For each history a list of `(raw item id, score)`, which is shorter than k if fewer items are left.
 
         Raises:
             KerasrecError: an argument has a wrong type or is out of range.
@@ -86,9 +92,12 @@ class Recommender:
         ]
 
     def embed(self, histories: Sequence[Sequence[str]]) -> np.ndarray:
-        """Vectors of users, float32 [B, H], from their histories, as `recommend` takes them.
+        """Vectors of users, float32 [B, H], from their histories.
 
-        A user's score of an item is the product of their vectors plus the item's bias.
+        The score of an item is the dot product of the user's and the item's vectors plus the item's bias.
+
+        Args:
+            histories: As in `recommend`.
 
         Raises:
             KerasrecError: the argument has a wrong type, or the export has no vectors.
@@ -97,7 +106,7 @@ class Recommender:
         return self._with_vectors("embed")(arguments.ragged(histories).to_tensor())["vectors"].numpy()
 
     def item_vectors(self, items: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
-        """Vectors, float32 [N, H], and biases, float32 [N], of raw item ids; unknown ones have `[UNK]`'s.
+        """Vectors, float32 [N, H], and biases, float32 [N], of raw item ids; unknown ids have those of `[UNK]`.
 
         Raises:
             KerasrecError: the argument has a wrong type, or the export has no vectors.
@@ -108,7 +117,9 @@ class Recommender:
 
     def _with_vectors(self, name: str):
         if not hasattr(self._module, name):
-            raise KerasrecError(f"{self.path} has no vectors of users and items: it only recommends lists")
+            raise KerasrecError(
+                f"{self.path} has no vectors of users and items: call `recommend`, or give an export of item recall"
+            )
         return getattr(self._module, name)
 
     def _constant(self, name: str, default: object) -> object:

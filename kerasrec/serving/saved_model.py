@@ -1,10 +1,10 @@
-"""Write a tf.Module as a version for a model server: signatures, assets, warm-up requests, all or nothing."""
+"""Export a tf.Module for a model server as a numbered version, which exists only if it is complete."""
 
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
 
-from google.protobuf import descriptor_pb2, descriptor_pool, message_factory, wrappers_pb2
+from tensorflow_serving.apis.prediction_log_pb2 import PredictionLog
 
 from kerasrec.backend import no_autograph, tf
 from kerasrec.serving.versions import list_files, version_numbers
@@ -14,7 +14,15 @@ WARMUP = Path("assets.extra") / "tf_serving_warmup_requests"
 
 
 def signature(**inputs):
-    """Decorates what a server offers, with shape and dtype of each input: `@signature(texts=([None], tf.string))`."""
+    """A decorator for signatures, with the shape and dtype of each input.
+
+    Example:
+        >>> @signature(x=([None], tf.float32))
+        ... def double(x):
+        ...     return {"doubled": 2 * x}
+        >>> double.input_signature
+        (TensorSpec(shape=(None,), dtype=tf.float32, name='x'),)
+    """
     specs = [tf.TensorSpec(*spec, name) for name, spec in inputs.items()]
     return lambda function: tf.function(no_autograph(function), input_signature=specs)
 
@@ -28,17 +36,17 @@ def export(
     """Write the next version of a served model.
 
     Args:
-        module: Holds the variables, tables and functions that are to be saved.
-        folder: Versions are numbered folders in it, from 1; a server takes the highest.
-        signatures: By name, what `signature` decorates; functions that were called before are traced again when saved.
-        warmup: For each signature to be warmed up, the inputs of a request, with which a server runs the model once
-            before it takes traffic.
+        module: Has the variables, tables and functions to save.
+        folder: The folder of versions, which are numbered folders from 1 on; a server loads the highest.
+        signatures: Functions decorated with `signature`, by name. Do not trace them before, because saving traces them
+            again.
+        warmup: The inputs of a warm-up request, by signature. A server runs these requests before it accepts traffic.
 
     Returns:
         The version's folder.
 
     Raises:
-        KerasrecError: the disk is full; no version is left behind.
+        KerasrecError: the disk is full; the unfinished version is removed.
     """
     folder.mkdir(parents=True, exist_ok=True)
     version = folder / str(max(version_numbers(folder), default=0) + 1)
@@ -49,8 +57,8 @@ def export(
             tf.saved_model.save(module, str(unfinished), signatures=dict(signatures))
             (unfinished / WARMUP).parent.mkdir()
             with tf.io.TFRecordWriter(str(unfinished / WARMUP)) as writer:
-                for signature, inputs in warmup.items():
-                    writer.write(warmup_request(signature, inputs))
+                for name, inputs in warmup.items():
+                    writer.write(warmup_request(name, inputs))
             list_files(unfinished)
         unfinished.rename(version)
     finally:
@@ -58,63 +66,11 @@ def export(
     return version
 
 
-def warmup_request(signature: str, inputs: Mapping[str, "tf.Tensor"]) -> bytes:
-    """A serialised `tensorflow.serving.PredictionLog` with one `PredictRequest`."""
-    log = _PredictionLog()
+def warmup_request(name: str, inputs: Mapping[str, "tf.Tensor"]) -> bytes:
+    """A serialised `tensorflow.serving.PredictionLog` with one request, from the signature's name and its inputs."""
+    log = PredictionLog()
     request = log.predict_log.request
-    request.model_spec.signature_name = signature
-    for name, value in inputs.items():
-        request.inputs[name].CopyFrom(tf.make_tensor_proto(value))
+    request.model_spec.signature_name = name
+    for argument, value in inputs.items():
+        request.inputs[argument].CopyFrom(tf.make_tensor_proto(value))
     return log.SerializeToString(deterministic=True)
-
-
-def _prediction_log_class():
-    """The part of TensorFlow Serving's prediction_log.proto that a predict request needs.
-
-    The package that carries the whole of it pins its own TensorFlow.
-    """
-    fields = descriptor_pb2.FieldDescriptorProto
-    file = descriptor_pb2.FileDescriptorProto(
-        name="kerasrec/prediction_log.proto",
-        package="kerasrec.serving",
-        syntax="proto3",
-        dependency=[tf.make_tensor_proto(0).DESCRIPTOR.file.name, wrappers_pb2.DESCRIPTOR.name],
-    )
-
-    def message(name, *members):
-        added = file.message_type.add(name=name)
-        for field_name, number, kind in members:
-            field = added.field.add(name=field_name, number=number, label=fields.LABEL_OPTIONAL)
-            if kind is str:
-                field.type = fields.TYPE_STRING
-            else:
-                field.type, field.type_name = fields.TYPE_MESSAGE, kind
-        return added
-
-    message("ModelSpec", ("name", 1, str), ("version", 2, ".google.protobuf.Int64Value"), ("signature_name", 3, str))
-    request = message("PredictRequest", ("model_spec", 1, ".kerasrec.serving.ModelSpec"))
-    entry = request.nested_type.add(name="InputsEntry")
-    entry.options.map_entry = True
-    entry.field.add(name="key", number=1, label=fields.LABEL_OPTIONAL, type=fields.TYPE_STRING)
-    entry.field.add(
-        name="value",
-        number=2,
-        label=fields.LABEL_OPTIONAL,
-        type=fields.TYPE_MESSAGE,
-        type_name=".tensorflow.TensorProto",
-    )
-    request.field.add(
-        name="inputs",
-        number=2,
-        label=fields.LABEL_REPEATED,
-        type=fields.TYPE_MESSAGE,
-        type_name=".kerasrec.serving.PredictRequest.InputsEntry",
-    )
-    message("PredictLog", ("request", 1, ".kerasrec.serving.PredictRequest"))
-    message("PredictionLog", ("predict_log", 6, ".kerasrec.serving.PredictLog"))
-    pool = descriptor_pool.Default()
-    pool.Add(file)
-    return message_factory.GetMessageClass(pool.FindMessageTypeByName("kerasrec.serving.PredictionLog"))
-
-
-_PredictionLog = _prediction_log_class()

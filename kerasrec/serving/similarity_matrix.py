@@ -1,4 +1,4 @@
-"""How similar texts are, as a picture."""
+"""Draw the similarities of texts as a matrix."""
 
 import warnings
 from collections.abc import Sequence
@@ -11,7 +11,7 @@ from matplotlib.font_manager import fontManager
 from kerasrec.workspace.atomic_files import replacing
 
 LONGEST_LABEL = 40
-# Families with Chinese characters that systems and their packages bring, by the names that matplotlib knows.
+# Common font families with Chinese characters, by their names in matplotlib.
 _CHINESE = (
     "Noto Sans CJK SC",
     "Noto Sans CJK JP",
@@ -29,13 +29,16 @@ _CHINESE = (
 def draw(path: Path, texts: Sequence[str], vectors: np.ndarray) -> None:
     """Draw the cosines of all pairs of texts as a matrix.
 
-    Rows and columns are numbered from 1, and rows have their text as well. Characters that no known font of the system
-    has are drawn as boxes.
+    Rows and columns are numbered from 1, and rows are labelled with their texts. Characters that the installed fonts
+    lack are drawn as boxes.
 
     Args:
         path: The PNG file to write.
-        texts: The texts, n of them; a page has room for some dozens.
+        texts: The n texts; up to about 50 are legible.
         vectors: float32 [n, H], each of length 1.
+
+    Raises:
+        KerasrecError: the disk is full.
 
     Example:
         >>> import tempfile
@@ -48,12 +51,12 @@ def draw(path: Path, texts: Sequence[str], vectors: np.ndarray) -> None:
     figure = Figure(figsize=(side + 4, side), layout="constrained")
     axes = figure.subplots()
     image = axes.imshow(vectors @ vectors.T, vmax=1)
-    places = np.arange(len(texts))
+    numbers = np.arange(len(texts))
     installed = {font.name for font in fontManager.ttflist}
     families = ["sans-serif", *(family for family in _CHINESE if family in installed)]
-    labels = [f"{_shortened(text)}  {place + 1}" for place, text in enumerate(texts)]
-    axes.set_xticks(places, places + 1, rotation=90)
-    axes.set_yticks(places, labels, family=families, parse_math=False)  # dollars are dollars
+    labels = [f"{_shortened(text)}  {number + 1}" for number, text in enumerate(texts)]
+    axes.set_xticks(numbers, numbers + 1, rotation=90)
+    axes.set_yticks(numbers, labels, family=families, parse_math=False)  # a dollar sign does not start a formula
     axes.set(title="cosines")
     figure.colorbar(image)
     with replacing(path) as unfinished, warnings.catch_warnings():
@@ -62,6 +65,6 @@ def draw(path: Path, texts: Sequence[str], vectors: np.ndarray) -> None:
 
 
 def _shortened(text: str) -> str:
-    """A text on one line that is not too long."""
+    """A text on one line of at most `LONGEST_LABEL` characters."""
     text = " ".join(text.split())
     return text if len(text) <= LONGEST_LABEL else f"{text[: LONGEST_LABEL - 1]}…"

@@ -1,4 +1,4 @@
-"""What a model server gets of a text encoder: raw strings in, vectors and similarities out."""
+"""The signatures of a served text encoder: from raw strings to vectors and similarities."""
 
 from kerasrec.backend import tf
 from kerasrec.data.text.tokenizer import WordPieceTokenizer
@@ -10,14 +10,14 @@ _TEXTS = [None], tf.string
 
 
 class ServedEncoder(tf.Module):
-    """An encoder with its tokenizer, as functions over raw strings.
+    """An encoder and its tokenizer, as functions of raw strings.
 
-    The export loads without Keras and kerasrec; the tokenizer needs the operations of tensorflow-text.
+    The export loads without Keras and kerasrec, but it needs the operations of tensorflow-text.
 
     Args:
-        encoder: Gives rows their vectors, which are scaled to length 1 here.
-        tokenizer: The vocabulary.
-        max_length: Longest row, L.
+        encoder: The encoder; its vectors are scaled to length 1 here.
+        tokenizer: The tokenizer with its vocabulary.
+        max_length: Longest row, L; longer texts are truncated.
     """
 
     def __init__(self, encoder: InferenceEncoder, tokenizer: WordPieceTokenizer, max_length: int):
@@ -27,23 +27,23 @@ class ServedEncoder(tf.Module):
         self._max_length = max_length
 
     def signatures(self) -> dict:
-        """The functions that a server offers, by signature name."""
+        """The signatures of the export, by name."""
         encode = self.encode
         return {"serving_default": encode, "encode": encode, "similarity": self.similarity}
 
     def warmup(self) -> dict:
-        """A request for each signature, for `kerasrec.serving.saved_model.export`."""
+        """The inputs of a warm-up request for each signature, for `kerasrec.serving.saved_model.export`."""
         texts = tf.constant(["a text", "another text"])
         return {"encode": {"texts": texts}, "similarity": {"left": texts, "right": texts}}
 
     @signature(texts=_TEXTS)
     def encode(self, texts):
-        """Vectors of length 1, float32 [B, H], of texts, string [B]; longer ones are cut."""
+        """Vectors of length 1, float32 [B, H], of texts, string [B]; long texts are truncated."""
         return {"vectors": self._vectors(texts)}
 
     @signature(left=_TEXTS, right=_TEXTS)
     def similarity(self, left, right):
-        """Cosines, float32 [B], of the texts on the left and on the right, string [B] each."""
+        """Cosines, float32 [B], of pairs of texts, string [B] each."""
         return {"cosines": tf.reduce_sum(self._vectors(left) * self._vectors(right), axis=-1)}
 
     def _vectors(self, texts):

@@ -1,7 +1,7 @@
-"""BERT's tokenisation inside a graph, by tensorflow-text: the ids that the Python tokenizer gives.
+"""BERT's tokenisation in a graph, with tensorflow-text; the ids are those of the Python tokenizer.
 
-tensorflow-text's own BERT tokenizers are not used: their case folding turns full-width punctuation into ASCII and `ß`
-into `ss`, they part words at control characters, and they give up on words of more than 100 bytes.
+tensorflow-text's own BERT tokenizers are not used: their case folding replaces full-width punctuation by ASCII and `ß`
+by `ss`, they split words at control characters, and they do not tokenize words of more than 100 bytes.
 """
 
 from types import ModuleType
@@ -23,18 +23,18 @@ from kerasrec.errors import KerasrecError
 
 
 class GraphTokenizer(tf.Module):
-    """What `WordPieceTokenizer` does, as TensorFlow operations.
+    """`WordPieceTokenizer` as TensorFlow operations.
 
-    Made to stand inside an exported module, which then holds the vocabulary and loads wherever `tensorflow_text` has
-    been imported. Bytes that are not UTF-8 make their word `[UNK]`, as half a surrogate pair does in a Python string.
-    The few cased letters that Unicode took up after its version 13, which TensorFlow lower-cases by, keep their case;
-    no vocabulary in use has them.
+    It is for exported modules. The export then contains the vocabulary and loads after `tensorflow_text` is imported.
+    A word with bytes that are not UTF-8 becomes `[UNK]`, like a word with a lone surrogate in a Python string.
+    TensorFlow lower-cases by Unicode 13: the few cased letters of later versions keep their case, but common
+    vocabularies do not have them.
 
     Args:
-        tokenizer: The tokenizer to be equal to.
+        tokenizer: The Python tokenizer with the same results.
 
     Raises:
-        KerasrecError: tensorflow-text is not installed, or does not fit the installed TensorFlow.
+        KerasrecError: tensorflow-text is not installed, or does not match the installed TensorFlow.
 
     Example:
         >>> from kerasrec.data.text.tokenizer import SPECIALS
@@ -53,17 +53,20 @@ class GraphTokenizer(tf.Module):
         self._cls, self._sep = tokenizer.cls, tokenizer.sep
         self._word_piece = self._text.FastWordpieceTokenizer(
             tokenizer.tokens,
-            max_bytes_per_word=4 * MAX_WORD,  # no character takes more than four; characters are counted below
+            max_bytes_per_word=4 * MAX_WORD,  # a character has at most four bytes; `ids` counts characters
             token_out_type=tf.int32,
             unknown_token="[UNK]",
             no_pretokenization=True,
         )
 
     def blank(self, texts: "tf.Tensor") -> "tf.Tensor":
-        """Which texts have no tokens, because they are empty or hold only spaces: bool, as `is_blank`.
+        """Whether texts have no tokens, because they are empty or have only spaces.
 
         Args:
             texts: string of any shape.
+
+        Returns:
+            bool of the same shape.
         """
         return tf.strings.regex_full_match(texts, f"{re2_class(is_blank_character)}*")
 
@@ -82,15 +85,14 @@ class GraphTokenizer(tf.Module):
         return self._word_piece.tokenize(words).merge_dims(1, 2)
 
     def rows(self, texts: "tf.Tensor", max_length: int) -> "tf.Tensor":
-        """Rows for a model: `[CLS] text [SEP]`, cut to `max_length` at the end of the text.
+        """Rows for a model, `[CLS] text [SEP]`, with texts truncated so that rows have at most `max_length` tokens.
 
         Args:
             texts: string [B], UTF-8.
             max_length: Longest row, special tokens included; at least 2.
 
         Returns:
-            int32 [B, L], L being the longest row's length, 2 where there are no rows; padding is 0 and stands on the
-            right.
+            int32 [B, L], padded with 0 on the right; L is the length of the longest row, or 2 if there are no rows.
         """
         rows = tf.shape(texts)[0]
         ids = self.ids(texts)[:, : max_length - 2]
@@ -98,7 +100,7 @@ class GraphTokenizer(tf.Module):
         return tf.pad(ids, [[0, 0], [0, tf.maximum(2 - tf.shape(ids)[1], 0)]])
 
     def _normalised(self, texts):
-        """The words of each text with spaces between them; the order of the steps is that of Google's code."""
+        """The words of each text, separated by spaces; the steps are in the order of Google's code."""
         texts = tf.strings.unicode_transcode(texts, "UTF-8", "UTF-8", errors="replace", replacement_char=ord(INVALID))
         if self._ascii_quotes:
             for quote, ascii_quote in QUOTES.items():
@@ -107,7 +109,7 @@ class GraphTokenizer(tf.Module):
         texts = tf.strings.regex_replace(texts, re2_class(is_space), " ")
         texts = tf.strings.regex_replace(texts, f"({re2_class(is_cjk)})", r" \1 ")
         if self._lower_case:
-            # ASCII first: the second, full lower-casing goes by the locale, and a Turkish one makes ı of I.
+            # ASCII first, because the second, full lower-casing depends on the locale: a Turkish one turns I into ı.
             texts = tf.strings.lower(tf.strings.lower(texts), encoding="utf-8")
             texts = self._text.normalize_utf8(texts, "NFD")
             texts = tf.strings.regex_replace(texts, re2_class(is_accent), "")

@@ -1,4 +1,4 @@
-"""Versions of an export on disk: numbered folders, each with a list of its files by digest."""
+"""Versions of an export on disk: numbered folders, each with a list of its files and their digests."""
 
 import json
 import logging
@@ -11,7 +11,7 @@ from kerasrec.workspace.digests import content_digest
 logger = logging.getLogger(__name__)
 
 FILES = Path("assets.extra") / "files.json"
-"""A version's list of its files, in the folder that TensorFlow reserves for other programs."""
+"""The list of a version's files, in the folder that TensorFlow reserves for other programs."""
 
 
 def version_number(folder: Path) -> int | None:
@@ -25,7 +25,7 @@ def version_number(folder: Path) -> int | None:
 
 
 def version_numbers(folder: Path) -> list[int]:
-    """The numbers of the versions in a folder, rising; none where there is no such folder.
+    """The numbers of the versions in a folder, ascending; empty if there is no such folder.
 
     Raises:
         KerasrecError: the folder cannot be read.
@@ -35,19 +35,19 @@ def version_numbers(folder: Path) -> list[int]:
     except (FileNotFoundError, NotADirectoryError):
         return []
     except OSError as error:
-        raise KerasrecError(f"{folder} cannot be read ({error.strerror})") from None
+        raise KerasrecError(f"{folder} cannot be read ({error.strerror}): check its permissions") from None
     return sorted(number for number in numbers if number is not None)
 
 
 def latest_version(path: str | Path, written_by: str) -> Path:
-    """A version's folder itself, or the highest version in a folder of them.
+    """The folder of a version: `path` itself, or the version with the highest number in it.
 
     Args:
         path: A version's folder, or the folder of versions.
-        written_by: The command that writes it, for the message when it is missing.
+        written_by: The command that writes the export, for the message if it is missing.
 
     Raises:
-        KerasrecError: there is neither, or the folder cannot be read.
+        KerasrecError: there is no version, or the folder cannot be read.
     """
     path = Path(path)
     if (path / FILES).exists() or (path / "saved_model.pb").exists():
@@ -59,7 +59,7 @@ def latest_version(path: str | Path, written_by: str) -> Path:
 
 
 def list_files(version: Path) -> None:
-    """Write the list of a version's files, which `check_files` compares."""
+    """Write the list of a version's files, for `check_files`."""
     files = sorted(path for path in version.rglob("*") if path.is_file() and path != version / FILES)
     listed = {
         file.relative_to(version).as_posix(): {"bytes": file.stat().st_size, "digest": content_digest(file)}
@@ -72,11 +72,11 @@ def list_files(version: Path) -> None:
 def check_files(version: Path, written_by: str) -> None:
     """Compare a version's files with their list.
 
-    Exports of earlier versions of kerasrec have no list; a warning says that they cannot be checked.
+    Exports of earlier versions of kerasrec have no list; for them, it logs a warning.
 
     Args:
         version: The version's folder.
-        written_by: The command that writes a new one, for the message.
+        written_by: The command that writes a new version, for the message.
 
     Raises:
         KerasrecError: a file is missing, damaged or cannot be read.
@@ -96,11 +96,11 @@ def check_files(version: Path, written_by: str) -> None:
         raise KerasrecError(f"{error.filename or version} cannot be read ({error.strerror}){restored}") from None
 
 
-def is_whole(path: str | Path) -> bool:
-    """Whether a path names a version and all files of it are whole.
+def is_whole_version(path: str | Path) -> bool:
+    """Whether there is a version at a path and none of its files is missing or damaged.
 
     Example:
-        >>> is_whole("no such folder")
+        >>> is_whole_version("no such folder")
         False
     """
     try:
@@ -123,11 +123,11 @@ def _listed_files(version: Path, restored: str) -> dict[str, dict]:
 
 
 def load_version(path: str | Path, written_by: str) -> "tuple[Path, tf.Module]":
-    """The version that a path names, and its module, after a check of its files.
+    """Check the files of a version and load its module; returns the folder of the version and the module.
 
     Args:
-        path: A version's folder, or the folder of versions, of which the highest is loaded.
-        written_by: The command that writes it, for the messages.
+        path: A version's folder, or the folder of versions, for the version with the highest number.
+        written_by: The command that writes the export, for the messages.
 
     Raises:
         KerasrecError: there is no export, a file of it is missing or damaged, or TensorFlow cannot load it.

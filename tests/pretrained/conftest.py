@@ -28,7 +28,7 @@ TOKENS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *(f"t{number}" for numbe
 
 
 def random_tensors(seed=0):
-    """A BERT with every part, by the names of a Hugging Face file without the prefix."""
+    """The tensors of a BERT with all parts, by the names of a Hugging Face file without the prefix."""
     rng = np.random.default_rng(seed)
     hidden, inner = CONFIG["hidden_size"], CONFIG["intermediate_size"]
     shapes = {
@@ -104,13 +104,13 @@ GOOGLE = {
 
 
 def as_google(tensors):
-    """Tensors by Google's names, kernels the other way round."""
+    """Tensors by Google's names, with transposed kernels."""
     named = {GOOGLE[name]: values for name, values in tensors.items()}
     return {name: values.T if name.endswith("/kernel") else values for name, values in named.items()}
 
 
 def write_google(folder, tensors):
-    """As Google's scripts do: a graph, a Saver, optimizer slots beside the weights."""
+    """Writes a checkpoint as Google's scripts do, from a graph with a Saver, with optimizer slots."""
     with tf.Graph().as_default(), tf.compat.v1.Session() as session:
         variables = [tf.compat.v1.Variable(values, name=name) for name, values in tensors.items()]
         variables += [
@@ -152,7 +152,7 @@ def torch_pickle(tensors):
 
 
 def save_torch(path, tensors, pickled=None, stored=None):
-    """As `torch.save(tensors)`; or with that pickle in place of the right one, or the first `stored` storages only."""
+    """Writes what `torch.save(tensors)` writes; optionally with another pickle or only the first `stored` storages."""
     with zipfile.ZipFile(path, "w") as archive:
         archive.writestr("archive/data.pkl", pickled or torch_pickle(tensors))
         for key, values in enumerate(list(tensors.values())[:stored]):
@@ -174,7 +174,7 @@ def write_shards(folder, tensors):
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """What a test writes to disk: tensors by Hugging Face's names, a configuration, a vocabulary."""
+    """A checkpoint for tests: tensors by Hugging Face's names, a configuration and a vocabulary."""
 
     folder: Path
     tensors: dict
@@ -225,7 +225,7 @@ def gelu(x):
 
 
 def bert_in_numpy(tensors, config, ids, segments=None, unilm=False):
-    """The forward pass of BERT in float64, straight from the arrays of a Hugging Face file."""
+    """The forward pass of BERT in float64, from the arrays of a Hugging Face file."""
 
     def dense(x, name):
         return x @ tensors[f"{name}.weight"].astype(float).T + tensors[f"{name}.bias"]

@@ -33,7 +33,7 @@ def assert_same(given, expected):
 
 @pytest.mark.parametrize("kind", ["safetensors", "torch", "google", "shards"])
 @pytest.mark.parametrize("unilm", [False, True])
-def test_every_format_gives_the_papers_states(checkpoint, oracle, kind, unilm):
+def test_every_format_gives_the_states_of_the_oracle(checkpoint, oracle, kind, unilm):
     checkpoint = checkpoint.but(config={**checkpoint.config, "layer_norm_eps": 0.01})
     bert = open_bert(checkpoint.write(kind))
     assert bert.tokens == checkpoint.tokens
@@ -50,18 +50,18 @@ def test_every_format_gives_the_papers_states(checkpoint, oracle, kind, unilm):
         ("google", "bert_model.ckpt.index"),
     ],
 )
-def test_weights_can_be_named_alone(checkpoint, google_names, kind, name):
+def test_the_path_of_the_weights(checkpoint, google_names, kind, name):
     bert = open_bert(checkpoint.write(kind) / name)
     assert bert.tokens == checkpoint.tokens and bert.config.hidden_size == 16
     for google, values in google_names(checkpoint.tensors).items():
         np.testing.assert_array_equal(bert.read(google), values, strict=True)
 
 
-def test_configuration_and_vocabulary_can_lie_elsewhere(checkpoint, tmp_path):
+def test_configuration_and_vocabulary_in_another_folder(checkpoint, tmp_path):
     folder = checkpoint.write()
     for name in ("config.json", "vocab.txt"):
         (folder / name).rename(tmp_path / f"other-{name}")
-    with pytest.raises(KerasrecError, match=r"holds neither config.json nor bert_config.json"):
+    with pytest.raises(KerasrecError, match=r"has neither config.json nor bert_config.json"):
         open_bert(folder)
     config_file = tmp_path / "other-config.json"
     assert open_bert(folder, config_file).tokens is None
@@ -71,8 +71,8 @@ def test_configuration_and_vocabulary_can_lie_elsewhere(checkpoint, tmp_path):
         open_bert(folder, config_file, tmp_path / "no-vocab.txt")
 
 
-def test_other_spellings_are_known(checkpoint, google_names):
-    """As BertForPreTraining of old wrote it: a prefix, gamma and beta, a buffer, the tied weights twice."""
+def test_names_of_earlier_versions(checkpoint, google_names):
+    """As an old BertForPreTraining wrote it: a prefix, gamma and beta, a buffer, the tied weights twice."""
     spelt = {}
     for name, values in checkpoint.tensors.items():
         if "LayerNorm" in name:
@@ -114,7 +114,7 @@ def test_head_and_pooler(checkpoint, oracle, head_oracle):
     np.testing.assert_allclose(pooler(given[:, 0]), np.tanh(expected[:, 0] @ weight.T + bias), atol=2e-5)
 
 
-def test_parts_that_are_not_there_stay_fresh(checkpoint):
+def test_missing_parts_keep_their_initial_weights(checkpoint):
     encoder_alone = {name: values for name, values in checkpoint.tensors.items() if name.startswith("e")}
     bert = open_bert(checkpoint.but(tensors=encoder_alone).write())
     head, pooler = MaskedItemHead(30), keras.layers.Dense(16)
@@ -125,7 +125,7 @@ def test_parts_that_are_not_there_stay_fresh(checkpoint):
 
 
 @pytest.mark.parametrize("policy", ["mixed_bfloat16", "mixed_float16"])
-def test_mixed_precision_keeps_the_weights_whole(checkpoint, policy):
+def test_mixed_precision_does_not_round_the_weights(checkpoint, policy):
     bert = open_bert(checkpoint.write())
     set_precision(policy)
     try:
@@ -139,7 +139,7 @@ def test_mixed_precision_keeps_the_weights_whole(checkpoint, policy):
 
 
 def test_keep_tokens(checkpoint, oracle):
-    """The kept tokens, renumbered, give the states and scores that they gave before."""
+    """The kept tokens have the same states and scores under their new ids."""
     bert = open_bert(checkpoint.write())
     keep = [0, 29, 3, 2, 7, 13, 5, 11, 28]
     encoder, head = text_encoder(replace(bert.config, vocab_size=len(keep))), MaskedItemHead(len(keep))
@@ -153,28 +153,30 @@ def test_keep_tokens(checkpoint, oracle):
 @pytest.mark.parametrize(
     "keep, message",
     [
-        ([0, 30], "keep_tokens holds 30; the checkpoint has the token ids 0 to 29"),
-        ([-1, 2], "keep_tokens holds -1"),
+        ([0, 30], "keep_tokens contains 30, but the checkpoint has the token ids 0 to 29"),
+        ([-1, 2], "keep_tokens contains -1"),
         ([0.0, 1.0], "keep_tokens is .*; it must be a list of token ids"),
-        ([0, 2, 3], r"word_embeddings has the shape \[2, 16\] in the model and \[3, 16\] .* after keep_tokens"),
+        ([0, 2, 3], r"word_embeddings has the shape \[2, 16\] in the model, but \[3, 16\] .* after keep_tokens"),
     ],
 )
-def test_keep_tokens_that_do_not_fit(checkpoint, keep, message):
+def test_invalid_keep_tokens(checkpoint, keep, message):
     bert = open_bert(checkpoint.write())
     with pytest.raises(KerasrecError, match=message):
         bert.load_into(text_encoder(replace(bert.config, vocab_size=2)), keep_tokens=keep)
 
 
-def test_a_missing_tensor_is_named(checkpoint):
+def test_a_missing_tensor(checkpoint):
     path = checkpoint.without("encoder.layer.1.output.dense.bias").write()
     message = r"lacks bert/encoder/layer_1/output/dense/bias \(at Hugging Face encoder.layer.1.output.dense.bias\)"
     with pytest.raises(KerasrecError, match=message):
         open_bert(path)
 
 
-def test_an_extra_tensor_of_the_encoder_is_named(checkpoint):
+def test_an_unknown_tensor_of_the_encoder(checkpoint):
     more = {"encoder.layer.1.crossattention.self.query.bias": np.zeros([16], np.float32)}
-    message = r"holds encoder.layer.1.crossattention.self.query.bias, which no part of the BERT"
+    message = (
+        r"contains encoder.layer.1.crossattention.self.query.bias, which the BERT of its configuration does not have"
+    )
     with pytest.raises(KerasrecError, match=message):
         open_bert(checkpoint.but(tensors=checkpoint.tensors | more).write())
 
@@ -187,20 +189,20 @@ def test_tensors_that_are_not_read_are_logged(checkpoint, logged):
     assert logged().endswith("pytorch_model.bin: left out: head, next_sentence, classifier.bias and 1 more\n")
 
 
-def test_a_misshapen_tensor_is_named_with_both_shapes(checkpoint):
+def test_a_tensor_with_a_wrong_shape(checkpoint):
     path = checkpoint.but(config={**checkpoint.config, "intermediate_size": 25}).write()
-    message = r"encoder.layer.0.intermediate.dense.weight has the shape \[24, 16\] .* asks for \[25, 16\]"
+    message = r"encoder.layer.0.intermediate.dense.weight has the shape \[24, 16\] .* needs \[25, 16\]"
     with pytest.raises(KerasrecError, match=message):
         open_bert(path)
 
 
-def test_fewer_layers_than_the_file_has_are_refused(checkpoint):
-    with pytest.raises(KerasrecError, match=r"holds encoder.layer.1.attention.output.LayerNorm.bias and 15 more"):
+def test_a_configuration_with_too_few_layers(checkpoint):
+    with pytest.raises(KerasrecError, match=r"contains encoder.layer.1.attention.output.LayerNorm.bias and 15 more"):
         open_bert(checkpoint.but(config={**checkpoint.config, "num_hidden_layers": 1}).write())
 
 
 @pytest.mark.parametrize("lost", ["cls.predictions.transform.dense.bias", "pooler.dense.weight"])
-def test_half_a_part_is_refused_when_it_is_asked_for(checkpoint, lost):
+def test_an_incomplete_part_cannot_be_loaded(checkpoint, lost):
     checkpoint = checkpoint.without(lost)
     bert = open_bert(checkpoint.write())
     encoder = text_encoder(bert.config)
@@ -214,17 +216,17 @@ def test_half_a_part_is_refused_when_it_is_asked_for(checkpoint, lost):
     [
         (
             {"num_hidden_layers": 1},
-            "holds bert/encoder/layer_1/attention/self/query/kernel, for which the model has no",
+            "has bert/encoder/layer_1/attention/self/query/kernel, but the model has no such layer",
         ),
-        ({"num_hidden_layers": 3}, "the model has Transformer-2-.*, which .* does not hold"),
-        ({"type_vocab_size": 0}, "holds bert/embeddings/token_type_embeddings, for which the model has no place"),
+        ({"num_hidden_layers": 3}, "the model has Transformer-2-.*, which .* lacks"),
+        ({"type_vocab_size": 0}, "has bert/embeddings/token_type_embeddings, but the model has no such layer"),
         (
             {"max_position_embeddings": 9},
-            r"position_embeddings has the shape \[9, 16\] in the model and \[12, 16\] as .*model.safetensors has it",
+            r"position_embeddings has the shape \[9, 16\] in the model, but \[12, 16\] in .*model.safetensors",
         ),
     ],
 )
-def test_a_model_of_another_shape_is_left_alone(checkpoint, changes, message):
+def test_a_model_with_another_shape_is_not_changed(checkpoint, changes, message):
     bert = open_bert(checkpoint.write())
     encoder = text_encoder(replace(bert.config, **changes))
     before = [weight.numpy() for weight in encoder.weights]
@@ -243,20 +245,20 @@ def test_a_model_without_segments(checkpoint):
 
 
 @pytest.mark.parametrize("name, value", [("layer_norm_eps", 0.01), ("hidden_act", "relu")])
-def test_a_head_that_would_compute_something_else_is_refused(checkpoint, name, value):
+def test_a_head_with_another_activation_or_epsilon(checkpoint, name, value):
     bert = open_bert(checkpoint.but(config={**checkpoint.config, name: value}).write())
     with pytest.raises(KerasrecError, match=f"{name} is .*, as in the head"):
         bert.load_into(text_encoder(bert.config), head=MaskedItemHead(30))
 
 
-def test_weights_that_are_stored_twice_have_to_agree(checkpoint):
+def test_weights_that_are_stored_twice_must_be_equal(checkpoint):
     other = {
         "cls.predictions.decoder.bias": checkpoint.tensors["cls.predictions.bias"] + 1,
         "cls.predictions.decoder.weight": checkpoint.tensors["embeddings.word_embeddings.weight"] + 1,
     }
     for name, message in (
-        ("cls.predictions.decoder.bias", "cls.predictions.bias and cls.predictions.decoder.bias have to be equal"),
-        ("cls.predictions.decoder.weight", "cls.predictions.decoder.weight in .* is not the table of token embeddings"),
+        ("cls.predictions.decoder.bias", "cls.predictions.bias and cls.predictions.decoder.bias must be equal"),
+        ("cls.predictions.decoder.weight", "cls.predictions.decoder.weight in .* must equal the token embeddings"),
     ):
         tensors = checkpoint.tensors | {name: other[name]}
         bert = open_bert(checkpoint.but(tensors=tensors).write())
@@ -266,15 +268,15 @@ def test_weights_that_are_stored_twice_have_to_agree(checkpoint):
             bert.load_into(encoder, head=MaskedItemHead(30))
 
 
-def test_whole_numbers_are_no_weights(checkpoint):
+def test_integer_weights(checkpoint):
     rounded = {"embeddings.LayerNorm.bias": np.zeros([16], np.int64)}
     bert = open_bert(checkpoint.but(tensors=checkpoint.tensors | rounded).write("torch"))
-    with pytest.raises(KerasrecError, match="embeddings.LayerNorm.bias in .* holds int64 values"):
+    with pytest.raises(KerasrecError, match="embeddings.LayerNorm.bias in .* has int64 values"):
         bert.load_into(text_encoder(bert.config))
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf])
-def test_values_that_are_not_numbers(checkpoint, value):
+def test_values_that_are_not_finite(checkpoint, value):
     damaged = {"embeddings.LayerNorm.bias": np.full([16], value, np.float32)}
     bert = open_bert(checkpoint.but(tensors=checkpoint.tensors | damaged).write("torch"))
     with pytest.raises(KerasrecError, match="embeddings.LayerNorm.bias in .* not finite"):
@@ -283,7 +285,7 @@ def test_values_that_are_not_numbers(checkpoint, value):
 
 def test_a_vocabulary_of_another_size(checkpoint):
     path = checkpoint.but(tokens=[*checkpoint.tokens, "more"]).write()
-    with pytest.raises(KerasrecError, match=r"vocab.txt has 31 tokens and .*config.json says 30"):
+    with pytest.raises(KerasrecError, match=r"vocab.txt has 31 tokens, but .*config.json says 30"):
         open_bert(path)
 
 
@@ -301,7 +303,7 @@ def pooled(states, ids):
     return vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
 
 
-def test_real_weights_give_the_vectors_of_an_independent_forward_pass(minilm, oracle, kerasrec_data):
+def test_real_weights_give_the_vectors_of_the_oracle(minilm, oracle, kerasrec_data):
     with gzip.open(kerasrec_data / "text" / "stsbenchmark.tsv.gz", "rt", encoding="utf-8") as file:
         rows = list(csv.DictReader(file, delimiter="\t", quoting=csv.QUOTE_NONE))[::700]
     sentences = [row[name] for row in rows for name in ("sentence1", "sentence2")]

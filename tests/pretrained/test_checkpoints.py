@@ -12,11 +12,13 @@ from kerasrec.pretrained.checkpoints import stored_tensors, weights_file
 def test_no_checkpoint(tmp_path):
     with pytest.raises(KerasrecError, match="there is no checkpoint at .*nothing: give a folder"):
         weights_file(tmp_path / "nothing")
-    with pytest.raises(KerasrecError, match="holds no weights: one of model.safetensors, .*bert_model.ckpt.index"):
+    with pytest.raises(
+        KerasrecError, match="has no weights: give a folder with one of model.safetensors, .*bert_model.ckpt.index"
+    ):
         weights_file(tmp_path)
 
 
-def test_an_unknown_ending(tmp_path):
+def test_an_unknown_extension(tmp_path):
     path = tmp_path / "tf_model.h5"
     path.touch()
     with pytest.raises(KerasrecError, match="tf_model.h5 .* ends in .safetensors, .bin, .index"):
@@ -29,7 +31,7 @@ def test_damaged_files(checkpoint, kind, name, junk):
     folder = checkpoint.write(kind)
     whole = (folder / name).read_bytes()
     (folder / name).write_bytes(whole[: len(whole) // 2] if junk == b"cut short" else junk)
-    with pytest.raises(KerasrecError, match=f"{name} is .*: fetch it again"):
+    with pytest.raises(KerasrecError, match=f"{name} is .*: download it again"):
         open_bert(folder)
 
 
@@ -42,31 +44,31 @@ def test_a_google_checkpoint_without_its_data(checkpoint):
     with pytest.raises(KerasrecError, match="bert_model.ckpt.index: cls/.* cannot be read"):
         bert.read("cls/seq_relationship/output_weights")
     data.unlink()
-    with pytest.raises(KerasrecError, match="fetch it again"):
+    with pytest.raises(KerasrecError, match="download it again"):
         open_bert(folder).read("bert/embeddings/word_embeddings")
 
 
-def test_shards_that_are_not_there(checkpoint):
+def test_missing_shards(checkpoint):
     folder = checkpoint.write("shards")
     (folder / "model-00002-of-00002.safetensors").unlink()
     with pytest.raises(KerasrecError, match="there is no checkpoint at .*model-00002-of-00002.safetensors"):
         open_bert(folder)
     (folder / "model.safetensors.index.json").write_text('{"weight_map": []}')
-    with pytest.raises(KerasrecError, match="names no files of weights"):
+    with pytest.raises(KerasrecError, match="names no files with weights"):
         open_bert(folder)
 
 
 @pytest.mark.parametrize(
     "weight_map, message",
     [
-        ({"a": 3}, "names no files of weights"),
+        ({"a": 3}, "names no files with weights"),
         (
             {"a": "../model.safetensors"},
-            "names '../model.safetensors', which is not a file of weights in the same folder",
+            "names '../model.safetensors', which is not a file with weights in the same folder",
         ),
         ({"a": "/etc/passwd"}, "names '/etc/passwd', which"),
         ({"a": "model.safetensors.index.json"}, "names 'model.safetensors.index.json', which"),
-        ({"a": "model-00001-of-00002.safetensors", "b": "copy.safetensors"}, "as another file of weights does"),
+        ({"a": "model-00001-of-00002.safetensors", "b": "copy.safetensors"}, "which is in another file too"),
     ],
 )
 def test_an_invalid_index_of_shards(checkpoint, weight_map, message):
@@ -92,6 +94,6 @@ def test_invalid_safetensors(tmp_path, name, dtype, shape):
     header = json.dumps({name: {"dtype": dtype, "shape": shape, "data_offsets": [0, 4]}}).encode()
     path = tmp_path / "model.safetensors"
     path.write_bytes(struct.pack("<Q", len(header)) + header + bytes(4))
-    with pytest.raises(KerasrecError, match="fetch it again") as caught:
+    with pytest.raises(KerasrecError, match="download it again") as caught:
         stored_tensors(path)["a"].read()
     assert str(caught.value).isprintable() and len(str(caught.value)) < 600

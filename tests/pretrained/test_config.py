@@ -75,13 +75,13 @@ def test_another_model(tmp_path, changes, message):
     "content, message",
     [
         ("{", "config.json is not JSON"),
-        ("[]", "does not hold an object"),
-        ("null", "does not hold an object"),
+        ("[]", "is not a JSON object"),
+        ("null", "is not a JSON object"),
         ("[" * 100_000, "config.json is not JSON"),
         ('{"vocab_size": 1' + "0" * 5000 + "}", "config.json is not JSON"),
-        ('{"vocab_size": NaN}', "does not say hidden_size"),
+        ('{"vocab_size": NaN}', "lacks hidden_size"),
         ("\ud83d", "config.json is not JSON"),
-        ({"dim": 768, "n_layers": 6}, "does not say vocab_size, hidden_size, num_hidden_layers, num_attention_heads, "),
+        ({"dim": 768, "n_layers": 6}, "lacks vocab_size, hidden_size, num_hidden_layers, num_attention_heads, "),
     ],
 )
 def test_no_configuration(tmp_path, content, message):

@@ -15,7 +15,7 @@ from kerasrec.workspace.locks import exclusive
 
 
 @pytest.mark.parametrize("kind", ["safetensors", "torch"])
-def test_the_checkpoint_holds_the_same_numbers(checkpoint, tmp_path, google_names, kind, logged):
+def test_the_converted_checkpoint_has_the_same_values(checkpoint, tmp_path, google_names, kind, logged):
     target = convert(Convert(checkpoint.write(kind), tmp_path / "deep" / "google"))
     assert logged().endswith("a checkpoint with encoder, pooler, head, next_sentence and 30 tokens\n")
     names = ["bert_config.json", "bert_model.ckpt.data-00000-of-00001", "bert_model.ckpt.index", "vocab.txt"]
@@ -30,7 +30,7 @@ def test_the_checkpoint_holds_the_same_numbers(checkpoint, tmp_path, google_name
     assert json.loads((target / "bert_config.json").read_text()) == checkpoint.config
 
 
-def test_there_and_back(checkpoint, tmp_path):
+def test_conversion_in_both_directions(checkpoint, tmp_path):
     source = open_bert(checkpoint.write())
     converted = open_bert(convert(Convert(checkpoint.folder, tmp_path / "google")))
     assert converted.config == source.config and converted.tokens == source.tokens
@@ -51,18 +51,18 @@ def test_bert4keras_loads_it(checkpoint, oracle, tmp_path):
     np.testing.assert_allclose(model.predict([ids, segments], verbose=0), expected, atol=2e-5)
 
 
-def test_an_encoder_alone_is_enough(checkpoint, tmp_path):
+def test_a_checkpoint_with_only_an_encoder(checkpoint, tmp_path):
     encoder = {name: values for name, values in checkpoint.tensors.items() if name.startswith("e")}
     target = convert(Convert(checkpoint.but(tensors=encoder).write(), tmp_path / "google"))
     bert = open_bert(target)
     assert [part for part in ("encoder", "pooler", "head", "next_sentence") if bert.has(part)] == ["encoder"]
 
 
-def test_a_target_that_is_there_is_left_alone(checkpoint, tmp_path):
+def test_an_existing_target_is_not_changed(checkpoint, tmp_path):
     source, target = checkpoint.write(), tmp_path / "google"
     target.mkdir()
     (target / "mine.txt").touch()
-    with pytest.raises(KerasrecError, match="google is there already: remove it, or name another folder"):
+    with pytest.raises(KerasrecError, match="google already exists: remove it, or give another folder"):
         convert(Convert(source, target))
     assert [path.name for path in target.iterdir()] == ["mine.txt"]
     (target / "mine.txt").unlink()
@@ -70,18 +70,18 @@ def test_a_target_that_is_there_is_left_alone(checkpoint, tmp_path):
 
 
 def test_a_source_without_a_vocabulary(checkpoint, tmp_path):
-    with pytest.raises(KerasrecError, match="there is no vocab.txt or tokenizer.json beside .*model.safetensors"):
+    with pytest.raises(KerasrecError, match="there is no vocab.txt or tokenizer.json next to .*model.safetensors"):
         convert(Convert(checkpoint.but(tokens=None).write(), tmp_path / "google"))
 
 
-def test_half_a_part_is_refused(checkpoint, tmp_path):
+def test_an_incomplete_part(checkpoint, tmp_path):
     source = checkpoint.without("cls.seq_relationship.bias").write()
     with pytest.raises(KerasrecError, match="lacks cls/seq_relationship/output_bias"):
         convert(Convert(source, tmp_path / "google"))
     assert not any(path.name.endswith("google") or "unfinished" in path.name for path in tmp_path.iterdir())
 
 
-def test_a_killed_run_leaves_no_target_and_does_not_stand_in_the_way(checkpoint, tmp_path, monkeypatch):
+def test_a_killed_run_leaves_no_target_and_can_be_repeated(checkpoint, tmp_path, monkeypatch):
     source, target = checkpoint.write(), tmp_path / "google"
     with monkeypatch.context() as killed:
         killed.setattr(WordPieceTokenizer, "save", lambda *_: 1 / 0)

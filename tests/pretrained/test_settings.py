@@ -7,10 +7,10 @@ import tyro
 from kerasrec.pretrained.settings import Convert
 
 
-def test_the_words_of_the_command_line():
+def test_the_arguments_of_the_command_line():
     assert tyro.cli(Convert, args=["from/here", "to/there"]) == Convert(Path("from/here"), Path("to/there"))
 
 
-def test_no_tensorflow_until_a_checkpoint_needs_it():
+def test_tensorflow_is_imported_only_for_its_checkpoints():
     code = "import sys, kerasrec.pretrained, kerasrec.pretrained.settings; sys.exit('tensorflow' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code]).returncode == 0

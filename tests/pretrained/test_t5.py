@@ -16,7 +16,7 @@ IDS, REAL = np.array([[3, 5, 7, 2, 9, 4, 1, 0, 0]]), np.arange(9)[None] < 7
 
 
 @pytest.mark.parametrize("projection", ["relu", "gated-gelu"])
-def test_it_agrees_with_another_library(tmp_path, projection, t5_files, logged):
+def test_the_states_equal_those_of_another_library(tmp_path, projection, t5_files, logged):
     tensors = t5_files.weights(projection)
     tensors["encoder.embed_tokens.weight"] = tensors["shared.weight"]  # as older files have it once more
     tensors["lm_head.weight"] = tensors["shared.weight"] + 1
@@ -39,9 +39,9 @@ def test_a_text_table_that_is_stored_twice_must_be_equal(tmp_path, t5_files):
         found.load_into(encoder, decoder, table)
 
 
-def test_what_is_no_t5(tmp_path, t5_files):
+def test_checkpoints_that_are_not_a_t5(tmp_path, t5_files):
     folder, weights = t5_files.folder, t5_files.weights
-    with pytest.raises(KerasrecError, match="not that of a T5"):
+    with pytest.raises(KerasrecError, match="not the configuration of a T5"):
         open_t5(folder(tmp_path, weights("relu"), model_type="bert"))
     with pytest.raises(KerasrecError, match="swish"):
         open_t5(folder(tmp_path, weights("relu"), feed_forward_proj="swish"))
@@ -49,7 +49,7 @@ def test_what_is_no_t5(tmp_path, t5_files):
         open_t5(folder(tmp_path, weights("relu"), num_layers=3))
     with pytest.raises(KerasrecError, match=r"shape \[6, 8\].*\[8, 8\]"):
         open_t5(folder(tmp_path, weights("relu"), d_kv=4))
-    with pytest.raises(KerasrecError, match="holds encoder.block.1"):
+    with pytest.raises(KerasrecError, match="contains encoder.block.1"):
         open_t5(folder(tmp_path, weights("relu"), num_layers=1))
     (tmp_path / "config.json").unlink()
     with pytest.raises(KerasrecError, match=r"config.json cannot be read"):

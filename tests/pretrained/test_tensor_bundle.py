@@ -30,7 +30,7 @@ def masked_crc(data):
 
 
 def rewrite(index, found, instead):
-    """Other bytes of the same number in the entries, whose checksum is made right again."""
+    """Replaces bytes of the entries by as many other bytes, and corrects the checksum."""
     content = index.read_bytes()
     size = content[-48] - 4  # the footer says where the block behind the entries and their checksum starts
     assert content[size : size + 4] == struct.pack("<I", masked_crc(content[:size]))
@@ -39,7 +39,7 @@ def rewrite(index, found, instead):
     index.write_bytes(entries + struct.pack("<I", masked_crc(entries)) + content[size + 4 :])
 
 
-def test_a_whole_index(index):
+def test_a_valid_index(index):
     [(name, tensor)] = stored_tensors(index).items()
     assert (name, tensor.shape, tensor.read().tolist()) == ("a/kernel", (2, 3), [[0, 1, 2], [3, 4, 5]])
 
@@ -58,15 +58,15 @@ def test_a_whole_index(index):
 )
 def test_invalid_entries(index, found, instead):
     rewrite(index, found, instead)
-    with pytest.raises(KerasrecError, match="is not the index of a whole checkpoint") as caught:
+    with pytest.raises(KerasrecError, match="is not the index of a complete checkpoint") as caught:
         stored_tensors(index)
     assert str(caught.value).isprintable() and len(str(caught.value)) < 600
 
 
 @pytest.mark.parametrize("place", [-48, -47, -46, -1, 0, 5])
-def test_other_bytes(index, place):
+def test_changed_bytes(index, place):
     content = bytearray(index.read_bytes())
     content[place] ^= 0x80
     index.write_bytes(content)
-    with pytest.raises(KerasrecError, match="is not the index of a whole checkpoint"):
+    with pytest.raises(KerasrecError, match="is not the index of a complete checkpoint"):
         stored_tensors(index)

@@ -27,7 +27,7 @@ def text(value):
 
 @given(st.permutations(range(3)), st.sampled_from(["float32", "float16", "int64"]))
 def test_axes_in_any_order(write_torch, tmp_path_factory, axes, dtype):
-    """A transposed tensor is stored as it lies in memory, with its strides."""
+    """A transposed tensor is stored with its strides, in the order of its memory."""
     values = np.arange(24).reshape(2, 3, 4).astype(dtype).transpose(axes)
     path = tmp_path_factory.mktemp("torch") / "tensors.bin"
     write_torch(path, {"a": values, "b": np.float32([[1.5]])})
@@ -70,7 +70,7 @@ def test_views_outside_the_storage_are_refused(write_torch, tmp_path, shape, str
         read(path)
 
 
-def test_a_pickle_that_runs_something_is_refused_and_not_run(write_torch, tmp_path):
+def test_a_pickle_that_calls_a_function_is_refused_and_not_run(write_torch, tmp_path):
     trap = tmp_path / "trap"
     command = f"touch {trap}"
     for name, code in {
@@ -80,13 +80,13 @@ def test_a_pickle_that_runs_something_is_refused_and_not_run(write_torch, tmp_pa
     }.items():
         path = tmp_path / "tensors.bin"
         write_torch(path, {}, code)
-        refused(path, f"tensors.bin refers to '{name}', which .* it was not run")
+        refused(path, f"tensors.bin refers to '{name}', which .* it was not called")
     assert not trap.exists()
     pickle.loads(b"cposix\nsystem\n(" + text(command) + b"tR.")
     assert trap.exists()  # the first trap is a real one
 
 
-def test_a_model_that_was_saved_whole_is_refused(write_torch, tmp_path):
+def test_a_pickled_model_is_refused(write_torch, tmp_path):
     path = tmp_path / "tensors.bin"
     write_torch(path, {}, b"\x80\x02ctransformers.models.bert.modeling_bert\nBertModel\n)\x81.")
     refused(path, "refers to 'transformers.models.bert.modeling_bert.BertModel'")
@@ -94,9 +94,13 @@ def test_a_model_that_was_saved_whole_is_refused(write_torch, tmp_path):
 
 @pytest.mark.parametrize(
     "content, message",
-    [([1.0], "holds a list"), ({"epoch": 3}, "holds a int as 'epoch'"), ({"state_dict": {}}, "holds a dict as")],
+    [
+        ([1.0], "contains a list"),
+        ({"epoch": 3}, "contains a int as 'epoch'"),
+        ({"state_dict": {}}, "contains a dict as"),
+    ],
 )
-def test_anything_but_tensors_by_name_is_refused(write_torch, tmp_path, content, message):
+def test_other_content_than_tensors_by_name_is_refused(write_torch, tmp_path, content, message):
     path = tmp_path / "tensors.bin"
     write_torch(path, {}, pickle.dumps(content))
     refused(path, message)
@@ -125,8 +129,8 @@ def test_the_format_before_pytorch_1_6(tmp_path):
     np.testing.assert_array_equal(tensors["c"], np.int64([[7]]), strict=True)
 
 
-def test_a_part_of_a_storage_as_the_first_versions_wrote_it(tmp_path):
-    """A storage that was part of another one is named by that one's key and a place in it."""
+def test_a_part_of_a_storage_in_the_first_versions(tmp_path):
+    """A storage that is part of another one has the key of the other storage and an offset in it."""
     part = b"(" + text("part") + b"K\x01K\x02t"
     storage = b"(" + text("storage") + b"ctorch\nFloatStorage\n" + text("0") + text("cpu") + b"K\x04" + part + b"tQ"
     tensor = b"ctorch._utils\n_rebuild_tensor\n(" + storage + b"K\x01(K\x01t(K\x01ttR"
@@ -138,14 +142,14 @@ def test_a_part_of_a_storage_as_the_first_versions_wrote_it(tmp_path):
 
 
 @pytest.mark.parametrize("length", [1, 12, 30, 100, 400, 560, 600, 631])
-def test_the_older_format_cut_short(tmp_path, length):
+def test_a_truncated_file_in_the_older_format(tmp_path, length):
     path = tmp_path / "tensors.bin"
     path.write_bytes(BEFORE_ZIP[:length])
-    refused(path, "is damaged|is not a whole file of PyTorch's")
+    refused(path, "is damaged|is not a complete PyTorch file")
 
 
 @given(st.lists(st.tuples(st.integers(0, len(BEFORE_ZIP) - 1), st.integers(0, 255)), max_size=3))
-def test_other_bytes_in_the_older_format_are_one_line_or_tensors(tmp_path_factory, changes):
+def test_changed_bytes_in_the_older_format_give_an_error_of_one_line_or_tensors(tmp_path_factory, changes):
     content = bytearray(BEFORE_ZIP)
     for place, value in changes:
         content[place] = value
@@ -204,7 +208,7 @@ def test_a_memo_does_not_allocate_memory_for_its_indices(write_torch, tmp_path):
     place = (1 << 27).to_bytes(4, "little")
     write_torch(path, {}, b"\x80\x02}r" + place + b"(" + text("a") + b"K\x01u.")
     tracemalloc.start()
-    refused(path, "holds a int as 'a'")
+    refused(path, "contains a int as 'a'")
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert peak < 20e6
@@ -216,7 +220,7 @@ DEEP = b")" + b"\x85" * 200_000
 @pytest.mark.parametrize(
     "pickled, message",
     [
-        (b"\x80\x02}" + text("a") + DEEP + b"s.", "holds a tuple as 'a'"),
+        (b"\x80\x02}" + text("a") + DEEP + b"s.", "contains a tuple as 'a'"),
         (b"\x80\x02}" + DEEP + b"K\x01s.", "a tuple as a name"),
         (b"\x80\x02]" + b"}" * 310_000 + b".", "over 300,000 operations"),
     ],
@@ -235,8 +239,8 @@ def test_compressed_entries_are_refused(tmp_path, compression):
     refused(path, "'archive/data.pkl' is compressed")
 
 
-def test_zip_files_that_python_refuses_in_its_own_ways(write_torch, tmp_path):
-    """A password, an unknown way of compression, a length that is not there, an entry beyond the file."""
+def test_zip_files_that_python_cannot_read(write_torch, tmp_path):
+    """A password, an unknown compression, a wrong length, and an entry outside the file."""
     path = tmp_path / "tensors.bin"
     write_torch(path, {"a": np.zeros(6, np.float32)})
     whole = path.read_bytes()
@@ -245,7 +249,7 @@ def test_zip_files_that_python_refuses_in_its_own_ways(write_torch, tmp_path):
         changed = bytearray(whole)
         changed[entry + place : entry + place + len(value)] = value
         path.write_bytes(changed)
-        refused(path, "is damaged|is not a whole file")
+        refused(path, "is damaged|is not a complete (PyTorch )?file")
 
 
 def test_damaged_files_are_refused(write_torch, tmp_path):
@@ -253,15 +257,15 @@ def test_damaged_files_are_refused(write_torch, tmp_path):
     write_torch(path, {"a": np.zeros(6, np.float32)})
     whole = path.read_bytes()
     path.write_bytes(whole[:-30])
-    refused(path, "is not a whole file")
+    refused(path, "is not a complete (PyTorch )?file")
     path.write_bytes(b"")
-    refused(path, "is not a whole file")
+    refused(path, "is not a complete (PyTorch )?file")
     for pickled in (b"\x80\x02}(.", b"junk", b"\x80\x02" + text("storage") + b"Q."):
         write_torch(path, {}, pickled)
         refused(path, "is damaged")
 
 
-def test_a_zip_file_of_something_else_is_refused(tmp_path):
+def test_a_zip_file_without_tensors_is_refused(tmp_path):
     path = tmp_path / "tensors.bin"
     with zipfile.ZipFile(path, "w") as archive:
         archive.writestr("word/document.xml", "")

@@ -12,7 +12,7 @@ TOKENS = [*SPECIALS, "un", "##aff", "##able", "猫", "!"]
 
 
 def written(folder, lower_case=True, settings=None, change=lambda content: None):
-    """A folder's tokenizer.json as the tokenizers library, which transformers saves with, writes it."""
+    """A tokenizer.json from the tokenizers library, with which transformers saves tokenizers."""
     vocab = {token: number for number, token in enumerate(TOKENS)}
     made = tokenizers.Tokenizer(tokenizers.models.WordPiece(vocab, unk_token="[UNK]"))
     made.normalizer = tokenizers.normalizers.BertNormalizer(lowercase=lower_case)
@@ -60,7 +60,7 @@ def test_a_folder_of_a_current_transformers(checkpoint):
     assert (bert.tokens, bert.vocabulary.lower_case) == (TOKENS, False)
 
 
-def test_vocab_txt_comes_first_and_its_lower_case_is_known(tmp_path):
+def test_vocab_txt_is_preferred_and_tokenizer_config_gives_its_lower_case(tmp_path):
     written(tmp_path, True, {"do_lower_case": False})
     (tmp_path / "vocab.txt").write_text("\n".join([*SPECIALS, "a"]) + "\n")
     assert read_vocabulary(tmp_path).tokens == [*SPECIALS, "a"]
@@ -70,7 +70,7 @@ def test_vocab_txt_comes_first_and_its_lower_case_is_known(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "said, asked, unless_said, used",
+    "stored, option, default, used",
     [
         (True, True, True, True),
         (False, True, True, False),  # the default gives way
@@ -80,19 +80,19 @@ def test_vocab_txt_comes_first_and_its_lower_case_is_known(tmp_path):
         (True, False, True, None),
     ],
 )
-def test_options_and_the_files_of_the_folder(tmp_path, said, asked, unless_said, used, logged):
-    vocabulary = read_vocabulary(written(tmp_path, said))
+def test_options_and_the_files_of_the_folder(tmp_path, stored, option, default, used, logged):
+    vocabulary = read_vocabulary(written(tmp_path, stored))
     if used is None:
         with pytest.raises(KerasrecError, match="the option says that texts are .* says that they are"):
-            agreed_lower_case(vocabulary, asked, unless_said)
+            agreed_lower_case(vocabulary, option, default)
     else:
-        assert agreed_lower_case(vocabulary, asked, unless_said) == used
-        assert ("texts are" in logged()) == (used != asked)
+        assert agreed_lower_case(vocabulary, option, default) == used
+        assert ("texts are" in logged()) == (used != option)
 
 
 def test_files_that_contradict_each_other(tmp_path):
     path = written(tmp_path, True, {"do_lower_case": False})
-    with pytest.raises(KerasrecError, match="lower-cased and tokenizer_config.json in the same .* not lower-cased"):
+    with pytest.raises(KerasrecError, match="lower-cased, but tokenizer_config.json in the same .* not lower-cased"):
         read_vocabulary(path)
     written(tmp_path, True, {"do_lower_case": "yes"})
     with pytest.raises(KerasrecError, match="do_lower_case is 'yes'; it must be true or false"):
@@ -100,7 +100,7 @@ def test_files_that_contradict_each_other(tmp_path):
 
 
 def test_a_folder_without_a_vocabulary(tmp_path):
-    with pytest.raises(KerasrecError, match="holds neither vocab.txt nor tokenizer.json"):
+    with pytest.raises(KerasrecError, match="has neither vocab.txt nor tokenizer.json"):
         read_vocabulary(tmp_path)
     with pytest.raises(KerasrecError, match=r"none/tokenizer.json cannot be read"):
         read_vocabulary(tmp_path / "none" / "tokenizer.json")
@@ -109,19 +109,19 @@ def test_a_folder_without_a_vocabulary(tmp_path):
 @pytest.mark.parametrize(
     "change, message",
     [
-        (lambda content: content.update(model=None), "is of a None model and BERT needs WordPiece"),
-        (lambda content: content["model"].update(type="BPE"), "is of a 'BPE' model"),
+        (lambda content: content.update(model=None), "belongs to a None model, but BERT needs WordPiece"),
+        (lambda content: content["model"].update(type="BPE"), "belongs to a 'BPE' model"),
         (lambda content: content["model"].update(continuing_subword_prefix="@@"), "only '##' is supported"),
         (lambda content: content["model"].update(vocab=[]), "no vocabulary of tokens and their ids"),
         (lambda content: content["model"]["vocab"].update(un=1.5), "no vocabulary of tokens and their ids"),
         (
             lambda content: content["model"]["vocab"].update({"two words": 10}),
-            "'two words', which no vocab.txt can hold",
+            "'two words', which vocab.txt cannot hold",
         ),
-        (lambda content: content["model"]["vocab"].update({"\ud800": 10}), "which no vocab"),
+        (lambda content: content["model"]["vocab"].update({"\ud800": 10}), "which vocab.txt cannot hold"),
         (lambda content: content["model"]["vocab"].update(un=2), "has 'un' and '\\[CLS\\]' as token 2"),
-        (lambda content: content["model"]["vocab"].update(un=2**60), "10 tokens and none with the id 5"),
-        (lambda content: content["model"]["vocab"].update(un=-1), "10 tokens and none with the id 5"),
+        (lambda content: content["model"]["vocab"].update(un=2**60), "10 tokens, but none with the id 5"),
+        (lambda content: content["model"]["vocab"].update(un=-1), "10 tokens, but none with the id 5"),
         (lambda content: content.update(added_tokens=3), "added_tokens is not a list"),
         (lambda content: content.update(added_tokens=[{"id": 1}]), "added_tokens is not a list"),
         (lambda content: content["added_tokens"].append({"id": 5, "content": "x"}), "has 'x' and 'un' as token 5"),
@@ -134,6 +134,6 @@ def test_a_folder_without_a_vocabulary(tmp_path):
         (lambda content: content["normalizer"].update(handle_chinese_chars=False), "handle_chinese_chars is False"),
     ],
 )
-def test_a_tokenizer_json_that_is_no_berts(tmp_path, change, message):
+def test_a_tokenizer_json_that_does_not_belong_to_a_bert(tmp_path, change, message):
     with pytest.raises(KerasrecError, match=message):
         read_vocabulary(written(tmp_path, change=change))

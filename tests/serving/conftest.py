@@ -22,17 +22,17 @@ class Served(NamedTuple):
 
 @pytest.fixture(scope="session")
 def served(tmp_path_factory):
-    """A model, its vocabulary and its export, which is only read."""
+    """A model, its vocabulary and its export; tests must not change it."""
     folder = tmp_path_factory.mktemp("export")
     vocab = ItemVocab.build({item: 100 - number for number, item in enumerate(ITEMS)})
     model = ItemModel(ItemModelSettings(hidden_size=16), len(vocab), LENGTH)
     for number, variable in enumerate(model.variables):
         variable.assign(variable + 0.3 * tf.random.stateless_normal(variable.shape, [1, number]))
-    with ids_file(vocab.items.to_pylist()) as items_file:  # the export has to carry its own
+    with ids_file(vocab.items.to_pylist()) as items_file:  # the export must contain its own copy
         module = ServedItemModel(model, items_file, vocab.counts, LENGTH, MAX_K)
         version = export(module, folder / "versions", module.signatures(), {})
     functions = [module.recommend, *module.signatures().values()]
-    assert {function.experimental_get_tracing_count() for function in functions} == {1}  # tracing is what takes time
+    assert {function.experimental_get_tracing_count() for function in functions} == {1}  # traced once
     return Served(model, vocab, version)
 
 

@@ -45,7 +45,7 @@ def encoder(inference):
 
 @pytest.fixture
 def rows_given(inference, monkeypatch):
-    """The rows that the model is given, batch by batch."""
+    """Records the batches of rows that the model gets."""
     given, encode = [], inference.without_padding
 
     def without_padding(ids):
@@ -57,7 +57,7 @@ def rows_given(inference, monkeypatch):
 
 
 def one_by_one(keras_encoder, texts):
-    """Each text alone through the Keras model, pooled in NumPy."""
+    """The vectors of the Keras model for each text separately, pooled in NumPy."""
     vectors = []
     for text in texts:
         ids = TOKENIZER.encode([text])[1][: MAX_LENGTH - 2].tolist()
@@ -67,17 +67,17 @@ def one_by_one(keras_encoder, texts):
     return np.array(vectors)
 
 
-UGLY = ["abc", "", "a b c d e f g h a b c d e f", "猫猫", "abc", " ", "a", "h g", "\ud800", "b", "ABC", "x" * 300]
+UNUSUAL = ["abc", "", "a b c d e f g h a b c d e f", "猫猫", "abc", " ", "a", "h g", "\ud800", "b", "ABC", "x" * 300]
 
 
 def test_equals_the_keras_encoder_on_texts_of_all_lengths(encoder, keras_encoder):
-    found = encoder.encode(UGLY)
+    found = encoder.encode(UNUSUAL)
     assert found.dtype == np.float32
-    np.testing.assert_allclose(found, one_by_one(keras_encoder, UGLY), atol=1e-5)
+    np.testing.assert_allclose(found, one_by_one(keras_encoder, UNUSUAL), atol=1e-5)
 
 
 @given(st.lists(st.text(alphabet=LETTERS + " ", max_size=14), max_size=30), st.integers(1, 40))
-def test_neither_order_nor_company_nor_batches_matter(encoder, texts, tokens_at_once):
+def test_order_other_texts_and_batches_have_no_effect(encoder, texts, tokens_at_once):
     expected = dict(zip(texts, encoder.encode(texts), strict=True))
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(encoding, "TOKENS_AT_ONCE", tokens_at_once)
@@ -92,7 +92,7 @@ def test_each_distinct_text_is_encoded_once(encoder, rows_given):
     assert np.abs(vectors[0] - vectors[1]).max() > 0.01
 
 
-def test_long_texts_lose_their_end(encoder, rows_given):
+def test_long_texts_are_truncated(encoder, rows_given):
     one, other = encoder.encode(["a b c d e f g h a b " + end for end in ("c", "d e f")])
     np.testing.assert_array_equal(one, other)
     assert {batch.shape[1] for batch in rows_given} == {MAX_LENGTH}
@@ -117,24 +117,24 @@ def test_no_texts(encoder):
 def test_a_single_string(encoder):
     with pytest.raises(KerasrecError, match="texts is 'abc'; it must be a list of strings"):
         encoder.encode("abc")
-    for odd in (None, 5, b"a", [1], ["a", b"b"], [None], {"a": 1}, [["a"]]):
+    for invalid in (None, 5, b"a", [1], ["a", b"b"], [None], {"a": 1}, [["a"]]):
         with pytest.raises(KerasrecError, match="it must be a"):
-            encoder.encode(odd)
+            encoder.encode(invalid)
 
 
 @pytest.mark.parametrize("max_length", [1, 17])
-def test_more_tokens_than_the_model_has_positions(inference, max_length):
+def test_a_max_length_above_the_positions_of_the_model(inference, max_length):
     with pytest.raises(KerasrecError, match=f"max_length is {max_length}; it must be from 2 to 16"):
         SentenceEncoder(inference, TOKENIZER, max_length)
 
 
-def test_lines_in_the_log_when_there_is_much_to_do(encoder, monkeypatch, logged):
+def test_progress_is_logged_for_many_texts(encoder, monkeypatch, logged):
     monkeypatch.setattr(progress_bar, "LINE_EVERY", 0)
-    encoder.encode(UGLY)
-    assert "encoding: 11 of 11 texts" in logged()  # one of the twelve stands twice
+    encoder.encode(UNUSUAL)
+    assert "encoding: 11 of 11 texts" in logged()  # one of the twelve texts is repeated
 
 
-def test_tokens_are_those_of_the_tokenizer(encoder, rows_given):
+def test_the_tokens_equal_those_of_the_tokenizer(encoder, rows_given):
     encoder.encode(["ab 猫"])
     tokens = TextTokens.encode(TOKENIZER, ["ab 猫"])
     assert rows_given[0].tolist() == [[tokens.cls, *tokens.ids.tolist(), tokens.sep]]

@@ -13,7 +13,7 @@ LENGTH, MAX_K, ITEMS = 6, 20, 37  # of the export in conftest.py
 
 
 def scores_of(model, vocab, history):
-    """What the Keras model says of the items, for the recent part of a history."""
+    """The scores of the Keras model, for the recent part of a history."""
     ids = [*vocab.encode(history)[-(LENGTH - 1) :], MASK] if history else [MASK]
     return model.last_item_scores(tf.constant([ids]), tf.constant([len(ids) - 1])).numpy()[0]
 
@@ -35,7 +35,7 @@ def best_of(model, vocab, history, k, left_out=()):
         ["?", "i1"],
     ],
 )
-def test_lists_are_the_models(served, recommender, history):
+def test_lists_equal_those_of_the_model(served, recommender, history):
     model, vocab, _ = served
     [best] = recommender.recommend([history], k=7)
     expected = best_of(model, vocab, history, 7, left_out=history)
@@ -51,7 +51,7 @@ def test_seen_filter_and_exclusions(recommender):
     assert {item for item, _ in kept} - {item for item, _ in filtered} == {"i1", "i2", "i3", "i7"}
 
 
-def test_seen_items_beyond_the_models_length_are_filtered_too(recommender):
+def test_seen_items_before_the_sequence_of_the_model_are_filtered_too(recommender):
     history = ["i29", *(f"i{number}" for number in range(LENGTH + 3))]
     [best] = recommender.recommend([history], k=ITEMS)
     assert "i29" not in {item for item, _ in best}
@@ -62,7 +62,7 @@ def test_an_empty_history_gets_popular_items(recommender):
     assert [item for item, _ in best] == ["62498486", "c,d", 'e"f']
 
 
-def test_rows_do_not_disturb_each_other(recommender):
+def test_rows_are_independent(recommender):
     histories = [["i1"], [], ["i5", "i6", "i7", "i8"], ["🎬"]]
     together = recommender.recommend(histories, k=5)
     for history, best in zip(histories, together, strict=True):
@@ -86,7 +86,7 @@ def test_padded_signature(served, recommender):
     assert second == [item for item, _ in best_of(model, vocab, ["i3"], MAX_K)]
 
 
-def test_nothing_left_is_an_empty_place(served, recommender):
+def test_lists_are_padded_if_no_items_are_left(served, recommender):
     vocab = served.vocab
     signature = recommender._module.signatures["recommend"]
     answer = signature(
@@ -99,7 +99,7 @@ def test_nothing_left_is_an_empty_place(served, recommender):
     np.testing.assert_array_equal(scores[3:], np.float32(EMPTY_SCORE))
 
 
-def test_vectors_make_the_scores(served, recommender):
+def test_the_scores_are_products_of_the_vectors(served, recommender):
     model, vocab, _ = served
     signatures = recommender._module.signatures
     user = signatures["embed"](items=tf.constant([["i1", "i2"]]))["vectors"].numpy()[0]

@@ -5,7 +5,7 @@ from kerasrec.errors import KerasrecError
 from kerasrec.serving.nearest import nearest, read_texts, read_vectors, write_vectors
 
 
-def test_nearest_is_a_full_sort():
+def test_nearest_equals_a_full_sort():
     rng = np.random.default_rng(0)
     vectors = rng.normal(size=(500, 16)).astype(np.float32)
     queries = rng.normal(size=(3, 16)).astype(np.float32)
@@ -17,21 +17,21 @@ def test_nearest_is_a_full_sort():
     for k in (0, -1, 2**40, True, 2.5, None):
         with pytest.raises(KerasrecError, match="k is .*; it must be a whole number"):
             nearest(vectors, queries, k)
-    for odd in (queries[0], queries.astype(float), queries[:, :5], queries.tolist(), None):
+    for invalid in (queries[0], queries.astype(float), queries[:, :5], queries.tolist(), None):
         with pytest.raises(KerasrecError, match="queries is .*; it must be"):
-            nearest(vectors, odd, 3)
+            nearest(vectors, invalid, 3)
 
 
-def test_texts_keep_their_line_numbers(tmp_path):
+def test_empty_lines_are_kept(tmp_path):
     path = tmp_path / "texts.txt"
     path.write_bytes("\ufeffone\n\nthree\u2028still three\n".encode())
     assert read_texts(path) == ["one", "", "three\u2028still three"]
 
 
-@pytest.mark.parametrize(("content", "said"), [(b"", "is empty"), (b"ok\n\xff\xfe\n", "is not UTF-8")])
-def test_files_that_are_no_texts(tmp_path, content, said):
+@pytest.mark.parametrize(("content", "message"), [(b"", "is empty"), (b"ok\n\xff\xfe\n", "is not UTF-8")])
+def test_files_that_are_not_texts(tmp_path, content, message):
     (tmp_path / "texts.txt").write_bytes(content)
-    with pytest.raises(KerasrecError, match=said):
+    with pytest.raises(KerasrecError, match=message):
         read_texts(tmp_path / "texts.txt")
 
 
@@ -46,7 +46,7 @@ def test_vectors(tmp_path):
     path.write_bytes(whole[:-1] + b"?")
     with pytest.raises(KerasrecError, match="vectors.npy is damaged.*`kerasrec siamese encode shop`"):
         read_vectors(path, ["one", "two"])
-    (tmp_path / "vectors.npy.json").unlink()  # vectors from elsewhere
+    (tmp_path / "vectors.npy.json").unlink()  # vectors from another program
     path.write_bytes(whole)
     np.testing.assert_array_equal(read_vectors(path, ["three", "four"]), vectors)
     with pytest.raises(KerasrecError, match="there are 3 texts"):

@@ -53,13 +53,13 @@ def test_wrong_arguments_are_errors_of_one_line(recommender, given, options):
             recommender.item_vectors([given[0]] if isinstance(given[0], list) else given[0])
 
 
-def test_the_message_names_the_place(recommender):
+def test_the_message_has_the_index_of_the_invalid_value(recommender):
     with pytest.raises(KerasrecError, match=r"histories\[1\]\[2\] is 783; it must be a string"):
         recommender.recommend([["i1"], ["i2", "i3", 783]])
 
 
-def test_eight_threads_with_bad_calls_in_between(recommender):
-    """A TypeError inside of TensorFlow would leave its lock held, and no other thread would come back."""
+def test_eight_threads_with_invalid_calls(recommender):
+    """After a TypeError in TensorFlow its lock would not be released, and the other threads would wait forever."""
     expected = recommender.recommend([["i1", "i2"]], k=3)
 
     def call(number):
@@ -79,7 +79,7 @@ def test_eight_threads_with_bad_calls_in_between(recommender):
         pool.shutdown(wait=False, cancel_futures=True)
 
 
-def test_lists_arrays_and_padding_mean_the_same(recommender):
+def test_lists_arrays_and_padded_rows_give_the_same_results(recommender):
     expected = recommender.recommend([["i1", "i2"], ["i3"]], k=np.int32(3), exclude=["i9"])
     padded = [["i1", "", "i2"], ["i3", "", ""]]
     for given in (padded, tuple(map(tuple, padded)), np.array(padded), np.array(padded, object)):
@@ -94,7 +94,7 @@ def test_lists_arrays_and_padding_mean_the_same(recommender):
     np.testing.assert_array_equal(recommender.embed(padded), recommender.embed([["i1", "i2"], ["i3"]]))
 
 
-def test_empty_arguments_are_answered(recommender):
+def test_empty_arguments(recommender):
     assert recommender.recommend([]) == [] and recommender.recommend(np.zeros((0, 3), "U1")) == []
     popular = recommender.recommend([[]], k=2)
     assert recommender.recommend([["", ""]], k=2) == popular and len(popular[0]) == 2
@@ -103,13 +103,13 @@ def test_empty_arguments_are_answered(recommender):
     assert vectors.shape == (0, 16) and biases.shape == (0,)
 
 
-def test_unknown_ids_of_any_kind_are_unknown(recommender):
+def test_unknown_ids(recommender):
     [unknown] = recommender.recommend([["no such item"]], k=5)
     for item in ("i1\n", "i1 ", "[UNK]", "\0", "i1\0", "好" * 1000):
         assert recommender.recommend([[item]], k=5, filter_seen=False) == [unknown], item
 
 
-def test_vectors_make_the_scores(recommender):
+def test_the_scores_are_products_of_the_vectors(recommender):
     [user] = recommender.embed([["i1", "i2"]])
     [best] = recommender.recommend([["i1", "i2"]], k=37, filter_seen=False)
     vectors, biases = recommender.item_vectors([item for item, _ in best])
@@ -117,7 +117,7 @@ def test_vectors_make_the_scores(recommender):
 
 
 class Lists(tf.Module):
-    """Recommends its one item to everyone, and can give no vectors."""
+    """Recommends its only item to all users, and has no vectors."""
 
     def __init__(self):
         super().__init__()
@@ -131,11 +131,11 @@ class Lists(tf.Module):
 def test_an_export_that_is_not_a_recommender(tmp_path):
     module = Lists()
     version = export(module, tmp_path, {"serving_default": module.padded}, {})
-    with pytest.raises(KerasrecError, match="is not a recommender: name an export that `kerasrec recall export` wrote"):
+    with pytest.raises(KerasrecError, match="is not a recommender: give an export of `kerasrec recall export`"):
         Recommender(version)
 
 
-def test_the_default_of_an_export_is_how_it_was_evaluated(recommender):
+def test_the_default_of_filter_seen_is_that_of_the_evaluation(recommender):
     assert recommender.filter_seen is True
     history = ["i1", "i2", "i3"]
     keeping = object.__new__(Recommender)
@@ -146,8 +146,8 @@ def test_the_default_of_an_export_is_how_it_was_evaluated(recommender):
 
 
 @pytest.mark.parametrize("change", ["cut", "lost line", "extra line", "swapped lines"])
-def test_any_model_server_refuses_other_items(served, tmp_path, change):
-    """By the fingerprint in the graph, which is compared when tables are filled."""
+def test_every_model_server_refuses_changed_items(served, tmp_path, change):
+    """The graph compares its fingerprint with the file when it fills the tables."""
     version = shutil.copytree(served.version, tmp_path / "1")
     file = version / "assets" / "items.txt"
     lines = file.read_bytes().splitlines(keepends=True)

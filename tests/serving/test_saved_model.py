@@ -1,5 +1,4 @@
 import pytest
-from google.protobuf import descriptor_pool
 
 from kerasrec.backend import tf
 from kerasrec.errors import KerasrecError
@@ -30,7 +29,7 @@ def test_versions_are_numbered_and_whole(tmp_path):
     assert served(x=tf.constant([1.5, 2.0]))["doubled"].numpy().tolist() == [3.0, 4.0]
 
 
-def test_a_version_that_was_cut_short_is_written_anew(tmp_path):
+def test_an_unfinished_version_is_replaced(tmp_path):
     (tmp_path / ".1.unfinished").mkdir()
     (tmp_path / ".1.unfinished" / "leftover").touch()
     version = exported(tmp_path)
@@ -48,14 +47,14 @@ def test_disk_full(tmp_path, monkeypatch):
     assert not list(tmp_path.iterdir())
 
 
-def test_warmup_requests_can_be_replayed(tmp_path):
+def test_the_warmup_requests_of_an_export(tmp_path):
     version = exported(tmp_path)
     [record] = tf.data.TFRecordDataset(str(version / WARMUP)).as_numpy_iterator()
     assert record == warmup_request("serving_default", {"x": tf.constant([1.0])})
 
 
-def test_warmup_request_is_the_servers_message():
-    """Against the bytes of the wire format: predict_log = 6, request = 1, model_spec = 1, inputs = 2."""
+def test_a_warmup_request_has_the_wire_format_of_the_server():
+    """The field numbers are predict_log = 6, request = 1, model_spec = 1, inputs = 2."""
     request = warmup_request("recommend", {"k": tf.constant(3)})
     spec = b"\x1a\x09recommend"
     tensor = tf.make_tensor_proto(tf.constant(3)).SerializeToString()
@@ -63,4 +62,3 @@ def test_warmup_request_is_the_servers_message():
     inner = b"\x0a" + bytes([len(spec)]) + spec + b"\x12" + bytes([len(entry)]) + entry
     log = b"\x0a" + bytes([len(inner)]) + inner
     assert request == b"\x32" + bytes([len(log)]) + log
-    assert descriptor_pool.Default().FindMessageTypeByName("kerasrec.serving.PredictionLog")

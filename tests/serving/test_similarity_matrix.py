@@ -7,7 +7,7 @@ from matplotlib.image import imread
 
 from kerasrec.serving import similarity_matrix
 
-UGLY = [
+UNUSUAL = [
     "costs $5 or $6 and $_{",
     "借呗什么时候会取消",
     "",
@@ -26,7 +26,7 @@ def unit_vectors(rows):
 
 @pytest.fixture
 def figure(monkeypatch):
-    """Gives the figure that was saved last."""
+    """Returns the figure that was saved last."""
     saved = []
     save = Figure.savefig
     monkeypatch.setattr(
@@ -35,7 +35,7 @@ def figure(monkeypatch):
     return lambda: saved[-1]
 
 
-def test_cosines_stand_in_their_cells_under_numbers_and_texts(tmp_path, figure):
+def test_cells_numbers_and_labels(tmp_path, figure):
     vectors = unit_vectors(3)
     similarity_matrix.draw(tmp_path / "plots" / "picture.png", ["one", "two", "three"], vectors)
     axes = figure().axes[0]
@@ -45,15 +45,15 @@ def test_cosines_stand_in_their_cells_under_numbers_and_texts(tmp_path, figure):
     assert imread(tmp_path / "plots" / "picture.png").std() > 0
 
 
-def test_ugly_texts_are_drawn_without_a_warning(tmp_path, figure):
+def test_unusual_texts_are_drawn_without_a_warning(tmp_path, figure):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        similarity_matrix.draw(tmp_path / "picture.png", UGLY, unit_vectors(len(UGLY)))
+        similarity_matrix.draw(tmp_path / "picture.png", UNUSUAL, unit_vectors(len(UNUSUAL)))
     labels = [label.get_text() for label in figure().axes[0].get_yticklabels()]
     assert labels[0] == "costs $5 or $6 and $_{  1" and labels[3] == "two lines and tabs  4"
     assert all(len(label) <= similarity_matrix.LONGEST_LABEL + 3 for label in labels)
 
 
-def test_one_text_alone(tmp_path):
+def test_a_single_text(tmp_path):
     similarity_matrix.draw(tmp_path / "picture.png", ["alone"], unit_vectors(1))
     assert imread(tmp_path / "picture.png").std() > 0

@@ -33,7 +33,7 @@ def served(inference):
     return ServedEncoder(inference, TOKENIZER, 12)
 
 
-def test_vectors_and_cosines_are_those_of_python(inference, served):
+def test_vectors_and_cosines_equal_those_of_python(inference, served):
     texts = ["a b", "“a”", '"a"', "ａ！", "", " \u3000", "a\x0bb\x85", "b " * 30]
     expected = SentenceEncoder(inference, TOKENIZER, 12).encode(texts)
     np.testing.assert_allclose(served.encode(tf.constant(texts))["vectors"], expected, atol=1e-5)

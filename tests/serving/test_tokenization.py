@@ -21,7 +21,7 @@ from kerasrec.serving.tokenization import GraphTokenizer
 
 pytest.importorskip("tensorflow_text")
 
-UGLY = [
+UNUSUAL = [
     "",
     " \t\r\n\u3000\xa0",
     "a\0b a\x07b a\x1cb a\x7fb a\x85b a\x0cb",
@@ -46,7 +46,7 @@ UGLY = [
 
 
 def small_vocab():
-    letters = {letter for text in UGLY for letter in unicodedata.normalize("NFD", text + text.lower())}
+    letters = {letter for text in UNUSUAL for letter in unicodedata.normalize("NFD", text + text.lower())}
     letters = sorted(letter for letter in letters if unicodedata.category(letter)[0] not in "CZ")
     return [*SPECIALS, *letters, *(f"##{letter}" for letter in letters), "ab", "##ab", "stop", "##aaa"]
 
@@ -57,7 +57,7 @@ def as_lists(encoded):
 
 
 def compiled(tokenizer):
-    """The tokenizer and its graph."""
+    """The Python tokenizer and the graph tokenizer."""
     graph = GraphTokenizer(tokenizer)
     return tokenizer, tf.function(graph.ids, input_signature=[tf.TensorSpec([None], tf.string)])
 
@@ -68,16 +68,16 @@ def both(request):
     return compiled(WordPieceTokenizer(small_vocab(), lower_case, ascii_quotes))
 
 
-def test_ugly_strings(both):
+def test_unusual_strings(both):
     tokenizer, graph = both
-    expected = as_lists(tokenizer.encode(UGLY))
-    assert graph(tf.constant(UGLY)).to_list() == expected
+    expected = as_lists(tokenizer.encode(UNUSUAL))
+    assert graph(tf.constant(UNUSUAL)).to_list() == expected
     assert sum(map(len, expected)) > 450
 
 
 @given(
     st.lists(
-        st.text(st.one_of(st.sampled_from("".join(UGLY)), st.characters(exclude_categories=["Cs"])), max_size=30),
+        st.text(st.one_of(st.sampled_from("".join(UNUSUAL)), st.characters(exclude_categories=["Cs"])), max_size=30),
         max_size=4,
     )
 )
@@ -92,13 +92,13 @@ def test_any_strings(both, texts):
 
 def test_blank_texts():
     graph = GraphTokenizer(WordPieceTokenizer(small_vocab()))
-    texts = ["", " \u3000\u200b\0\ufffd\x85", ".", "\ue000", "\u0301", *UGLY]
-    expected = [True, True, False, False, False, *([True] * 2), *([False] * (len(UGLY) - 2))]
+    texts = ["", " \u3000\u200b\0\ufffd\x85", ".", "\ue000", "\u0301", *UNUSUAL]
+    expected = [True, True, False, False, False, *([True] * 2), *([False] * (len(UNUSUAL) - 2))]
     assert [is_blank(text) for text in texts] == expected
     assert graph.blank(tf.constant([texts])).numpy().tolist() == [expected]
 
 
-# TensorFlow lower-cases by Unicode 13. These pairs of letters came later, and no vocabulary that is in use has them.
+# TensorFlow lower-cases by Unicode 13. These pairs of letters are newer, and common vocabularies do not have them.
 LATER = {0x2C2F, 0x2C5F, 0xA7C0, 0xA7C1, *range(0xA7CB, 0xA7DD), *range(0x10570, 0x105BD), *range(0x10D50, 0x10D86)}
 
 
@@ -120,7 +120,7 @@ def test_every_character(lower_case):
 
 
 @pytest.mark.parametrize("half", ["\ud83d", "\udc4d"])
-def test_half_a_surrogate_pair_and_other_bytes_that_are_not_utf8(both, half):
+def test_lone_surrogates_and_other_bytes_that_are_not_utf8(both, half):
     tokenizer, graph = both
     text = f"好{half}好 a{half}b，{half}"
     expected = as_lists(tokenizer.encode([text]))
@@ -130,7 +130,7 @@ def test_half_a_surrogate_pair_and_other_bytes_that_are_not_utf8(both, half):
 
 
 @pytest.mark.parametrize("language", ["chinese", "english"])
-def test_every_sentence_at_hand(kerasrec_data, language):
+def test_all_sentences_of_the_data_sets(kerasrec_data, language):
     if language == "chinese":
         vocab = kerasrec_data / "vocab" / "chinese-vocab.txt"
     else:
@@ -150,10 +150,10 @@ def test_every_sentence_at_hand(kerasrec_data, language):
 
 
 @pytest.mark.parametrize("max_length", [2, 3, 8, 300])
-def test_rows_are_those_of_training(max_length):
+def test_rows_equal_those_of_training(max_length):
     tokenizer = WordPieceTokenizer(small_vocab())
-    expected = single_rows(TextTokens.encode(tokenizer, UGLY), np.arange(len(UGLY)), max_length)
-    rows = GraphTokenizer(tokenizer).rows(tf.constant(UGLY), max_length)
+    expected = single_rows(TextTokens.encode(tokenizer, UNUSUAL), np.arange(len(UNUSUAL)), max_length)
+    rows = GraphTokenizer(tokenizer).rows(tf.constant(UNUSUAL), max_length)
     assert rows.dtype == tf.int32
     assert np.array_equal(rows, expected)
 
@@ -162,7 +162,7 @@ def test_no_rows():
     assert GraphTokenizer(WordPieceTokenizer(small_vocab())).rows(tf.constant([], tf.string), 8).shape == (0, 2)
 
 
-ASK = """
+CODE = """
 import sys, json, tensorflow as tf, tensorflow_text
 module = tf.saved_model.load(sys.argv[1])
 texts = json.load(open(sys.argv[2]))
@@ -171,7 +171,7 @@ print(json.dumps(module.rows(tf.constant(texts)).numpy().tolist()))
 """
 
 
-def test_an_export_loads_without_kerasrec_and_does_not_mind_a_turkish_locale(tmp_path):
+def test_an_export_loads_without_kerasrec_and_works_in_a_turkish_locale(tmp_path):
     tokenizer = WordPieceTokenizer(small_vocab())
     module = tf.Module()
     module.tokenizer = GraphTokenizer(tokenizer)
@@ -179,10 +179,10 @@ def test_an_export_loads_without_kerasrec_and_does_not_mind_a_turkish_locale(tmp
         lambda texts: module.tokenizer.rows(texts, 64), input_signature=[tf.TensorSpec([None], tf.string)]
     )
     tf.saved_model.save(module, str(tmp_path / "model"))
-    texts = [*UGLY, "ISPARTA İI"]
+    texts = [*UNUSUAL, "ISPARTA İI"]
     (tmp_path / "texts.json").write_text(json.dumps(texts))
     asked = subprocess.run(
-        [sys.executable, "-c", ASK, str(tmp_path / "model"), str(tmp_path / "texts.json")],
+        [sys.executable, "-c", CODE, str(tmp_path / "model"), str(tmp_path / "texts.json")],
         env=os.environ | {"LC_ALL": "tr_TR.UTF-8", "TF_CPP_MIN_LOG_LEVEL": "3"},
         cwd=tmp_path,
         capture_output=True,

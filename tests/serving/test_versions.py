@@ -66,7 +66,7 @@ def test_a_damaged_file_without_a_list_is_refused_in_one_line(version, name):
     assert f"{version} cannot be loaded" in error_of(version)
 
 
-def test_folders_that_are_no_versions(tmp_path):
+def test_folders_that_are_not_versions(tmp_path):
     for name in ("²", "٣", "-1", "1.5", "1_0", "notes", ".2.unfinished", ""):
         (tmp_path / "export" / name).mkdir(exist_ok=True, parents=True)
     (tmp_path / "export" / "7").touch()
@@ -80,7 +80,7 @@ def test_folders_that_are_no_versions(tmp_path):
     assert f"{tmp_path / 'export' / '10'} holds no exported model" in error_of(tmp_path / "export")
 
 
-def test_a_folder_of_any_name(served, tmp_path):
+def test_unusual_names_of_folders(served, tmp_path):
     name = "what? * é %2F"
     copy = shutil.copytree(served.version, tmp_path / name / "1")
     assert load_version(tmp_path / name, COMMAND)[0] == copy
