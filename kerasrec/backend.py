@@ -1,14 +1,14 @@
 """TensorFlow, tf-keras and bert4keras for all modules and notebooks: patches, devices, precision, seeds.
 
-All code that needs TensorFlow uses `from kerasrec.backend import tf, keras`, so that the environment variables that
-choose Keras 2 are set before `tf.keras` is first used (`kerasrec.stack`). bert4keras is imported only on demand, so
-code that does not need it also runs without it: `bert4keras` is the package, and `K` is Keras's backend with the
-functions that bert4keras adds. Notebook code written for bert4keras uses
+All code that needs TensorFlow uses `from kerasrec.backend import tf, keras`. `kerasrec.stack` then sets the environment
+variables that choose Keras 2 before `tf.keras` is first used. `bert4keras` is the package, and `K` is Keras's backend
+with the functions that bert4keras adds. Both are imported on first use, so code that does not need bert4keras runs
+without it. A notebook written for bert4keras adds
 
     from kerasrec.backend import K, keras, limit_gpu_memory
 
-before its other imports, and `from bert4keras.models import build_transformer_model` as before: bert4keras is patched
-when it is imported (`kerasrec.bert4keras_shims`), whether K is used or not.
+before its other imports and keeps lines such as `from bert4keras.models import build_transformer_model`:
+`kerasrec.bert4keras_shims` patches bert4keras whenever it is imported, with or without `K`.
 """
 
 import os
@@ -41,17 +41,20 @@ def __getattr__(name: str) -> ModuleType:
 
 
 def limit_gpu_memory(megabytes: int, gpu: int = 0) -> None:
-    """Use one GPU only, and no more than `megabytes` of its memory.
+    """Use only one GPU, and at most `megabytes` of its memory.
 
-    Call it before any other code uses a GPU: TensorFlow fixes the limit when it initialises the GPUs. On a machine
-    without a GPU it warns and changes nothing, so that a notebook written for a GPU runs on a laptop.
+    Call this function before any code uses a GPU: TensorFlow fixes the limit when it initialises the GPUs. On a machine
+    without a GPU the function only warns, so that a notebook written for a GPU also runs on a laptop.
 
     Args:
         megabytes: The limit in MiB.
         gpu: The index of the GPU among those that `CUDA_VISIBLE_DEVICES` leaves visible.
 
     Raises:
-        KerasrecError: the machine has GPUs, but not this one, or TensorFlow has initialised them already.
+        KerasrecError: the machine has GPUs but none with this index, or TensorFlow has already initialised the GPUs.
+
+    Example:
+        >>> limit_gpu_memory(4 * 1024, gpu=1)  # doctest: +SKIP
     """
     gpus = tf.config.list_physical_devices("GPU")
     if not gpus:
@@ -64,7 +67,8 @@ def limit_gpu_memory(megabytes: int, gpu: int = 0) -> None:
         )
     except RuntimeError as error:
         raise KerasrecError(
-            f"the memory limit of GPU {gpu} has to be set before TensorFlow first uses it: call limit_gpu_memory first"
+            f"the memory limit of GPU {gpu} must be set before TensorFlow first uses the GPU: call limit_gpu_memory "
+            "earlier"
         ) from error
 
 
@@ -72,36 +76,42 @@ def require_gpu(gpu: int) -> "tf.config.PhysicalDevice":
     """The GPU with this index.
 
     Raises:
-        KerasrecError: there is no such GPU; the message names those of this machine.
+        KerasrecError: there is no such GPU; the message lists the GPUs of this machine.
     """
     gpus = tf.config.list_physical_devices("GPU")
     if not 0 <= gpu < len(gpus):
-        there = f"GPU 0 to {len(gpus) - 1}" if gpus else "no GPU"
+        visible = f"GPU 0 to {len(gpus) - 1}" if gpus else "no GPU"
         raise KerasrecError(
-            f"GPU {gpu} was asked for and this machine shows {there}: choose another GPU, or leave the option out to "
-            "run on the CPU (CUDA_VISIBLE_DEVICES hides GPUs)"
+            f"GPU {gpu} was requested, but this machine has {visible}: choose another GPU, or omit the option to run "
+            "on the CPU (CUDA_VISIBLE_DEVICES hides GPUs)"
         )
     return gpus[gpu]
 
 
 def set_precision(precision: Precision) -> None:
-    """Set the policy for new layers: variables are float32, and a mixed policy computes in the lower precision."""
+    """Set the precision of new layers. Variables are always float32; a mixed policy computes in 16 bits.
+
+    Args:
+        precision: `float32`, `mixed_bfloat16` or `mixed_float16`.
+    """
     keras.mixed_precision.set_global_policy(precision)
 
 
 def set_seed(seed: int) -> None:
-    """Seed Python, NumPy and TensorFlow."""
+    """Seed the random generators of Python, NumPy and TensorFlow."""
     keras.utils.set_random_seed(seed)
 
 
 def distribution() -> "tf.distribute.Strategy":
-    """The strategy for the visible GPUs: mirrored over several GPUs, the default strategy for one GPU or none.
+    """The strategy for the visible GPUs: a mirrored strategy for several GPUs, otherwise the default strategy.
 
-    It warns when `CUDA_VISIBLE_DEVICES` names GPUs and the machine has none of them.
+    The function warns when `CUDA_VISIBLE_DEVICES` lists GPUs and the machine has none of them.
     """
-    wanted = os.environ.get("CUDA_VISIBLE_DEVICES", "")
-    if wanted not in ("", "-1") and not tf.config.list_physical_devices("GPU"):
-        warnings.warn(f"CUDA_VISIBLE_DEVICES is {wanted} and there is no such GPU: running on the CPU", stacklevel=2)
+    requested = os.environ.get("CUDA_VISIBLE_DEVICES", "")
+    if requested not in ("", "-1") and not tf.config.list_physical_devices("GPU"):
+        warnings.warn(
+            f"CUDA_VISIBLE_DEVICES is {requested}, but there is no such GPU: running on the CPU", stacklevel=2
+        )
     if len(tf.config.list_logical_devices("GPU")) > 1:
         return tf.distribute.MirroredStrategy()
     return tf.distribute.get_strategy()

@@ -1,18 +1,20 @@
-"""What bert4keras 0.11.5 needs so that it, and notebook code written for it, runs on TensorFlow 2.21 and tf-keras 2.21.
+"""Patches with which bert4keras 0.11.5, and notebook code written for it, runs on TensorFlow 2.21 and tf-keras 2.21.
 
-The patches are applied once a process, when any code first imports bert4keras after `kerasrec.backend`.
-They concern, besides `kerasrec.bert4keras_optimizers`:
+The patches are applied once per process, when any code first imports bert4keras after `kerasrec.backend`. Besides the
+patches of `kerasrec.bert4keras_optimizers`, they fix these problems:
 
-- initial weights: bert4keras gives the query, key, value and output kernels of a layer one unseeded initializer, and
-  tf-keras returns the same values each time such an initializer is called, so that the four start equal; and it takes
-  0.02 for their deviation whatever `initializer_range` in the configuration says;
-- `K.eye`: tf-keras makes a variable of it, which fails with a size that is known only when the graph runs;
-- `Loss`: tf-keras adds up a loss that is a vector, so that it would grow with the batch and drown the losses beside it;
-- lists of inputs: tf-keras takes a list of two inputs that a generator yields (`DataGenerator.forfit` without a target,
-  `fortest`) for an input and its target, and Python lists of numbers (`predict([[ids], [segments]])`) for one input;
-- checkpoints: nothing was loaded into or saved from frozen layers, and `save_weights_as_checkpoint` needs a session;
-- `.h5` of a whole model: tf-keras writes the activations of bert4keras in a way that it cannot read;
-- `build_transformer_model`: it refuses mixed precision, in which token ids would be rounded without an error;
+- initial weights: bert4keras gives the query, key, value and output kernels of a layer the same unseeded initializer.
+  tf-keras returns the same values at each call of such an initializer, so the four kernels would start equal.
+  bert4keras also uses the standard deviation 0.02 and ignores `initializer_range` in the configuration;
+- `K.eye`: tf-keras creates a variable, which fails for a size that is known only when the graph runs;
+- `Loss`: tf-keras sums a loss that is a vector, so the loss would grow with the batch size and outweigh other losses;
+- lists of inputs: when a generator yields a list of two inputs (`DataGenerator.forfit` without a target, `fortest`),
+  tf-keras reads it as an input and its target; it reads Python lists of numbers (`predict([[ids], [segments]])`) as
+  one input;
+- checkpoints: bert4keras does not load weights into frozen layers or save weights of frozen layers, and its
+  `save_weights_as_checkpoint` needs a session;
+- `.h5` files of whole models: tf-keras writes bert4keras's activations in a form that it cannot read;
+- `build_transformer_model`: the patch refuses mixed precision, in which token ids would be rounded without an error;
 - `strQ2B`: it needs Python 2.
 """
 
@@ -32,7 +34,7 @@ BERT4KERAS_VERSION = "0.11.5"
 
 
 def import_bert4keras() -> ModuleType:
-    """The package, patched.
+    """The patched package.
 
     Raises:
         KerasrecError: bert4keras is not installed, or has another version.
@@ -52,8 +54,11 @@ def import_bert4keras() -> ModuleType:
 def patch_bert4keras(bert4keras: ModuleType) -> None:
     """Patch the package while it is imported.
 
+    Args:
+        bert4keras: The package.
+
     Raises:
-        KerasrecError: it has another version.
+        KerasrecError: the package has another version.
     """
     _require_version(bert4keras)
     _forget_keras_3()
@@ -64,14 +69,14 @@ def patch_bert4keras(bert4keras: ModuleType) -> None:
     layers.Loss.add_loss = add_mean_loss
     snippets.DataGenerator.forfit = batches_for_fit
     keras.Model.predict = _with_lists_of_inputs(keras.Model.predict)
-    models.Transformer.load_weights_from_checkpoint = _into_frozen_layers_too(
+    models.Transformer.load_weights_from_checkpoint = _including_frozen_layers(
         models.Transformer.load_weights_from_checkpoint
     )
     models.Transformer.save_weights_as_checkpoint = save_weights_as_checkpoint
     for activation in (backend.gelu_erf, backend.gelu_tanh):
-        # Keras stores functions of its own module by name, and bert4keras has registered these by name.
+        # Keras stores functions of its own module by name, and bert4keras has registered these functions by name.
         setattr(inspect.getmodule(keras.activations.serialize), activation.__name__, activation)
-    models.build_transformer_model = _in_float32_only(models.build_transformer_model)
+    models.build_transformer_model = _requires_float32(models.build_transformer_model)
     snippets.strQ2B.__globals__["unichr"] = chr
     patch_optimizers()
 
@@ -85,23 +90,23 @@ def _require_version(bert4keras: ModuleType) -> None:
 
 
 def _forget_keras_3() -> None:
-    """Let `import keras.backend` find tf-keras, as bert4keras expects of `sys.modules['keras']`.
+    """Make `import keras.backend` find tf-keras, which bert4keras puts into `sys.modules['keras']`.
 
-    TensorFlow loads Keras 3 when it is itself imported before kerasrec has set the variable that chooses tf-keras.
+    TensorFlow loads Keras 3 if TensorFlow is imported before kerasrec has set the variable that chooses tf-keras.
     """
     for name in [name for name in sys.modules if name.startswith("keras.") and not name.startswith("keras.src")]:
         del sys.modules[name]
 
 
 class TruncatedNormal(keras.initializers.TruncatedNormal):
-    """Truncated normal values, drawn anew at every call from TensorFlow's generator (`tf.random.set_seed`)."""
+    """Draws new truncated normal values at each call from TensorFlow's generator (`tf.random.set_seed`)."""
 
     def __call__(self, shape, dtype=None, **kwargs):
         return tf.random.truncated_normal(shape, self.mean, self.stddev, dtype or keras.backend.floatx())
 
 
-def drawing_anew(initializer):
-    """An initializer that draws new values at each call; one with a seed, or not random, is returned unchanged."""
+def with_new_values_per_call(initializer):
+    """An initializer that draws new values at each call; seeded or constant initializers are returned unchanged."""
     kind = type(initializer)
     if getattr(initializer, "seed", 0) is not None:
         return initializer
@@ -115,7 +120,9 @@ def drawing_anew(initializer):
 
 def _patch_initial_weights(layers: ModuleType, models: ModuleType) -> None:
     known = vars(keras.initializers)
-    layers.initializers = SimpleNamespace(**{**known, "get": lambda given: drawing_anew(known["get"](given))})
+    layers.initializers = SimpleNamespace(
+        **{**known, "get": lambda given: with_new_values_per_call(known["get"](given))}
+    )
     original = models.Transformer.__init__
 
     @functools.wraps(original)
@@ -138,7 +145,7 @@ def add_mean_loss(layer, loss, inputs=None) -> None:
 
 
 def batches_for_fit(generator, random: bool = True) -> Iterator:
-    """`DataGenerator.forfit`: the batches for ever, the inputs of a batch as a tuple instead of a list."""
+    """`DataGenerator.forfit`: an endless iterator of batches whose inputs are a tuple instead of a list."""
     while True:
         for batch in generator.__iter__(random):
             if isinstance(batch, tuple) and isinstance(batch[0], list):
@@ -147,7 +154,7 @@ def batches_for_fit(generator, random: bool = True) -> Iterator:
 
 
 def _with_lists_of_inputs(predict):
-    """`Model.predict` that reads a list with one part for each input of the model as its inputs, as in Keras 2.3."""
+    """`Model.predict` that reads a list with one element per input of the model as the inputs, as in Keras 2.3."""
 
     @functools.wraps(predict)
     def predict_inputs(self, x, *args, **kwargs):
@@ -165,7 +172,7 @@ def _with_lists_of_inputs(predict):
 
 @contextlib.contextmanager
 def _thawed(transformer) -> Iterator[None]:
-    """Make frozen layers trainable in the block: bert4keras looks for weights among trainable ones only."""
+    """Make frozen layers trainable in the block, because bert4keras reads and writes only trainable weights."""
     frozen = [
         layer for layer in transformer.layers.values() if isinstance(layer, keras.layers.Layer) and not layer.trainable
     ]
@@ -178,7 +185,7 @@ def _thawed(transformer) -> Iterator[None]:
             layer.trainable = False
 
 
-def _into_frozen_layers_too(load):
+def _including_frozen_layers(load):
     @functools.wraps(load)
     def load_weights_from_checkpoint(self, checkpoint, mapping=None):
         with _thawed(self):
@@ -188,7 +195,16 @@ def _into_frozen_layers_too(load):
 
 
 def save_weights_as_checkpoint(transformer, filename, mapping=None, dtype=None) -> None:
-    """Write a TensorFlow checkpoint by Google's names, as `load_weights_from_checkpoint` reads it."""
+    """Write a TensorFlow checkpoint with the variable names of Google's checkpoints.
+
+    bert4keras's `load_weights_from_checkpoint` reads it.
+
+    Args:
+        transformer: A bert4keras `Transformer`.
+        filename: The prefix of the checkpoint's files.
+        mapping: Variable names by layer; by default `transformer.variable_mapping()`.
+        dtype: The type of the stored values; by default Keras's float type.
+    """
     mapping = mapping or transformer.variable_mapping()
     stored = {}
     with _thawed(transformer):
@@ -206,14 +222,14 @@ def save_weights_as_checkpoint(transformer, filename, mapping=None, dtype=None) 
     )
 
 
-def _in_float32_only(build):
+def _requires_float32(build):
     @functools.wraps(build)
     def build_transformer_model(*args, **kwargs):
         policy = keras.mixed_precision.global_policy().name
         if policy != "float32":
             raise KerasrecError(
-                f"the precision is {policy} and bert4keras's own models are right in float32 only: leave it at "
-                "float32, or build the model with kerasrec.nn.transformer.text_encoder"
+                f"the precision is {policy}, but bert4keras's own models are correct only in float32: use float32, or "
+                "build the model with kerasrec.nn.transformer.text_encoder"
             )
         return build(*args, **kwargs)
 

@@ -14,7 +14,7 @@ from kerasrec import signals
 from kerasrec.anime import settings as anime
 from kerasrec.colarec import settings as colarec
 from kerasrec.console import logged_to_stdout, plain
-from kerasrec.data.text.files import is_unicode
+from kerasrec.data.inputs.encodings import is_unicode
 from kerasrec.errors import KerasrecError, quoted, reason
 from kerasrec.pretrained import settings as pretrained
 from kerasrec.recall import settings as recall

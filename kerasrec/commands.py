@@ -1,4 +1,4 @@
-"""The command line for given settings, for messages that name a command."""
+"""The command line that gives certain settings, for messages that tell the user to run a command."""
 
 import dataclasses
 import shlex
@@ -11,10 +11,10 @@ _POSITIONAL, _APPENDED = get_args(Positional[str])[1], get_args(UseAppendAction[
 
 
 def command_line(step: str, *settings: object) -> str:
-    """The command that runs a step with these settings; settings with their default value are left out.
+    """The command that runs a step with these settings, without settings that have their default value.
 
     Args:
-        step: The command without its settings, say `kerasrec recall vocab`.
+        step: The command without its settings, for example `kerasrec recall vocab`.
         settings: Dataclasses with the settings of the step.
 
     Example:
@@ -28,28 +28,33 @@ def command_line(step: str, *settings: object) -> str:
 
 
 def _words(settings: object, default: object = None) -> Iterator[tuple[bool, str]]:
-    """Each word, and whether it is the positional name; `default` holds the values of flags that are not given."""
+    """Each word and whether it is the positional name.
+
+    Args:
+        settings: A dataclass.
+        default: The dataclass with the values that apply without a flag; None for the defaults of the fields.
+    """
     for field in dataclasses.fields(settings):
         value = getattr(settings, field.name)
-        left_out = _default(field) if default is None else getattr(default, field.name)
+        default_value = _default(field) if default is None else getattr(default, field.name)
         if dataclasses.is_dataclass(value):
-            yield from _words(value, left_out)
+            yield from _words(value, default_value)
             continue
         marks = get_args(field.type)[1:] if get_origin(field.type) is Annotated else ()
         flag = f"--{field.name.replace('_', '-')}"
         if _POSITIONAL in marks:
             yield True, str(value)
-        elif value == left_out:
+        elif value == default_value:
             continue
         elif isinstance(value, bool):
             yield False, flag if value else flag.replace("--", "--no-", 1)
         elif isinstance(value, (tuple, list)):
-            each = [[flag, str(one)] for one in value] if _APPENDED in marks else [[flag, *map(str, value)]]
-            yield from ((False, word) for words in each for word in words)
+            groups = [[flag, str(element)] for element in value] if _APPENDED in marks else [[flag, *map(str, value)]]
+            yield from ((False, word) for words in groups for word in words)
         else:
             yield from ((False, word) for word in (flag, str(value)))
 
 
 def _default(field: dataclasses.Field) -> object:
-    """The default of a field; MISSING for a required setting."""
+    """The default of a field; `MISSING` for a required setting."""
     return field.default if field.default_factory is dataclasses.MISSING else field.default_factory()

@@ -16,8 +16,10 @@ _HARMFUL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u20
 
 
 def plain(text: str) -> str:
-    """A text that is safe to print: control characters except tab and line feed, marks that change the direction of
-    writing, and lone surrogates are replaced by U+FFFD.
+    """A text that is safe to print.
+
+    U+FFFD replaces control characters except tab and line feed, marks that change the writing direction, and lone
+    surrogates.
 
     Example:
         >>> plain("\\x1b[2Jcase\\ta\\n")
@@ -27,7 +29,7 @@ def plain(text: str) -> str:
 
 
 def show(table: Table) -> None:
-    """Print a table whose texts come from data and are printed as they are, without markup such as `[b]` or `:cat:`.
+    """Print a table whose texts come from data: markup such as `[b]` or `:cat:` is not interpreted.
 
     Control characters are replaced (`plain`).
 
@@ -108,7 +110,7 @@ class _StdoutHandler(logging.StreamHandler):
 
 
 def log_to_stdout() -> None:
-    """Print kerasrec's log on the standard output; if that is not a terminal, each line begins with the time.
+    """Print kerasrec's log to standard output; if standard output is not a terminal, each line begins with the time.
 
     The library itself only logs, to the loggers below `kerasrec`. The command line calls this function; a notebook or a
     script can call it, and a service can configure the loggers itself. A second call changes nothing.
@@ -129,7 +131,7 @@ def log_to_stdout() -> None:
 
 @contextlib.contextmanager
 def logged_to_stdout() -> Iterator[None]:
-    """`log_to_stdout` for a block."""
+    """Print kerasrec's log to standard output while the block runs (`log_to_stdout`)."""
     logger = logging.getLogger("kerasrec")
     before = logger.handlers[:], logger.level, logger.propagate
     log_to_stdout()

@@ -1,16 +1,16 @@
-"""The one exception that is meant for a person, and the checks that most often raise it."""
+"""The exception for errors that the user can fix, and helpers that build its messages."""
 
 
 class KerasrecError(Exception):
-    """Something the person who runs kerasrec can put right.
+    """An error that the user can fix.
 
-    The message is one line: what was given, what is allowed, what to do about it. The command line prints it
-    without a stack trace and ends with exit code 2.
+    The message is one line: what was given, what is allowed, and what to do. The command line prints it without a
+    stack trace and ends with exit code 2.
     """
 
 
 def quoted(data: object, most: int = 200) -> str:
-    """Data for a message: its `repr` without control characters, at most `most` characters.
+    """The `repr` of a value for a message: without control characters, at most `most` characters.
 
     Example:
         >>> quoted("\\x1b[2J"), quoted("a" * 500, most=5)
@@ -24,7 +24,7 @@ def quoted(data: object, most: int = 200) -> str:
 
 
 def reason(error: Exception, most: int = 200) -> str:
-    """The error of another library for a message: its first line without control characters, shortened.
+    """The text of another library's error for a message: its first line, without control characters, shortened.
 
     Example:
         >>> reason(FileNotFoundError(2, "No such file or directory")), reason(KeyError("bert")), reason(MemoryError())
@@ -36,25 +36,31 @@ def reason(error: Exception, most: int = 200) -> str:
     return line if len(line) <= most else f"{line[:most]}..."
 
 
-def require(holds: object, name: str, given: object, allowed: str) -> None:
-    """Refuse a setting that lies outside what is allowed.
+def require(valid: object, name: str, given: object, allowed: str) -> None:
+    """Raise an error for a setting whose value is not allowed.
+
+    Args:
+        valid: Whether the value is allowed.
+        name: The name of the setting.
+        given: The value.
+        allowed: A description of the allowed values, such as `between 0 and 1`.
 
     Raises:
-        KerasrecError: `holds` is false.
+        KerasrecError: `valid` is false.
 
     Example:
         >>> require(0 <= 3 <= 1, "share", 3, "between 0 and 1")
         Traceback (most recent call last):
         kerasrec.errors.KerasrecError: share is 3; it must be between 0 and 1
     """
-    if not holds:
+    if not valid:
         raise KerasrecError(f"{name} is {quoted(given)}; it must be {allowed}")
 
 
 def require_seed(seed: int) -> None:
-    """Refuse a seed that TensorFlow, NumPy and scikit-learn do not all take.
+    """Raise an error for a seed that TensorFlow, NumPy or scikit-learn does not accept.
 
     Raises:
-        KerasrecError: it is below 0 or above 2147483647.
+        KerasrecError: the seed is below 0 or above 2147483647.
     """
     require(0 <= seed < 2**31, "seed", seed, "from 0 to 2147483647")

@@ -11,7 +11,11 @@ from kerasrec.errors import KerasrecError
 def after_import_of(package: str, run: Callable[[ModuleType], None]) -> None:
     """Call a function with the package before other code can use the package or its modules.
 
-    The function runs during the first import of the package. If it raises an error, the import fails.
+    The function runs during the first import of the package. If the function raises an error, the import fails.
+
+    Args:
+        package: The name of the package.
+        run: The function.
 
     Raises:
         KerasrecError: the package is already imported.
@@ -27,7 +31,7 @@ def after_import_of(package: str, run: Callable[[ModuleType], None]) -> None:
 
 
 class _Finder:
-    """Finds one package with the other finders and runs the function after its code."""
+    """Finds one package with the other finders and calls the function after the package's own code has run."""
 
     def __init__(self, package: str, run: Callable[[ModuleType], None]):
         self.package = package
@@ -44,7 +48,7 @@ class _Finder:
 
             def exec_module(module: ModuleType) -> None:
                 execute(module)
-                if module.__name__ == self.package and not self._has_run:  # a loader may be shared
+                if module.__name__ == self.package and not self._has_run:  # several modules may share a loader
                     self._run(module)
                     self._has_run = True
 

@@ -15,8 +15,8 @@ from kerasrec import signals
 
 logger = logging.getLogger(__name__)
 
-LINE_EVERY = 30.0
-"""Seconds between two lines where there is no terminal."""
+SECONDS_BETWEEN_LINES = 30.0
+"""Seconds between two log lines when standard error is not a terminal."""
 
 T = TypeVar("T")
 
@@ -34,15 +34,15 @@ class Bar:
         self.description, self.total, self.unit = description, total, unit
         self.completed = 0.0
         self.note = ""
-        """Shown after the rate, say a loss."""
+        """A text that is shown after the rate, for example the loss."""
         self._began = self._logged = time.monotonic()
 
     def advance(self, units: float = 1) -> None:
-        """Add units that were done since the last call."""
+        """Add the units that were completed since the last call."""
         self.move_to(self.completed + units)
 
     def move_to(self, completed: float) -> None:
-        """Set the number of units that are done.
+        """Set the number of completed units.
 
         Raises:
             Stopped: a signal was received while signals are deferred (`kerasrec.signals`).
@@ -50,11 +50,11 @@ class Bar:
         signals.check()
         self.completed = completed
         now = time.monotonic()
-        if now - self._logged >= LINE_EVERY:
+        if now - self._logged >= SECONDS_BETWEEN_LINES:
             self._logged = now
-            self._show(now - self._began)
+            self._log_line(now - self._began)
 
-    def _show(self, seconds: float) -> None:
+    def _log_line(self, seconds: float) -> None:
         rate = self.completed / seconds
         of = f" of {self.total:,.0f}" if self.total is not None else ""
         left = f", {duration((self.total - self.completed) / rate)} left" if self.total is not None and rate else ""
@@ -77,7 +77,7 @@ class _TerminalBar(Bar):
 
 
 class _RateColumn(ProgressColumn):
-    """Units a second, on average since the bar began."""
+    """Units per second, averaged since the start."""
 
     def render(self, task: Task) -> Text:
         seconds = task.finished_time or task.elapsed
@@ -89,13 +89,13 @@ class _RateColumn(ProgressColumn):
 
 @contextlib.contextmanager
 def progress_bar(description: str, total: float | None = None, unit: str = "", shown: bool = True) -> Iterator[Bar]:
-    """Show the progress of a task while the block runs: on standard error if that is a terminal, else in the log.
+    """Show the progress of a task while the block runs: on standard error if it is a terminal, else in the log.
 
     Args:
         description: The name of the task.
         total: Number of units; None if unknown.
         unit: The name of the units, in the plural.
-        shown: False for short tasks, which need no bar on a terminal.
+        shown: Whether to draw a bar on a terminal; False for short tasks.
 
     Example:
         >>> with progress_bar("examples", total=2, unit="parts") as bar:
@@ -113,7 +113,18 @@ def progress_bar(description: str, total: float | None = None, unit: str = "", s
 
 
 def tracked(items: Iterable[T], description: str, total: float | None = None, unit: str = "") -> Iterator[T]:
-    """Iterate over items and show the progress."""
+    """Iterate over items and show the progress.
+
+    Args:
+        items: The items.
+        description: The name of the task.
+        total: Number of items; by default `len(items)` if `items` has a length.
+        unit: The name of the items, in the plural.
+
+    Example:
+        >>> list(tracked([3, 4], "rows", unit="rows"))
+        [3, 4]
+    """
     if total is None and hasattr(items, "__len__"):
         total = len(items)
     with progress_bar(description, total, unit) as bar:
@@ -127,7 +138,7 @@ def _rate(rate: float) -> str:
 
 
 def duration(seconds: float) -> str:
-    """A duration in words.
+    """A duration for a message.
 
     Example:
         >>> duration(45), duration(200), duration(7500)

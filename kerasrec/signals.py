@@ -1,4 +1,4 @@
-"""SIGINT (Ctrl-C), SIGTERM and SIGHUP end long work at its next safe point; a second signal ends it at once."""
+"""SIGINT (Ctrl-C), SIGTERM and SIGHUP stop long work at its next safe point; a second signal stops it immediately."""
 
 import contextlib
 import signal
@@ -9,7 +9,7 @@ SIGNALS = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP"
 
 
 class Stopped(KeyboardInterrupt):
-    """A signal asked this process to end.
+    """This process received a signal to stop.
 
     Attributes:
         signal: The signal.
@@ -31,28 +31,40 @@ class _Received:
 def stoppable() -> Iterator[None]:
     """Raise `Stopped` in the block at the first signal; a second signal has its default effect.
 
-    Signals that are ignored, as under `nohup`, stay ignored. In other threads than the main one, and within another
-    such block, nothing is changed.
+    Ignored signals, such as SIGHUP under `nohup`, stay ignored. The function has no effect outside the main thread and
+    inside another `stoppable` block.
+
+    Raises:
+        Stopped: a signal was received.
+
+    Example:
+        >>> import os
+        >>> try:
+        ...     with stoppable():
+        ...         os.kill(os.getpid(), signal.SIGTERM)
+        ... except Stopped as stopped:
+        ...     print(stopped)
+        stopped by SIGTERM
     """
     if threading.current_thread() is not threading.main_thread():
         yield
         return
     before = {number: signal.getsignal(number) for number in SIGNALS}
-    taken = [number for number, handler in before.items() if handler not in (signal.SIG_IGN, _stop, None)]
-    for number in taken:
+    handled = [number for number, handler in before.items() if handler not in (signal.SIG_IGN, _stop, None)]
+    for number in handled:
         signal.signal(number, _stop)
     try:
         yield
     finally:
-        for number in taken:
+        for number in handled:
             signal.signal(number, before[number])
-        if taken:
+        if handled:
             _Received.number = None
 
 
 @contextlib.contextmanager
 def deferred() -> Iterator[None]:
-    """In the block, `Stopped` is raised by the next `check`, so that a state can be saved between two steps."""
+    """In the block, only `check` raises `Stopped`, so that the state can be saved between two steps."""
     before, _Received.deferring = _Received.deferring, True
     try:
         yield
@@ -61,12 +73,16 @@ def deferred() -> Iterator[None]:
 
 
 def check() -> None:
-    """Raise `Stopped` if a signal was received while `deferred`."""
-    if is_asked():
+    """Raise `Stopped` if a signal was received in a `deferred` block.
+
+    Raises:
+        Stopped: a signal was received.
+    """
+    if is_stop_requested():
         raise Stopped(_Received.number)
 
 
-def is_asked() -> bool:
+def is_stop_requested() -> bool:
     """Whether a signal was received."""
     return _Received.number is not None
 
@@ -74,7 +90,7 @@ def is_asked() -> bool:
 def _stop(number: int, frame: object) -> None:
     for other in SIGNALS:
         if signal.getsignal(other) is _stop:
-            signal.signal(other, signal.SIG_DFL)  # a second signal ends the process at once
+            signal.signal(other, signal.SIG_DFL)  # a second signal ends the process immediately
     _Received.number = number
     if not _Received.deferring:
         raise Stopped(number)

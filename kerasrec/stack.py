@@ -16,11 +16,11 @@ from kerasrec.errors import KerasrecError
 
 @contextlib.contextmanager
 def _without_start_up_messages() -> Iterator[None]:
-    """Suppress what TensorFlow's C++ code prints while it loads; print it if loading fails.
+    """Suppress the messages of TensorFlow's C++ code while it loads; print them if loading fails.
 
-    TensorFlow logs before its log level takes effect, so an error of one line would follow six unrelated lines.
+    TensorFlow logs before its log level takes effect, so six unrelated lines would precede a one-line error.
     """
-    # Level 2 still reports a missing driver as an error on every machine without a GPU.
+    # At level 2, every machine without a GPU reports a missing driver as an error.
     if os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3") != "3":
         yield  # the user chose another level to see these messages
         return

@@ -1,12 +1,12 @@
-# Sourced by the scripts of daily use, which set `verb`, the command behind them, and `words`, what they take before the
-# command's options.
+# Sourced by the scripts for daily use. Each script sets `verb`, the kerasrec command that it runs, and `words`, its
+# arguments before the options of the command.
 
 print_usage() {
     echo "usage: $(basename -- "$0") $words [options]"
     echo "options: see kerasrec $verb --help"
 }
 
-wrong() {
+fail_with_usage() {
     print_usage >&2
     exit 2
 }
@@ -15,7 +15,7 @@ is_word() { [[ ${1-} && $1 != -* ]]; }
 is_all() { is_word "${1-}" && [[ $1 == *all ]]; }
 is_number() { [[ ${1-} =~ ^[0-9]+$ ]]; }
 
-run_kerasrec() { # the project's own installation, else the one on the PATH
+run_kerasrec() { # prefers the installation in the project's .venv to the one on the PATH
     local root kerasrec
     root=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")/.." > /dev/null && pwd)
     kerasrec=$root/.venv/bin/kerasrec

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Vectors of sentences by a trained two-sentence model, the nearest sentences, and their cosines as a picture."""
+"""Encode sentences with a trained two-sentence model, print the nearest sentences and draw a matrix of cosines."""
 
 import argparse
 import sys
@@ -10,13 +10,13 @@ import own_python  # noqa: F401  before anything of kerasrec
 from kerasrec.cli import exit_code
 from kerasrec.console import say
 
-SHOWN = 40  # more do not fit on a page
+SHOWN = 40  # a picture of more sentences is not readable
 NEAREST = 3
 
 
 def show(output_dir: Path, texts_file: Path, picture: Path) -> None:
-    """Print the nearest sentences of a file's first ones, and draw how similar these are."""
-    # Loading TensorFlow takes some seconds, in which Ctrl-C ends with one line as well.
+    """Print the nearest neighbours of the first sentences of a file, and draw their cosines."""
+    # Imported here, so that Ctrl-C also prints one line during the seconds in which TensorFlow loads.
     from kerasrec.sentence_pair.run import sentence_encoder
     from kerasrec.serving import similarity_matrix
     from kerasrec.serving.nearest import nearest, read_texts
@@ -27,8 +27,8 @@ def show(output_dir: Path, texts_file: Path, picture: Path) -> None:
     cosines, rows = nearest(vectors, vectors[:SHOWN], NEAREST + 1)
     for own, text in enumerate(texts[:SHOWN]):
         say(f"\n{own + 1}  {text}")
-        others = [found for found in zip(cosines[own], rows[own], strict=True) if found[1] != own]
-        for cosine, row in others[:NEAREST]:
+        neighbours = [(cosine, row) for cosine, row in zip(cosines[own], rows[own], strict=True) if row != own]
+        for cosine, row in neighbours[:NEAREST]:
             say(f"   {cosine:6.3f}  {texts[row]}")
     similarity_matrix.draw(picture, texts[:SHOWN], vectors[:SHOWN])
     say(f"\n{picture}: the cosines of the first {min(SHOWN, len(texts))} sentences")
@@ -39,13 +39,13 @@ def main() -> int:
     parser.add_argument(
         "output_dir", type=Path, metavar="OUTPUT_DIR", help="folder of the trained model, or of a pretrained BERT"
     )
-    parser.add_argument("texts_file", type=Path, metavar="TEXTS_FILE", help="file with a sentence a line")
+    parser.add_argument("texts_file", type=Path, metavar="TEXTS_FILE", help="file with one sentence per line")
     parser.add_argument(
         "picture", type=Path, nargs="?", metavar="PICTURE", help="PNG file; by default in the model's plots/"
     )
-    words = parser.parse_args()
-    picture = words.picture or words.output_dir / "plots" / "similarities.png"
-    return exit_code(parser.prog, lambda: show(words.output_dir, words.texts_file, picture))
+    arguments = parser.parse_args()
+    picture = arguments.picture or arguments.output_dir / "plots" / "similarities.png"
+    return exit_code(parser.prog, lambda: show(arguments.output_dir, arguments.texts_file, picture))
 
 
 if __name__ == "__main__":

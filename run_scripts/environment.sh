@@ -38,9 +38,9 @@ find_python() {
         without_venv=$python
     done
     if [[ $without_venv ]]; then
-        echo "$without_venv cannot make virtual environments: install its venv package (Debian, Ubuntu: apt-get install python3-venv)" >&2
+        echo "$without_venv cannot create virtual environments: install its venv package (Debian, Ubuntu: apt-get install python3-venv)" >&2
     else
-        echo "kerasrec needs Python 3.10 to 3.13, and there is no such python3 on the PATH" >&2
+        echo "kerasrec needs Python 3.10 to 3.13, but there is no such python3 on the PATH" >&2
     fi
     return 2
 }
@@ -48,7 +48,7 @@ find_python() {
 install() {
     local python installed extra
     python=$(find_python)
-    exec 9>> "$root/run_scripts/environment.sh" # the lock: held until closed, by a killed run no longer than it lives
+    exec 9>> "$root/run_scripts/environment.sh" # the lock file; the lock ends when the process ends
     if ! works "$python" 'import fcntl; fcntl.flock(9, fcntl.LOCK_EX | fcntl.LOCK_NB)'; then
         echo "waiting for another run that installs kerasrec into $venv"
         "$python" -c 'import fcntl; fcntl.flock(9, fcntl.LOCK_EX)'
@@ -59,7 +59,7 @@ install() {
             [[ ,$installed, == *,$extra,* ]] || installed=${installed:+$installed,}$extra
         done
         if [[ -e $stamp && ! -s $stamp ]] || ! works "$venv/bin/python" ''; then
-            rm -rf -- "$venv" # cut short, or made with a Python that is gone
+            rm -rf -- "$venv" # an interrupted installation, or one whose Python was removed
         fi
         mkdir -p -- "$venv"
         : > "$stamp"

@@ -7,18 +7,20 @@ import own_python  # noqa: F401  before anything of kerasrec
 
 from kerasrec.cli import main
 
-COMMANDS_WORDS = {"data_path": "--log", "save_path": "--data-path"}
+COMMAND_OPTIONS = {"data_path": "--log", "save_path": "--data-path"}
 
 
 def to_command(words: list[str]) -> list[str]:
-    """The words of this script in those of the command, whose --data-path is the work folder; they may be mixed with
-    its --log, and then are the command's."""
+    """Translate the options of this script into options of the command, whose --data-path is the work folder.
+
+    If --log is given, all words are already options of the command.
+    """
     if any(word.split("=")[0] == "--log" for word in words):
         return words
     translated = []
     for word in words:
         name, *value = word.split("=", 1)
-        known = COMMANDS_WORDS.get(name[2:].replace("-", "_")) if name.startswith("--") else None
+        known = COMMAND_OPTIONS.get(name[2:].replace("-", "_")) if name.startswith("--") else None
         translated.append("=".join([known or name, *value]))
     return translated
 

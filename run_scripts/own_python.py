@@ -1,4 +1,4 @@
-"""Imported first by the Python scripts: a Python that has no kerasrec hands on to the one in the project's .venv."""
+"""Imported first by the Python scripts: if this Python lacks kerasrec, the project's .venv runs the script instead."""
 
 import os
 import sys
@@ -7,7 +7,7 @@ SCRIPTS = os.path.dirname(os.path.abspath(__file__))
 VENV = os.path.join(os.path.dirname(SCRIPTS), ".venv")
 
 try:
-    import kerasrec.cli  # noqa: F401  and not kerasrec alone, which would do without its libraries
+    import kerasrec.cli  # noqa: F401  `import kerasrec` alone would succeed without the required libraries
 except ModuleNotFoundError as error:
     python = os.path.join(VENV, "bin", "python")
     if os.path.exists(python) and os.path.realpath(sys.prefix) != os.path.realpath(VENV):

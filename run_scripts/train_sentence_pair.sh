@@ -3,5 +3,5 @@
 set -euo pipefail
 verb="sentence-pair train" words=""
 source "$(dirname -- "${BASH_SOURCE[0]}")/daily.sh"
-[[ ${1-} ]] || wrong
+[[ ${1-} ]] || fail_with_usage
 run_kerasrec sentence-pair train "$@"

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Draw a training's curves again: usage: python visualize.py [options of kerasrec anime plot]"""
+"""Redraw the training curves: usage: python visualize.py [options of kerasrec anime plot]"""
 
 import sys
 

@@ -11,46 +11,46 @@ from kerasrec.errors import KerasrecError
 
 
 @pytest.fixture
-def two_cards(monkeypatch):
-    """What TensorFlow is told, on a machine that seems to have two cards."""
-    told = {}
-    cards = [SimpleNamespace(name=f"card {number}") for number in range(2)]
-    monkeypatch.setattr(tf.config, "list_physical_devices", lambda kind: cards if kind == "GPU" else [])
-    monkeypatch.setattr(tf.config, "set_visible_devices", lambda card, kind: told.update(visible=(card.name, kind)))
+def two_gpus(monkeypatch):
+    """Simulate a machine with two GPUs; return the settings that TensorFlow receives."""
+    settings = {}
+    gpus = [SimpleNamespace(name=f"GPU {number}") for number in range(2)]
+    monkeypatch.setattr(tf.config, "list_physical_devices", lambda kind: gpus if kind == "GPU" else [])
+    monkeypatch.setattr(tf.config, "set_visible_devices", lambda gpu, kind: settings.update(visible=(gpu.name, kind)))
     monkeypatch.setattr(
         tf.config,
         "set_logical_device_configuration",
-        lambda card, limits: told.update(limit=(card.name, limits[0].memory_limit)),
+        lambda gpu, limits: settings.update(limit=(gpu.name, limits[0].memory_limit)),
     )
-    return told
+    return settings
 
 
-def test_memory_limit_of_one_card(two_cards):
+def test_memory_limit_of_one_gpu(two_gpus):
     limit_gpu_memory(4 * 1024, 1)
-    assert two_cards == {"visible": ("card 1", "GPU"), "limit": ("card 1", 4096)}
+    assert two_gpus == {"visible": ("GPU 1", "GPU"), "limit": ("GPU 1", 4096)}
 
 
 @pytest.mark.parametrize("gpu", [2, -1])
-def test_a_card_that_is_not_there(two_cards, gpu):
-    with pytest.raises(KerasrecError, match=f"GPU {gpu} was asked for and this machine shows GPU 0 to 1"):
+def test_a_gpu_that_does_not_exist(two_gpus, gpu):
+    with pytest.raises(KerasrecError, match=f"GPU {gpu} was requested, but this machine has GPU 0 to 1"):
         limit_gpu_memory(1024, gpu)
-    assert two_cards == {}
+    assert two_gpus == {}
 
 
-def test_a_machine_without_cards(monkeypatch):
+def test_a_machine_without_gpus(monkeypatch):
     monkeypatch.setattr(tf.config, "list_physical_devices", lambda kind: [])
     with pytest.warns(UserWarning, match="no GPU"):
         limit_gpu_memory(1024)
-    with pytest.raises(KerasrecError, match="GPU 0 was asked for and this machine shows no GPU"):
+    with pytest.raises(KerasrecError, match="GPU 0 was requested, but this machine has no GPU"):
         require_gpu(0)
 
 
-def test_a_limit_set_too_late(two_cards, monkeypatch):
-    def initialised(card, limits):
+def test_a_limit_set_too_late(two_gpus, monkeypatch):
+    def initialised(gpu, limits):
         raise RuntimeError("Virtual devices cannot be modified after being initialized")
 
     monkeypatch.setattr(tf.config, "set_logical_device_configuration", initialised)
-    with pytest.raises(KerasrecError, match="before TensorFlow first uses it"):
+    with pytest.raises(KerasrecError, match="before TensorFlow first uses the GPU"):
         limit_gpu_memory(1024)
 
 
@@ -72,13 +72,13 @@ def in_new_process(code, **environment):
     )
 
 
-def test_keras_3_in_the_process():
+def test_keras_3_in_the_process_is_refused():
     ran = in_new_process("import kerasrec.backend", TF_USE_LEGACY_KERAS="0")
     assert ran.returncode != 0
     assert "tf.keras is Keras 3" in ran.stderr.splitlines()[-1]
 
 
-def test_imports_load_no_more_than_they_need_and_are_quiet():
+def test_imports_load_only_required_packages_and_print_nothing():
     environment = {name: value for name, value in os.environ.items() if not name.startswith(("TF_", "KERAS"))}
     code = """
 import sys, kerasrec, kerasrec.cli
@@ -95,13 +95,13 @@ assert "kerasrec" in keras.backend.eye.__module__
     assert (ran.returncode, ran.stdout, ran.stderr) == (0, "", "")
 
 
-def test_bert4keras_imported_before_kerasrec():
+def test_bert4keras_imported_before_kerasrec_is_refused():
     ran = in_new_process("import bert4keras, kerasrec.backend")
     assert ran.returncode != 0
     assert "bert4keras was imported before kerasrec.backend" in ran.stderr.splitlines()[-1]
 
 
-def test_tensorflow_imported_before_kerasrec_and_bert4keras_by_its_own_name():
+def test_bert4keras_is_patched_when_tensorflow_is_imported_before_kerasrec():
     environment = {name: value for name, value in os.environ.items() if not name.startswith(("TF_", "KERAS"))}
     code = """
 import tensorflow as tf

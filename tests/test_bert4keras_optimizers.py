@@ -3,7 +3,7 @@ import warnings
 import numpy as np
 import pytest
 
-from kerasrec.backend import bert4keras, keras, tf  # noqa: F401  bert4keras is mended when it is imported
+from kerasrec.backend import bert4keras, keras, tf  # noqa: F401  bert4keras is patched when it is imported
 
 from bert4keras import optimizers  # isort: skip
 
@@ -14,7 +14,7 @@ START, GRADIENTS = np.float32([[2, -3], [1, 4]]), np.float32([[0, 0], [0.5, -2]]
 
 
 def after(optimizer, steps=3):
-    """Weights after so many steps in a graph, where a variable can be made only once."""
+    """The weights after some steps in a graph, in which a variable can be created only once."""
     kernel = tf.Variable(START, name="kernel")
 
     @tf.function
@@ -26,14 +26,14 @@ def after(optimizer, steps=3):
     return kernel.numpy()
 
 
-def test_the_optimizer_class_is_put_back():
+def test_the_patch_restores_keras_optimizer_class():
     assert issubclass(optimizers.Adam, keras.optimizers.legacy.Optimizer)
     assert keras.optimizers.Optimizer is not keras.optimizers.legacy.Optimizer
     assert issubclass(keras.optimizers.AdamW, keras.optimizers.Optimizer)
 
 
 def test_weight_decay():
-    """Without a gradient, only the decay is left: each step takes rate times learning rate off a weight."""
+    """With zero gradients only the decay acts: a step multiplies a weight by 1 - decay rate * learning rate."""
     kernel, bias = tf.Variable([2.0, -3.0], name="kernel"), tf.Variable([2.0, -3.0], name="bias")
     AdamW = optimizers.extend_with_weight_decay(optimizers.Adam, "AdamW")
     optimizer = AdamW(learning_rate=0.1, weight_decay_rate=0.5, exclude_from_weight_decay=["bias"])
@@ -43,7 +43,7 @@ def test_weight_decay():
 
 
 def adafactor(rate, steps=3):
-    """AdaFactor by its paper (https://arxiv.org/abs/1804.04235), algorithms 4 and 5: a small matrix is not factored."""
+    """AdaFactor of its paper (https://arxiv.org/abs/1804.04235), algorithms 4 and 5; a small matrix is not factored."""
     weights, squares = START.astype(float), 0.0
     for step in range(1, steps + 1):
         decay = 1 - step**-0.8
@@ -61,7 +61,7 @@ def test_adafactor(rate):
     np.testing.assert_allclose(after(optimizers.AdaFactor(learning_rate=rate)), expected, rtol=1e-5)
 
 
-def test_the_rate_of_adafactor_falls_and_can_be_set():
+def test_the_learning_rate_of_adafactor_decays_and_can_be_set():
     expected = adafactor(lambda step: 0.1 / (1 + 2 * (step - 1)))
     np.testing.assert_allclose(after(optimizers.AdaFactor(0.1, decay=2.0)), expected, rtol=1e-5)
     optimizer = optimizers.AdaFactor(0.1)
@@ -88,7 +88,7 @@ def test_an_extension_of_keras_adam_uses_the_adam_of_bert4keras(extension, base)
     assert extended.__mro__[1] is optimizers.Adam
 
 
-def test_weight_decay_over_keras_adam_is_there():
+def test_weight_decay_of_keras_adam_is_applied():
     with pytest.warns(UserWarning):
         decaying = optimizers.extend_with_weight_decay(keras.optimizers.Adam)
     expected = after(optimizers.Adam(0.1), 1) - 0.1 * 0.5 * START
@@ -102,7 +102,7 @@ def test_an_extension_that_would_do_nothing_is_refused(extension, base):
         getattr(optimizers, extension)(base)
 
 
-def test_extensions_over_each_other():
+def test_an_extension_of_an_extension():
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         both = optimizers.extend_with_piecewise_linear_lr(optimizers.extend_with_weight_decay(optimizers.AdaFactor))
@@ -111,6 +111,6 @@ def test_extensions_over_each_other():
 
 
 def test_lookahead_starts_from_the_weights():
-    """Half the way from the weights to where two steps lead, and half of the next step (the slow weights follow)."""
+    """After the first step the weights are halfway between the initial weights and Adam's step."""
     optimizer = optimizers.extend_with_lookahead(optimizers.Adam)(0.1, steps_per_slow_update=5, slow_step_size=0.5)
     np.testing.assert_allclose(after(optimizer, 1), (START + after(optimizers.Adam(0.1), 1)) / 2, rtol=1e-6)

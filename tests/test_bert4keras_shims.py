@@ -1,6 +1,6 @@
-"""Notebook code written for bert4keras, with nothing changed but its imports, and what has to be mended under it.
+"""The patches of bert4keras, tested with notebook code that was written for bert4keras; only its imports are changed.
 
-The first half is such a notebook, cell by cell: pairs of texts that mean the same, trained by two losses.
+The first half is such a notebook, cell by cell: it trains on pairs of texts with the same meaning, with two losses.
 """
 
 import itertools
@@ -38,7 +38,7 @@ epochs = 5
 
 
 class TotalLoss(Loss):
-    """Cross-entropy of the second text, token by token, and of each text's partner among the batch."""
+    """Cross-entropy of the tokens of the second text, plus cross-entropy of each text's partner in the batch."""
 
     def compute_loss(self, inputs, mask=None):
         seq2seq = self.compute_loss_of_seq2seq(inputs, mask)
@@ -60,17 +60,17 @@ class TotalLoss(Loss):
         places = K.arange(0, rows)
         partners = places + 1 - 2 * (places % 2)
         labels = K.cast(K.equal(places[None, :], partners[:, None]), K.floatx())
-        return K.categorical_crossentropy(labels, scores * 30, from_logits=True)  # a vector, one loss a row
+        return K.categorical_crossentropy(labels, scores * 30, from_logits=True)  # a vector: one loss per row
 
 
 class data_generator(DataGenerator):  # noqa: N801
-    """Two texts of a group make two rows that stand next to each other."""
+    """Yields two adjacent rows per group, with two texts of the group in both orders."""
 
     def __iter__(self, random=False):
         token_ids, segment_ids = [], []
         for is_end, texts in self.sample(random):
-            one, other = np.random.permutation(texts)[:2]
-            for first, second in ((one, other), (other, one)):
+            text, synonym = np.random.permutation(texts)[:2]
+            for first, second in ((text, synonym), (synonym, text)):
                 tokens, segments = tokenizer.encode(str(first), str(second), maxlen=maxlen)
                 token_ids.append(tokens)
                 segment_ids.append(segments)
@@ -80,7 +80,7 @@ class data_generator(DataGenerator):  # noqa: N801
 
 
 class Synonyms(AutoRegressiveDecoder):
-    """Writes a second text behind the first."""
+    """Generates a second text after the first."""
 
     @AutoRegressiveDecoder.wraps(default_rtype="probas")
     def predict(self, inputs, output_ids, states):
@@ -95,7 +95,7 @@ class Synonyms(AutoRegressiveDecoder):
 
 
 class Evaluate(keras.callbacks.Callback):
-    """After each epoch, vectors of the first text of every group."""
+    """Stores the vectors of each group's first text after each epoch."""
 
     def __init__(self, groups):
         super().__init__()
@@ -110,7 +110,7 @@ class Evaluate(keras.callbacks.Callback):
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
-    """A vocabulary and a configuration as Google's checkpoints have them."""
+    """A folder with a vocabulary and a configuration in the format of Google's checkpoints."""
     folder = tmp_path_factory.mktemp("bert")
     (folder / "vocab.txt").write_text("\n".join(VOCAB) + "\n", encoding="utf-8")
     (folder / "bert_config.json").write_text(CONFIG % len(VOCAB), encoding="utf-8")
@@ -119,7 +119,7 @@ def folder(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def run(folder):
-    """The cells that run, top to bottom; what they leave behind."""
+    """Run the cells from top to bottom and return their results."""
     global tokenizer, encoder, seq2seq
     keras.utils.set_random_seed(1)
     with pytest.MonkeyPatch.context() as patch:
@@ -147,7 +147,7 @@ def run(folder):
     model.compile(optimizer=AdamW(learning_rate=1e-2, weight_decay_rate=0.01))
     initial = {weight.name: weight.numpy() for weight in model.weights}
 
-    # Each group has letters of its own, so that its texts are easily told from all others.
+    # No two groups share a letter, so the groups are easy to distinguish.
     alphabets = [LETTERS[start : start + 2] for start in range(0, 24, 2)]
     groups = [[" ".join(letters * times) for times in (2, 3, 4)] for letters in alphabets]
     train_generator = data_generator(groups, batch_size)
@@ -174,7 +174,7 @@ def test_a_loss_that_is_a_vector_counts_as_its_mean(run):
 def test_the_callback_encodes_after_each_epoch(run):
     assert [vectors.shape for vectors in run.evaluator.vectors] == [(len(run.groups), 32)] * epochs
     before, after = (np.abs(vectors @ vectors.T).mean() for vectors in (run.evaluator.vectors[i] for i in (0, -1)))
-    assert after < before  # other groups' texts move apart
+    assert after < before  # the vectors of different groups move apart
 
 
 def test_the_vocabulary_is_simplified(run):
@@ -187,29 +187,29 @@ def test_generation(run):
     assert len(texts) == 3 and all(isinstance(text, str) for text in texts)
 
 
-def test_kernels_of_a_layer_start_different(run):
+def test_kernels_of_a_layer_have_different_initial_values(run):
     kernels = [
         value
         for name, value in run.initial.items()
         if "Transformer-0-MultiHeadSelfAttention" in name and "kernel" in name
     ]
     assert [kernel.shape for kernel in kernels] == [(32, 32)] * 4
-    for one, other in itertools.combinations(kernels, 2):
-        assert np.abs(one - other).mean() > 0.01
+    for first, second in itertools.combinations(kernels, 2):
+        assert np.abs(first - second).mean() > 0.01
 
 
-def test_initial_weights_follow_from_the_seed(folder):
+def test_the_seed_determines_the_initial_weights(folder):
     def first_weights(seed):
         keras.utils.set_random_seed(seed)
         return build_transformer_model(str(folder / "bert_config.json")).get_weights()
 
-    for one, same, other in zip(*map(first_weights, (1, 1, 2)), strict=True):
-        np.testing.assert_array_equal(one, same)
-        assert one.std() == 0 or np.abs(one - other).max() > 0
+    for weight, same_seed, other_seed in zip(*map(first_weights, (1, 1, 2)), strict=True):
+        np.testing.assert_array_equal(weight, same_seed)
+        assert weight.std() == 0 or np.abs(weight - other_seed).max() > 0
 
 
-def test_a_google_checkpoint_loads_by_bert4keras_itself(folder, run):
-    """Random values under the checkpoint's names; the simplified vocabulary takes its own rows of the table."""
+def test_bert4keras_loads_a_google_checkpoint(folder, run):
+    """The checkpoint holds random values. A simplified vocabulary loads only the rows of its tokens."""
     rng = np.random.default_rng(0)
     names, values = {}, {}
     for layer, variables in run.bert.variable_mapping().items():
@@ -251,7 +251,9 @@ def test_eye_of_a_size_known_only_in_the_graph():
 def test_mixed_precision_is_refused(folder):
     set_precision("mixed_bfloat16")
     try:
-        with pytest.raises(KerasrecError, match="mixed_bfloat16 and bert4keras's own models are right in float32 only"):
+        with pytest.raises(
+            KerasrecError, match="mixed_bfloat16, but bert4keras's own models are correct only in float32"
+        ):
             build_transformer_model(str(folder / "bert_config.json"))
     finally:
         set_precision("float32")
@@ -264,16 +266,16 @@ def test_mixed_precision_is_refused(folder):
         (lambda: FeedForward(units=8, activation=["gelu", "linear"]), 1),
     ],
 )
-def test_kernels_of_a_layer_that_is_used_alone_start_different(make, inputs):
+def test_kernels_of_a_single_layer_have_different_initial_values(make, inputs):
     layer = make()
     x = tf.zeros([1, 3, 8])
     layer([x] * inputs if inputs > 1 else x)
     kernels = [weight.numpy() for weight in layer.weights if len(weight.shape) == 2]
-    pairs = [(one, other) for one, other in itertools.combinations(kernels, 2) if one.shape == other.shape]
-    assert pairs and all(np.abs(one - other).max() > 0.01 for one, other in pairs)
+    pairs = [(first, second) for first, second in itertools.combinations(kernels, 2) if first.shape == second.shape]
+    assert pairs and all(np.abs(first - second).max() > 0.01 for first, second in pairs)
 
 
-def test_the_deviation_that_the_configuration_asks_for(folder):
+def test_the_initializer_range_of_the_configuration(folder):
     model = build_transformer_model(str(folder / "bert_config.json"), initializer_range=0.5)
     assert (
         0.4 < model.get_layer("Embedding-Token").get_weights()[0].std() < 0.5
@@ -297,14 +299,14 @@ class Rows(DataGenerator):
             yield [np.array([ids]), np.array([segments])], None
 
 
-def test_predict_takes_what_a_generator_yields_for_test(unilm):
+def test_predict_accepts_the_batches_of_fortest(unilm):
     model, expected = unilm
     rows = Rows(list(zip(IDS, SEGMENTS, strict=True)), 1)
     np.testing.assert_allclose(model.predict(rows.fortest(), steps=3, verbose=0), expected, atol=1e-6)
     np.testing.assert_allclose(model.predict(next(rows.fortest()), verbose=0), expected[:1], atol=1e-6)
 
 
-def test_predict_takes_lists_of_numbers(unilm):
+def test_predict_accepts_lists_of_numbers(unilm):
     model, expected = unilm
     np.testing.assert_allclose(model.predict([IDS, SEGMENTS], verbose=0), expected, atol=1e-6)
     arrays = [np.array(IDS), np.array(SEGMENTS)]
@@ -312,7 +314,7 @@ def test_predict_takes_lists_of_numbers(unilm):
 
 
 @pytest.mark.filterwarnings("ignore:You are saving your model as an HDF5 file")
-def test_a_whole_model_as_h5(unilm, tmp_path):
+def test_an_h5_file_of_a_whole_model_can_be_loaded(unilm, tmp_path):
     model, expected = unilm
     model.save(str(tmp_path / "model.h5"))
     loaded = keras.models.load_model(str(tmp_path / "model.h5"), compile=False)
@@ -327,15 +329,15 @@ def test_a_checkpoint_with_frozen_layers_is_saved_and_loaded(folder, tmp_path):
         model.layers["Embedding-Token"].trainable = False
         return model
 
-    one, other = model(), model()
-    one.save_weights_as_checkpoint(str(tmp_path / "new" / "bert_model.ckpt"))
-    other.load_weights_from_checkpoint(str(tmp_path / "new" / "bert_model.ckpt"))
-    assert not one.layers["Embedding-Token"].trainable and not other.layers["Embedding-Token"].trainable
-    for weight, same in zip(one.model.get_weights(), other.model.get_weights(), strict=True):
-        np.testing.assert_array_equal(weight, same)
+    saved, loaded = model(), model()
+    saved.save_weights_as_checkpoint(str(tmp_path / "new" / "bert_model.ckpt"))
+    loaded.load_weights_from_checkpoint(str(tmp_path / "new" / "bert_model.ckpt"))
+    assert not saved.layers["Embedding-Token"].trainable and not loaded.layers["Embedding-Token"].trainable
+    for saved_weight, loaded_weight in zip(saved.model.get_weights(), loaded.model.get_weights(), strict=True):
+        np.testing.assert_array_equal(loaded_weight, saved_weight)
     stored = dict(tf.train.list_variables(str(tmp_path / "new" / "bert_model.ckpt")))
     assert stored["bert/embeddings/word_embeddings"] == [len(VOCAB), 32]
-    assert stored["cls/seq_relationship/output_weights"] == [2, 32]  # as Google has it, transposed
+    assert stored["cls/seq_relationship/output_weights"] == [2, 32]  # transposed, as in Google's checkpoints
 
 
 def test_full_width_letters():

@@ -14,14 +14,14 @@ STEPS = {step for steps in SYSTEMS.values() for step in steps} - {"convert"}
 
 
 def texts():
-    """Every text of the package's code, docstrings included, with its file."""
+    """Every string of the package's code, including docstrings, with the name of its file."""
     for path in sorted(PACKAGE.rglob("*.py")):
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             if isinstance(node, ast.Constant) and isinstance(node.value, str):
                 yield path.name, node.value
 
 
-def test_commands_that_messages_name_exist():
+def test_the_commands_in_messages_exist():
     named = [(file, *match.groups()) for file, text in texts() for match in WORDS.finditer(text)]
     assert len([system for _, system, _ in named if system in SYSTEMS]) > 15
     for file, system, step in named:
@@ -31,7 +31,7 @@ def test_commands_that_messages_name_exist():
 
 
 @pytest.mark.parametrize(
-    ("words", "flag", "said"),
+    ("words", "flag", "expected"),
     [
         (("recall", "evaluate"), "--no-baselines", "Leave popularity and item co-occurrence out of the table."),
         (("siamese", "prepare"), "--no-lower-case", "The vocabulary is cased."),
@@ -39,15 +39,15 @@ def test_commands_that_messages_name_exist():
         (("colarec", "train"), "--no-content", "Do not read texts: an item is its atomic id."),
     ],
 )
-def test_the_help_of_a_flag_describes_its_effect(capsys, words, flag, said):
+def test_the_help_of_a_flag_describes_its_effect(capsys, words, flag, expected):
     with pytest.raises(SystemExit):
         main([*words, "--help"])
     shown = " ".join(re.sub("[│╭╮╰╯─]", " ", capsys.readouterr().out).split())
-    assert f"{flag} {said}" in shown and f"{said} (default" not in shown
+    assert f"{flag} {expected}" in shown and f"{expected} (default" not in shown
 
 
 @pytest.mark.parametrize(
-    ("words", "said"),
+    ("words", "expected"),
     [
         (("anime", "import"), "no file to import is given: give --titles, --history, --ratings or --lists"),
         (
@@ -60,10 +60,10 @@ def test_the_help_of_a_flag_describes_its_effect(capsys, words, flag, said):
         ),
     ],
 )
-def test_an_error_is_one_sentence_and_exit_code_2(capsys, words, said):
+def test_an_error_is_one_sentence_and_exit_code_2(capsys, words, expected):
     assert main(words) == 2
     [line] = capsys.readouterr().err.splitlines()
-    assert line.startswith(f"kerasrec: {said}")
+    assert line.startswith(f"kerasrec: {expected}")
 
 
 @pytest.mark.parametrize(("number", "code"), [("SIGINT", 130), ("SIGTERM", 143), ("SIGHUP", 129)])
@@ -78,4 +78,4 @@ def test_a_signal_is_one_line_and_its_exit_code(capsys, monkeypatch, number, cod
     assert main(["recall", "vocab", "all"]) == code
     [line] = capsys.readouterr().err.splitlines()
     assert line == f"kerasrec: stopped by {number}; the same command resumes from the saved state"
-    assert not signals.is_asked()
+    assert not signals.is_stop_requested()

@@ -25,7 +25,10 @@ GIVEN = [
     ("recall evaluate", recall.Evaluate("all", baselines=False, keep_seen=True)),
     ("recall recommend", recall.Recommend("all", items=("-1", "a b", "二"))),
     ("siamese prepare", siamese.Prepare("shop", Path("train"), Path("vocab"), Path("x"), lower_case=False)),
-    ("siamese train", siamese.Train("shop", optimizer=OptimizerSettings(learning_rate=1e-3))),  # the default elsewhere
+    (
+        "siamese train",
+        siamese.Train("shop", optimizer=OptimizerSettings(learning_rate=1e-3)),
+    ),  # other steps' default
     ("sentence-pair train", sentence_pair.Train(Path("out"), train_file=Path("pairs"), do_train=True, bf16=True)),
     ("colarec prepare", colarec.Prepare("shop", Path("events.csv"), Path("corpus.json"), cold_share=0.1)),
     ("colarec lightgcn", colarec.LightGcn("shop", colarec.GraphSettings(propagations=0, size=8))),
@@ -35,14 +38,14 @@ GIVEN = [
 
 @pytest.mark.parametrize(("step", "settings"), GIVEN, ids=[step for step, _ in GIVEN])
 def test_a_command_line_parses_to_its_settings(monkeypatch, step, settings):
-    """Read by the command line itself."""
-    typed = []
+    """The command line of kerasrec parses it."""
+    parsed = []
     system, name = step.split()
     monkeypatch.setitem(cli.SYSTEMS[system], name, (type(settings), f"{__name__}.record"))
-    monkeypatch.setattr(cli.importlib, "import_module", lambda module: type("", (), {"record": typed.append}))
+    monkeypatch.setattr(cli.importlib, "import_module", lambda module: type("", (), {"record": parsed.append}))
     line = command_line(f"kerasrec {step}", settings)
     assert cli.main(shlex.split(line)[1:]) == 0
-    assert typed == [settings]
+    assert parsed == [settings]
 
 
 def test_default_settings_are_left_out():

@@ -10,7 +10,7 @@ from kerasrec.console import log_to_stdout, logged_to_stdout, plain, say, show
 
 
 @pytest.mark.parametrize("text", ["wallet [illuzion] [Mandarine Black]", "a [/b] case", "[red]case", ":cat: case"])
-def test_texts_stand_in_a_table_as_they_are(capsys, text):
+def test_markup_in_table_texts_is_not_interpreted(capsys, text):
     table = Table("title", title=text)
     table.add_row(text)
     show(table)
@@ -38,8 +38,8 @@ class Terminal(io.StringIO):
         return True
 
 
-def test_a_handler_of_the_root_logger_does_not_show_the_lines_again(capsys):
-    handler = logging.StreamHandler()  # as absl adds one when TensorFlow first writes a checkpoint
+def test_a_handler_of_the_root_logger_does_not_print_the_lines_twice(capsys):
+    handler = logging.StreamHandler()  # absl adds such a handler when TensorFlow first writes a checkpoint
     logging.getLogger().addHandler(handler)
     try:
         with logged_to_stdout():
@@ -49,12 +49,12 @@ def test_a_handler_of_the_root_logger_does_not_show_the_lines_again(capsys):
     assert "".join(capsys.readouterr()).count("3 rows") == 1
 
 
-def test_lines_have_the_time_where_there_is_no_terminal(monkeypatch):
+def test_lines_begin_with_the_time_unless_stdout_is_a_terminal(monkeypatch):
     logger = logging.getLogger("kerasrec.test")
     for stream, expected in ((io.StringIO(), r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d  3 rows\n"), (Terminal(), "3 rows\n")):
         monkeypatch.setattr(sys, "stdout", stream)
         with logged_to_stdout():
-            log_to_stdout()  # changes nothing
+            log_to_stdout()  # has no effect
             logger.info("3 rows")
         logger.info("not shown: the block has ended")
         assert re.fullmatch(expected, stream.getvalue())

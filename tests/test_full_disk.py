@@ -1,4 +1,4 @@
-"""On a disk that fills up, every step that writes says so in one line, and goes on when there is space again."""
+"""On a full disk, every step that writes fails with a one-line error, and succeeds when there is space again."""
 
 import contextlib
 import subprocess
@@ -12,21 +12,21 @@ MEGABYTES = 24
 
 @pytest.fixture
 def disk(tmp_path):
-    """A folder on a small disk of its own."""
+    """A folder on a separate small disk."""
     folder = tmp_path / "disk"
     folder.mkdir()
     options = ["-t", "tmpfs", "-o", f"size={MEGABYTES}m", "tmpfs", str(folder)]
     if subprocess.run(["mount", *options], capture_output=True).returncode:
-        pytest.skip("needs a disk of its own: mounting a tmpfs is allowed to root only")
+        pytest.skip("needs a separate disk: only root may mount a tmpfs")
     yield folder
     subprocess.run(["umount", "--lazy", str(folder)], check=True)
 
 
 @pytest.fixture
 def step(disk):
-    """Runs a step while nothing is free on the disk but so many bytes, and then with space, if it is to go on."""
+    """`step(line, *words, free, repeat)` runs a step with `free` bytes of free space, then again with enough space."""
 
-    def run(line, *words, free=0, goes_on=True):
+    def run(line, *words, free=0, repeat=True):
         filler = disk / "filler"
         with filler.open("wb", buffering=0) as file:
             with contextlib.suppress(OSError):
@@ -38,15 +38,15 @@ def step(disk):
         assert out.count("cannot be written") <= 1 and "Logging error" not in out
         assert not [path for path in disk.rglob("*") if path.name.endswith(".unfinished")]
         filler.unlink()
-        if goes_on:
+        if repeat:
             line.ok(*words)
 
     return run
 
 
 def test_item_recall(disk, step, command_line):
-    places = [f"--{kind}-path={disk / kind}" for kind in ("data", "output", "export")]
-    line = command_line("recall", after=lambda name: [] if name == "split" else places)
+    folders = [f"--{kind}-path={disk / kind}" for kind in ("data", "output", "export")]
+    line = command_line("recall", after=lambda name: [] if name == "split" else folders)
     log = SyntheticLog(users=150, items=110, mean_length=14, max_length=25, files=1).write(disk / "raw")
     step(line, "split", "--data_path", log, "--save_path", disk / "data", "--parts", 2, "--date", "20210419")
     step(line, "vocab", "all")
@@ -69,5 +69,5 @@ def test_anime(disk, step, command_line):
         (disk / name).write_text("\n".join([header, *rows]) + "\n")
     step(line, "import", "--titles", disk / "anime.csv", "--ratings", disk / "rating.csv", free=1 << 16)
     small = ("--hidden-size", 16, "--num-heads", 2, "--num-layers", 1, "--max-seq-len", 32, "--epochs", 1)
-    for free in (0, 1 << 15, 1 << 16):  # no room for a log, for what SQLite reads with, for a checkpoint
-        step(line, "train", *small, free=free, goes_on=False)
+    for free in (0, 1 << 15, 1 << 16):  # too little space for a log, for SQLite's working files, for a checkpoint
+        step(line, "train", *small, free=free, repeat=False)

@@ -9,11 +9,11 @@ from kerasrec.import_hook import after_import_of
 
 @pytest.fixture
 def package(tmp_path, monkeypatch):
-    """A package with a module, which nobody has imported; its name."""
+    """Create a package with a module, which is not imported yet; return its name."""
     name = "package_of_the_import_hook"
     (tmp_path / name).mkdir()
     (tmp_path / name / "__init__.py").write_text("version = 3\n")
-    (tmp_path / name / "inner.py").write_text("def answer():\n    return 'as it was'\n")
+    (tmp_path / name / "inner.py").write_text("def answer():\n    return 'original'\n")
     monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.setattr(sys, "meta_path", list(sys.meta_path))
     yield name
@@ -22,23 +22,23 @@ def package(tmp_path, monkeypatch):
 
 
 def test_names_imported_from_a_module_are_patched(package):
-    seen = []
+    versions = []
 
-    def mend(module):
-        seen.append(module.version)
-        importlib.import_module(f"{package}.inner").answer = lambda: "mended"
+    def patch(module):
+        versions.append(module.version)
+        importlib.import_module(f"{package}.inner").answer = lambda: "patched"
 
-    after_import_of(package, mend)
-    after_import_of(package, mend)
-    assert importlib.util.find_spec(package) is not None and seen == []
+    after_import_of(package, patch)
+    after_import_of(package, patch)
+    assert importlib.util.find_spec(package) is not None and versions == []
     namespace = {}
     exec(f"from {package}.inner import answer\nfrom {package} import version", namespace)
-    assert (namespace["answer"](), seen) == ("mended", [3])
+    assert (namespace["answer"](), versions) == ("patched", [3])
     importlib.reload(sys.modules[package])
-    assert seen == [3]
+    assert versions == [3]
 
 
-def test_an_error_fails_the_import_and_is_raised_again(package):
+def test_an_error_of_the_function_fails_every_import(package):
     def refuse(module):
         raise KerasrecError("another version")
 
@@ -49,18 +49,18 @@ def test_an_error_fails_the_import_and_is_raised_again(package):
     assert package not in sys.modules
 
 
-def test_a_package_that_is_already_imported(package):
+def test_an_already_imported_package_is_refused(package):
     importlib.import_module(package)
     with pytest.raises(KerasrecError, match=f"{package} was imported before kerasrec.backend"):
         after_import_of(package, print)
 
 
 def test_a_package_that_is_not_installed():
-    after_import_of("package_that_nobody_has", print)
+    after_import_of("package_that_does_not_exist", print)
     try:
         with pytest.raises(ModuleNotFoundError):
-            importlib.import_module("package_that_nobody_has")
+            importlib.import_module("package_that_does_not_exist")
     finally:
         sys.meta_path[:] = [
-            finder for finder in sys.meta_path if getattr(finder, "package", "") != "package_that_nobody_has"
+            finder for finder in sys.meta_path if getattr(finder, "package", "") != "package_that_does_not_exist"
         ]

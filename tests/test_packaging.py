@@ -1,4 +1,4 @@
-"""What is declared, what is pinned and what is imported agree with each other."""
+"""The declared requirements, the pinned versions and the imports of the package are consistent."""
 
 import ast
 import configparser
@@ -45,16 +45,16 @@ def declared(*extras):
 
 
 def pins(python):
-    """What the constraints allow under one Python, as {name: specifiers}."""
+    """The version specifiers of the constraints file for one Python version, by name."""
     constraints = map(Requirement, lines((ROOT / "run_scripts" / "constraints.txt").read_text(encoding="utf-8")))
-    here = [pin for pin in constraints if not pin.marker or pin.marker.evaluate({"python_version": python})]
-    names = [canonicalize_name(pin.name) for pin in here]
+    valid = [pin for pin in constraints if not pin.marker or pin.marker.evaluate({"python_version": python})]
+    names = [canonicalize_name(pin.name) for pin in valid]
     assert len(set(names)) == len(names), f"pinned twice under Python {python}"
-    return dict(zip(names, (pin.specifier for pin in here), strict=True))
+    return dict(zip(names, (pin.specifier for pin in valid), strict=True))
 
 
 @pytest.mark.parametrize("python", PYTHONS)
-def test_every_requirement_is_pinned_to_one_version_that_it_allows(python):
+def test_every_requirement_is_pinned_to_an_allowed_version(python):
     pinned = pins(python)
     assert all(re.fullmatch(r"==[0-9][0-9a-z.]*", str(specifier)) for specifier in pinned.values())
     for requirement in declared("test"):
@@ -62,13 +62,13 @@ def test_every_requirement_is_pinned_to_one_version_that_it_allows(python):
         assert requirement.specifier.contains(version), f"{requirement} does not allow the pinned {version}"
 
 
-def test_the_python_versions_that_are_allowed():
+def test_the_allowed_python_versions():
     text = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
     allowed = SpecifierSet(re.search(r'^requires-python = "(.*)"$', text, re.MULTILINE)[1])
     assert [f"3.{minor}" for minor in range(20) if f"3.{minor}" in allowed] == PYTHONS
 
 
-def test_bert4keras_has_one_version_and_is_never_left_to_a_resolver():
+def test_bert4keras_has_one_version_and_is_not_a_declared_requirement():
     sources = [ROOT / "pyproject.toml", *(ROOT / "run_scripts").glob("*.sh"), *(ROOT / "kerasrec").rglob("*.py")]
     text = "\n".join(path.read_text(encoding="utf-8") for path in sources)
     versions = re.findall(r"bert4keras==([0-9.]+[0-9])", text)
@@ -86,15 +86,15 @@ def test_every_import_is_declared():
                 imported |= {alias.name.split(".")[0] for alias in node.names}
             elif isinstance(node, ast.ImportFrom):
                 imported.add(node.module.split(".")[0])
-    outside = imported - set(sys.stdlib_module_names) - {"kerasrec", "bert4keras"}
-    assert "numpy" in outside
+    third_party = imported - set(sys.stdlib_module_names) - {"kerasrec", "bert4keras"}
+    assert "numpy" in third_party
     providers = importlib.metadata.packages_distributions()
     names = {canonicalize_name(requirement.name) for requirement in declared("all")}
-    undeclared = {module for module in outside if not names & set(map(canonicalize_name, providers[module]))}
+    undeclared = {module for module in third_party if not names & set(map(canonicalize_name, providers[module]))}
     assert not undeclared
 
 
-def test_the_command_is_an_entry_point_that_exists():
+def test_the_entry_point_of_the_command_exists():
     scripts = lines(setup_cfg()["options.entry_points"]["console_scripts"])
     assert scripts == ["kerasrec = kerasrec.cli:main"]
     assert importlib.metadata.EntryPoint("kerasrec", "kerasrec.cli:main", "console_scripts").load()
@@ -143,7 +143,7 @@ def test_the_wheel_runs_away_from_the_project(distributions, tmp_path):
 
 
 def run_without(module, code):
-    """Run `code` in a Python in which `module` cannot be imported."""
+    """Run `code` in a Python process in which `module` cannot be imported."""
     return subprocess.run(
         [sys.executable, "-c", f"import sys; sys.modules[{module!r}] = None\n{code}"],
         capture_output=True,
@@ -159,7 +159,7 @@ def test_help_needs_neither_bert4keras_nor_tensorflow(module, words):
     assert done.returncode == 0 and done.stdout.startswith("usage: kerasrec"), done.stderr
 
 
-def test_what_needs_bert4keras_says_in_one_line_how_to_install_it():
+def test_the_error_for_a_missing_bert4keras_says_how_to_install_it():
     code = """
 from kerasrec.errors import KerasrecError
 try:

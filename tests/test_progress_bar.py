@@ -13,7 +13,7 @@ class Terminal(io.StringIO):
 
 @pytest.fixture
 def clock(monkeypatch):
-    """A clock that stands still until it is told to go on."""
+    """A clock that the test moves by setting `now`."""
 
     class Clock:
         now = 100.0
@@ -22,10 +22,10 @@ def clock(monkeypatch):
     return Clock
 
 
-def test_one_line_at_most_every_30_seconds_without_a_terminal(clock, logged):
+def test_at_most_one_line_per_30_seconds_without_a_terminal(clock, logged):
     with progress_bar.progress_bar("reading", total=1000, unit="rows") as bar:
         for _ in range(700):
-            clock.now += 0.125  # which floats add up exactly
+            clock.now += 0.125  # sums of 0.125 are exact in floating point
             bar.note = "loss 0.5"
             bar.advance()
     assert logged().splitlines() == [
@@ -48,7 +48,7 @@ def test_a_bar_on_a_terminal(monkeypatch, logged):
     assert "[b]reading[/b]" in shown and "3/3 rows" in shown and not logged()
 
 
-def test_no_bar_for_short_work(monkeypatch):
+def test_no_bar_for_short_tasks(monkeypatch):
     monkeypatch.setattr(sys, "stderr", Terminal())
     with progress_bar.progress_bar("reading", 3, "rows", shown=False) as bar:
         bar.advance(3)

@@ -14,11 +14,13 @@ DEFAULT = {number: signal.getsignal(number) for number in signals.SIGNALS}
 
 
 @pytest.mark.parametrize("number", signals.SIGNALS)
-def test_a_signal_ends_the_block_and_nothing_is_left_behind(number):
+def test_a_signal_ends_the_block_and_the_handlers_are_restored(number):
     with pytest.raises(signals.Stopped) as stopped, signals.stoppable():
         os.kill(os.getpid(), number)
     assert stopped.value.signal == number and str(stopped.value) == f"stopped by {number.name}"
-    assert {number: signal.getsignal(number) for number in signals.SIGNALS} == DEFAULT and not signals.is_asked()
+    assert {
+        number: signal.getsignal(number) for number in signals.SIGNALS
+    } == DEFAULT and not signals.is_stop_requested()
 
 
 def test_a_deferred_signal_is_raised_at_the_next_check():
@@ -26,13 +28,13 @@ def test_a_deferred_signal_is_raised_at_the_next_check():
     with pytest.raises(signals.Stopped), signals.stoppable(), signals.deferred():
         os.kill(os.getpid(), signal.SIGTERM)
         reached.append("after the signal")
-        with progress_bar("work", total=2, unit="steps") as bar:  # every step of long work is one
-            bar.advance()
+        with progress_bar("work", total=2, unit="steps") as bar:
+            bar.advance()  # calls `check`
             reached.append("never")
     assert reached == ["after the signal"]
 
 
-def test_an_inner_block_changes_nothing():
+def test_an_inner_block_does_not_change_the_handlers():
     with signals.stoppable():
         outer = {number: signal.getsignal(number) for number in signals.SIGNALS}
         with signals.stoppable():
@@ -40,21 +42,21 @@ def test_an_inner_block_changes_nothing():
         assert {number: signal.getsignal(number) for number in signals.SIGNALS} == outer
 
 
-def test_in_another_thread_nothing_is_changed():
-    found = []
+def test_a_block_in_another_thread_does_not_change_the_handlers():
+    handlers = []
 
     def work():
         with signals.stoppable():
-            found.append({number: signal.getsignal(number) for number in signals.SIGNALS})
+            handlers.append({number: signal.getsignal(number) for number in signals.SIGNALS})
 
     thread = threading.Thread(target=work)
     thread.start()
     thread.join()
-    assert found == [DEFAULT]
+    assert handlers == [DEFAULT]
 
 
 def test_ignored_signals_stay_ignored():
-    """`nohup` ignores SIGHUP, a shell's background job SIGINT."""
+    """`nohup` makes a command ignore SIGHUP; a shell makes a background job ignore SIGINT."""
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     try:
         with signals.stoppable():
@@ -63,7 +65,7 @@ def test_ignored_signals_stay_ignored():
         signal.signal(signal.SIGHUP, DEFAULT[signal.SIGHUP])
 
 
-def test_a_second_signal_ends_at_once():
+def test_a_second_signal_ends_the_process_immediately():
     program = """
         import os, signal
         from kerasrec import signals

@@ -1,4 +1,4 @@
-"""Every kind of file that a step stores and a later one reads, damaged in every way."""
+"""Tests that damage every kind of stored file in several ways and read it again."""
 
 import contextlib
 import shlex
@@ -24,9 +24,9 @@ from kerasrec.training.metrics_file import metrics_line, read_metrics
 from kerasrec.workspace.config import read_config, write_config
 from kerasrec.workspace.manifest import Manifest
 from kerasrec.workspace.run_folders import RunFolders, find_parts
-from tests.colarec.conftest import CliHarness as ColaRecDesk
-from tests.recall.conftest import CliHarness as RecallDesk
-from tests.siamese.conftest import CliHarness as SiameseDesk
+from tests.colarec.conftest import CliHarness as ColaRecHarness
+from tests.recall.conftest import CliHarness as RecallHarness
+from tests.siamese.conftest import CliHarness as SiameseHarness
 
 TEXTS = ["one", "two"]
 LINES = [{"kind": "train", "step": step, "loss": 1 / step} for step in range(1, 9)]
@@ -34,82 +34,89 @@ LINES = [{"kind": "train", "step": step, "loss": 1 / step} for step in range(1, 
 
 @dataclass(frozen=True)
 class Kind:
-    """A stored file, how it is read, whether reading it gets along without it, and whether its command is run."""
+    """A kind of stored file.
+
+    Attributes:
+        path: The file.
+        read: Reads the file.
+        has_copy: Whether `read` uses a copy when the file is damaged.
+        restores: Whether the test runs the command that the error names.
+    """
 
     path: Path
     read: Callable[[], object]
-    heals: bool = False
+    has_copy: bool = False
     restores: bool = True
 
 
-def folders(desk):
-    return RunFolders(*(desk.folder / kind for kind in ("data", "output", "export")))
+def folders(harness):
+    return RunFolders(*(harness.folder / kind for kind in ("data", "output", "export")))
 
 
 @pytest.fixture(scope="session")
-def recall_desk(tmp_path_factory, command_line):
-    """A desk with a vocabulary that has grown."""
-    desk = RecallDesk(tmp_path_factory.mktemp("recall *"), command_line)
-    desk.prepare(desk.write_log(users=10), "--masking", "dynamic")
-    first = ItemVocab.load(desk.task / "vocab.parquet")
-    desk.prepare(desk.write_log(users=40, zipf=0.2, seed=5), "--masking", "dynamic")
-    grown = ItemVocab.load(desk.task / "vocab.parquet")
-    assert len(grown) > len(first) and grown.digest(len(first)) == first.digest(), "the log alone gives other ids"
-    return desk
+def recall_harness(tmp_path_factory, command_line):
+    """A prepared task whose vocabulary has been extended once."""
+    harness = RecallHarness(tmp_path_factory.mktemp("recall *"), command_line)
+    harness.prepare(harness.write_log(users=10), "--masking", "dynamic")
+    first = ItemVocab.load(harness.task / "vocab.parquet")
+    harness.prepare(harness.write_log(users=40, zipf=0.2, seed=5), "--masking", "dynamic")
+    grown = ItemVocab.load(harness.task / "vocab.parquet")
+    assert len(grown) > len(first) and grown.digest(len(first)) == first.digest(), "the first ids must not change"
+    return harness
 
 
 @pytest.fixture(scope="session")
-def recall_kinds(recall_desk):
-    desk = recall_desk
-    user = pq.read_table(desk.task / "users.parquet")["raw"][0].as_py()
+def recall_kinds(recall_harness):
+    harness = recall_harness
+    user = pq.read_table(harness.task / "users.parquet")["raw"][0].as_py()
 
     def opened():
-        return recall.PreparedData(*find_parts("all", folders(desk)))
+        return recall.PreparedData(*find_parts("all", folders(harness)))
 
     def examples():
         return opened().files("train", opened().parts) and opened().files("test", opened().parts)
 
     def command(*words):
-        code, _, err = desk.run(*words)
+        code, _, err = harness.run(*words)
         if code:
             raise KerasrecError(err.removeprefix("kerasrec: ").removesuffix("\n"))
 
     return {
-        "part": Kind(desk.task / "parts" / "part-001.parquet", lambda: command("vocab", "all")),
-        "users": Kind(desk.task / "users.parquet", lambda: user_history(opened().task, user)),
-        "vocab": Kind(desk.task / "vocab.parquet", lambda: opened().vocab.items.to_pylist()),
-        "train examples": Kind(desk.task / "tfrecord" / "part-001.train.tfrecord", examples),
-        "test examples": Kind(desk.task / "tfrecord" / "part-002.test.tfrecord", examples),
-        "recall manifest": Kind(desk.task / "manifest.json", lambda: opened().parts, heals=True),
+        "part": Kind(harness.task / "parts" / "part-001.parquet", lambda: command("vocab", "all")),
+        "users": Kind(harness.task / "users.parquet", lambda: user_history(opened().task, user)),
+        "vocab": Kind(harness.task / "vocab.parquet", lambda: opened().vocab.items.to_pylist()),
+        "train examples": Kind(harness.task / "tfrecord" / "part-001.train.tfrecord", examples),
+        "test examples": Kind(harness.task / "tfrecord" / "part-002.test.tfrecord", examples),
+        "recall manifest": Kind(harness.task / "manifest.json", lambda: opened().parts, has_copy=True),
     }
 
 
 @pytest.fixture(scope="session")
 def siamese_kinds(tmp_path_factory, command_line):
-    desk = SiameseDesk(tmp_path_factory.mktemp("siamese ?*"), command_line)
-    desk.prepare()
-    folder = folders(desk).task("shop").data
+    harness = SiameseHarness(tmp_path_factory.mktemp("siamese ?*"), command_line)
+    harness.prepare()
+    folder = folders(harness).task("shop").data
 
     def opened():
-        return siamese.PreparedData("shop", folders(desk))
+        return siamese.PreparedData("shop", folders(harness))
 
     return {
         "vocab.txt": Kind(folder / "vocab.txt", lambda: opened().tokenizer.tokens),
         "groups": Kind(folder / "groups.parquet", lambda: opened().groups[1].tolist()),
         "pairs": Kind(folder / "valid.parquet", lambda: opened().pairs("valid").left),
-        "siamese manifest": Kind(folder / "manifest.json", lambda: opened().digest, heals=True),
+        "siamese manifest": Kind(folder / "manifest.json", lambda: opened().digest, has_copy=True),
     }
 
 
 @pytest.fixture(scope="session")
 def colarec_kinds(tmp_path_factory, command_line):
-    desk = ColaRecDesk(tmp_path_factory.mktemp("colarec ?*"), command_line)
-    desk.prepare()
-    desk.identify()
-    folder = folders(desk).task("shop").data
+    harness = ColaRecHarness(tmp_path_factory.mktemp("colarec ?*"), command_line)
+    harness.prepare()
+    harness.identify()
+    folder = folders(harness).task("shop").data
 
     def opened():
-        return colarec.PreparedData("shop", folders(desk))
+        return colarec.PreparedData("shop", folders(harness))
 
     opened().write_array("lightgcn", np.ones([4, 2], np.float32), "kerasrec colarec lightgcn shop --size 2")
     return {
@@ -120,7 +127,7 @@ def colarec_kinds(tmp_path_factory, command_line):
         "spiece.model": Kind(folder / "spiece.model", lambda: len(opened().tokenizer)),
         "codes": Kind(folder / "codes.npy", lambda: opened().codes.tolist()),
         "embeddings": Kind(folder / "lightgcn.npy", lambda: opened().array("lightgcn").tolist(), restores=False),
-        "colarec manifest": Kind(folder / "manifest.json", lambda: opened().digest, heals=True),
+        "colarec manifest": Kind(folder / "manifest.json", lambda: opened().digest, has_copy=True),
     }
 
 
@@ -131,7 +138,7 @@ def output_kinds(tmp_path_factory):
     write_vectors(folder / "vectors.npy", np.ones([2, 3], np.float32), TEXTS, "kerasrec siamese encode shop")
     (folder / "metrics.jsonl").write_text("".join(map(metrics_line, LINES)), encoding="utf-8")
     return {
-        "config": Kind(folder / "config.json", lambda: read_config(folder, "kerasrec recall train"), heals=True),
+        "config": Kind(folder / "config.json", lambda: read_config(folder, "kerasrec recall train"), has_copy=True),
         "vectors": Kind(
             folder / "vectors.npy", lambda: read_vectors(folder / "vectors.npy", TEXTS).tolist(), restores=False
         ),
@@ -139,26 +146,26 @@ def output_kinds(tmp_path_factory):
     }
 
 
-def flipped(path):
+def flip_bit(path):
     content = bytearray(path.read_bytes())
     content[len(content) // 2] ^= 1
     path.write_bytes(content)
 
 
-def made_a_folder(path):
+def replace_by_folder(path):
     path.unlink()
     path.mkdir()
 
 
 DAMAGES = {
-    "flipped": flipped,
+    "flipped": flip_bit,
     "truncated": lambda path: path.write_bytes(path.read_bytes()[:-5]),
     "empty": lambda path: path.write_bytes(b""),
     "missing": lambda path: path.unlink(),
     "other JSON": lambda path: path.write_bytes(b'{"settings": [{"unknown": null}]}'),
     "null": lambda path: path.write_bytes(b"null\n"),
     "NULs": lambda path: path.write_bytes(bytes(path.stat().st_size)),
-    "a folder": made_a_folder,
+    "a folder": replace_by_folder,
 }
 SYSTEMS = {
     "recall_kinds": ("part", "users", "vocab", "train examples", "test examples", "recall manifest"),
@@ -173,18 +180,18 @@ SYSTEMS = {
 
 @pytest.fixture
 def damaged(request):
-    """`damaged(kinds, name, damage)` damages a file until the test ends; gives its kind."""
-    undone = []
+    """`damaged(kinds, name, damage)` damages a file until the test ends and returns its `Kind`."""
+    originals = []
 
-    def damage_it(kinds, name, damage):
+    def damage_file(kinds, name, damage):
         kind = request.getfixturevalue(kinds)[name]
         content = kind.path.read_bytes()
-        undone.append((kind.path, content))
+        originals.append((kind.path, content))
         DAMAGES[damage](kind.path)
         return kind
 
-    yield damage_it
-    for path, content in undone:
+    yield damage_file
+    for path, content in originals:
         if path.is_dir():
             shutil.rmtree(path)
         path.write_bytes(content)
@@ -192,12 +199,12 @@ def damaged(request):
 
 @pytest.mark.parametrize("damage", DAMAGES)
 @pytest.mark.parametrize(("kinds", "name"), [(kinds, name) for kinds, names in SYSTEMS.items() for name in names])
-def test_a_damaged_file_is_refused_and_restored_or_not_needed(request, damaged, kinds, name, damage):
-    """One line names the file and the command, and that command restores what it was."""
+def test_a_damaged_file_is_refused_and_restored_or_read_from_its_copy(request, damaged, kinds, name, damage):
+    """One line names the file and a command, and this command restores the file."""
     before = request.getfixturevalue(kinds)[name].read()
-    whole = request.getfixturevalue(kinds)[name].path.read_bytes()
+    original = request.getfixturevalue(kinds)[name].path.read_bytes()
     kind = damaged(kinds, name, damage)
-    if kind.heals:
+    if kind.has_copy:
         assert kind.read() == before
         return
     with pytest.raises(KerasrecError) as refused:
@@ -209,13 +216,13 @@ def test_a_damaged_file_is_refused_and_restored_or_not_needed(request, damaged, 
         kind.path.rmdir()
     elif damage not in ("flipped", "missing"):
         assert "is damaged" in line
-        return  # the command is the same
+        return  # the command is the same as for a missing file
     _, command, _ = line.split("`")
     if not kind.restores:
         assert command in ("kerasrec colarec lightgcn shop --size 2", "kerasrec siamese encode shop")
         return
     assert main(shlex.split(command)[1:]) == 0
-    assert kind.path.read_bytes() == whole
+    assert kind.path.read_bytes() == original
     assert kind.read() == before
 
 
@@ -223,7 +230,7 @@ def test_a_damaged_file_is_refused_and_restored_or_not_needed(request, damaged, 
 def test_a_damaged_log_of_figures_keeps_its_good_lines(output_kinds, damaged, caplog, damage):
     if damage == "a folder":
         damaged("output_kinds", "metrics", damage)
-        with pytest.raises(IsADirectoryError):  # exit code 2 and one line
+        with pytest.raises(IsADirectoryError):  # the command line prints one line and ends with exit code 2
             output_kinds["metrics"].read()
         return
     lines = damaged("output_kinds", "metrics", damage).read()
@@ -245,13 +252,13 @@ def test_a_file_is_refused_when_its_copy_is_damaged_too(tmp_path, damage):
 
 
 @pytest.mark.parametrize("config", [{}, {"bert": 5}, {"bert": {"width": 5}}, {"bert": {"vocab_size": "many"}}])
-def test_settings_of_another_form(tmp_path, config):
+def test_a_config_with_missing_or_invalid_settings_is_refused(tmp_path, config):
     write_config(tmp_path, "kerasrec siamese train", config)
     with pytest.raises(KerasrecError, match=r"config.json is damaged or of another version \(.*: run kerasrec siamese"):
         Trained(tmp_path)
 
 
-def test_damaged_examples_of_the_right_size_are_written_again(recall_kinds, damaged, command_line):
+def test_damaged_examples_of_unchanged_size_are_written_again(recall_kinds, damaged, command_line):
     kind = recall_kinds["train examples"]
     content = kind.path.read_bytes()
     damaged("recall_kinds", "train examples", "flipped")
@@ -271,37 +278,37 @@ def test_a_vocabulary_whose_copy_is_damaged_too(recall_kinds, damaged, command_l
     damaged("recall_kinds", "vocab", "truncated")
     copy.write_bytes(content[:-1])
     line = command_line("recall").error("vocab", "all", data)
-    said = (
+    message = (
         "vocab.parquet is damaged, and its copy .vocab.parquet.copy is not whole: restore one of them, or remove both"
     )
-    assert said in line
+    assert message in line
     kind.path.unlink()
-    assert said.replace("damaged", "missing", 1) in command_line("recall").error("vocab", "all", data)
+    assert message.replace("damaged", "missing", 1) in command_line("recall").error("vocab", "all", data)
     copy.write_bytes(content)
 
 
-# --- a run that is trained and exported ---
+# --- a trained and exported run ---
 
 
-ASK = ("recommend", "all", "--items", "i001", "--k", 3)
-
-
-@pytest.fixture(scope="module")
-def trained_desk(recall_desk):
-    recall_desk.train("all", "--epochs", 1)
-    return recall_desk
+RECOMMEND = ("recommend", "all", "--items", "i001", "--k", 3)
 
 
 @pytest.fixture(scope="module")
-def export_command(trained_desk):
-    """The command that an error names, which has written the export."""
-    _, command, _ = trained_desk.error(*ASK).split("`")
+def trained_harness(recall_harness):
+    recall_harness.train("all", "--epochs", 1)
+    return recall_harness
+
+
+@pytest.fixture(scope="module")
+def export_command(trained_harness):
+    """Run the export command that an error names; return the command."""
+    _, command, _ = trained_harness.error(*RECOMMEND).split("`")
     assert main(shlex.split(command)[1:]) == 0
     return command
 
 
 @contextlib.contextmanager
-def damaged_for_a_while(path, damage):
+def damaged_in_block(path, damage):
     content = path.read_bytes()
     DAMAGES[damage](path)
     yield
@@ -316,17 +323,17 @@ DAMAGED_EXPORTS = [
     (name, damage)
     for name in (*EXPORTED, "assets/items.txt", FILES)
     for damage in DAMAGES
-    if (name, damage) != (FILES, "missing")  # an export without it is one of an earlier version
+    if (name, damage) != (FILES, "missing")  # exports of earlier versions do not have this file
 ]
 
 
 @pytest.mark.parametrize(("name", "damage"), DAMAGED_EXPORTS)
-def test_a_damaged_export_is_refused(trained_desk, export_command, name, damage):
-    path = trained_desk.folder / "export" / trained_desk.task.name / "1" / name
-    with damaged_for_a_while(path, damage):
-        line = trained_desk.error(*ASK)
+def test_a_damaged_export_is_refused(trained_harness, export_command, name, damage):
+    path = trained_harness.folder / "export" / trained_harness.task.name / "1" / name
+    with damaged_in_block(path, damage):
+        line = trained_harness.error(*RECOMMEND)
     assert f"run `{export_command}`" in line
-    assert path.name in line or (name, damage) == (FILES, "flipped")  # a letter of another file's name
+    assert path.name in line or (name, damage) == (FILES, "flipped")  # the flipped bit changes another file's name
 
 
 @pytest.mark.parametrize(
@@ -338,33 +345,33 @@ def test_a_damaged_export_is_refused(trained_desk, export_command, name, damage)
         ("*.data*", ("truncated",)),
     ],
 )
-def test_a_damaged_checkpoint_is_refused(trained_desk, file, damages):
+def test_a_damaged_checkpoint_is_refused(trained_harness, file, damages):
     which = "best" if file.startswith("best") else "latest"
-    [path] = (trained_desk.output / "checkpoints").glob(file if which == "best" else f"ckpt-{file}")
+    [path] = (trained_harness.output / "checkpoints").glob(file if which == "best" else f"ckpt-{file}")
     for damage in damages:
-        with damaged_for_a_while(path, damage):
-            line = trained_desk.error("evaluate", "all", "--no-baselines", "--checkpoint", which)
+        with damaged_in_block(path, damage):
+            line = trained_harness.error("evaluate", "all", "--no-baselines", "--checkpoint", which)
         assert f"there is no checkpoint in {path.parent} that fits this model and is whole" in line, damage
-        assert f"put it back, or remove {trained_desk.output} and train again" in line
+        assert f"put it back, or remove {trained_harness.output} and train again" in line
 
 
 @pytest.mark.parametrize("name", ["../../x", "/abs", ".", "..", "", "a/b", "a\\b", "-x", "a b", "a\x1b"])
 @pytest.mark.parametrize("system", ["siamese", "colarec"])
-def test_a_name_is_that_of_one_folder(tmp_path, monkeypatch, command_line, system, name):
+def test_a_name_that_is_not_a_folder_name_is_refused(tmp_path, monkeypatch, command_line, system, name):
     monkeypatch.chdir(tmp_path)
     line = command_line(system).error("evaluate", "--", name)
-    assert "it must be letters, digits, _ . -, no . or - first" in line
+    assert "it must be letters, digits, _ . -, not . or - first" in line
     assert not list(tmp_path.iterdir())
 
 
-def test_words_that_are_not_utf_8(command_line):
+def test_command_line_words_that_are_not_utf_8_are_refused(command_line):
     line = command_line("siamese").error("evaluate", "shop", "--data-path", "caf\udce9")
     assert line == r"kerasrec: b'caf\xe9' is not UTF-8: give the file or folder another name"
 
 
 @pytest.mark.parametrize("folder", ["out[1]", "out\\1"])
-def test_a_folder_that_tensorflow_reads_as_a_pattern(tmp_path, command_line, folder):
-    """It would train for hours and then not find its checkpoints."""
+def test_a_folder_that_tensorflow_reads_as_a_pattern_is_refused(tmp_path, command_line, folder):
+    """Otherwise the run would train for hours and then not find its checkpoints."""
     allowed = "it must be a path without [ and \\, which TensorFlow cannot read"
     for words in (("siamese", "train", "shop", "--output-path"), ("colarec", "export", "shop", "--export-path")):
         assert allowed in command_line(words[0]).error(*words[1:], tmp_path / folder)
@@ -375,15 +382,15 @@ def test_a_folder_that_tensorflow_reads_as_a_pattern(tmp_path, command_line, fol
     assert allowed in command_line("sentence-pair").error(*words)
 
 
-def test_an_unknown_setting_of_examples(recall_kinds):
-    """As a later version may have written it: the error names the command, and that writes them again."""
+def test_an_unknown_setting_of_examples_is_refused(recall_kinds):
+    """A later version may have written such a setting. The error names the command that writes the examples again."""
     kind = recall_kinds["train examples"]
     manifest = Manifest(recall_kinds["recall manifest"].path)
     entry = manifest.section("examples")["part-001"]
     manifest.update("examples", {"part-001": {**entry, "settings": {**entry["settings"], "width": 5}}})
     with pytest.raises(KerasrecError, match="manifest.json is damaged or of another version .*'width'") as refused:
         kind.read()
-    options = ("--masking", "dynamic", *map(str, RecallDesk.LENGTHS))
+    options = ("--masking", "dynamic", *map(str, RecallHarness.LENGTHS))
     assert main([*shlex.split(str(refused.value).split("`")[1])[1:], *options, "--jobs", "1"]) == 0
     kind.read()
     assert manifest.section("examples")["part-001"] == entry
@@ -396,7 +403,7 @@ def test_an_unknown_setting_of_examples(recall_kinds):
         ("recall_kinds", "part", ("recall", "examples", "all")),
         ("recall_kinds", "vocab", ("recall", "examples", "all")),
         ("recall_kinds", "users", ("recall", "recommend", "all", "--user", "u1")),
-        ("siamese_kinds", "vocab.txt", ("siamese", "train", "shop", "--config-file", "{desk}/bert_config.json")),
+        ("siamese_kinds", "vocab.txt", ("siamese", "train", "shop", "--config-file", "{harness}/bert_config.json")),
         ("siamese_kinds", "pairs", ("siamese", "evaluate", "shop")),
         ("colarec_kinds", "items", ("colarec", "identifiers", "shop", "--source", "random")),
         ("colarec_kinds", "interactions", ("colarec", "lightgcn", "shop")),
@@ -405,8 +412,8 @@ def test_an_unknown_setting_of_examples(recall_kinds):
 )
 def test_steps_refuse_a_flipped_byte_in_one_line(damaged, command_line, kinds, name, words):
     kind = damaged(kinds, name, "flipped")
-    desk = next(folder.parent for folder in kind.path.parents if folder.name == "data")
-    folders = [f"--{place}-path={desk / place}" for place in ("data", "output", "export")]
-    system, *rest = (str(word).format(desk=desk) for word in words)
+    harness = next(folder.parent for folder in kind.path.parents if folder.name == "data")
+    folders = [f"--{place}-path={harness / place}" for place in ("data", "output", "export")]
+    system, *rest = (str(word).format(harness=harness) for word in words)
     line = command_line(system).error(*rest, *folders)
     assert kind.path.name in line and "is damaged" in line and "`kerasrec" in line

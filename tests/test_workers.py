@@ -10,7 +10,7 @@ import pytest
 
 from kerasrec.workers import worker_pool
 
-# Two workers that would work for an hour; their process ids are printed.
+# Starts two workers with tasks of one hour, and prints the process ids of the workers.
 PROGRAM = """
 import os, sys, time
 from kerasrec import signals
@@ -42,14 +42,14 @@ def test_workers_end_with_their_parent(tmp_path, number):
     assert not left
 
 
-def test_work_is_done_and_an_error_comes_back():
+def test_results_are_returned_and_errors_are_raised():
     with worker_pool(2) as pool:
         assert list(pool.map(abs, [-1, -2, -3])) == [1, 2, 3]
     with pytest.raises(ZeroDivisionError), worker_pool(1) as pool:
         pool.submit(divmod, 1, 0).result()
 
 
-def test_an_exception_does_not_wait_for_work_that_is_left():
+def test_an_exception_does_not_wait_for_unfinished_tasks():
     began = time.monotonic()
     with pytest.raises(KeyError), worker_pool(1) as pool:
         pool.submit(os.getpid).result()

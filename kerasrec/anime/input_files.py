@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
-from kerasrec.data.inputs.compression import members, opened, packing
+from kerasrec.data.inputs.compression import detect_compression, members, opened
 from kerasrec.data.inputs.encodings import require_utf8
 from kerasrec.errors import KerasrecError, quoted
 
@@ -64,7 +64,7 @@ def unpacked(path: Path) -> list[Member]:
     archive = path if path.is_file() else next((parent for parent in path.parents if parent.is_file()), None)
     if archive is None:
         raise KerasrecError(f"{path} is a folder: name a file" if path.is_dir() else f"there is no file {path}")
-    if packing(archive) != "zip":
+    if detect_compression(archive) != "zip":
         if archive != path:
             raise KerasrecError(f"{archive} is not a zip, so {path.relative_to(archive)} cannot be in it")
         return [Member(path)]

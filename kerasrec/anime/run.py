@@ -17,7 +17,7 @@ from kerasrec.data.items.vocab import FIRST_ITEM, ItemVocab
 from kerasrec.training.contract import Contract
 from kerasrec.workspace.atomic_files import replacing
 from kerasrec.workspace.config import read_config, write_config
-from kerasrec.workspace.digests import Damaged, digest_of, errors_name_file, require_whole
+from kerasrec.workspace.digests import Damaged, digest_of, errors_name_file, require_intact
 from kerasrec.workspace.json_files import copy_of
 
 logger = logging.getLogger(__name__)
@@ -135,9 +135,9 @@ def _read_mappings(output: Output, digest: str | None, again: str) -> bytes:
     """The content of `item_mappings.csv`, or that of its copy where the file is damaged."""
     path, copy = output.mappings_path, copy_of(output.mappings_path)
     with contextlib.suppress(Damaged):
-        return require_whole(path, digest, again).read_bytes()
+        return require_intact(path, digest, again).read_bytes()
     with contextlib.suppress(Damaged):
-        content = require_whole(copy, digest, again).read_bytes()
+        content = require_intact(copy, digest, again).read_bytes()
         logger.warning(f"{path} is damaged or missing: its copy {copy.name} is read")
         return content
     raise Damaged(f"{path} is damaged or missing, and so is its copy {copy.name}: {again}")

@@ -49,7 +49,7 @@ class PreparedData:
         self.name = name
         self.data, self.output, self.export = task.data, task.output, task.export
         self.manifest = Manifest(task.manifest_path)
-        self.manifest.require("colarec")
+        self.manifest.require_system("colarec")
         self._prepares = f"kerasrec colarec prepare {name}"
         self.entry = self.manifest.section("prepare")
         if not self.entry:
@@ -77,7 +77,7 @@ class PreparedData:
     @cached_property
     def tokenizer(self) -> SubwordTokenizer:
         """What the texts are tokenised with."""
-        return SubwordTokenizer.load(self.manifest.whole(self.data / "spiece.model", self._prepares))
+        return SubwordTokenizer.load(self.manifest.checked_path(self.data / "spiece.model", self._prepares))
 
     @cached_property
     def _items(self):
@@ -182,7 +182,7 @@ class PreparedData:
         makes = self._makes(name)
         if not self.has(name):
             raise KerasrecError(f"there is no {name} of these files in {self.data}: run {makes} first")
-        return read_array(self.manifest.whole(self.data / f"{name}.npy", makes), makes)
+        return read_array(self.manifest.checked_path(self.data / f"{name}.npy", makes), makes)
 
     def _makes(self, name: str) -> str:
         """The command that leaves an array."""
@@ -193,10 +193,10 @@ class PreparedData:
         """Store an array for a later step, and the command that makes it; returns its file."""
         path = self.data / f"{name}.npy"
         write_array(path, values)
-        self.manifest.note(command, path)
+        self.manifest.add_files(command, path)
         self.manifest.update("arrays", {name: self.digest})
         return path
 
     def _table(self, name: str, columns: list[str]) -> pa.Table:
-        path = self.manifest.whole(self.data / f"{name}.parquet", self._prepares)
+        path = self.manifest.checked_path(self.data / f"{name}.parquet", self._prepares)
         return read_parquet(path, columns, self._prepares)

@@ -7,12 +7,20 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from kerasrec.data.inputs.quoted_fields import RUNS_ON, UNPAIRED, pairs_up, rows_over_lines
+from kerasrec.data.inputs.encodings import is_unicode
+from kerasrec.data.inputs.quoted_fields import (
+    MULTILINE,
+    STRICT,
+    UNPAIRED,
+    fields_of,
+    has_paired_quotes,
+    multiline_rows,
+)
 from kerasrec.data.inputs.rejects import Reject
 from kerasrec.data.inputs.times import Moment, TimeUnit, is_small, read_time, require_one_form
-from kerasrec.data.logs.columns import DELIMITERS, STRICT, fields_of, listed
+from kerasrec.data.logs.columns import DELIMITERS, column_list
 from kerasrec.data.logs.log_paths import find_logs
-from kerasrec.data.text.files import is_unicode, read_text, without_held_out
+from kerasrec.data.text.files import read_text, without_held_out
 from kerasrec.errors import KerasrecError, quoted, reason
 
 logger = logging.getLogger(__name__)
@@ -173,7 +181,7 @@ def _read_file(path: Path, item_ids: set[str], timed: bool, unit: TimeUnit, even
         path, lines[0], ("user_id", "item_id", "time") if timed else ("user_id", "item_id")
     )
     running_on = {
-        first + place for first, row in rows_over_lines(lines[1:], delimiter) for place in range(2, 2 + len(row))
+        first + place for first, row in multiline_rows(lines[1:], delimiter) for place in range(2, 2 + len(row))
     }
     forms, examples, small = Counter(), {}, 0
     for number, line in enumerate(lines[1:], 2):
@@ -182,7 +190,7 @@ def _read_file(path: Path, item_ids: set[str], timed: bool, unit: TimeUnit, even
         fields = fields_of(line, delimiter)
         values = [fields[place].strip() for place in places] if len(fields) == len(header) else []
         moment = read_time(values[2], unit) if len(values) > 2 else None
-        reason = RUNS_ON if number in running_on else _problem(line, delimiter, values, moment, item_ids)
+        reason = MULTILINE if number in running_on else _problem(line, delimiter, values, moment, item_ids)
         if reason:
             events.rejects.append(Reject(str(path), number, reason, line))
             continue
@@ -207,7 +215,7 @@ def _columns(path: Path, line: str, wanted: Sequence[str]) -> tuple[str, list[st
         header = header or found
     missing = [name for name in wanted if name not in header]
     raise KerasrecError(
-        f"{path} has the columns {listed(header) or 'none'} and lacks {', '.join(missing)}: give "
+        f"{path} has the columns {column_list(header) or 'none'} and lacks {', '.join(missing)}: give "
         "a CSV file with them in its first line"
     )
 
@@ -215,7 +223,7 @@ def _columns(path: Path, line: str, wanted: Sequence[str]) -> tuple[str, list[st
 def _problem(line: str, delimiter: str, values: Sequence[str], moment: Moment | None, item_ids: set[str]) -> str | None:
     if not is_unicode(line):
         return "not UTF-8"
-    if '"' in line and delimiter in STRICT and not pairs_up(line, delimiter):
+    if '"' in line and delimiter in STRICT and not has_paired_quotes(line, delimiter):
         return UNPAIRED
     if not values:
         return "not as many fields as the header"

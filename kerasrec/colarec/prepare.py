@@ -12,7 +12,7 @@ import pyarrow as pa
 from kerasrec.colarec.input_files import Corpus, Events, read_corpus, read_events
 from kerasrec.colarec.settings import Prepare
 from kerasrec.commands import command_line
-from kerasrec.data.inputs.rejects import Reject, count_reasons, in_words, require_few, write_rejects
+from kerasrec.data.inputs.rejects import Reject, count_reasons, describe_rejects, require_few, write_rejects
 from kerasrec.data.logs.seen_items import repeats_are_common
 from kerasrec.data.text.subwords import SubwordTokenizer
 from kerasrec.errors import KerasrecError
@@ -51,7 +51,7 @@ def prepare(command: Prepare) -> None:
         interactions, targets = _leave_two_out(interactions)
     interactions = _once(interactions)
     with exclusive(task.data):
-        Manifest(task.manifest_path).require("colarec")
+        Manifest(task.manifest_path).require_system("colarec")
         rejects = _keep_rejects([events, *given.values()], task.rejects_path, command.max_reject_share)
         targets, twice = targets.drop_duplicates(), int(targets.duplicated().sum())
         cold = _cold_items(len(numbers), command.cold_share, command.seed)
@@ -86,7 +86,7 @@ def _keep_rejects(reads: list[Events], path: Path, max_reject_share: float) -> l
     write_rejects(path, rejects)
     for read in reads:
         if not len(read):
-            why = f" ({in_words(read.rejects)}); they are kept in {path}" if read.rejects else ""
+            why = f" ({describe_rejects(count_reasons(read.rejects))}); they are kept in {path}" if read.rejects else ""
             raise KerasrecError(f"{read.path} has no row that can be used, of {len(read.rejects):,}{why}")
     rows = sum(len(read) + len(read.rejects) for read in reads)
     require_few(count_reasons(rejects), rows, max_reject_share, path)
@@ -175,7 +175,7 @@ def _write(
         digests.append("seen items kept")  # figures of both rules cannot be compared, so a run may not mix them
     digest = digest_of("".join(digests).encode())
     files = [task.data / name for name in ("spiece.model", *(f"{table}.parquet" for table in tables))]
-    manifest.note(command_line("kerasrec colarec prepare", command), *files)
+    manifest.add_files(command_line("kerasrec colarec prepare", command), *files)
     entry = {"digest": digest, "ready_codes": corpus.codes is not None, "filter_seen": filter_seen}
     manifest.replace(prepare=entry)
 

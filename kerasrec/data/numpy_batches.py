@@ -1,4 +1,4 @@
-"""Batches that are made in NumPy: which rows go together, and a tf.data pipeline that makes them ahead of time."""
+"""Batches that are built in NumPy: their grouping by length, and the tf.data pipeline that builds them in advance."""
 
 from collections.abc import Callable, Mapping, Sequence
 
@@ -13,15 +13,24 @@ Batch = Mapping[str, np.ndarray]
 def batches_of_similar_length(
     lengths: np.ndarray, batch_size: int, longest: Sequence[int], rng: np.random.Generator
 ) -> list[np.ndarray]:
-    """Numbers 0 to n - 1 in random order, dealt out into batches of similar length, themselves in random order.
+    """Group the row numbers 0 to n - 1 into batches of similar length, in random order.
 
-    Only one batch is smaller than the others: where a length bucket ends, a batch is filled from the next.
+    All batches but one have `batch_size` rows: rows of the next length bucket fill the last batch of a bucket.
 
     Args:
-        lengths: int [n].
-        batch_size: Rows a batch.
-        longest: The longest length of each bucket, rising.
-        rng: Where the order comes from.
+        lengths: int [n], the length of each row.
+        batch_size: Rows per batch.
+        longest: The largest length of each bucket, ascending.
+        rng: Generator for the order.
+
+    Returns:
+        The row numbers of each batch, int64 arrays.
+
+    Example:
+        >>> rng = np.random.default_rng(0)
+        >>> batches = batches_of_similar_length(np.array([3, 9, 2, 8]), batch_size=2, longest=[5, 10], rng=rng)
+        >>> sorted(sorted(batch.tolist()) for batch in batches)
+        [[0, 2], [1, 3]]
     """
     order = rng.permutation(len(lengths))
     bucket = np.searchsorted(longest, lengths[order])
@@ -33,23 +42,29 @@ def batches_of_similar_length(
 def prefetched(
     batch: Callable[[int], Batch], specs: Mapping[str, "tf.TensorSpec"], first_step: int, end: int
 ) -> "tf.data.Dataset":
-    """Batches number `first_step` to `end - 1`, made on two threads ahead of the training.
+    """A dataset of the batches `first_step` to `end - 1`, which two threads build in advance.
 
     Args:
-        batch: Makes the batch of a number.
-        specs: Form of its tensors by name.
-        first_step: The first number.
-        end: The one behind the last.
+        batch: Function that builds the batch with a given number.
+        specs: Shape and type of the tensors by name.
+        first_step: Number of the first batch.
+        end: Number of the last batch plus one.
+
+    Example:
+        >>> specs = {"ids": tf.TensorSpec([None], tf.int64)}
+        >>> batches = prefetched(lambda step: {"ids": np.full(2, step)}, specs, first_step=3, end=5)
+        >>> [batch["ids"].numpy().tolist() for batch in batches]
+        [[3, 3], [4, 4]]
     """
 
-    def arrays(step):
-        made = batch(int(step))
-        return [made[name] for name in specs]
+    def build_arrays(step):
+        arrays = batch(int(step))
+        return [arrays[name] for name in specs]
 
-    def tensors(step):
-        made = tf.numpy_function(arrays, [step], [spec.dtype for spec in specs.values()], stateful=False)
-        return {name: tf.ensure_shape(tensor, specs[name].shape) for name, tensor in zip(specs, made, strict=True)}
+    def build_tensors(step):
+        tensors = tf.numpy_function(build_arrays, [step], [spec.dtype for spec in specs.values()], stateful=False)
+        return {name: tf.ensure_shape(tensor, specs[name].shape) for name, tensor in zip(specs, tensors, strict=True)}
 
     return prefetch_batches(
-        tf.data.Dataset.range(first_step, end).map(tensors, num_parallel_calls=2, deterministic=True)
+        tf.data.Dataset.range(first_step, end).map(build_tensors, num_parallel_calls=2, deterministic=True)
     )

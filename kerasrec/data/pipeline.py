@@ -1,13 +1,13 @@
-"""The end of a tf.data pipeline."""
+"""The last step of every tf.data pipeline."""
 
 from kerasrec.backend import tf
 
 
 def prefetch_batches(batches: "tf.data.Dataset") -> "tf.data.Dataset":
-    """The same batches, four of them prepared while the model is at work.
+    """The same batches; up to four batches are prepared while the model computes.
 
-    TensorFlow's tuner is off, which looks again and again at how many threads a pipeline should have and sleeps up to a
-    minute in between: the end of a pass would wait until it wakes up.
+    TensorFlow's autotuner is switched off: it sleeps for up to a minute between two adjustments of the number of
+    threads, and the end of an epoch would wait until it wakes up.
 
     Example:
         >>> [int(batch) for batch in prefetch_batches(tf.data.Dataset.range(3))]

@@ -4,7 +4,6 @@ import dataclasses
 import logging
 from collections import Counter
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
 from functools import cached_property
 from pathlib import Path
@@ -18,12 +17,12 @@ from kerasrec.data.items.examples import TokenHistories, histories_before
 from kerasrec.data.items.settings import ExampleSettings
 from kerasrec.data.items.tfrecord import naming_broken_files
 from kerasrec.data.items.vocab import FIRST_ITEM, ItemVocab
-from kerasrec.data.logs.parts import SPLITS, whole_parts
+from kerasrec.data.logs.parts import SPLITS, checked_parts
 from kerasrec.data.logs.seen_items import repeats_are_common
 from kerasrec.errors import KerasrecError
 from kerasrec.evaluation.full_ranking import Protocol
 from kerasrec.recall.settings import Examples
-from kerasrec.workspace.digests import errors_name_file, require_size, require_whole
+from kerasrec.workspace.digests import errors_name_file, map_in_threads, require_intact, require_size
 from kerasrec.workspace.json_files import copy_of, read_json
 from kerasrec.workspace.manifest import Manifest
 from kerasrec.workspace.run_folders import RunFolders, Task
@@ -134,7 +133,7 @@ class PreparedData:
         if size > len(self.vocab) or self.vocab.digest(size) != entry["vocab"]:
             return f"the examples of {part} were written with another vocabulary than {self.task.vocab_path}{again}"
         try:
-            require_whole(self.task.part_path(part), None, SPLITS)
+            require_intact(self.task.part_path(part), None, SPLITS)
             for split, file in entry["files"].items():
                 require_size(self.task.tfrecord_path(part, split), file["bytes"], self.again(part))
         except KerasrecError as error:
@@ -167,8 +166,7 @@ class PreparedData:
         """
         paths = [self.task.tfrecord_path(part, split) for part in parts]
         digests = [self.entries[part]["files"][split]["digest"] for part in parts]
-        with ThreadPoolExecutor() as readers:  # hashing releases the GIL
-            return list(readers.map(require_whole, paths, digests, map(self.again, parts)))
+        return map_in_threads(require_intact, paths, digests, map(self.again, parts))
 
     def steps(self, parts: list[str], batch_size: int) -> int:
         """Steps of one pass over these parts together."""
@@ -203,7 +201,7 @@ class PreparedData:
 
     def histories(self, part: str, target: str) -> TokenHistories:
         """All that each user of a part saw before the `valid` or the `test` target."""
-        [path] = whole_parts(self.task, [part])
+        [path] = checked_parts(self.task, [part])
         return histories_before(path, self.vocab, self.settings, target)
 
     def some_histories(self, most_events: int, what: str) -> TokenHistories:

@@ -12,7 +12,7 @@ from kerasrec.backend import tf
 from kerasrec.commands import command_line
 from kerasrec.console import say, show
 from kerasrec.data.items.tfrecord import parse_example
-from kerasrec.data.logs.parts import SPLITS, read_part, whole_parts
+from kerasrec.data.logs.parts import SPLITS, checked_parts, read_part
 from kerasrec.errors import KerasrecError, quoted, reason
 from kerasrec.recall.dataset import PreparedData
 from kerasrec.recall.run import trained_model
@@ -80,12 +80,12 @@ def user_history(task: Task, raw: str) -> list[str]:
     Raises:
         KerasrecError: the log has no such user.
     """
-    path = Manifest(task.manifest_path).whole(task.users_path, SPLITS)
+    path = Manifest(task.manifest_path).checked_path(task.users_path, SPLITS)
     found = read_parquet(path, ["user", "part"], SPLITS, pc.field("raw") == raw)
     if not len(found):
         raise KerasrecError(f"user {quoted(raw)} is not in {path}: give a raw user id of the log, or --items")
     [user], [part] = found["user"].to_pylist(), found["part"].to_pylist()
-    histories = read_part(*whole_parts(task, [name for name in task.part_names() if int(name[5:]) == part]))
+    histories = read_part(*checked_parts(task, [name for name in task.part_names() if int(name[5:]) == part]))
     row = int(np.searchsorted(histories.users, user))
     return histories.items[histories.offsets[row] : histories.offsets[row + 1]].to_pylist()
 

@@ -5,23 +5,23 @@ import functools
 import logging
 import os
 from collections import Counter
-from concurrent.futures import ThreadPoolExecutor, as_completed
+from concurrent.futures import as_completed
 from concurrent.futures.process import BrokenProcessPool
 
 import numpy as np
 
 from kerasrec.commands import command_line
-from kerasrec.data.inputs.times import in_words
+from kerasrec.data.inputs.times import format_time
 from kerasrec.data.items.settings import ExampleSettings
 from kerasrec.data.items.vocab import ItemVocab
 from kerasrec.data.logs import splitting as interactions
-from kerasrec.data.logs.parts import item_counts, whole_parts
+from kerasrec.data.logs.parts import checked_parts, item_counts
 from kerasrec.data.logs.split_report import SplitReport
 from kerasrec.errors import KerasrecError
 from kerasrec.progress_bar import progress_bar
 from kerasrec.recall.settings import Examples, Split, Vocab
 from kerasrec.workers import worker_pool
-from kerasrec.workspace.digests import Damaged, content_digest, errors_name_file, is_whole
+from kerasrec.workspace.digests import Damaged, content_digest, errors_name_file, is_intact, map_in_threads
 from kerasrec.workspace.json_files import copy_of
 from kerasrec.workspace.locks import exclusive
 from kerasrec.workspace.manifest import Manifest
@@ -51,14 +51,14 @@ def vocab(command: Vocab) -> ItemVocab:
     """
     find_task(command.name, command.folders)
     task, parts = find_parts(command.name, command.folders)
-    counts = item_counts(whole_parts(task, parts))
+    counts = item_counts(checked_parts(task, parts))
     old = _vocab_to_grow(task, command)
     built = ItemVocab.build(counts, command.min_count) if old is None else old.grow(counts, command.min_count)
     manifest = Manifest(task.manifest_path)
     again = command_line("kerasrec recall vocab", dataclasses.replace(command, name=f"{task.name}-all"))
     for path in (copy_of(task.vocab_path), task.vocab_path):  # no command can write a vocabulary again that has grown
         built.save(path)
-        manifest.note(again, path)
+        manifest.add_files(again, path)
     unknown = built.unknown_share(counts)
     manifest.update("vocab", {"digest": built.digest(), "size": len(built), "unknown_share": unknown})
     logger.info(f"{task.vocab_path}: {len(built.items):,} items; {unknown:.2%} of the events become [UNK]")
@@ -123,10 +123,9 @@ def examples(command: Examples) -> None:
     manifest = Manifest(task.manifest_path)
     _require_day_within(command.examples, manifest.section("split"), task)
     written = manifest.section("examples")
-    whole_parts(task, parts)
+    checked_parts(task, parts)
     is_written = functools.partial(_is_written, written, task, vocabulary, command.examples)
-    with ThreadPoolExecutor() as readers:  # hashing releases the GIL
-        waiting = [part for part, done in zip(parts, readers.map(is_written, parts), strict=True) if not done]
+    waiting = [part for part, done in zip(parts, map_in_threads(is_written, parts), strict=True) if not done]
     if finished := len(parts) - len(waiting):
         logger.info(f"{finished} of {len(parts)} parts are written already from the same input and settings")
     with progress_bar("examples", total=len(waiting), unit="parts") as bar:
@@ -158,7 +157,7 @@ def _require_day_within(settings: ExampleSettings, report: dict, task: Task) -> 
         missing = "train" if settings.split_time <= first else "test"
         raise KerasrecError(
             f"split_day is {settings.split_day}, which leaves no events to {missing} on: the log of {task.name} goes "
-            f"from {in_words(first)} to {in_words(last)}; give a day in between"
+            f"from {format_time(first)} to {format_time(last)}; give a day in between"
         )
 
 
@@ -172,9 +171,9 @@ def _is_written(written: dict, task: Task, vocabulary: str, settings: ExampleSet
             return (
                 ExampleSettings(**entry["settings"]) == settings
                 and entry["vocab"] == vocabulary
-                and is_whole(task.part_path(part), entry["part"])
+                and is_intact(task.part_path(part), entry["part"])
                 and all(
-                    is_whole(task.tfrecord_path(part, split), file["digest"]) for split, file in entry["files"].items()
+                    is_intact(task.tfrecord_path(part, split), file["digest"]) for split, file in entry["files"].items()
                 )
             )
     except Damaged as error:
@@ -206,7 +205,7 @@ def _write_part(task: Task, part: str, settings: ExampleSettings) -> dict:
     from kerasrec.data.items.examples import write_part  # loads TensorFlow, in the workers only
 
     vocabulary, seen_before = _shared(task, settings, content_digest(task.vocab_path))
-    [path] = whole_parts(task, [part])
+    [path] = checked_parts(task, [part])
     with exclusive(task.tfrecord_folder, f".{part}.lock"):
         return write_part(path, vocabulary, task.tfrecord_folder, settings, seen_before)
 
@@ -222,4 +221,4 @@ def _shared(task: Task, settings: ExampleSettings, vocab_digest: str) -> tuple[I
     vocabulary = ItemVocab.load(task.vocab_path)
     if settings.split == "leave-one-out":
         return vocabulary, None
-    return vocabulary, items_before(whole_parts(task, task.split_names() or task.part_names()), vocabulary, settings)
+    return vocabulary, items_before(checked_parts(task, task.split_names() or task.part_names()), vocabulary, settings)

@@ -18,7 +18,7 @@ from kerasrec.serving.encoding import SentenceEncoder
 from kerasrec.training.checkpoints import read_initial_weights, read_model, require_checkpoint
 from kerasrec.training.contract import Contract
 from kerasrec.workspace.config import read_config
-from kerasrec.workspace.digests import digest_of, errors_name_file, require_whole
+from kerasrec.workspace.digests import digest_of, errors_name_file, require_intact
 
 TRAINS = "kerasrec sentence-pair train"
 
@@ -67,7 +67,7 @@ class Trained:
             self.top_n: int | None = settings["train"]["top_n"]
             self.classes = classes_of(settings)
             self.trained_on: list[str] = settings.get("trained_on", [])
-        vocab = require_whole(folder / "vocab.txt", settings.get("vocab"), settings.get("again", TRAINS))
+        vocab = require_intact(folder / "vocab.txt", settings.get("vocab"), settings.get("again", TRAINS))
         self.tokenizer = WordPieceTokenizer.load(vocab, lower_case, bert.vocab_size, ascii_quotes=True)
         require_checkpoint(folder, TRAINS)
         self.model = SentencePairModel(bert, objective)

@@ -34,7 +34,7 @@ from kerasrec.training.passes import ReplicaPasses
 from kerasrec.training.settings import DeviceSettings, LoopSettings, OptimizerSettings
 from kerasrec.workspace.atomic_files import replacing
 from kerasrec.workspace.config import read_config, write_config
-from kerasrec.workspace.digests import digest_of, errors_name_file, is_whole
+from kerasrec.workspace.digests import digest_of, errors_name_file, is_intact
 from kerasrec.workspace.locks import exclusive
 
 logger = logging.getLogger(__name__)
@@ -121,7 +121,7 @@ def _tokenizer(command: Train) -> WordPieceTokenizer:
     with errors_name_file(output / "config.json", f"remove {output} to train from scratch"):
         lower_case = command.do_lower_case or config["train"]["do_lower_case"]
     vocab = config.get("vocab")
-    if vocab is None or is_whole(output / "vocab.txt", vocab):
+    if vocab is None or is_intact(output / "vocab.txt", vocab):
         return WordPieceTokenizer.load(output / "vocab.txt", lower_case, ascii_quotes=True)
     content = _given_tokenizer(command).content
     if digest_of(content) != vocab:

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from kerasrec.backend import tf
-from kerasrec.data.text.files import is_unicode
+from kerasrec.data.inputs.encodings import is_unicode
 from kerasrec.errors import require
 
 LONGEST = 2**31 - 1

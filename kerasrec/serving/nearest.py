@@ -6,10 +6,11 @@ from pathlib import Path
 import faiss
 import numpy as np
 
-from kerasrec.data.text.files import is_unicode, read_lines
+from kerasrec.data.inputs.encodings import is_unicode
+from kerasrec.data.text.files import read_lines
 from kerasrec.errors import KerasrecError, require
 from kerasrec.serving.arguments import list_length
-from kerasrec.workspace.digests import content_digest, digest_of, require_whole
+from kerasrec.workspace.digests import content_digest, digest_of, require_intact
 from kerasrec.workspace.json_files import read_json, write_json
 from kerasrec.workspace.tables import read_array, write_array
 
@@ -60,9 +61,9 @@ def read_vectors(path: Path, texts: Sequence[str]) -> np.ndarray:
     """
     digests_path, command = _digests_path(path), "encode"
     if digests_path.exists():
-        written = read_json(digests_path, missing="", again=f"remove it, and write {path} again with `{command}`")
+        written = read_json(digests_path, missing="", remedy=f"remove it, and write {path} again with `{command}`")
         command = written.get("command", command)
-        require_whole(path, written.get("vectors"), command)
+        require_intact(path, written.get("vectors"), command)
         if written.get("texts") not in (None, _texts_digest(texts)):
             raise KerasrecError(f"{path} has the vectors of other texts: write those of this file with `{command}`")
     vectors = read_array(path, command)

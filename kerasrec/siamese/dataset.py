@@ -36,7 +36,7 @@ class PreparedData:
         task = folders.task(name)
         self.data, self.output, self.export = task.data, task.output, task.export
         self._manifest = Manifest(task.manifest_path)
-        self._manifest.require("siamese")
+        self._manifest.require_system("siamese")
         self._prepares = f"kerasrec siamese prepare {name}"
         entry = self._manifest.section("prepare")
         if not entry:
@@ -82,4 +82,4 @@ class PreparedData:
         return read_parquet(self._whole(name), columns, self._prepares)
 
     def _whole(self, name: str) -> Path:
-        return self._manifest.whole(self.data / name, self._prepares)
+        return self._manifest.checked_path(self.data / name, self._prepares)

@@ -34,7 +34,7 @@ def prepare(command: Prepare) -> None:
     rejects = [*groups.rejects, *(reject for read in pairs.values() for reject in read.rejects)]
     with exclusive(task.data):
         manifest = Manifest(task.manifest_path)
-        manifest.require("siamese")
+        manifest.require_system("siamese")
         write_rejects(task.rejects_path, rejects)
         most, kept = command.max_reject_share, task.rejects_path
         require_few(count_reasons(groups.rejects), groups.read + len(groups.rejects), most, kept)
@@ -48,7 +48,7 @@ def prepare(command: Prepare) -> None:
             _write(task.data / f"{split}.parquet", {"left": read.first, "right": read.second, "label": read.labels})
         digest = content_digest(task.data / "groups.parquet")
         files = [task.data / name for name in ("vocab.txt", "groups.parquet", *(f"{split}.parquet" for split in pairs))]
-        manifest.note(command_line("kerasrec siamese prepare", command), *files)
+        manifest.add_files(command_line("kerasrec siamese prepare", command), *files)
         manifest.replace(prepare={"groups": digest, "lower_case": tokenizer.lower_case, "pairs": list(pairs)})
     _report(groups, pairs, rejects, tokenizer, task.data)
 

@@ -14,7 +14,7 @@ from kerasrec.siamese.settings import Losses, Train
 from kerasrec.training.checkpoints import read_initial_weights, read_model, require_checkpoint
 from kerasrec.training.contract import Contract
 from kerasrec.workspace.config import read_config
-from kerasrec.workspace.digests import errors_name_file, require_whole
+from kerasrec.workspace.digests import errors_name_file, require_intact
 
 TRAINS = "kerasrec siamese train"
 
@@ -51,7 +51,7 @@ class Trained:
             self.max_length: int = int(settings["train"]["max_length"])
             self.threshold: float = float(settings["train"]["threshold"])
         again = settings.get("again", f"{TRAINS} {folder.name}")
-        vocab = require_whole(folder / "vocab.txt", settings.get("vocab"), again)
+        vocab = require_intact(folder / "vocab.txt", settings.get("vocab"), again)
         self.tokenizer = WordPieceTokenizer.load(vocab, lower_case, bert.vocab_size)
         require_checkpoint(folder, TRAINS)
         self.model = SiameseModel(bert, losses)

@@ -112,7 +112,7 @@ class CheckpointEvery(keras.callbacks.Callback):
 
     def on_train_batch_end(self, batch, logs=None):
         done = batch + 1
-        if signals.is_asked() or (done % self.steps == 0 and done < self.params["steps"]):
+        if signals.is_stop_requested() or (done % self.steps == 0 and done < self.params["steps"]):
             self.save(done)
         signals.check()
 

@@ -13,9 +13,12 @@ from kerasrec.errors import KerasrecError
 
 @contextlib.contextmanager
 def replacing(path: str | os.PathLike) -> Iterator[Path]:
-    """Yield a temporary path beside `path`; rename it to `path` when the block ends well, delete it otherwise.
+    """Yield a temporary path in the folder of `path`; rename it to `path` if the block succeeds, delete it otherwise.
 
-    A killed process therefore leaves the earlier `path`, or none, and never half of a new one.
+    If the process is killed, `path` keeps its earlier content or stays absent; it is never incomplete.
+
+    Args:
+        path: The file to write. Its folder is created.
 
     Raises:
         KerasrecError: the disk is full.
@@ -36,7 +39,7 @@ def replacing(path: str | os.PathLike) -> Iterator[Path]:
         with writing(path):
             yield unfinished
             with unfinished.open("rb") as written:
-                os.fsync(written.fileno())  # a rename that survives a power cut must not point at missing bytes
+                os.fsync(written.fileno())  # otherwise a power failure may keep the rename and lose the content
             unfinished.replace(path)
     finally:
         unfinished.unlink(missing_ok=True)
@@ -44,7 +47,10 @@ def replacing(path: str | os.PathLike) -> Iterator[Path]:
 
 @contextlib.contextmanager
 def writing(path: str | os.PathLike) -> Iterator[None]:
-    """Turn a full disk into an error of one line, whatever error the library that writes `path` raises.
+    """Replace any library's error for a full disk by a one-line error.
+
+    Args:
+        path: The file that the block writes, for the message.
 
     Raises:
         KerasrecError: the disk is full.
@@ -58,15 +64,19 @@ def writing(path: str | os.PathLike) -> Iterator[None]:
 
 
 def disk_full(path: str | os.PathLike) -> KerasrecError:
-    """The error for a disk that filled up while `path` was written."""
+    """The error for a disk that became full while `path` was written."""
     return KerasrecError(
-        f"no space left on the disk while writing {path}; nothing half written was kept: free some space and run "
-        "the same command again"
+        f"no space left on the disk while writing {path}; incomplete files were removed: free some space and run the "
+        "same command again"
     )
 
 
 def remove_unfinished(paths: Iterable[Path]) -> None:
-    """Remove those of these unfinished files whose processes are gone."""
+    """Remove the unfinished files whose processes have ended.
+
+    Args:
+        paths: Temporary files of `replacing`; the name of each holds the id of its process.
+    """
     for path in paths:
         process = re.fullmatch(r"\..+\.(\d+)\.unfinished", path.name)
         if process and not _is_running(int(process[1])):

@@ -1,4 +1,4 @@
-"""`config.json`: what a run was trained with, for whoever opens it again."""
+"""`config.json`: the settings of a training run."""
 
 from pathlib import Path
 
@@ -10,9 +10,9 @@ def write_config(folder: Path, command: str, config: dict, name: str = "config.j
     """Write `config.json` into an output folder.
 
     Args:
-        folder: The folder.
-        command: What trains into it.
-        config: What it was trained with.
+        folder: The output folder.
+        command: The command that trains the model.
+        config: The settings of the run.
         name: Name of the file.
     """
     write_json(folder / name, {"command": command, **config})
@@ -22,19 +22,20 @@ def read_config(folder: Path, command: str, name: str = "config.json") -> dict:
     """The `config.json` of an output folder.
 
     Args:
-        folder: The folder.
-        command: What trains into it.
+        folder: The output folder.
+        command: The command that trains the model.
         name: Name of the file.
 
     Raises:
-        KerasrecError: there is no trained model, or one of another command, or the file and its copy are damaged.
+        KerasrecError: the folder holds no trained model or a model of another command, or the file and its copy are
+            damaged.
     """
-    again = f"remove {folder} and run {command} again"
+    remedy = f"remove {folder} and run {command} again"
     missing = f"there is no trained model in {folder}: run {command}"
-    if (folder / "checkpoints").exists():  # to run the command would end in this error again
-        missing = f"{folder / name} is missing beside the checkpoints, and so is its copy: {again}"
-    config = read_json(folder / name, missing, again)
-    trained_by = config.get("command", command)  # folders of earlier versions do not say
+    if (folder / "checkpoints").exists():  # the command alone would raise this error again
+        missing = f"the folder has checkpoints, but {folder / name} and its copy are missing: {remedy}"
+    config = read_json(folder / name, missing, remedy)
+    trained_by = config.get("command", command)  # earlier versions did not store the command
     if trained_by != command:
-        raise KerasrecError(f"{folder} holds a model of {trained_by}, not of {command}: name another folder")
+        raise KerasrecError(f"{folder} holds a model of {trained_by}, not of {command}: choose another folder")
     return config

@@ -1,6 +1,6 @@
-"""Files of earlier steps: their digests are checked, and the error for a damaged file says what to do.
+"""Digests of files that earlier steps wrote, and the errors for damaged files.
 
-This module imports nothing slow, because the command line imports it.
+The command line imports this module, so the module imports no slow package.
 """
 
 import contextlib
@@ -8,25 +8,34 @@ import functools
 import hashlib
 import logging
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import TypeVar
 
 from kerasrec.errors import KerasrecError, reason
 
 logger = logging.getLogger(__name__)
 
+T = TypeVar("T")
+
 
 class Damaged(KerasrecError):
-    """A stored file is missing or is not what was written."""
+    """A stored file is missing, or its content has changed."""
 
 
 def digest_of(content: bytes) -> str:
-    """The first 16 hexadecimal digits of the SHA-256."""
+    """The first 16 hexadecimal digits of the SHA-256 of `content`.
+
+    Example:
+        >>> digest_of(b"abc")
+        'ba7816bf8f01cfea'
+    """
     return hashlib.sha256(content).hexdigest()[:16]
 
 
 def content_digest(path: str | os.PathLike) -> str:
-    """`digest_of` a file's bytes."""
+    """The `digest_of` the content of a file."""
     digest = hashlib.sha256()
     with Path(path).open("rb") as file:
         while block := file.read(1 << 20):
@@ -34,8 +43,19 @@ def content_digest(path: str | os.PathLike) -> str:
     return digest.hexdigest()[:16]
 
 
-def is_whole(path: str | os.PathLike, digest: str) -> bool:
-    """Whether a file exists and has this content digest; a file that has not changed is hashed once a process.
+def map_in_threads(function: Callable[..., T], *arguments: Iterable) -> list[T]:
+    """`list(map(function, *arguments))` in threads, for functions that hash files: hashing releases the GIL.
+
+    Example:
+        >>> map_in_threads(digest_of, [b"abc", b""])
+        ['ba7816bf8f01cfea', 'e3b0c44298fc1c14']
+    """
+    with ThreadPoolExecutor() as threads:
+        return list(threads.map(function, *arguments))
+
+
+def is_intact(path: str | os.PathLike, digest: str) -> bool:
+    """Whether a file exists and has this content digest. An unchanged file is hashed once per process.
 
     Raises:
         OSError: the file cannot be read.
@@ -53,13 +73,13 @@ def _known_digest(path: Path, size: int, changed: int, inode: int) -> str:
     return content_digest(path)
 
 
-def require_whole(path: str | os.PathLike, digest: str | None, again: str) -> Path:
-    """A file's path, after a check of its digest.
+def require_intact(path: str | os.PathLike, digest: str | None, restore_command: str) -> Path:
+    """Check the digest of a file and return its path.
 
     Args:
         path: The file.
-        digest: Its content digest when it was written; None in a folder of an earlier version, which stored none.
-        again: The command that writes it again.
+        digest: Its content digest when it was written; None if none was stored, as in folders of earlier versions.
+        restore_command: The command that writes the file again.
 
     Raises:
         Damaged: the file is missing, cannot be read, or has another digest.
@@ -68,40 +88,52 @@ def require_whole(path: str | os.PathLike, digest: str | None, again: str) -> Pa
         >>> import tempfile
         >>> path = Path(tempfile.mkdtemp()) / "vocab.txt"
         >>> _ = path.write_bytes(b"abc")
-        >>> require_whole(path, digest_of(b"abc"), "kerasrec siamese prepare shop").name
+        >>> require_intact(path, digest_of(b"abc"), "kerasrec siamese prepare shop").name
         'vocab.txt'
     """
     path = Path(path)
+    restore = f"restore it with `{restore_command}`"
     try:
         if path.is_dir():
-            raise Damaged(f"{path} is a folder and must be a file: move it away, then restore it with `{again}`")
+            raise Damaged(f"{path} is a folder and must be a file: move it away, then {restore}")
         if not path.exists():
-            raise Damaged(f"{path} is missing: restore it with `{again}`")
-        if digest is not None and not is_whole(path, digest):
-            raise Damaged(f"{path} is damaged, its content is not what was written: restore it with `{again}`")
+            raise Damaged(f"{path} is missing: {restore}")
+        if digest is not None and not is_intact(path, digest):
+            raise Damaged(f"{path} is damaged, its content differs from what was written: {restore}")
     except OSError as error:
-        raise Damaged(f"{path} cannot be read ({reason(error)}): restore it with `{again}`") from None
+        raise Damaged(f"{path} cannot be read ({reason(error)}): {restore}") from None
     return path
 
 
-def require_size(path: str | os.PathLike, size: int, again: str) -> None:
-    """Require a file of this size in bytes, a check that does not read the file.
+def require_size(path: str | os.PathLike, size: int, restore_command: str) -> None:
+    """Check the size of a file without reading its content.
+
+    Args:
+        path: The file.
+        size: Its size in bytes when it was written.
+        restore_command: The command that writes the file again.
 
     Raises:
         Damaged: the file is missing or has another size.
     """
-    path = require_whole(path, None, again)
-    found = path.stat().st_size
-    if found != size:
-        raise Damaged(f"{path} is damaged, it has {found} bytes and was written with {size}: restore it with `{again}`")
+    path = require_intact(path, None, restore_command)
+    actual = path.stat().st_size
+    if actual != size:
+        raise Damaged(
+            f"{path} is damaged, it has {actual} bytes and was written with {size}: restore it with `{restore_command}`"
+        )
 
 
 @contextlib.contextmanager
-def errors_name_file(path: str | os.PathLike, again: str) -> Iterator[None]:
-    """Turn errors in the block, where the content of a file becomes settings, into an error that names the file.
+def errors_name_file(path: str | os.PathLike, remedy: str) -> Iterator[None]:
+    """Replace errors in the block, which converts the content of a file, by an error that names the file.
+
+    Args:
+        path: The file.
+        remedy: What the user should do, for the message.
 
     Raises:
-        Damaged: a name or a value is missing, unknown, or of another type or range.
+        Damaged: a name or a value is missing, unknown, or of a wrong type or range.
 
     Example:
         >>> with errors_name_file("config.json", "train again"):
@@ -114,6 +146,6 @@ def errors_name_file(path: str | os.PathLike, again: str) -> Iterator[None]:
     except Damaged:
         raise
     except KerasrecError as error:
-        raise Damaged(f"{path} is damaged or of another version ({error}): {again}") from None
+        raise Damaged(f"{path} is damaged or of another version ({error}): {remedy}") from None
     except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
-        raise Damaged(f"{path} is damaged or of another version ({reason(error)}): {again}") from error
+        raise Damaged(f"{path} is damaged or of another version ({reason(error)}): {remedy}") from error

@@ -1,4 +1,4 @@
-"""Locks on folders of runs."""
+"""Locks on the folders of runs."""
 
 import contextlib
 import os
@@ -13,12 +13,21 @@ from kerasrec.workspace.atomic_files import remove_unfinished
 
 @contextlib.contextmanager
 def exclusive(folder: str | os.PathLike, name: str = ".lock") -> Iterator[None]:
-    """Hold `folder`, or what `name` stands for in it, for this process alone; even `kill -9` lets go of it.
+    """Lock a folder for this process, and remove the unfinished files of killed runs in it.
 
-    Files that killed runs left unfinished there are removed.
+    The operating system releases the lock when the process ends, even after `kill -9`.
+
+    Args:
+        folder: The folder; it is created.
+        name: The lock file. A name other than `.lock` locks only a part of the folder, and unfinished files are kept.
 
     Raises:
-        KerasrecError: another process holds the folder.
+        KerasrecError: another process holds the lock.
+
+    Example:
+        >>> import tempfile
+        >>> with exclusive(tempfile.mkdtemp()):
+        ...     pass
     """
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
@@ -27,10 +36,10 @@ def exclusive(folder: str | os.PathLike, name: str = ".lock") -> Iterator[None]:
         lock.acquire()
     except filelock.Timeout:
         raise KerasrecError(
-            f"another run is writing to {folder}; wait until it has ended, or give this run a folder of its own"
+            f"another run is writing to {folder}; wait until it has ended, or give this run another folder"
         ) from None
     try:
-        if name == ".lock":  # other names stand for a part of the folder, in which other runs write
+        if name == ".lock":  # with another name, other runs may be writing in the folder
             remove_unfinished(folder.rglob(".*.unfinished"))
         yield
     finally:

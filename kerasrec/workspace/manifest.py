@@ -1,4 +1,4 @@
-"""`manifest.json`: what is finished in a task's folder, with content digests."""
+"""`manifest.json`: the finished files of a task's folder, with their content digests."""
 
 import contextlib
 import os
@@ -8,113 +8,128 @@ from pathlib import Path
 import filelock
 
 from kerasrec.errors import KerasrecError
-from kerasrec.workspace.digests import Damaged, content_digest, require_whole
+from kerasrec.workspace.digests import Damaged, content_digest, require_intact
 from kerasrec.workspace.json_files import copy_of, read_json, write_json
 
 
-def _notes(command: str, paths: Iterable[Path]) -> dict[str, dict]:
+def _file_entries(command: str, paths: Iterable[Path]) -> dict[str, dict]:
     return {path.name: {"digest": content_digest(path), "command": command} for path in paths}
 
 
 class Manifest:
-    """`manifest.json`: what is finished in a task's folder, by content digest.
+    """`manifest.json`: sections with the state of a task's folder, and the digests of finished files.
 
-    Several processes may update one manifest at the same time: each update is read, changed and replaced under a lock.
+    Several processes may update one manifest at the same time: each update reads and replaces the file under a lock.
 
     Args:
-        path: The file; it need not exist yet.
+        path: The file; it need not exist.
+
+    Example:
+        >>> import tempfile
+        >>> manifest = Manifest(Path(tempfile.mkdtemp()) / "manifest.json")
+        >>> manifest.update("parts", {"part-000": {"users": 3}})
+        >>> manifest.section("parts")
+        {'part-000': {'users': 3}}
     """
 
     def __init__(self, path: str | os.PathLike):
         self.path = Path(path)
 
     def read(self) -> dict:
-        """All sections as `{section: value}`; empty when nothing has been written yet.
+        """All sections as `{section: value}`; empty if the file does not exist.
 
         Raises:
             KerasrecError: the file and its copy are damaged.
         """
         if not (self.path.exists() or copy_of(self.path).exists()):
             return {}
-        again = f"remove it and {copy_of(self.path).name} beside it, and run all steps of this folder again"
-        return read_json(self.path, missing="", again=again)
+        remedy = f"remove it and {copy_of(self.path).name} in the same folder, and run all steps of this folder again"
+        return read_json(self.path, missing="", remedy=remedy)
 
     def section(self, name: str) -> dict:
-        """One section; empty when it has not been written yet.
+        """One section; empty if it has not been written.
 
         Raises:
-            KerasrecError: it is damaged.
+            KerasrecError: the section is damaged.
         """
         section = self.read().get(name, {})
         if not isinstance(section, dict):
             raise Damaged(f"{self.path} is damaged, its {name} is not an object: remove it and run all steps again")
         return section
 
-    def note(self, command: str, *paths: Path) -> None:
-        """Store the digests of finished files of this folder, and the command that writes them."""
-        self.update("files", _notes(command, paths))
+    def add_files(self, command: str, *paths: Path) -> None:
+        """Store the digests of finished files of this folder.
+
+        Args:
+            command: The command that writes the files.
+            *paths: The files.
+        """
+        self.update("files", _file_entries(command, paths))
 
     def command(self, path: Path, default: str) -> str:
-        """The command that wrote a file, or the default where none was stored."""
-        return self._noted(path).get("command", default)
+        """The command that wrote a file, or the default if no command is stored."""
+        return self._file_entry(path).get("command", default)
 
-    def whole(self, path: Path, default: str) -> Path:
-        """The path of a file of this folder, after a check of its digest, if one is stored.
+    def checked_path(self, path: Path, default_command: str) -> Path:
+        """Check the digest of a file of this folder, if a digest is stored, and return the path.
 
         Args:
             path: The file.
-            default: The command that writes it, where none was stored.
+            default_command: The command that writes the file, for the message if no command is stored.
 
         Raises:
-            Damaged: the file is missing, or its content has another digest.
+            Damaged: the file is missing or has another digest.
         """
-        noted = self._noted(path)
-        return require_whole(path, noted.get("digest"), noted.get("command", default)) if noted else path
+        entry = self._file_entry(path)
+        return require_intact(path, entry.get("digest"), entry.get("command", default_command)) if entry else path
 
-    def _noted(self, path: Path) -> dict:
+    def _file_entry(self, path: Path) -> dict:
         return self.section("files").get(path.name, {})
 
     def update(self, section: str, entries: dict) -> None:
-        """Set `entries` in `section` and leave the section's other entries as they are."""
+        """Set entries of a section; the other entries of the section stay unchanged."""
         with self._changing() as content:
             content.setdefault(section, {}).update(entries)
 
     def replace(self, **sections: dict) -> None:
-        """Put whole sections in the place of those of the same names, so that no old entry stays in them."""
+        """Replace sections: no earlier entry of these sections remains."""
         with self._changing() as content:
             content.update(sections)
 
-    def replace_with_notes(self, command: str, *paths: Path, **sections: dict) -> None:
-        """`replace` and `note` in one write: no process that is killed leaves one of them without the other."""
-        notes = _notes(command, paths)
+    def replace_and_add_files(self, command: str, *paths: Path, **sections: dict) -> None:
+        """`replace` and `add_files` in one write, so that a killed process cannot do only one of them."""
+        entries = _file_entries(command, paths)
         with self._changing() as content:
             content.update(sections)
-            content.setdefault("files", {}).update(notes)
+            content.setdefault("files", {}).update(entries)
 
     def claim(self, system: str) -> None:
-        """Keep the folder for the files of one system, because those of another would replace some of them.
+        """Reserve the folder for one system, because files of another system would replace some of its files.
+
+        Args:
+            system: The name of the system, for example `recall`.
 
         Raises:
-            KerasrecError: it holds those of another.
+            KerasrecError: the folder is reserved for another system.
         """
         with self._changing() as content:
-            self._require(system, content)
+            self._require_system(system, content)
             content["system"] = system
 
-    def require(self, system: str) -> None:
-        """Refuse a folder that another system has claimed.
+    def require_system(self, system: str) -> None:
+        """Raise an error for a folder that is reserved for another system.
 
         Raises:
-            KerasrecError: it has.
+            KerasrecError: the folder is reserved for another system.
         """
-        self._require(system, self.read())
+        self._require_system(system, self.read())
 
-    def _require(self, system: str, content: dict) -> None:
-        owner = content.get("system", system)  # folders of earlier versions do not say
+    def _require_system(self, system: str, content: dict) -> None:
+        owner = content.get("system", system)  # earlier versions did not store the system
         if owner != system:
             raise KerasrecError(
                 f"{self.path.parent} holds files of kerasrec {owner}, not of kerasrec {system}: give another name, "
-                "or remove that folder"
+                "or remove this folder"
             )
 
     @contextlib.contextmanager

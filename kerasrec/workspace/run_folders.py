@@ -1,4 +1,4 @@
-"""The folders and files of tasks and runs on disk. No other module builds these paths."""
+"""The paths of the folders and files of tasks and runs. No other module builds these paths."""
 
 import re
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ _PART = re.compile(r"part-[0-9]+")
 
 @dataclass(frozen=True)
 class Task:
-    """One task's folders and the files in them.
+    """The folders of one task, and the paths of the files in them.
 
     Attributes:
         name: `{date}-{dataset_name}-refine-{0|1}`.
@@ -40,22 +40,22 @@ class Task:
 
     @property
     def manifest_path(self) -> Path:
-        """What is finished, by content digest."""
+        """The manifest, which holds the digests of finished files."""
         return self.data / "manifest.json"
 
     @property
     def users_path(self) -> Path:
-        """User numbers and the raw ids they stand for."""
+        """User numbers and their raw ids."""
         return self.data / "users.parquet"
 
     @property
     def rejects_path(self) -> Path:
-        """Rows of the log that were not taken, with reasons."""
+        """Rejected rows of the log, with reasons."""
         return self.data / "rejects.parquet"
 
     @property
     def stopped_rejects_path(self) -> Path:
-        """Those of a split that stopped because there were too many."""
+        """Rejected rows of a split that stopped because too many rows were bad."""
         return self.data / "rejects.stopped.parquet"
 
     @property
@@ -69,7 +69,7 @@ class Task:
         return self.data / "tfrecord"
 
     def part_path(self, part: str) -> Path:
-        """File of one part, say `part-000`."""
+        """File of one part, for example of `part-000`."""
         return self.parts_folder / f"{part}.parquet"
 
     def tfrecord_path(self, part: str, split: str) -> Path:
@@ -77,58 +77,71 @@ class Task:
         return self.tfrecord_folder / f"{part}.{split}.tfrecord"
 
     def part_names(self) -> list[str]:
-        """Names of the parts that are there, in order; empty before the log is split."""
+        """Names of the existing parts, in order; empty before the log is split."""
         stems = (path.stem for path in self.parts_folder.glob("part-*.parquet"))
         return sorted(stem for stem in stems if _PART.fullmatch(stem))
 
     def split_names(self) -> list[str]:
-        """Names of the parts that the split has written, in order; some files may be gone."""
+        """Names of the parts that the split has written, in order; some of the files may have been removed."""
         return sorted(Manifest(self.manifest_path).section("parts"))
 
 
 @dataclass(frozen=True)
 class RunFolders:
-    """The three folders under which every task has a folder of its own name."""
+    """The three folders that hold a folder for each task.
+
+    Attributes:
+        data_path: Parent of the tasks' data folders.
+        output_path: Parent of the tasks' output folders.
+        export_path: Parent of the tasks' export folders.
+    """
 
     data_path: Path = Path("data")
     output_path: Path = Path("output")
     export_path: Path = Path("export")
 
     def task(self, name: str) -> Task:
-        """The folders of a task `{date}-{dataset_name}-refine-{0|1}`, or of another name, whether or not they exist.
+        """The folders of a task; they need not exist.
+
+        Args:
+            name: `{date}-{dataset_name}-refine-{0|1}` or another folder name.
 
         Raises:
-            KerasrecError: it is not a valid folder name, or TensorFlow cannot read checkpoints in these folders.
+            KerasrecError: `name` is not a valid folder name, or TensorFlow cannot read checkpoints in these folders.
 
         Example:
             >>> RunFolders().task("../shop")
             Traceback (most recent call last):
-            kerasrec.errors.KerasrecError: name is '../shop'; it must be letters, digits, _ . -, no . or - first
+            kerasrec.errors.KerasrecError: name is '../shop'; it must be letters, digits, _ . -, not . or - first
         """
-        require(re.fullmatch(NAME, name), "name", name, "letters, digits, _ . -, no . or - first")
+        require(re.fullmatch(NAME, name), "name", name, "letters, digits, _ . -, not . or - first")
         for kind in ("output_path", "export_path"):
             require_model_folder(kind, getattr(self, kind))
         return Task(name, *(Path(root, name) for root in (self.data_path, self.output_path, self.export_path)))
 
 
 def require_model_folder(setting: str, folder: Path) -> None:
-    r"""Refuse a folder from which TensorFlow cannot read a checkpoint: it reads [ and \ in a path as a pattern.
+    r"""Raise an error for a folder from which TensorFlow cannot read: it treats [ and \ in a path as a pattern.
+
+    Args:
+        setting: The name of the setting, for the message.
+        folder: Its value.
 
     Raises:
-        KerasrecError: the path holds [ or \.
+        KerasrecError: the path contains [ or \.
     """
     require(not set("[\\") & set(str(folder)), setting, folder, "a path without [ and \\, which TensorFlow cannot read")
 
 
 def find_task(typed: str, folders: RunFolders) -> Task:
-    """The one task under `folders` that an `...-all` name fits.
+    """The only task under `folders` that matches an `...-all` name.
 
     Args:
-        typed: The name as typed, say `task-refine-0-all` or `all`.
-        folders: Where tasks lie.
+        typed: The name that the user gave, for example `task-refine-0-all` or `all`.
+        folders: The folders that hold the tasks.
 
     Raises:
-        KerasrecError: no task fits, several do, or it is not such a name.
+        KerasrecError: no task or several tasks match, or `typed` is not the name of a task.
 
     Example:
         >>> import tempfile
@@ -137,28 +150,29 @@ def find_task(typed: str, folders: RunFolders) -> Task:
         >>> find_task("task-refine-0-all", folders).name
         '20210419-task-refine-0'
     """
-    return _the_one(typed, parse_task_name(typed), folders)
+    return _only_match(typed, parse_task_name(typed), folders)
 
 
 def find_parts(
     typed: str, folders: RunFolders, task_name: str | None = None, first: int | None = None, last: int | None = None
 ) -> tuple[Task, list[str]]:
-    """The task and the parts that a name stands for, all of which exist.
+    """The task and the existing parts that a name means.
 
-    Without a range, a part name stands for that part and an `...-all` name for every part. With one, the name is a part
-    name up to some of its digits and stands for the parts `first` to `last`, both included; the numbers are padded
-    with zeros to one width, as `seq -w` does, and on to the length that the task's part names have.
+    Without a range, a part name means this part, and an `...-all` name means every part. With a range, the name is a
+    part name without its last digits, and means the parts `first` to `last`, both included. The numbers are padded with
+    zeros to one width, as `seq -w` does, and to the length of the task's part names.
 
     Args:
-        typed: The name as typed, say `part-000`, `20210419-task-refine-0-part-00` or `task-refine-0-all`.
-        folders: Where tasks lie.
-        task_name: An `...-all` name that says more about the task.
-        first: First number of a range.
-        last: Last number of it.
+        typed: The name that the user gave, for example `part-000`, `20210419-task-refine-0-part-00` or
+            `task-refine-0-all`.
+        folders: The folders that hold the tasks.
+        task_name: An `...-all` name with further pieces of the task's name.
+        first: First number of the range.
+        last: Last number of the range.
 
     Raises:
-        KerasrecError: no task fits, or several do; the two names disagree; the range is not one; parts are missing,
-            which are then named together.
+        KerasrecError: no task or several tasks match; the two names contradict each other; the range is not valid; or
+            parts are missing: the message lists all of them.
 
     Example:
         >>> import tempfile
@@ -172,62 +186,65 @@ def find_parts(
     """
     pieces, digits = parse_name(typed)
     if task_name is not None:
-        whole = parse_task_name(task_name)
-        if not pieces.agrees(whole):
+        task_pieces = parse_task_name(task_name)
+        if not pieces.is_compatible(task_pieces):
             raise KerasrecError(
-                f"{quoted(typed)} and {quoted(task_name)} are not of the same task: remove or correct one of them"
+                f"{quoted(typed)} and {quoted(task_name)} name different tasks: remove or correct one of them"
             )
-        pieces = TaskName(*(mine if mine is not None else theirs for mine, theirs in zip(pieces, whole, strict=True)))
-    task = _the_one(typed, pieces, folders)
-    there, written = task.part_names(), task.split_names()
-    if not (there or written):
+        pairs = zip(pieces, task_pieces, strict=True)
+        pieces = TaskName(*(piece if piece is not None else task_piece for piece, task_piece in pairs))
+    task = _only_match(typed, pieces, folders)
+    existing, written = task.part_names(), task.split_names()
+    if not (existing or written):
         raise KerasrecError(f"{task.parts_folder} holds no part: split a log into parts first (kerasrec recall split)")
     if (first, last) != (None, None):
-        wanted = _range(typed, digits, first, last, width=len((there or written)[-1]) - len("part-"))
+        parts = _range(typed, digits, first, last, width=len((existing or written)[-1]) - len("part-"))
     elif digits == "":
-        raise KerasrecError(f"{quoted(typed)} has no number: give one, or the FIRST and LAST of a range")
+        raise KerasrecError(f"{quoted(typed)} has no number: give a number, or the FIRST and LAST of a range")
     else:
-        wanted = (written or there) if digits is None else [f"part-{digits}"]
-    if missing := sorted(set(wanted) - set(there)):
-        again = Manifest(task.manifest_path).command(task.users_path, "kerasrec recall split")
-        lost = f"; restore them with `{again}`" if set(missing) <= set(written) else ""
-        held = _listing(there) or "no part"
-        raise KerasrecError(f"missing from {task.parts_folder}: {_listing(missing)}; it holds {held}{lost}")
-    return task, wanted
+        parts = (written or existing) if digits is None else [f"part-{digits}"]
+    if missing := sorted(set(parts) - set(existing)):
+        restore_command = Manifest(task.manifest_path).command(task.users_path, "kerasrec recall split")
+        restore = f"; restore them with `{restore_command}`" if set(missing) <= set(written) else ""
+        raise KerasrecError(
+            f"missing from {task.parts_folder}: {_part_ranges(missing)}; it holds "
+            f"{_part_ranges(existing) or 'no part'}{restore}"
+        )
+    return task, parts
 
 
-def _the_one(typed: str, pieces: TaskName, folders: RunFolders) -> Task:
+def _only_match(typed: str, pieces: TaskName, folders: RunFolders) -> Task:
     root = Path(folders.data_path)
     names = (task_folder_name(path.name) for path in sorted(root.glob("*-refine-[01]")) if path.is_dir())
     tasks = [name for name in names if name is not None]
-    fitting = [name for name in tasks if name.agrees(pieces)]
-    if not fitting:
-        there = f"which holds {_some(tasks) or 'no task'}" if root.is_dir() else "which does not exist"
-        raise KerasrecError(f"no task fits {quoted(typed)}: looked for {pieces} in {root}, {there}")
-    if len(fitting) > 1:
+    matches = [name for name in tasks if name.is_compatible(pieces)]
+    if not matches:
+        content = f"which holds {_first_tasks(tasks) or 'no task'}" if root.is_dir() else "which does not exist"
+        raise KerasrecError(f"no task matches {quoted(typed)}: looked for {pieces} in {root}, {content}")
+    if len(matches) > 1:
         raise KerasrecError(
-            f"{quoted(typed)} fits {len(fitting)} tasks in {root}: {_some(fitting)}; give more of the name"
+            f"{quoted(typed)} matches {len(matches)} tasks in {root}: {_first_tasks(matches)}; give more of the name"
         )
-    return folders.task(str(fitting[0]))
+    return folders.task(str(matches[0]))
 
 
 def _range(typed: str, digits: str | None, first: int | None, last: int | None, width: int) -> list[str]:
     if digits is None:
         raise KerasrecError(
-            f"{quoted(typed)} takes no FIRST and LAST: they follow a name that ends in 'part-' or its digits"
+            f"{quoted(typed)} takes no FIRST and LAST: only a name that ends in 'part-' or its digits takes them"
         )
     if first is None or last is None or not 0 <= first <= last:
-        raise KerasrecError(f"a range takes two numbers, 0 <= FIRST <= LAST, and these are {first} and {last}")
+        raise KerasrecError(f"the range is {first} to {last}; it must be two numbers with 0 <= FIRST <= LAST")
     width = max(width - len(digits), len(str(last)))
     return [f"part-{digits}{number:0{width}d}" for number in range(first, last + 1)]
 
 
-def _some(tasks: list[TaskName], most: int = 10) -> str:
+def _first_tasks(tasks: list[TaskName], most: int = 10) -> str:
     more = f" and {len(tasks) - most} more" if len(tasks) > most else ""
     return ", ".join(map(str, tasks[:most])) + more
 
 
-def _listing(parts: list[str]) -> str:
+def _part_ranges(parts: list[str]) -> str:
     numbered = groupby(enumerate(parts), lambda pair: int(pair[1].removeprefix("part-")) - pair[0])
     runs = [[part for _, part in run] for _, run in numbered]
     return ", ".join(f"{run[0]} to {run[-1]}" if len(run) > 2 else ", ".join(run) for run in runs)

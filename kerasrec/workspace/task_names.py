@@ -1,7 +1,8 @@
-"""Names of tasks and parts, as typed and as folders.
+"""Names of tasks and parts: as the user types them, and as names of folders.
 
-A whole name is `{date}-{dataset_name}-refine-{0|1}-part-NNN` for a part and `{date}-{dataset_name}-refine-{0|1}-all`
-for the task. The date, or everything before `part-` or `all`, may be left out where only one task fits.
+The full name of a part is `{date}-{dataset_name}-refine-{0|1}-part-NNN`, and the full name of a task is
+`{date}-{dataset_name}-refine-{0|1}-all`. The date, or everything before `part-` or `all`, may be omitted if only one
+task matches.
 """
 
 import re
@@ -14,11 +15,16 @@ _DATASET_NAME = rf"(?![0-9]{{8}}(?:-|$)){NAME}"
 _TASK = rf"(?:(?P<date>[0-9]{{8}})-)?(?P<dataset_name>{_DATASET_NAME})-refine-(?P<refine>[01])"
 _FOLDER = re.compile(_TASK)
 _TYPED = re.compile(rf"(?:{_TASK}-)?(?:part-(?P<digits>[0-9]*)|all)")
-_FORMS = "{date}-{dataset_name}-refine-{0|1}-part-NNN or ...-all, with the date or everything before part-/all left out"
+_FORMS = "{date}-{dataset_name}-refine-{0|1}-part-NNN or ...-all; the date, or all before part- or all, may be omitted"
 
 
 class TaskName(NamedTuple):
-    """`{date}-{dataset_name}-refine-{refine}` in its pieces; one that was left out is None.
+    """The pieces of `{date}-{dataset_name}-refine-{refine}`; an omitted piece is None.
+
+    Attributes:
+        date: 8 digits.
+        dataset_name: The name of the data set.
+        refine: 0 or 1.
 
     Example:
         >>> str(TaskName("20210419", "task", 0)), str(TaskName(None, "task", 0))
@@ -33,9 +39,10 @@ class TaskName(NamedTuple):
         date, dataset_name, refine = ("*" if piece is None else piece for piece in self)
         return f"{date}-{dataset_name}-refine-{refine}"
 
-    def agrees(self, other: "TaskName") -> bool:
-        """Whether no piece that both names have differs."""
-        return all(mine is None or theirs is None or mine == theirs for mine, theirs in zip(self, other, strict=True))
+    def is_compatible(self, other: "TaskName") -> bool:
+        """Whether all pieces that both names have are equal."""
+        pairs = zip(self, other, strict=True)
+        return all(piece is None or other_piece is None or piece == other_piece for piece, other_piece in pairs)
 
 
 def task_name(date: str, dataset_name: str, refine: int) -> str:
@@ -43,29 +50,29 @@ def task_name(date: str, dataset_name: str, refine: int) -> str:
 
     Args:
         date: 8 digits.
-        dataset_name: Letters, digits, `_`, `.` and `-`, the first a letter, digit or `_`. It does not begin with 8
-            digits alone or before a hyphen, because a name without its date would then seem to have one.
+        dataset_name: Letters, digits, `_`, `.` and `-`; the first character is a letter, a digit or `_`. The name must
+            not be, or begin with, 8 digits and a hyphen: they would be read as the date when the date is omitted.
         refine: 0 or 1.
 
     Raises:
-        KerasrecError: a piece is not of that form.
+        KerasrecError: a piece does not have this form.
 
     Example:
         >>> task_name("20210419", "my-shop", 0)
         '20210419-my-shop-refine-0'
     """
     require(re.fullmatch("[0-9]{8}", date), "date", date, "eight digits")
-    dataset_names = "letters, digits, _ . -, the first none of . -, and no date in front"
-    require(re.fullmatch(_DATASET_NAME, dataset_name), "dataset_name", dataset_name, dataset_names)
+    allowed = "letters, digits, _ . -, not . or - first, and must not begin with a date"
+    require(re.fullmatch(_DATASET_NAME, dataset_name), "dataset_name", dataset_name, allowed)
     require(refine in (0, 1), "refine", refine, "0 or 1")
     return str(TaskName(date, dataset_name, refine))
 
 
 def parse_name(typed: str) -> tuple[TaskName, str | None]:
-    """Take a typed name apart: the task's pieces, and the digits after `part-`, or None for `all`.
+    """Parse a name that the user typed: the task's pieces, and the digits after `part-`, or None for `all`.
 
     Raises:
-        KerasrecError: it is not a name.
+        KerasrecError: the text is not the name of a part or a task.
 
     Example:
         >>> parse_name("task-refine-0-part-00")
@@ -75,7 +82,7 @@ def parse_name(typed: str) -> tuple[TaskName, str | None]:
     """
     match = _TYPED.fullmatch(typed)
     if not match:
-        raise KerasrecError(f"{quoted(typed)} is not the name of a part or a task; names are {_FORMS}")
+        raise KerasrecError(f"{quoted(typed)} is not the name of a part or a task; it must be {_FORMS}")
     return _pieces(match), match["digits"]
 
 
@@ -84,20 +91,18 @@ def _pieces(match: re.Match) -> TaskName:
 
 
 def parse_task_name(typed: str) -> TaskName:
-    """Take the typed name of a whole task apart, which ends in `all`.
+    """Parse the name of a task, which ends in `all`.
 
     Raises:
-        KerasrecError: it is not a name, or it names a part.
+        KerasrecError: the text is not the name of a task.
     """
     pieces, digits = parse_name(typed)
     if digits is not None:
-        raise KerasrecError(
-            f"{quoted(typed)} names a part, but the name of a whole task is needed, which ends in 'all'"
-        )
+        raise KerasrecError(f"{quoted(typed)} names a part; give the name of a task, which ends in 'all'")
     return pieces
 
 
 def task_folder_name(name: str) -> TaskName | None:
-    """The pieces of a folder's name if it is that of a task with a date, else None."""
+    """The pieces of a folder's name, or None if it is not the full name of a task."""
     match = _FOLDER.fullmatch(name)
     return _pieces(match) if match and match["date"] else None

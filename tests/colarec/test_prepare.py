@@ -197,8 +197,8 @@ def test_fields_with_line_breaks_add_no_events(desk):
     good = [f"{user},{item},{time},a\u2028u2,8,{time},b" for user, item, time in desk.some_interactions()]
     desk.interactions = desk.write("notes.csv", "\n".join(["user_id,item_id,time,note,x,y,z", *good, "", *bad]))
     out = desk.prepare("--max-reject-share", 0.1)
-    assert "rejected: 3 part of a quoted field that runs over several lines" in out
-    assert "rejected: 3 quotes that do not pair up on their line" in out
+    assert "rejected: 3 part of a quoted field that spans several lines" in out
+    assert "rejected: 3 unpaired or misplaced quotes" in out
     assert pq.read_table(desk.prepared.data / "rejects.parquet")["raw"].to_pylist() == bad
     assert histories(desk.prepared) == {user: items[:-2] for user, items in by_user(desk.some_interactions()).items()}
 

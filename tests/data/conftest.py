@@ -10,7 +10,7 @@ from kerasrec.data.logs.parts import write_part
 
 @pytest.fixture
 def small_part(tmp_path):
-    """A part of 30 users with histories of 1 to 25 of 40 items, and its vocabulary."""
+    """A part file with 30 users whose histories have 1 to 25 events over 40 items, and its vocabulary."""
     rng = np.random.default_rng(0)
     histories = [[f"item {number}" for number in rng.integers(0, 40, rng.integers(1, 26))] for _ in range(30)]
     rows = [(7 * user, item) for user, items in enumerate(histories) for item in items]

@@ -4,8 +4,8 @@ from kerasrec.backend import tf
 from kerasrec.data.pipeline import prefetch_batches
 
 
-def test_the_end_of_a_pass_does_not_wait():
-    """TensorFlow's tuner sleeps about as long again as it has run, and whoever ends an iterator waits for it."""
+def test_the_end_of_an_epoch_does_not_wait():
+    """TensorFlow's autotuner sleeps about as long as it has run, and deleting an iterator would wait for it."""
     batches = prefetch_batches(
         tf.data.Dataset.range(10**9).map(lambda number: number + 1, num_parallel_calls=2).batch(10)
     )

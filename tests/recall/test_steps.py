@@ -188,7 +188,7 @@ def test_examples_of_another_vocabulary_are_refused(prepared_desk):
     table = pq.read_table(desk.task / "vocab.parquet").to_pandas()
     table.loc[[5, 6], "token"] = table.loc[[6, 5], "token"].to_numpy()
     table.to_parquet(desk.task / "vocab.parquet")
-    Manifest(desk.task / "manifest.json").note("kerasrec recall vocab all", desk.task / "vocab.parquet")
+    Manifest(desk.task / "manifest.json").add_files("kerasrec recall vocab all", desk.task / "vocab.parquet")
     assert "written with another vocabulary" in desk.error("train", "all")
 
 

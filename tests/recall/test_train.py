@@ -230,11 +230,11 @@ def test_a_truncated_record_file(prepared_desk):
     damaged[len(content) // 2] ^= 0xFF  # of the right length, and wrong inside
     file.write_bytes(damaged)
     line = desk.error("train", "all", *desk.SMALL)
-    assert "part-001.train.tfrecord is damaged, its content is not what was written" in line
+    assert "part-001.train.tfrecord is damaged, its content differs from what was written" in line
 
 
 def test_steps_that_are_missing(desk):
-    assert "no task fits" in desk.error("train", "all")
+    assert "no task matches" in desk.error("train", "all")
     desk.ok("split", "--data_path", desk.write_log(), "--save_path", desk.folder / "data")
     assert "there is no vocabulary" in desk.error("train", "all")
     desk.ok("vocab", "all")

@@ -17,7 +17,7 @@ from kerasrec.data.text.tokenizer import SPECIALS
 from kerasrec.sentence_pair.run import Trained
 from kerasrec.sentence_pair.settings import Train
 from kerasrec.sentence_pair.train import train
-from tests.test_stored_files import DAMAGES, damaged_for_a_while
+from tests.test_stored_files import DAMAGES, damaged_in_block
 
 SCRIPT = Path(__file__).parents[2] / "run_scripts" / "embeddings_examples.py"
 TEXTS = ["red car", "costs $5 or $6", "blue car", "red car", "", "red boat"]
@@ -137,7 +137,7 @@ def test_a_wrong_call_prints_the_usage(run):
 def test_a_damaged_vocabulary_is_refused_and_restored(model, run, damage):
     path = model / "output" / "vocab.txt"
     content = path.read_bytes()
-    with damaged_for_a_while(path, damage):
+    with damaged_in_block(path, damage):
         code, out, err = run(model / "output", model / "texts.txt")
         [line] = err.splitlines()
         assert (code, out) == (2, "") and "vocab.txt" in line and "`kerasrec sentence-pair train --output-dir" in line
@@ -157,7 +157,7 @@ def test_a_damaged_vocabulary_is_refused_and_restored(model, run, damage):
 )
 def test_damaged_weights_before_training_are_refused(model, command_line, suffix, damage):
     output = model / "output"
-    with damaged_for_a_while(output / "checkpoints" / f"start.{suffix}", damage):
+    with damaged_in_block(output / "checkpoints" / f"start.{suffix}", damage):
         words = ("evaluate", "--output_dir", output, "--eval_file", model / "train.txt")
         line = command_line("sentence-pair").error(*words)
     assert f"the weights before training in {output / 'checkpoints'} cannot be read" in line

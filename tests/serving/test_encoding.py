@@ -129,7 +129,7 @@ def test_a_max_length_above_the_positions_of_the_model(inference, max_length):
 
 
 def test_progress_is_logged_for_many_texts(encoder, monkeypatch, logged):
-    monkeypatch.setattr(progress_bar, "LINE_EVERY", 0)
+    monkeypatch.setattr(progress_bar, "SECONDS_BETWEEN_LINES", 0)
     encoder.encode(UNUSUAL)
     assert "encoding: 11 of 11 texts" in logged()  # one of the twelve texts is repeated
 

@@ -332,7 +332,7 @@ def test_a_signal_saves_a_checkpoint_at_the_next_step_and_the_run_ends_bit_equal
         return batches(current, first_step).map(lambda batch: tf.py_function(send, [batch], batch.dtype))
 
     def send(batch):
-        if stopped.step >= 4 and not signals.is_asked():
+        if stopped.step >= 4 and not signals.is_stop_requested():
             os.kill(os.getpid(), number)
         return batch
 

@@ -6,7 +6,7 @@ from kerasrec.errors import KerasrecError
 from kerasrec.workspace.atomic_files import replacing, writing
 
 
-def test_a_block_that_ends_well_replaces_the_file(tmp_path):
+def test_a_successful_block_replaces_the_file(tmp_path):
     path = tmp_path / "new" / "file.txt"
     for text in ("one", "two"):
         with replacing(path) as unfinished:
@@ -15,13 +15,13 @@ def test_a_block_that_ends_well_replaces_the_file(tmp_path):
     assert [child.name for child in path.parent.iterdir()] == ["file.txt"]
 
 
-def test_a_block_that_fails_leaves_the_earlier_file(tmp_path):
+def test_a_failed_block_keeps_the_earlier_file(tmp_path):
     path = tmp_path / "file.txt"
-    path.write_text("whole")
+    path.write_text("earlier")
     with pytest.raises(ZeroDivisionError), replacing(path) as unfinished:
         unfinished.write_text("ha")
         1 / 0  # noqa: B018
-    assert path.read_text() == "whole"
+    assert path.read_text() == "earlier"
     assert [child.name for child in tmp_path.iterdir()] == ["file.txt"]
 
 
@@ -34,7 +34,7 @@ def test_disk_full(tmp_path):
     assert not list(tmp_path.iterdir())
 
 
-def test_other_errors_of_the_system_stay_what_they_are(tmp_path):
+def test_other_system_errors_are_not_changed(tmp_path):
     with pytest.raises(PermissionError), replacing(tmp_path / "file.txt"):
         raise PermissionError
 

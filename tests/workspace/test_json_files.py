@@ -13,7 +13,7 @@ CONTENT = {"parts": {"part-000": {"digest": "00ff", "users": 3}}, "share": 0.1, 
 
 @settings(max_examples=60)
 @given(place=st.integers(0, 10**6), bit=st.integers(0, 7))
-def test_a_flipped_bit_of_a_json_file_changes_nothing(tmp_path_factory, place, bit):
+def test_a_flipped_bit_of_a_json_file_does_not_change_the_read_content(tmp_path_factory, place, bit):
     folder = tmp_path_factory.mktemp("json")
     write_json(folder / "manifest.json", CONTENT)
     for name in ("manifest.json", ".manifest.json.copy"):
@@ -29,8 +29,8 @@ def test_a_json_file_of_an_earlier_version(tmp_path):
     path = tmp_path / "config.json"
     path.write_text(json.dumps(CONTENT), encoding="utf-8")
     assert read_json(path, "missing") == CONTENT
-    with pytest.raises(KerasrecError, match="^nothing is there$"):
-        read_json(tmp_path / "other.json", "nothing is there")
+    with pytest.raises(KerasrecError, match="^there is no file$"):
+        read_json(tmp_path / "other.json", "there is no file")
     for content in (b"[]", b"null", b'"{}"', b"{", b"\xff", b"[" * 100_000):
         path.write_bytes(content)
         with pytest.raises(Damaged, match=r"config.json is damaged \(.*\): train again"):

@@ -22,33 +22,35 @@ def test_many_processes_update_one_manifest(tmp_path):
     assert manifest.read() == {"vocab": {"size": 7}, "parts": {}}
 
 
-def test_a_folder_is_one_system_s(tmp_path):
+def test_a_folder_of_another_system_is_refused(tmp_path):
     manifest = Manifest(tmp_path / "manifest.json")
-    manifest.require("siamese")
+    manifest.require_system("siamese")
     assert manifest.read() == {}
-    manifest.replace(vocab={"size": 7})  # by an earlier version
+    manifest.replace(vocab={"size": 7})  # as an earlier version wrote it, without the system
     manifest.claim("recall")
     manifest.claim("recall")
-    manifest.require("recall")
-    for refused in (manifest.claim, manifest.require):
+    manifest.require_system("recall")
+    for refused in (manifest.claim, manifest.require_system):
         with pytest.raises(KerasrecError, match="files of kerasrec recall, not of kerasrec siamese: give another name"):
             refused("siamese")
     assert manifest.read() == {"vocab": {"size": 7}, "system": "recall"}
 
 
-def test_noted_files_are_checked_by_digest(tmp_path):
+def test_added_files_are_checked_by_digest(tmp_path):
     manifest, path = Manifest(tmp_path / "manifest.json"), tmp_path / "users.parquet"
     path.write_bytes(b"one")
-    assert manifest.whole(path, "kerasrec recall split") == path  # of an earlier version, which noted nothing
+    assert (
+        manifest.checked_path(path, "kerasrec recall split") == path
+    )  # as an earlier version wrote it, without a digest
     assert manifest.command(path, "kerasrec recall split") == "kerasrec recall split"
-    manifest.note("kerasrec recall split --log log.csv", path)
-    assert manifest.whole(path, "kerasrec recall split") == path
+    manifest.add_files("kerasrec recall split --log log.csv", path)
+    assert manifest.checked_path(path, "kerasrec recall split") == path
     path.write_bytes(b"two")
     with pytest.raises(KerasrecError, match="users.parquet is damaged.*`kerasrec recall split --log log.csv`"):
-        manifest.whole(path, "kerasrec recall split")
+        manifest.checked_path(path, "kerasrec recall split")
 
 
-def test_a_section_of_another_form(tmp_path):
+def test_a_section_that_is_not_an_object_is_refused(tmp_path):
     (tmp_path / "manifest.json").write_text('{"parts": 5}', encoding="utf-8")
     with pytest.raises(KerasrecError, match="manifest.json is damaged, its parts is not an object"):
         Manifest(tmp_path / "manifest.json").section("parts")

@@ -25,7 +25,7 @@ def make(folders, name, numbers=(), width=3):
 
 
 @pytest.mark.parametrize("typed", ["20210419-my-shop-refine-0-all", "my-shop-refine-0-all", "all"])
-def test_a_name_with_pieces_left_out_finds_the_only_task(folders, typed):
+def test_a_name_with_omitted_pieces_finds_the_only_task(folders, typed):
     make(folders, "20210419-my-shop-refine-0")
     task = find_task(typed, folders)
     assert task.name == "20210419-my-shop-refine-0"
@@ -34,7 +34,7 @@ def test_a_name_with_pieces_left_out_finds_the_only_task(folders, typed):
     )
 
 
-def test_a_whole_name_finds_its_task_among_similar_ones(folders):
+def test_a_full_name_finds_its_task_among_similar_names(folders):
     names = [
         f"{date}-{dataset}-refine-{refine}"
         for date in (20210419, 20210420)
@@ -46,7 +46,7 @@ def test_a_whole_name_finds_its_task_among_similar_ones(folders):
     assert [find_task(f"{name}-all", folders).name for name in names] == names
 
 
-def test_more_than_one_fitting_task_is_an_error_that_names_them(folders):
+def test_several_matching_tasks_are_an_error_that_names_them(folders):
     for name in ("20210419-shop-refine-0", "20210420-shop-refine-0", "20210420-my-shop-refine-0"):
         make(folders, name)
     with pytest.raises(KerasrecError) as error:
@@ -55,22 +55,22 @@ def test_more_than_one_fitting_task_is_an_error_that_names_them(folders):
     assert "my-shop" not in str(error.value)
 
 
-def test_nothing_fitting_is_an_error_that_says_what_was_looked_for_where_and_what_is_there(folders):
+def test_the_error_without_a_match_names_the_pattern_the_folder_and_its_tasks(folders):
     with pytest.raises(KerasrecError, match="does not exist"):
         find_task("all", folders)
     folders.data_path.mkdir()
-    (folders.data_path / "notes-refine-0").mkdir()  # no date: not a task
+    (folders.data_path / "notes-refine-0").mkdir()  # not a task: it has no date
     (folders.data_path / "20210419-file-refine-0").touch()  # not a folder
     with pytest.raises(KerasrecError, match="holds no task"):
         find_task("all", folders)
     make(folders, "20210419-shop-refine-0")
     with pytest.raises(KerasrecError) as error:
         find_task("task-refine-1-all", folders)
-    for said in ("'task-refine-1-all'", "*-task-refine-1", str(folders.data_path), "20210419-shop-refine-0"):
-        assert said in str(error.value)
+    for expected in ("'task-refine-1-all'", "*-task-refine-1", str(folders.data_path), "20210419-shop-refine-0"):
+        assert expected in str(error.value)
 
 
-def test_a_part_where_a_task_is_meant_is_refused(folders):
+def test_the_name_of_a_part_is_refused_as_the_name_of_a_task(folders):
     make(folders, "20210419-task-refine-0", [0])
     with pytest.raises(KerasrecError, match="names a part"):
         find_task("task-refine-0-part-000", folders)
@@ -81,7 +81,7 @@ def test_a_part_where_a_task_is_meant_is_refused(folders):
 # --- parts ---
 
 
-def test_the_names_of_daily_use(folders):
+def test_the_names_of_daily_jobs(folders):
     task = make(folders, "20210419-task-refine-0", range(201))
     all_parts = [f"part-{number:03d}" for number in range(201)]
     assert find_parts("task-refine-0-part-000", folders, task_name="20210419-task-refine-0-all") == (task, ["part-000"])
@@ -97,7 +97,7 @@ def test_the_names_of_daily_use(folders):
 @pytest.mark.parametrize(
     ("prefix", "first", "last", "width", "expected"),
     [
-        ("part-", 0, 2, 3, "000 001 002"),  # fewer digits than the names have
+        ("part-", 0, 2, 3, "000 001 002"),  # fewer digits than the existing names
         ("part-", 8, 11, 3, "008 009 010 011"),
         ("part-0", 8, 11, 3, "008 009 010 011"),
         ("part-01", 0, 2, 3, "010 011 012"),
@@ -116,17 +116,17 @@ def test_a_range_is_padded_to_the_width_of_the_names(folders, prefix, first, las
 def test_any_prefix_that_the_parts_of_a_range_share_names_that_range(tmp_path_factory, data):
     first = data.draw(st.integers(0, 1200))
     last = data.draw(st.integers(first, first + 30))
-    wanted = [f"{number:0{max(3, len(str(last)))}d}" for number in range(first, last + 1)]
-    shared = os.path.commonprefix(wanted)[: len(wanted[0]) - 1]
+    names = [f"{number:0{max(3, len(str(last)))}d}" for number in range(first, last + 1)]
+    shared = os.path.commonprefix(names)[: len(names[0]) - 1]
     prefix = shared[: data.draw(st.integers(0, len(shared)))]
-    numbers = [int(digits[len(prefix) :]) for digits in wanted]
+    numbers = [int(digits[len(prefix) :]) for digits in names]
     folders = RunFolders(tmp_path_factory.mktemp("range"))
-    make(folders, "20210419-task-refine-0", range(first, last + 1), len(wanted[0]))
-    found = find_parts(f"part-{prefix}", folders, first=numbers[0], last=numbers[-1])[1]
-    assert found == [f"part-{digits}" for digits in wanted]
+    make(folders, "20210419-task-refine-0", range(first, last + 1), len(names[0]))
+    parts = find_parts(f"part-{prefix}", folders, first=numbers[0], last=numbers[-1])[1]
+    assert parts == [f"part-{digits}" for digits in names]
 
 
-def test_missing_parts_are_named_together(folders):
+def test_one_message_names_all_missing_parts(folders):
     make(folders, "20210419-task-refine-0", [0, 1, 2, 4, 5, 9])
     with pytest.raises(KerasrecError) as error:
         find_parts("part-", folders, first=0, last=12)
@@ -139,21 +139,21 @@ def test_missing_parts_are_named_together(folders):
         find_parts("part-00", folders)
 
 
-def test_half_written_and_foreign_files_are_no_parts(folders):
+def test_unfinished_and_foreign_files_are_not_parts(folders):
     task = make(folders, "20210419-task-refine-0", [0])
     for name in (".part-001.parquet.17.unfinished", "part-001.parquet.bak", "part-one.parquet"):
         (task.parts_folder / name).touch()
     assert find_parts("all", folders)[1] == ["part-000"]
 
 
-def test_a_task_without_parts_says_what_to_run(folders):
+def test_the_error_for_a_task_without_parts_names_the_command(folders):
     make(folders, "20210419-task-refine-0")
     with pytest.raises(KerasrecError, match="kerasrec recall split"):
         find_parts("part-000", folders)
 
 
 @pytest.mark.parametrize(
-    ("typed", "first", "last", "said"),
+    ("typed", "first", "last", "expected"),
     [
         ("part-", 2, 1, "0 <= FIRST <= LAST"),
         ("part-", -1, 1, "0 <= FIRST <= LAST"),
@@ -163,24 +163,24 @@ def test_a_task_without_parts_says_what_to_run(folders):
         ("part-", None, None, "no number"),
     ],
 )
-def test_a_range_that_is_none(folders, typed, first, last, said):
+def test_an_invalid_range_is_refused(folders, typed, first, last, expected):
     make(folders, "20210419-task-refine-0", [0, 1])
-    with pytest.raises(KerasrecError, match=said):
+    with pytest.raises(KerasrecError, match=expected):
         find_parts(typed, folders, first=first, last=last)
 
 
-def test_part_and_task_together_narrow_the_choice(folders):
+def test_the_part_name_and_the_task_name_are_combined(folders):
     for name in ("20210419-task-refine-0", "20210420-task-refine-0", "20210419-shop-refine-0"):
         make(folders, name, [0])
     for part in ("part-000", "task-refine-0-part-000"):
         assert find_parts(part, folders, "20210420-task-refine-0-all")[0].name == "20210420-task-refine-0"
     assert find_parts("20210419-task-refine-0-part-000", folders, "all")[0].name == "20210419-task-refine-0"
-    with pytest.raises(KerasrecError, match="fits 2 tasks"):
+    with pytest.raises(KerasrecError, match="matches 2 tasks"):
         find_parts("part-000", folders, "task-refine-0-all")
 
 
 @pytest.mark.parametrize("whole", ["20210420-task-refine-0-all", "shop-refine-0-all", "task-refine-1-all"])
-def test_part_and_task_that_disagree_are_both_named(folders, whole):
+def test_contradictory_part_and_task_names_are_both_in_the_error(folders, whole):
     for name in (
         "20210419-task-refine-0",
         "20210420-task-refine-0",

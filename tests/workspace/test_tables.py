@@ -5,11 +5,11 @@ import pytest
 from kerasrec.workspace.digests import Damaged
 from kerasrec.workspace.tables import read_array, read_parquet, write_array, write_parquet
 
-AGAIN = "kerasrec siamese prepare shop"
+COMMAND = "kerasrec siamese prepare shop"
 
 
-def test_a_flipped_byte_of_values_in_parquet(tmp_path):
-    """Whatever the digest says, its pages have checksums."""
+def test_a_flipped_byte_of_values_in_parquet_is_detected(tmp_path):
+    """The checksums of the pages detect it without a digest of the file."""
     path = tmp_path / "groups.parquet"
     values = np.random.default_rng(0).random(1000)
     write_parquet(path, pa.table({"value": values}))
@@ -17,26 +17,26 @@ def test_a_flipped_byte_of_values_in_parquet(tmp_path):
     content[2000] ^= 1
     path.write_bytes(content)
     with pytest.raises(Damaged, match="groups.parquet is damaged"):
-        read_parquet(path, ["value"], AGAIN)
+        read_parquet(path, ["value"], COMMAND)
 
 
 @pytest.mark.parametrize("columns", [["value", "other"], ["other"]])
-def test_a_missing_column(tmp_path, columns):
+def test_a_missing_column_is_refused(tmp_path, columns):
     write_parquet(tmp_path / "groups.parquet", pa.table({"value": [1]}))
-    with pytest.raises(Damaged, match=f"groups.parquet is damaged .*other.*`{AGAIN}`"):
-        read_parquet(tmp_path / "groups.parquet", columns, AGAIN)
+    with pytest.raises(Damaged, match=f"groups.parquet is damaged .*other.*`{COMMAND}`"):
+        read_parquet(tmp_path / "groups.parquet", columns, COMMAND)
 
 
 @pytest.mark.parametrize("shape", [(2, 3), (0, 3), ()])
-def test_an_array_is_read_as_it_was_written(tmp_path, shape):
+def test_write_array_and_read_array_round_trip(tmp_path, shape):
     values = np.random.default_rng(0).random(shape).astype(np.float32)
     write_array(tmp_path / "codes.npy", values)
-    read = read_array(tmp_path / "codes.npy", AGAIN)
+    read = read_array(tmp_path / "codes.npy", COMMAND)
     assert type(read) is np.ndarray and read.dtype == np.float32
     np.testing.assert_array_equal(read, values)
 
 
-NO_ARRAYS = {
+INVALID_ARRAYS = {
     "empty": b"",
     "zip": b"PK\x03\x04",
     "pickle": b"\x80\x04K\x01.",
@@ -48,19 +48,19 @@ NO_ARRAYS = {
 }
 
 
-@pytest.mark.parametrize("content", NO_ARRAYS.values(), ids=NO_ARRAYS)
-def test_a_file_that_is_not_an_array(tmp_path, content):
+@pytest.mark.parametrize("content", INVALID_ARRAYS.values(), ids=INVALID_ARRAYS)
+def test_a_file_that_is_not_an_array_is_refused(tmp_path, content):
     (tmp_path / "codes.npy").write_bytes(content)
-    with pytest.raises(Damaged, match=f"codes.npy is damaged .*`{AGAIN}`"):
-        read_array(tmp_path / "codes.npy", AGAIN)
+    with pytest.raises(Damaged, match=f"codes.npy is damaged .*`{COMMAND}`"):
+        read_array(tmp_path / "codes.npy", COMMAND)
 
 
-def test_an_array_of_objects_and_one_that_is_cut_short(tmp_path):
+def test_an_array_of_objects_and_a_truncated_array_are_refused(tmp_path):
     path = tmp_path / "codes.npy"
     np.save(path, np.array([{}, []], dtype=object), allow_pickle=True)
     with pytest.raises(Damaged, match="codes.npy is damaged"):
-        read_array(path, AGAIN)
+        read_array(path, COMMAND)
     np.save(path, np.ones([200, 3]))
     path.write_bytes(path.read_bytes()[:-4])
     with pytest.raises(Damaged, match="codes.npy is damaged"):
-        read_array(path, AGAIN)
+        read_array(path, COMMAND)

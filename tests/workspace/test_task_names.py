@@ -15,7 +15,7 @@ DATASET_NAMES = st.one_of(
 
 
 @given(DATES, DATASET_NAMES, st.sampled_from([0, 1]), st.none() | st.from_regex(r"[0-9]{0,5}", fullmatch=True))
-def test_a_formatted_name_is_parsed_into_the_same_pieces(date, dataset_name, refine, digits):
+def test_parsing_a_formatted_name_gives_the_same_pieces(date, dataset_name, refine, digits):
     ending = "all" if digits is None else f"part-{digits}"
     whole = task_name(date, dataset_name, refine)
     assert parse_name(f"{whole}-{ending}") == (TaskName(date, dataset_name, refine), digits)
@@ -27,7 +27,7 @@ def test_a_formatted_name_is_parsed_into_the_same_pieces(date, dataset_name, ref
     st.lists(st.sampled_from(["20210419", "2021", "task", "refine-0", "part", "007", ""]), max_size=4),
     st.sampled_from(["all", "part-", "part-007", "refine-0-all", "refine-1-part-00", "refine-2-all"]),
 )
-def test_any_text_is_a_name_that_formats_back_or_an_error_that_quotes_it(pieces, ending):
+def test_any_text_is_a_valid_name_or_an_error_that_quotes_it(pieces, ending):
     typed = "-".join([*pieces, ending])
     try:
         name, digits = parse_name(typed)
@@ -43,7 +43,7 @@ def test_any_text_is_a_name_that_formats_back_or_an_error_that_quotes_it(pieces,
     [
         ("2021-04-19", "task", 0),
         ("2021041", "task", 0),
-        ("\u0662\u0660\u0662\u0661\u0660\u0664\u0661\u0669", "task", 0),  # digits, but Arabic ones
+        ("\u0662\u0660\u0662\u0661\u0660\u0664\u0661\u0669", "task", 0),  # Arabic digits
         ("20210419", "", 0),
         ("20210419", "-task", 0),
         ("20210419", "a/b", 0),
@@ -54,7 +54,7 @@ def test_any_text_is_a_name_that_formats_back_or_an_error_that_quotes_it(pieces,
         ("20210419", "task", 2),
     ],
 )
-def test_what_cannot_name_a_task_is_refused(pieces):
+def test_invalid_pieces_of_a_task_name_are_refused(pieces):
     with pytest.raises(KerasrecError, match="it must be"):
         task_name(*pieces)
 
@@ -62,6 +62,6 @@ def test_what_cannot_name_a_task_is_refused(pieces):
 @pytest.mark.parametrize(
     "typed", ["", "20210419-task-refine-0", "task-all", "20210419-part-000", "part-x", "part-000 ", "ALL"]
 )
-def test_what_is_no_name_is_refused_with_the_forms_that_are(typed):
+def test_the_error_for_an_invalid_name_states_the_valid_forms(typed):
     with pytest.raises(KerasrecError, match=r"refine-\{0\|1\}-part-NNN"):
         parse_name(typed)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from kerasrec.anime.records import ListEntry, Relation, Tag, Title, fuzzy_date
+from kerasrec.data.inputs.encodings import is_unicode
 from kerasrec.errors import quoted
 
 MOST = 2**31 - 1
@@ -283,14 +284,9 @@ def _status(value: object, name: str) -> str | None:
 def _text(value: object, name: str) -> str | None:
     if value is None:
         return None
-    if not isinstance(value, str) or len(value) > LONGEST_TEXT or not _is_unicode(value):
+    if not isinstance(value, str) or len(value) > LONGEST_TEXT or not is_unicode(value):
         raise UnknownForm(f"{name} is {quoted(value, 50)}")
     return value
-
-
-def _is_unicode(text: str) -> bool:
-    """Whether a text holds no lone surrogate, which UTF-8 cannot encode."""
-    return not any("\ud800" <= character <= "\udfff" for character in text)
 
 
 def _date(value: object, name: str) -> str | None:

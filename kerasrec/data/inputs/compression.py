@@ -1,6 +1,6 @@
-"""Compressed files: detected by their first bytes, not by their names; a damaged or truncated file is an error.
+"""Compressed files. Formats are detected by the first bytes, not by file names; damaged or truncated files are errors.
 
-The standard library reads gzip, bzip2, xz and zip, and Arrow reads zstd; both detect a truncated archive.
+The standard library reads gzip, bzip2, xz and zip, and Arrow reads zstd; both detect truncated files.
 """
 
 import bz2
@@ -17,7 +17,7 @@ import pyarrow as pa
 
 from kerasrec.errors import KerasrecError, quoted, reason
 
-PACKINGS = {
+COMPRESSIONS = {
     b"\x1f\x8b": "gzip",
     b"\x28\xb5\x2f\xfd": "zstd",
     b"BZh": "bzip2",
@@ -26,7 +26,7 @@ PACKINGS = {
 }
 """The first bytes of supported formats."""
 
-_NOT_READ = {
+_UNSUPPORTED = {
     b"PK\x05\x06": "an empty zip archive",
     b"PK\x07\x08": "a zip archive in several volumes",
     b"7z\xbc\xaf\x27\x1c": "a 7z archive",
@@ -51,23 +51,23 @@ _NOT_READ = {
 }
 _TAR = slice(257, 262)
 _BZIP2_BLOCKS = (b"1AY&SY", b"\x17rE8P\x90")  # after BZh and a digit: the first block, or the end of an empty file
-_BLOCK = 1 << 20
-_MOST_TIMES_LARGER = 200  # real logs shrink by less; one layer of gzip can shrink by 1,032
-_ALWAYS_ALLOWED = 1 << 28
+_BYTES_PER_BLOCK = 1 << 20
+_MAX_RATIO = 200  # the compression ratio of real logs is smaller; gzip can reach 1,032
+_ALWAYS_ALLOWED_BYTES = 1 << 28
 _DAMAGE = (EOFError, zlib.error, lzma.LZMAError, zipfile.BadZipFile, pa.ArrowException)
 
 
-def packing(path: Path) -> str | None:
-    """`gzip`, `zstd`, `bzip2`, `xz`, `zip`, or None for a file that is not compressed.
+def detect_compression(path: Path) -> str | None:
+    """The compression of a file: `gzip`, `zstd`, `bzip2`, `xz`, `zip`, or None for an uncompressed file.
 
     Raises:
-        KerasrecError: its format is known but not supported, or it cannot be opened.
+        KerasrecError: the format of the file is known but not supported, or the file cannot be opened.
 
     Example:
         >>> import tempfile
         >>> path = Path(tempfile.mkdtemp()) / "log.csv"
         >>> _ = path.write_bytes(gzip.compress(b"ann,tea"))
-        >>> packing(path)
+        >>> detect_compression(path)
         'gzip'
     """
     try:
@@ -75,21 +75,27 @@ def packing(path: Path) -> str | None:
             start = file.read(512)
     except OSError as error:
         raise KerasrecError(f"{path} cannot be read ({error.strerror})") from None
-    require_readable(start, str(path))
-    return _packing_of(start)
+    require_supported(start, str(path))
+    return _compression_of(start)
 
 
-def require_readable(start: bytes, name: str) -> None:
-    """Refuse a file whose first bytes are those of an unsupported format.
+def require_supported(start: bytes, name: str) -> None:
+    """Raise an error for a file in an unsupported format.
+
+    Args:
+        start: The first 512 bytes of the file.
+        name: The name of the file, for the message.
 
     Raises:
-        KerasrecError: the format is not supported; the message names it.
+        KerasrecError: the format is not supported; the message names the format.
     """
-    binary = min(start[:512], default=9) < 9  # an id may begin with the letters ORC
-    fitting = (
-        magic for magic in _NOT_READ if start.startswith(magic) and (binary or not magic.decode("latin1").isprintable())
+    is_binary = min(start[:512], default=9) < 9  # an id in a text file may begin with the letters ORC
+    matches = (
+        magic
+        for magic in _UNSUPPORTED
+        if start.startswith(magic) and (is_binary or not magic.decode("latin1").isprintable())
     )
-    kind = _NOT_READ.get(next(fitting, None))
+    kind = _UNSUPPORTED.get(next(matches, None))
     if start[_TAR] == b"ustar":
         kind = "a tar archive"
     if kind:
@@ -99,36 +105,36 @@ def require_readable(start: bytes, name: str) -> None:
 
 
 def members(path: Path) -> list[str]:
-    """The names of the files in a zip archive, in order, without hidden ones.
+    """The sorted names of the files in a zip archive, without hidden files.
 
     Raises:
-        KerasrecError: the archive is damaged, or holds no file.
+        KerasrecError: the archive is damaged or holds no file, or the names are not printable or not unique.
     """
     try:
         with zipfile.ZipFile(path) as archive:
             names = sorted(entry.filename for entry in archive.infolist() if not entry.is_dir())
     except (zipfile.BadZipFile, OSError, NotImplementedError, ValueError) as error:
         raise _damaged(path, "zip", error) from error
-    shown = [name for name in names if all(piece[0] not in "._" for piece in PurePosixPath(name).parts)]
-    if not shown:
+    visible = [name for name in names if all(piece[0] not in "._" for piece in PurePosixPath(name).parts)]
+    if not visible:
         raise KerasrecError(f"the zip archive {path} holds no files")
-    if odd := next((name for name in shown if not name.isprintable()), None):
-        raise KerasrecError(f"the zip archive {path} holds a file called {quoted(odd)}; rename it")
-    if twice := next((name for name in shown if shown.count(name) > 1), None):
+    if unprintable := next((name for name in visible if not name.isprintable()), None):
+        raise KerasrecError(f"the zip archive {path} holds a file called {quoted(unprintable)}; rename it")
+    if duplicate := next((name for name in visible if visible.count(name) > 1), None):
         raise KerasrecError(
-            f"the zip archive {path} holds {quoted(twice)} twice, and it is not known which one to read; remove "
+            f"the zip archive {path} holds {quoted(duplicate)} twice, and it is not clear which one to read; remove "
             "one of them"
         )
-    return shown
+    return visible
 
 
 @contextlib.contextmanager
 def opened(path: Path, member: str | None = None) -> Iterator[BinaryIO]:
-    """The unpacked content of a file, as a file object.
+    """Open a file and yield its decompressed content as a binary file object.
 
     Args:
         path: The file.
-        member: Which file of a zip archive; it may be left out where there is only one.
+        member: Name of a file in a zip archive; optional if the archive holds only one file.
 
     Raises:
         KerasrecError: the file cannot be read, is truncated or damaged, or is compressed twice.
@@ -141,50 +147,50 @@ def opened(path: Path, member: str | None = None) -> Iterator[BinaryIO]:
         ...     file.read()
         b'ann,tea'
     """
-    kind = packing(path)
+    kind = detect_compression(path)
     if kind == "zip" and member is None:
-        inside = members(path)
-        if len(inside) > 1:
-            raise KerasrecError(f"the zip archive {path} holds {len(inside):,} files; unpack the one to read")
-        member = inside[0]
+        names = members(path)
+        if len(names) > 1:
+            raise KerasrecError(f"the zip archive {path} holds {len(names):,} files; unpack the file to read")
+        member = names[0]
     name = str(path) if member is None else f"{path}/{member}"
-    with _one_line(path, kind):
+    with _readable_errors(path, kind):
         if kind:
             with _opened(path, kind, member) as file:
-                _require_unpacked(file.read(512), name)
-        with _opened(path, kind, member) as file:  # opened again, because not all formats can seek
+                _require_uncompressed(file.read(512), name)
+        with _opened(path, kind, member) as file:  # opened a second time, because not all formats can seek
             yield file
 
 
 def blocks(path: Path, member: str | None = None) -> Iterator[bytes]:
-    """The unpacked content of a file in blocks.
+    """The decompressed content of a file in blocks of 1 MiB.
 
     Args:
         path: The file.
-        member: Which file of a zip archive; it may be left out where there is only one.
+        member: Name of a file in a zip archive; optional if the archive holds only one file.
 
     Raises:
-        KerasrecError: as in `opened`, or the content is larger than 256 MiB and than 200 times the file.
+        KerasrecError: as in `opened`, or the content is larger than 256 MiB and larger than 200 times the file.
     """
     with opened(path, member) as file:
         size, read = path.stat().st_size, 0
-        while block := file.read(_BLOCK):
+        while block := file.read(_BYTES_PER_BLOCK):
             read += len(block)
-            if read > max(_ALWAYS_ALLOWED, _MOST_TIMES_LARGER * size):
+            if read > max(_ALWAYS_ALLOWED_BYTES, _MAX_RATIO * size):
                 raise KerasrecError(
-                    f"{path} unpacks to more than {_MOST_TIMES_LARGER} times its size, more than any real log; if it "
-                    "is a log, unpack it first"
+                    f"{path} unpacks to more than {_MAX_RATIO} times its size, more than any real log; if it is a log, "
+                    "unpack it first"
                 )
             yield block
 
 
 @contextlib.contextmanager
-def _one_line(path: Path, kind: str | None) -> Iterator[None]:
-    """Turn the errors of libraries into one line that says what to do."""
+def _readable_errors(path: Path, kind: str | None) -> Iterator[None]:
+    """Replace the errors of libraries by one-line errors that say what to do."""
     try:
         yield
     except OSError as error:
-        if error.errno is None and kind:  # bz2 and Arrow report damage so
+        if error.errno is None and kind:  # bz2 and Arrow report damage as an OSError without a number
             raise _damaged(path, kind, error) from error
         raise KerasrecError(f"{path} cannot be read ({error.strerror or error})") from None
     except _DAMAGE as error:
@@ -192,26 +198,26 @@ def _one_line(path: Path, kind: str | None) -> Iterator[None]:
 
 
 def check(path: Path) -> None:
-    """Read a file to its end, the only way to detect that an archive is truncated.
+    """Read a file to its end, because nothing else detects a truncated file.
 
     Raises:
-        KerasrecError: see `blocks`.
+        KerasrecError: as in `blocks`.
     """
     for _ in blocks(path):
         pass
 
 
 def read_all(path: Path) -> bytes:
-    """The whole unpacked content of a file.
+    """The decompressed content of a file.
 
     Raises:
-        KerasrecError: see `blocks`.
+        KerasrecError: as in `blocks`.
     """
     return b"".join(blocks(path))
 
 
-def _packing_of(start: bytes) -> str | None:
-    kind = next((kind for magic, kind in PACKINGS.items() if start.startswith(magic)), None)
+def _compression_of(start: bytes) -> str | None:
+    kind = next((kind for magic, kind in COMPRESSIONS.items() if start.startswith(magic)), None)
     return None if kind == "bzip2" and start[4:10] not in _BZIP2_BLOCKS else kind
 
 
@@ -228,15 +234,15 @@ def _opened(path: Path, kind: str | None, member: str | None) -> BinaryIO:
     return {None: open, "gzip": gzip.open, "bzip2": bz2.open, "xz": lzma.open}[kind](path, "rb")
 
 
-def _require_unpacked(start: bytes, name: str) -> None:
-    require_readable(start, name)
-    inner = "Parquet" if start.startswith(b"PAR1") else _packing_of(start)
+def _require_uncompressed(start: bytes, name: str) -> None:
+    require_supported(start, name)
+    inner = "Parquet" if start.startswith(b"PAR1") else _compression_of(start)
     if inner:
         raise KerasrecError(f"{name} is compressed and holds a {inner} file; unpack it first")
 
 
 def _damaged(path: Path, kind: str, error: Exception) -> KerasrecError:
-    cut = isinstance(error, EOFError) or "Truncated" in str(error)
-    problem = "truncated" if cut else f"damaged ({reason(error)})"
+    is_truncated = isinstance(error, EOFError) or "Truncated" in str(error)
+    problem = "truncated" if is_truncated else f"damaged ({reason(error)})"
     checks = {"gzip": "gzip -t", "zstd": "zstd -t", "bzip2": "bzip2 -t", "xz": "xz -t", "zip": "unzip -t"}
     return KerasrecError(f"the {kind} file {path} is {problem}; copy or download it again (`{checks[kind]}` checks it)")

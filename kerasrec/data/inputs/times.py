@@ -1,6 +1,6 @@
-"""Times in logs: ISO 8601, or a number since 1970 whose unit is detected by its size.
+"""Times in logs: ISO 8601, or numbers since 1970 whose unit is detected by their size.
 
-The rules are written twice, in Python and as SQL for DuckDB, with the same patterns and limits.
+The rules are implemented twice, in Python and as SQL for DuckDB, with the same patterns and limits.
 """
 
 import re
@@ -14,7 +14,7 @@ TimeUnit = Literal["auto", "s", "ms", "us", "ns", "date"]
 
 _SCALES = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}
 _LIMITS = {"s": 1e11, "ms": 1e14, "us": 1e17, "ns": 1e20}  # seconds up to the year 5138, other units from 1973
-_WORDS = {
+_FORM_NAMES = {
     "s": "seconds",
     "ms": "milliseconds",
     "us": "microseconds",
@@ -23,7 +23,7 @@ _WORDS = {
     "date": "dates written as digits",
 }
 SMALL_TIME = 1e8
-"""A smaller number of the form `s` may be a counter: as seconds it would be before 1973-03-03."""
+"""A smaller number of the form `s` may be a counter: as seconds it would be a time before 1973-03-03."""
 _DAYS = (19_000_101, 21_001_231)
 _DATE_SCALES = (1, 10**4, 10**6)  # 20210419, 202104191000, 20210419100000
 _NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?")
@@ -37,18 +37,18 @@ _TO_EXTENDED = (
     (r"^(\d{4})(\d\d)(\d\d)[Tt](\d\d)(\d\d)(\d\d)", r"\1-\2-\3T\4:\5:\6"),
     (r"^(\d{4})(\d\d)(\d\d)[Tt](\d\d)(\d\d)", r"\1-\2-\3T\4:\5"),
 )
-_MINUTE = 16  # length of 2021-04-19T10:00; the seconds and the offset follow
+_MINUTE = 16  # the length of 2021-04-19T10:00; the seconds and the offset follow
 _SHIFT = r"([+-])(\d\d):?(\d\d)?$"
 _DATE_FORMATS = {8: "%Y%m%d", 12: "%Y%m%d%H%M", 14: "%Y%m%d%H%M%S"}
 
 
 class Moment(NamedTuple):
-    """A time that was read.
+    """A parsed time.
 
     Attributes:
-        seconds: Since 1970, UTC.
+        seconds: Seconds since 1970, UTC.
         form: `s`, `ms`, `us`, `ns` or `iso`; `zero` for 0, which is the same in every unit; `date` for a number such
-            as 20210419 that is more likely a date.
+            as 20210419, which is more likely a date.
     """
 
     seconds: float
@@ -59,9 +59,9 @@ def read_time(text: str, unit: TimeUnit = "auto") -> Moment | None:
     """The time in a text; None if the text is not a time.
 
     Args:
-        text: A number, or an ISO 8601 date or time; without an offset it is UTC.
-        unit: The unit of numbers; `auto` detects it by their size, `date` reads 20210419, 202104191000 and
-            20210419100000.
+        text: A number, or an ISO 8601 date or time; a time without an offset is UTC.
+        unit: The unit of numbers; `auto` detects it by their size, `date` reads numbers such as 20210419, 202104191000
+            and 20210419100000.
 
     Example:
         >>> read_time("2021-04-19T12:00:00+02:00"), read_time("1618826400000")
@@ -83,21 +83,21 @@ def read_time(text: str, unit: TimeUnit = "auto") -> Moment | None:
 
 
 def require_one_form(
-    counts: Mapping[str, int], examples: Mapping[str, str], what: str, option: str, small: int = 0
+    counts: Mapping[str, int], examples: Mapping[str, str], source: str, option: str, small: int = 0
 ) -> str | None:
-    """Refuse a file whose times are written in more than one unit, or as digits that may be dates.
+    """Raise an error if the times of a file have more than one unit, or may be dates written as digits.
 
-    Digits such as 20210419 pass as a number if most other numbers are small, as those of a counter are.
+    Numbers such as 20210419 are accepted as numbers if most other numbers are small, as in a counter.
 
     Args:
-        counts: The number of times in each form.
+        counts: The number of times by form.
         examples: An example of each form, for the message.
-        what: The file and its column.
-        option: The option that sets the unit.
+        source: The file and its column, for the message.
+        option: The option that sets the unit, for the message.
         small: The number of times of the form `s` below `SMALL_TIME`.
 
     Returns:
-        The form in words; None where there are no times but 0.
+        The name of the form; None if all times are 0.
 
     Raises:
         KerasrecError: the file mixes units, or its numbers may be dates.
@@ -106,24 +106,24 @@ def require_one_form(
         >>> require_one_form({"s": 2, "ms": 1}, {"s": "line 2", "ms": "line 4"}, "time of log.csv", "--time_unit")
         Traceback (most recent call last):
         kerasrec.errors.KerasrecError: time of log.csv mixes 2 seconds (line 2), 1 milliseconds (line 4); write all \
-times of a file in one unit, or say which one with --time_unit
+times of a file in one unit, or give the unit with --time_unit
     """
     counts = {form: count for form, count in counts.items() if form != "zero" and count}
     dates = counts.get("date", 0)
     others = sum(counts.values()) - dates
     if dates > others:
         raise KerasrecError(
-            f"{what} looks like dates written as digits ({examples['date']}); say {option} date if they are, or "
-            f"{option} s (or ms, us, ns) if they are numbers since 1970"
+            f"{source} looks like dates written as digits ({examples['date']}); pass {option} date for dates, or "
+            f"{option} s (or ms, us, ns) for numbers since 1970"
         )
     if 2 * small >= others:
         counts.pop("date", None)
     if len(counts) > 1:
-        found = ", ".join(f"{count:,} {_WORDS[form]} ({examples[form]})" for form, count in counts.items())
+        forms = ", ".join(f"{count:,} {_FORM_NAMES[form]} ({examples[form]})" for form, count in counts.items())
         raise KerasrecError(
-            f"{what} mixes {found}; write all times of a file in one unit, or say which one with {option}"
+            f"{source} mixes {forms}; write all times of a file in one unit, or give the unit with {option}"
         )
-    return next((_WORDS[form] for form in counts), None)
+    return next((_FORM_NAMES[form] for form in counts), None)
 
 
 def is_small(moment: Moment) -> bool:
@@ -132,10 +132,18 @@ def is_small(moment: Moment) -> bool:
 
 
 def epoch_seconds(text: str, name: str) -> int:
-    """A time in a setting, in whole seconds since 1970.
+    """The value of a time setting, in whole seconds since 1970.
+
+    Args:
+        text: The value that the user gave.
+        name: The name of the setting, for the message.
 
     Raises:
         KerasrecError: the text is not a time, or may be a date written as digits.
+
+    Example:
+        >>> epoch_seconds("2021-04-19", "day")
+        1618790400
     """
     moment = read_time(str(text))
     if moment is None or moment.form == "date":
@@ -147,20 +155,33 @@ def epoch_seconds(text: str, name: str) -> int:
 
 
 def as_written(seconds: float, form: str) -> str:
-    """A time in the form in which it was written, for a message."""
+    """A time in its original form, for a message.
+
+    Args:
+        seconds: Seconds since 1970.
+        form: The form, as in `Moment`.
+    """
     if form == "iso":
-        return in_words(seconds)
+        return format_time(seconds)
     scale = _SCALES.get(form, 1)
     if form == "date" and not _DAYS[0] <= seconds <= _DAYS[1]:  # longer numbers were read as milliseconds
         scale = _SCALES["ms"]
     return f"{seconds * scale:.0f}"
 
 
-def in_words(seconds: float) -> str:
-    """A time for a message, to the second, UTC."""
+def format_time(seconds: float) -> str:
+    """A time in UTC for a message.
+
+    Args:
+        seconds: Seconds since 1970.
+
+    Example:
+        >>> format_time(1618790400)
+        '2021-04-19 00:00:00 UTC'
+    """
     try:
         return f"{datetime.fromtimestamp(seconds, timezone.utc):%Y-%m-%d %H:%M:%S} UTC"
-    except (OverflowError, OSError, ValueError):  # a year outside Python's dates
+    except (OverflowError, OSError, ValueError):  # the year is outside the range of Python's dates
         return f"{seconds} seconds since 1970"
 
 
@@ -197,16 +218,18 @@ def _read_iso(text: str) -> Moment | None:
     return Moment(moment.total_seconds() + (float(f"0.{fraction[1][:6]}") if fraction else 0), "iso")
 
 
-# ------------------------------------------------------------------------------------------------------------ as SQL
+# ------------------------------------------------------------------------------------------------------------ SQL
 
 
 def time_columns(text: str, number: str, unit: TimeUnit) -> str:
-    """The DuckDB expressions `seconds` and `form` of a text, as in `read_time`; `seconds` is null for other texts.
+    """DuckDB expressions for the columns `seconds` and `form`, with the rules of `read_time`.
+
+    `seconds` is null for texts that are not times.
 
     Args:
-        text: The column of texts.
-        number: The column of the same values as DOUBLE; null where a text is not a number.
-        unit: The unit of numbers.
+        text: Name of the column of texts.
+        number: Name of the column of the same values as DOUBLE, in which texts that are not numbers are null.
+        unit: The unit of numbers, as in `read_time`.
     """
     iso = _iso_seconds(f"trim({text})")
     if unit == "date":
@@ -232,9 +255,9 @@ def _date_like(number: str) -> str:
     )
     day = f"(CASE {days} END)"
     whole = f"{number} = floor({number})"
-    looks = f"{whole} AND floor({day} / 100) % 100 BETWEEN 1 AND 12 AND {day} % 100 BETWEEN 1 AND 31"
+    is_date = f"{whole} AND floor({day} / 100) % 100 BETWEEN 1 AND 12 AND {day} % 100 BETWEEN 1 AND 31"
     end = (_DAYS[1] + 1) * max(_DATE_SCALES)
-    return f"CASE WHEN {number} >= {_DAYS[0]} AND {number} < {end} THEN coalesce({looks}, false) ELSE false END"
+    return f"CASE WHEN {number} >= {_DAYS[0]} AND {number} < {end} THEN coalesce({is_date}, false) ELSE false END"
 
 
 def _iso_seconds(text: str) -> str:

@@ -173,7 +173,7 @@ class ItemVocab:
         writes = manifest.command(path, "kerasrec recall vocab all")
         if not path.exists():
             raise KerasrecError(f"there is no vocabulary at {path}: write it with `{writes}` first")
-        manifest.whole(path, writes)
+        manifest.checked_path(path, writes)
         again = f"write it again with `{writes}`"
         table = read_parquet(path, _SCHEMA.names, writes)
         with errors_name_file(path, again):

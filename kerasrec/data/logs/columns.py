@@ -1,23 +1,16 @@
 """The roles of a text log's columns: from its header, from --columns, or from its rows if these are unambiguous."""
 
-import contextlib
-import csv
 import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import PurePath
 
+from kerasrec.data.inputs.quoted_fields import fields_of
 from kerasrec.errors import KerasrecError, quoted
 
 DELIMITERS = ("::", "\t", ",", ";", "|", " ")
 """The delimiters that are tried."""
-
-QUOTED = (",", ";", "\t", "|")
-"""Delimiters between which fields may be in double quotes."""
-
-STRICT = (",", ";")
-"""The delimiters in `QUOTED` with which an unpaired quote makes a bad row."""
 
 _PAIR = ("user", "item")
 _MOVIELENS = ("user", "item", "rating", "time")
@@ -109,8 +102,8 @@ which of them hold the user and the item with --major_name and --candidate_name,
         roles = roles_of(path, first, names)
         if columns is not None and roles != roles_of(path, columns, names):
             raise KerasrecError(
-                f"{path} has the header {listed(first)}, and --columns says {listed(columns)}: leave --columns out for "
-                "files with a header, or give the columns in the order of the header"
+                f"{path} has the header {column_list(first)}, but --columns gives {column_list(columns)}: omit "
+                "--columns for files with a header, or give the columns in the order of the header"
             )
         return TextColumns(roles, delimiter, lines[0], _kinds(first, rest), tuple(first))
 
@@ -153,19 +146,11 @@ which of them hold the user and the item with --major_name and --candidate_name,
     return columns_are(_PAIR)
 
 
-def fields_of(line: str, delimiter: str) -> list[str]:
-    """The fields of one line; unpaired quotes are part of the text."""
-    if delimiter in QUOTED:
-        with contextlib.suppress(csv.Error, StopIteration):
-            return next(csv.reader([line], delimiter=delimiter, strict=True))
-    return line.split(delimiter)
-
-
-def listed(names: Sequence[str], most: int = 200) -> str:
+def column_list(names: Sequence[str], most: int = 200) -> str:
     """Names of columns for a message, without control characters.
 
     Example:
-        >>> listed(["user", "a\\tb"]), listed(["a" * 500], most=5)
+        >>> column_list(["user", "a\\tb"]), column_list(["a" * 500], most=5)
         ('user, a\\\\tb', 'aaaaa...')
     """
     text = ", ".join(names)
@@ -189,7 +174,7 @@ def roles_of(path: str, found: Sequence[str], names: ColumnNames) -> tuple[str |
 
 def _wrong_columns(path: str, found: Sequence[str], names: ColumnNames) -> str:
     return (
-        f"{path} has the columns {listed(found)}, but {names.user} and {names.item} are needed; say "
+        f"{path} has the columns {column_list(found)}, but {names.user} and {names.item} are needed; say "
         "which of them hold the user and the item with --major_name and --candidate_name"
     )
 

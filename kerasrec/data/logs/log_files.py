@@ -5,7 +5,7 @@ import re
 from collections import Counter
 from collections.abc import Collection, Sequence
 
-from kerasrec.data.logs.columns import ColumnNames, listed
+from kerasrec.data.logs.columns import ColumnNames, column_list
 from kerasrec.data.logs.log_formats import LogFile, sniff
 from kerasrec.data.logs.log_paths import find_logs
 from kerasrec.errors import KerasrecError, quoted
@@ -52,7 +52,7 @@ def _say_what_is_not_read(named: list[LogFile], names: ColumnNames) -> None:
     left = {name: None for log in named for name, role in zip(log.first, log.columns, strict=True) if not role}
     if not left:
         return
-    logger.info(f"columns that are not read: {listed(list(left))}")
+    logger.info(f"columns that are not read: {column_list(list(left))}")
     times = [name for name in left if _TIME.fullmatch(name.lower())]
     if times and not any("time" in log.columns for log in named):
         logger.info(
@@ -108,7 +108,7 @@ def _row(log: LogFile) -> str:
 
 
 def _how(log: LogFile) -> str:
-    packed = f"{log.packing}, " if log.packing else ""
+    packed = f"{log.compression}, " if log.compression else ""
     if log.kind != "text":
         return f"{packed}{'Parquet' if log.kind == 'parquet' else 'JSON lines'}"
     columns = ", ".join(role or "(not read)" for role in log.columns)

@@ -10,9 +10,10 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from kerasrec.data.inputs.compression import blocks, members, packing, require_readable
+from kerasrec.data.inputs.compression import blocks, detect_compression, members, require_supported
 from kerasrec.data.inputs.encodings import require_utf8
-from kerasrec.data.logs.columns import QUOTED, ColumnNames, roles_of, text_columns
+from kerasrec.data.inputs.quoted_fields import QUOTED
+from kerasrec.data.logs.columns import ColumnNames, roles_of, text_columns
 from kerasrec.errors import KerasrecError, reason
 
 _SNIFFED_BYTES = 1 << 20
@@ -27,7 +28,7 @@ class LogFile:
         path: The file.
         member: The file within it, where it is a zip archive.
         kind: `text` (delimited fields), `json` (one object a line) or `parquet`.
-        packing: How it is compressed, by its first bytes and not by its name; None where it is not.
+        compression: How it is compressed, by its first bytes and not by its name; None where it is not.
         columns: For every field of a text row its role (`user`, `item`, `time`, `rating`) or None. For the other
             kinds the roles that are there, in any order.
         delimiter: What stands between the fields of a text row.
@@ -38,7 +39,7 @@ class LogFile:
 
     path: Path
     kind: str
-    packing: str | None
+    compression: str | None
     columns: tuple[str | None, ...]
     member: str | None = None
     delimiter: str = ","
@@ -79,7 +80,7 @@ def sniff(
         >>> sniff(path, ColumnNames())[0].columns
         ('user', 'item', 'rating', 'time')
     """
-    kind = packing(path)
+    kind = detect_compression(path)
     inside = members(path) if kind == "zip" else [None]
     found = (_sniff(path, kind, member, names, columns, delimiter) for member in inside)
     return [log for log in found if log is not None]
@@ -114,7 +115,7 @@ def _name(path: Path, member: str | None) -> str:
 def _first_lines(start: bytes, path: Path, member: str | None) -> list[str]:
     """The first lines that are not blank."""
     name = _name(path, member)
-    require_readable(start, name)
+    require_supported(start, name)
     require_utf8(start, path, member)
     if b"\0" in start:
         raise KerasrecError(

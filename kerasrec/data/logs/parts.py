@@ -1,9 +1,8 @@
-"""Part files: the histories of a share of the users, each user whole in one of them."""
+"""Part files: each holds the complete histories of some of the users."""
 
 import contextlib
 import itertools
 from collections.abc import Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,25 +15,26 @@ import pyarrow.parquet as pq
 from kerasrec.data.logs import splitting_sql as sql
 from kerasrec.errors import KerasrecError, quoted, reason
 from kerasrec.workspace.atomic_files import replacing
-from kerasrec.workspace.digests import Damaged, require_whole
+from kerasrec.workspace.digests import Damaged, map_in_threads, require_intact
 from kerasrec.workspace.manifest import Manifest
 from kerasrec.workspace.run_folders import Task
 from kerasrec.workspace.tables import PARQUET, read_parquet
 
 PART_SCHEMA = pa.schema([("user", pa.int64()), ("item", pa.dictionary(pa.int32(), pa.string())), ("time", pa.int64())])
 SPLITS = "kerasrec recall split"
-_ROWS_A_GROUP = 1 << 20
+_ROWS_PER_GROUP = 1 << 20
 
 
 @dataclass(frozen=True)
 class Histories:
-    """Users' histories, one after the other.
+    """The concatenated histories of users.
 
     Attributes:
         users: int64 [U], the user numbers, ascending.
-        offsets: int64 [U + 1]; the events of `users[u]` are rows `offsets[u]` to `offsets[u + 1]` of the other two.
-        items: dictionary array [N] of raw item ids, each user's in time order.
-        times: int64 [N], epoch seconds; None when the log has no times.
+        offsets: int64 [U + 1]; the events of `users[u]` are rows `offsets[u]` to `offsets[u + 1]` of `items` and
+            `times`.
+        items: dictionary array [N] of raw item ids, in time order for each user.
+        times: int64 [N], epoch seconds; None if the log has no times.
     """
 
     users: np.ndarray
@@ -47,7 +47,7 @@ def read_part(path: str | Path) -> Histories:
     """Read one part file.
 
     Raises:
-        KerasrecError: it is not there, not whole, or not a part file.
+        KerasrecError: the file is missing, damaged, or not a part file.
 
     Example:
         >>> import tempfile
@@ -61,7 +61,8 @@ def read_part(path: str | Path) -> Histories:
     table = read_parquet(path, None, SPLITS)
     if not table.schema.equals(PART_SCHEMA):
         raise KerasrecError(
-            f"{path} has the columns {quoted(', '.join(table.schema.names))}, not those of a part; split the log again"
+            f"{path} has the columns {quoted(', '.join(table.schema.names))}; a part has the columns "
+            f"{', '.join(PART_SCHEMA.names)}; split the log again"
         )
     user = table["user"].to_numpy()
     starts = np.flatnonzero(np.diff(user, prepend=-1))
@@ -71,16 +72,20 @@ def read_part(path: str | Path) -> Histories:
 
 
 def write_part(path: Path, batches: Iterable[pa.RecordBatch]) -> list[int]:
-    """Write one part file from batches of (user, item, time) that are in order already.
+    """Write one part file.
+
+    Args:
+        path: The file.
+        batches: The rows with the columns `user`, `item` and `time`, sorted by user and time.
 
     Returns:
-        Its earliest and latest time; nothing when it has none.
+        The earliest and the latest time; an empty list if the part has no times.
     """
     times = []
-    # The default of 1 MB would give up on the dictionary of a large catalogue.
+    # With the default of 1 MB, the items of a large catalogue would not be dictionary-encoded.
     writer = {**PARQUET, "dictionary_pagesize_limit": 1 << 26}
     with replacing(path) as unfinished, pq.ParquetWriter(unfinished, PART_SCHEMA, **writer) as file:
-        for group in _regrouped(batches, _ROWS_A_GROUP):
+        for group in _regrouped(batches, _ROWS_PER_GROUP):
             user, item, time = group.columns
             file.write_table(pa.table([user, item.dictionary_encode(), time], PART_SCHEMA))
             times += [limit for limit in pc.min_max(time).as_py().values() if limit is not None]
@@ -88,37 +93,40 @@ def write_part(path: Path, batches: Iterable[pa.RecordBatch]) -> list[int]:
 
 
 def _regrouped(batches: Iterable[pa.RecordBatch], rows: int) -> Iterator[pa.Table]:
-    """The same rows in tables of exactly `rows` rows, the last excepted: the bytes must not depend on the batches."""
-    waiting: list[pa.RecordBatch] = []
+    """The same rows in tables of `rows` rows (the last may be smaller): the file must not depend on `batches`."""
+    pending: list[pa.RecordBatch] = []
     for batch in batches:
-        waiting.append(batch)
-        while sum(map(len, waiting)) >= rows:
-            table = pa.Table.from_batches(waiting)
+        pending.append(batch)
+        while sum(map(len, pending)) >= rows:
+            table = pa.Table.from_batches(pending)
             yield table.slice(0, rows).combine_chunks()
-            waiting = table.slice(rows).to_batches()
-    if waiting:
-        yield pa.Table.from_batches(waiting).combine_chunks()
+            pending = table.slice(rows).to_batches()
+    if pending:
+        yield pa.Table.from_batches(pending).combine_chunks()
 
 
-def whole_parts(task: Task, parts: Sequence[str]) -> list[Path]:
-    """The files of these parts, after a check of their digests.
+def checked_parts(task: Task, parts: Sequence[str]) -> list[Path]:
+    """Check the digests of parts and return the paths of their files.
+
+    Args:
+        task: The task.
+        parts: Names of the parts.
 
     Raises:
-        KerasrecError: one is missing or damaged, or was not written by the split.
+        KerasrecError: a part is missing or damaged, or was not written by the split.
     """
     manifest = Manifest(task.manifest_path)
-    again = manifest.command(task.users_path, SPLITS)
-    if "parts" not in manifest.read():  # split by an earlier version, which kept no digests
+    restore_command = manifest.command(task.users_path, SPLITS)
+    if "parts" not in manifest.read():  # an earlier version split the log and stored no digests
         written = dict.fromkeys(parts)
     elif not (written := {part: entry["digest"] for part, entry in manifest.section("parts").items()}):
-        raise Damaged(f"a split of {task.data} was ended before it was finished: run `{again}`")
+        raise Damaged(f"the split of {task.data} was interrupted: run `{restore_command}`")
     known = [part for part in parts if part in written]
-    with ThreadPoolExecutor() as readers:  # hashing releases the GIL
-        paths, digests = map(task.part_path, known), map(written.__getitem__, known)
-        whole = list(readers.map(require_whole, paths, digests, itertools.repeat(again)))
+    paths, digests = map(task.part_path, known), map(written.__getitem__, known)
+    checked = map_in_threads(require_intact, paths, digests, itertools.repeat(restore_command))
     if foreign := [part for part in parts if part not in written]:
         raise KerasrecError(f"{task.part_path(foreign[0])} was not written by the split of this task: remove it")
-    return whole
+    return checked
 
 
 @contextlib.contextmanager
@@ -130,7 +138,13 @@ def _named_errors() -> Iterator[None]:
 
 
 def item_counts(part_paths: Sequence[str | Path]) -> pa.Table:
-    """How often each item stands in the given parts: `item` string and `count` int64, in the order of the ids.
+    """Count the events of each item in part files.
+
+    Args:
+        part_paths: The part files.
+
+    Returns:
+        A table with the columns `item` (string) and `count` (int64), sorted by item.
 
     Raises:
         Damaged: a part cannot be read.

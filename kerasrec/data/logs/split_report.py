@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass, field
 
 from rich.table import Table
 
-from kerasrec.data.inputs.times import in_words
+from kerasrec.data.inputs.times import format_time
 
 _RANGE_STARTS = (1, 2, 3, 5, 10, 20, 50, 100, 200, 500, 1000, 10_000)
 
@@ -140,4 +140,4 @@ def truncation(lengths: Mapping[int, int], limits: Iterable[int]) -> dict[str, d
 def _span(first: int | None, last: int | None) -> str:
     if first is None:
         return "none: the log has no times"
-    return f"{in_words(first).removesuffix(' UTC')} to {in_words(last)}"
+    return f"{format_time(first).removesuffix(' UTC')} to {format_time(last)}"

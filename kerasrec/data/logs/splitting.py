@@ -133,7 +133,7 @@ def _dated_task(settings: SplitSettings, staged: Staged) -> Task:
 def _writing(task: Task) -> Iterator[None]:
     """Lock the task's folder for this run; undo a replacement that a killed run left half done."""
     with exclusive(task.data):
-        Manifest(task.manifest_path).require("recall")
+        Manifest(task.manifest_path).require_system("recall")
         if _replaced(task).exists() and not task.parts_folder.exists():
             _replaced(task).rename(task.parts_folder)  # a run was killed between two renames
         yield
@@ -290,7 +290,7 @@ def _publish(work: Path, task: Task, parts: dict[str, dict], report: SplitReport
     manifest.claim("recall")
     before = manifest.section("parts")
     # First of all: until each file is in its place, also after a kill, its digest tells that it is not the one.
-    manifest.replace_with_notes(again, work / task.users_path.name, split=report.as_dict(), parts=parts)
+    manifest.replace_and_add_files(again, work / task.users_path.name, split=report.as_dict(), parts=parts)
     shutil.rmtree(_replaced(task), ignore_errors=True)
     if task.parts_folder.exists():
         task.parts_folder.rename(_replaced(task))

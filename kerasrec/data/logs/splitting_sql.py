@@ -13,9 +13,9 @@ that DuckDB and Spark SQL share, so that another engine can be handed the same t
 import re
 from pathlib import Path
 
-from kerasrec.data.inputs.quoted_fields import UNPAIRED
+from kerasrec.data.inputs.quoted_fields import STRICT, UNPAIRED
 from kerasrec.data.inputs.times import SMALL_TIME, TimeUnit, time_columns
-from kerasrec.data.logs.columns import STRICT, ColumnNames
+from kerasrec.data.logs.columns import ColumnNames
 from kerasrec.data.logs.log_formats import LogFile
 
 # ----------------------------------------------------------------------------------------------------------- DuckDB
@@ -153,7 +153,7 @@ def keep_rejects(name: str, first: int) -> str:
 
 
 def _lines(log: LogFile) -> str:
-    compression = log.packing or "none"
+    compression = log.compression or "none"
     return (
         f"read_csv({file(log.path)}, auto_detect = false, header = false, columns = {{'line': 'VARCHAR'}}, "
         f"delim = {literal(_NO_DELIMITER)}, quote = '', escape = '', strict_mode = false, "

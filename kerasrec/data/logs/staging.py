@@ -12,7 +12,7 @@ import duckdb
 import pyarrow as pa
 
 from kerasrec.data.inputs.compression import blocks, check
-from kerasrec.data.inputs.quoted_fields import MOST_LINES, RUNS_ON, rows_over_lines, runs_on
+from kerasrec.data.inputs.quoted_fields import MAX_LINES, MULTILINE, has_open_quote, multiline_rows
 from kerasrec.data.inputs.times import TimeUnit, as_written, require_one_form
 from kerasrec.data.logs import database
 from kerasrec.data.logs import splitting_sql as sql
@@ -87,7 +87,7 @@ def _stage_file(
         types = _parquet_types(db, log, how.names) if log.kind == "parquet" else {}
         database.run(db, sql.stage(source, how.names, how.needs_rating, how.time_unit, types), bar, size)
         if log.kind == "text" and log.quoted:
-            _reject_rows_over_lines(db, source, first)
+            _reject_multiline_rows(db, source, first)
         db.execute(sql.keep_rejects(log.name, first))
     except duckdb.Error as error:
         if isinstance(error, duckdb.OutOfMemoryException) or database.is_disk_full(error):
@@ -110,15 +110,15 @@ def _stage_file(
 
 def _readable(log: LogFile, work: Path) -> LogFile:
     """The log as DuckDB can read it; a compressed file is read to its end first, as DuckDB accepts a truncated one."""
-    if log.packing in _READ_BY_DUCKDB:
-        if log.packing:
+    if log.compression in _READ_BY_DUCKDB:
+        if log.compression:
             check(log.path)
         return log
     unpacked = work / "unpacked"
     with unpacked.open("wb") as file:
         for block in blocks(log.path, log.member):
             file.write(block)
-    return dataclasses.replace(log, path=unpacked, packing=None)
+    return dataclasses.replace(log, path=unpacked, compression=None)
 
 
 def _parquet_types(db: duckdb.DuckDBPyConnection, log: LogFile, names: ColumnNames) -> dict[str, str]:
@@ -136,26 +136,26 @@ def _parquet_types(db: duckdb.DuckDBPyConnection, log: LogFile, names: ColumnNam
     return types
 
 
-def _reject_rows_over_lines(db: duckdb.DuckDBPyConnection, log: LogFile, first: int) -> None:
+def _reject_multiline_rows(db: duckdb.DuckDBPyConnection, log: LogFile, first: int) -> None:
     """Mark all lines of a row that spans several as bad rows; lines within a field may look like rows."""
     places = [
         place
         for batch in db.sql(sql.unpaired(first)).to_arrow_reader(100_000)
         for place, line in zip(*batch.to_pydict().values(), strict=True)
-        if runs_on(line, log.delimiter)
+        if has_open_quote(line, log.delimiter)
     ]
     if not places:
         return
     # A row ends in the block of its first line or in the next one.
-    near = pa.table({"block": sorted({(place - 1) // MOST_LINES + more for place in places for more in (0, 1)})})
+    near = pa.table({"block": sorted({(place - 1) // MAX_LINES + more for place in places for more in (0, 1)})})
     db.register("near", near)
-    found = db.sql(sql.lines_of_blocks(log, MOST_LINES, "near")).to_arrow_reader(100_000)
+    found = db.sql(sql.lines_of_blocks(log, MAX_LINES, "near")).to_arrow_reader(100_000)
     swallowed = list(_over_lines(found, log.delimiter))
     db.unregister("near")
     if swallowed:
         place, line = zip(*swallowed, strict=True)
         db.register("swallowed", pa.table({"place": pa.array(place, pa.int64()), "line": pa.array(line, pa.string())}))
-        db.execute(sql.reject_lines("swallowed", first, RUNS_ON))
+        db.execute(sql.reject_lines("swallowed", first, MULTILINE))
         db.unregister("swallowed")
 
 
@@ -168,5 +168,5 @@ def _over_lines(batches: Iterable[pa.RecordBatch], delimiter: str) -> Iterator[t
 
 def _over_lines_of_block(rows: Iterator[tuple[int, str]], delimiter: str) -> Iterator[tuple[int, str]]:
     begin, first = next(rows)
-    for place, row in rows_over_lines(itertools.chain([first], (line for _, line in rows)), delimiter):
+    for place, row in multiline_rows(itertools.chain([first], (line for _, line in rows)), delimiter):
         yield from zip(itertools.count(begin + place), row, strict=False)

@@ -119,17 +119,3 @@ def read_text(path: Path) -> str:
 def read_lines(path: Path) -> list[str]:
     """The lines of a file as `read_text` reads it, including empty ones."""
     return [line.removesuffix("\r") for line in read_text(path).removesuffix("\n").split("\n")]
-
-
-def is_unicode(text: str) -> bool:
-    """Whether a text can be written as UTF-8: it holds no lone surrogate.
-
-    Example:
-        >>> is_unicode("好"), is_unicode("\\ud83d")
-        (True, False)
-    """
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return False
-    return True

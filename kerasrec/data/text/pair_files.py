@@ -9,8 +9,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from kerasrec.data.inputs.quoted_fields import RUNS_ON, UNPAIRED, rows_over_lines
-from kerasrec.data.text.files import is_unicode, read_lines
+from kerasrec.data.inputs.encodings import is_unicode
+from kerasrec.data.inputs.quoted_fields import MULTILINE, UNPAIRED, multiline_rows
+from kerasrec.data.text.files import read_lines
 from kerasrec.data.text.labels import Labels
 from kerasrec.errors import KerasrecError, quoted
 
@@ -19,7 +20,7 @@ logger = logging.getLogger(__name__)
 Fields = dict[str, str]
 """The fields of a row by role: first, second, label, name."""
 
-MOST_LINES = 100
+MAX_LINES = 100
 """The end of a quoted field between tabs is searched in this many lines; without an end the quote is text."""
 
 
@@ -63,7 +64,7 @@ def read_rows(file: Path, form: Form) -> Iterator[tuple[int, str, Fields | str]]
         rows = _table_rows(file, lines, form)
     for number, fields in rows:
         line = lines[number - 1]
-        if not line.strip() and fields != RUNS_ON:
+        if not line.strip() and fields != MULTILINE:
             fields = "empty line"
         yield number, line, fields if is_unicode(line) else "not UTF-8"
 
@@ -233,10 +234,10 @@ def _is_number(text: str) -> bool:
 
 def _csv_records(lines: Sequence[str], delimiter: str, first: int = 2) -> Iterator[tuple[int, list[str] | str]]:
     """For each line its number, counted from `first`, and its fields or what is wrong."""
-    spanned = {place + line for place, row in rows_over_lines(lines, delimiter) for line in range(len(row))}
+    spanned = {place + line for place, row in multiline_rows(lines, delimiter) for line in range(len(row))}
     for place, line in enumerate(lines):
         if place in spanned:
-            yield place + first, RUNS_ON
+            yield place + first, MULTILINE
             continue
         try:
             yield place + first, next(csv.reader([line], delimiter=delimiter, strict=True), [])
@@ -249,14 +250,14 @@ def _tab_records(lines: Sequence[str], delimiter: str, first: int = 2) -> Iterat
     spanned = 0
     for place, line in enumerate(lines):
         if place < spanned:
-            yield place + first, RUNS_ON
+            yield place + first, MULTILINE
             continue
         fields = line.split(delimiter)
         if _is_odd(fields[-1]) and fields[-1].lstrip().startswith('"'):
-            following = (other.split(delimiter)[0].rstrip() for other in lines[place + 1 : place + MOST_LINES])
+            following = (other.split(delimiter)[0].rstrip() for other in lines[place + 1 : place + MAX_LINES])
             ends = (number for number, field in enumerate(following, 2) if _is_odd(field) and field.endswith('"'))
             spanned = place + next(ends, 0)
-        yield place + first, RUNS_ON if place < spanned else fields
+        yield place + first, MULTILINE if place < spanned else fields
 
 
 def _is_odd(field: str) -> bool:

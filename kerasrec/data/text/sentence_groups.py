@@ -11,9 +11,10 @@ import numpy as np
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
-from kerasrec.data.inputs.rejects import Reject, in_words
+from kerasrec.data.inputs.encodings import is_unicode
+from kerasrec.data.inputs.rejects import Reject, count_reasons, describe_rejects
 from kerasrec.data.text.characters import is_blank, spaced_once
-from kerasrec.data.text.files import find_texts, is_unicode, read_text
+from kerasrec.data.text.files import find_texts, read_text
 from kerasrec.errors import KerasrecError
 
 _WHITE_SPACE = re.compile(r"\s*")
@@ -182,7 +183,7 @@ def _merged(path: str | Path, found: Sequence[Sequence[str]], rejects: list[Reje
     sizes = np.bincount(meaning[: len(texts)], minlength=meanings)
     kept = sizes >= 2
     if not kept.any():
-        why = f" ({in_words(rejects)})" if rejects else ""
+        why = f" ({describe_rejects(count_reasons(rejects))})" if rejects else ""
         raise KerasrecError(
             f"{path} has no group of two texts that differ{why}; give JSON such as "
             '{"17": ["a text", "the same in other words"]} or {"text": "...", "synonyms": ["..."]}'

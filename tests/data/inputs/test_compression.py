@@ -9,8 +9,8 @@ import zipfile
 import pyarrow as pa
 import pytest
 
-from kerasrec.data.inputs import compression as packed
-from kerasrec.data.inputs.compression import blocks, members, packing, read_all
+from kerasrec.data.inputs import compression
+from kerasrec.data.inputs.compression import blocks, detect_compression, members, read_all
 from kerasrec.errors import KerasrecError
 
 CONTENT = b"".join(b"%d,%d\n" % (n, n * n) for n in range(30_000))
@@ -32,16 +32,16 @@ PACK = {"gzip": gzip.compress, "bzip2": bz2.compress, "xz": lzma.compress, "zstd
 
 
 @pytest.mark.parametrize("kind", PACK)
-def test_a_file_is_read_to_its_end_or_not_at_all(tmp_path, kind):
-    path, whole = tmp_path / "log.csv", PACK[kind](CONTENT)
-    path.write_bytes(whole)
-    assert packing(path) == kind
+def test_a_complete_file_is_read_and_a_truncated_file_is_refused(tmp_path, kind):
+    path, compressed = tmp_path / "log.csv", PACK[kind](CONTENT)
+    path.write_bytes(compressed)
+    assert detect_compression(path) == kind
     assert read_all(path) == CONTENT
     if kind != "zip":
-        path.write_bytes(whole + PACK[kind](b"more"))
+        path.write_bytes(compressed + PACK[kind](b"more"))
         assert read_all(path) == CONTENT + b"more"
-    for cut in (len(whole) // 2, len(whole) - 1):
-        path.write_bytes(whole[:cut])
+    for size in (len(compressed) // 2, len(compressed) - 1):
+        path.write_bytes(compressed[:size])
         with pytest.raises(KerasrecError, match=f"the {kind} file .*log.csv is (truncated|damaged)") as raised:
             read_all(path)
         assert "\n" not in str(raised.value)
@@ -49,10 +49,10 @@ def test_a_file_is_read_to_its_end_or_not_at_all(tmp_path, kind):
 
 @pytest.mark.parametrize("kind", ["gzip", "bzip2", "xz", "zip"])
 def test_flipped_bytes_are_detected_in_formats_with_checksums(tmp_path, kind):
-    whole, chance = PACK[kind](CONTENT), random.Random(0)
+    compressed, rng = PACK[kind](CONTENT), random.Random(0)
     for _ in range(8):
-        damaged = bytearray(whole)
-        damaged[chance.randrange(len(whole) // 4, len(whole) * 3 // 4)] ^= 1 << chance.randrange(8)
+        damaged = bytearray(compressed)
+        damaged[rng.randrange(len(compressed) // 4, len(compressed) * 3 // 4)] ^= 1 << rng.randrange(8)
         (tmp_path / "log").write_bytes(damaged)
         with pytest.raises(KerasrecError, match=f"the {kind} file .* is (truncated|damaged)"):
             read_all(tmp_path / "log")
@@ -72,7 +72,7 @@ def test_flipped_bytes_are_detected_in_formats_with_checksums(tmp_path, kind):
         (b"\xd0\xcf\x11\xe0", "Excel"),
     ],
 )
-def test_unsupported_formats_are_named_compressed_or_not(tmp_path, start, kind):
+def test_the_error_names_an_unsupported_format(tmp_path, start, kind):
     for content in (start + bytes(600), gzip.compress(start + bytes(600))):
         (tmp_path / "log.csv").write_bytes(content)
         with pytest.raises(KerasrecError, match=f"log.csv is .*{kind}.*, which is not supported; unpack or convert it"):
@@ -80,14 +80,14 @@ def test_unsupported_formats_are_named_compressed_or_not(tmp_path, start, kind):
 
 
 @pytest.mark.parametrize("text", [b"ORC1,7\n", b"BZh9,7\n", b"Rar!,7\n", b"PARE,7\n"])
-def test_texts_may_begin_with_the_letters_of_a_kind(tmp_path, text):
+def test_a_text_may_begin_with_the_letters_of_a_binary_format(tmp_path, text):
     (tmp_path / "log.csv").write_bytes(text)
     assert read_all(tmp_path / "log.csv") == text
     (tmp_path / "log.csv").write_bytes(bz2.compress(b""))
-    assert (packing(tmp_path / "log.csv"), read_all(tmp_path / "log.csv")) == ("bzip2", b"")
+    assert (detect_compression(tmp_path / "log.csv"), read_all(tmp_path / "log.csv")) == ("bzip2", b"")
 
 
-def test_archives_within_archives(tmp_path):
+def test_files_that_are_compressed_twice_are_refused(tmp_path):
     tar = io.BytesIO()
     with tarfile.open(fileobj=tar, mode="w") as archive:
         archive.addfile(tarfile.TarInfo("log.csv"))
@@ -106,7 +106,7 @@ def test_zip_archives(tmp_path):
     path.write_bytes(zipped(b=b"2", a=b"1"))
     assert members(path) == ["a", "b"]
     assert b"".join(blocks(path, "b")) == b"2"
-    with pytest.raises(KerasrecError, match="holds 2 files; unpack the one to read"):
+    with pytest.raises(KerasrecError, match="holds 2 files; unpack the file to read"):
         read_all(path)
     with pytest.warns(UserWarning), zipfile.ZipFile(path, "a") as archive:
         archive.writestr("a", "again")
@@ -127,8 +127,8 @@ def test_zip_archives(tmp_path):
 
 
 @pytest.mark.parametrize("kind", PACK)
-def test_a_file_that_unpacks_to_far_too_much_is_refused(tmp_path, kind, monkeypatch):
-    monkeypatch.setattr(packed, "_ALWAYS_ALLOWED", 1 << 20)
+def test_a_file_that_unpacks_to_too_many_bytes_is_refused(tmp_path, kind, monkeypatch):
+    monkeypatch.setattr(compression, "_ALWAYS_ALLOWED_BYTES", 1 << 20)
     (tmp_path / "log").write_bytes(PACK[kind](bytes(1 << 23)))
     with pytest.raises(KerasrecError, match="unpacks to more than 200 times its size"):
         read_all(tmp_path / "log")

@@ -28,7 +28,7 @@ def zipped(content):
     return file.getvalue()
 
 
-PACKED = {
+COMPRESSED = {
     "log.csv": bytes,
     "log.csv.gz": gzip.compress,
     "log.csv.bz2": bz2.compress,
@@ -39,15 +39,15 @@ PACKED = {
 UNPACKERS = {"log.csv.bz2": "bunzip2", "log.csv.xz": "unxz", "log.csv.zst": "unzstd", "log.zip": "unzip"}
 
 
-@pytest.mark.parametrize("name", PACKED)
+@pytest.mark.parametrize("name", COMPRESSED)
 @pytest.mark.parametrize("encoding", LOGS)
-def test_the_iconv_line_makes_a_log_utf8(tmp_path, encoding, name):
+def test_the_command_in_the_error_converts_a_log_to_utf8(tmp_path, encoding, name):
     path = tmp_path / name
-    path.write_bytes(PACKED[name](LOGS[encoding].encode(encoding)))
+    path.write_bytes(COMPRESSED[name](LOGS[encoding].encode(encoding)))
     with pytest.raises(KerasrecError, match=f"log.* (is|looks like) {encoding}: convert it with `") as error:
         sniff(path, ColumnNames())
     if shutil.which(UNPACKERS.get(name, "iconv")) is None:
-        pytest.skip(f"no {UNPACKERS[name]} here")
+        pytest.skip(f"{UNPACKERS[name]} is not installed")
     subprocess.run(["bash", "-c", str(error.value).split("`")[1]], check=True)
     assert (tmp_path / "log.utf8.csv").read_text(encoding="utf-8").removeprefix("\ufeff") == LOGS[encoding]
     assert sniff(tmp_path / "log.utf8.csv", ColumnNames())[0].columns == ("user", "item")
@@ -56,19 +56,19 @@ def test_the_iconv_line_makes_a_log_utf8(tmp_path, encoding, name):
 @pytest.mark.parametrize(
     "content",
     [
-        "1,Amélie\n2,Hülle\n3,naïve\n4,Ärger\n".encode("latin-1"),  # valid GBK, in part valid Big5
-        "1,茶\n2,面包\n".encode() + "3,茶\n".encode("gbk"),  # UTF-8 with a broken line
+        "1,Amélie\n2,Hülle\n3,naïve\n4,Ärger\n".encode("latin-1"),  # valid GBK, and partly valid Big5
+        "1,茶\n2,面包\n".encode() + "3,茶\n".encode("gbk"),  # UTF-8 with one invalid line
         "1,茶\n".encode(),
         "1,茶\n2,面包\n".encode("utf-16-le"),
         b"\xff\n",
         b"",
     ],
 )
-def test_what_is_no_chinese_encoding(tmp_path, content):
+def test_text_without_a_chinese_encoding_is_accepted(tmp_path, content):
     require_utf8(content, tmp_path / "log.csv")
 
 
-def test_a_block_that_ends_within_a_character(tmp_path):
+def test_a_chinese_encoding_is_detected_in_a_block_that_ends_within_a_character(tmp_path):
     row = "张三,茶\n".encode("gbk")
     for more in range(3):
         (tmp_path / "log.csv").write_bytes(b"1" * more + b",2\n" + row * (1 << 18))

@@ -1,6 +1,6 @@
 import pyarrow.parquet as pq
 
-from kerasrec.data.inputs.rejects import REJECTS_SCHEMA, Reject, count_reasons, in_words, write_rejects
+from kerasrec.data.inputs.rejects import REJECTS_SCHEMA, Reject, count_reasons, describe_rejects, write_rejects
 
 REJECTS = [
     Reject("a.txt", 3, "empty text", "\t好\t1"),
@@ -9,7 +9,7 @@ REJECTS = [
 ]
 
 
-def test_bad_rows_are_written_as_those_of_logs_are(tmp_path):
+def test_rejects_are_written_as_parquet(tmp_path):
     write_rejects(tmp_path / "rejects.parquet", REJECTS)
     table = pq.read_table(tmp_path / "rejects.parquet")
     assert table.schema.equals(REJECTS_SCHEMA)
@@ -20,12 +20,12 @@ def test_bad_rows_are_written_as_those_of_logs_are(tmp_path):
     ]
 
 
-def test_no_bad_rows(tmp_path):
+def test_an_empty_list_of_rejects(tmp_path):
     write_rejects(tmp_path / "rejects.parquet", [])
     assert pq.read_table(tmp_path / "rejects.parquet").schema.equals(REJECTS_SCHEMA)
     assert count_reasons([]) == {}
 
 
-def test_reasons_are_counted_the_most_frequent_first():
+def test_reasons_are_counted_and_sorted_by_frequency():
     assert list(count_reasons(REJECTS).items()) == [("not UTF-8", 2), ("empty text", 1)]
-    assert in_words(REJECTS) == "not UTF-8: 2, empty text: 1"
+    assert describe_rejects(count_reasons(REJECTS)) == "not UTF-8: 2, empty text: 1"

@@ -45,10 +45,10 @@ READ = {
     "20210419.0": (20210419, "date"),
     "202104191000": (202104191, "date"),
     "20210419100000": (20210419100, "date"),
-    "20211319": (20211319, "s"),  # no month 13
+    "20211319": (20211319, "s"),  # there is no month 13
     "20210400": (20210400, "s"),
 }
-NONE = (
+INVALID = (
     *(
         "",
         "noon",
@@ -68,19 +68,19 @@ NONE = (
 
 
 def read_in_sql(texts, unit="auto"):
-    """The same by DuckDB; None for what is no time."""
-    given = pa.table({"text": pa.array(texts, pa.string())})  # noqa: F841  found by its name
+    """The times of texts as DuckDB reads them; None for a text that is not a time."""
+    table = pa.table({"text": pa.array(texts, pa.string())})  # noqa: F841  DuckDB finds the variable by its name
     with duckdb.connect() as db:
-        found = db.sql(f"""SELECT seconds, form FROM (SELECT {time_columns("text", "number", unit)} FROM (
-            SELECT text, try_cast(text AS DOUBLE) AS number FROM given))""").fetchall()
-    return [None if seconds is None else (seconds, form) for seconds, form in found]
+        rows = db.sql(f"""SELECT seconds, form FROM (SELECT {time_columns("text", "number", unit)} FROM (
+            SELECT text, try_cast(text AS DOUBLE) AS number FROM "table"))""").fetchall()
+    return [None if seconds is None else (seconds, form) for seconds, form in rows]
 
 
 def test_times_in_python_and_in_sql():
     assert {text: tuple(read_time(text)) for text in READ} == READ
     assert dict(zip(READ, read_in_sql(list(READ)), strict=True)) == READ
-    assert [text for text in NONE if read_time(text)] == []
-    assert [text for text, found in zip(NONE, read_in_sql(NONE), strict=True) if found] == []
+    assert [text for text in INVALID if read_time(text)] == []
+    assert [text for text, time in zip(INVALID, read_in_sql(INVALID), strict=True) if time] == []
 
 
 @pytest.mark.parametrize(
@@ -103,10 +103,10 @@ def test_times_in_python_and_in_sql():
         ("s", "noon", None),
     ],
 )
-def test_a_unit_that_is_given(unit, text, seconds):
-    found = read_time(text, unit)
+def test_a_given_unit(unit, text, seconds):
+    in_python = read_time(text, unit)
     [in_sql] = read_in_sql([text], unit)
-    assert (None if found is None else found.seconds) == seconds
+    assert (None if in_python is None else in_python.seconds) == seconds
     assert (None if in_sql is None else in_sql[0]) == seconds
 
 
@@ -140,10 +140,10 @@ def test_iso_times_of_python_are_read(written):
 def test_python_and_sql_agree(texts, unit):
     in_python = [read_time(text, unit) for text in texts]
     in_sql = read_in_sql(texts, unit)
-    assert [found is None for found in in_python] == [found is None for found in in_sql]
-    for mine, theirs in zip(in_python, in_sql, strict=True):
-        assert mine is None or (
-            mine.form == theirs[1] and mine.seconds == pytest.approx(theirs[0], rel=1e-12, abs=1e-5)
+    assert [moment is None for moment in in_python] == [row is None for row in in_sql]
+    for moment, row in zip(in_python, in_sql, strict=True):
+        assert moment is None or (
+            moment.form == row[1] and moment.seconds == pytest.approx(row[0], rel=1e-12, abs=1e-5)
         )
 
 
@@ -151,24 +151,24 @@ def test_one_form_in_a_file():
     def check(small=0, **counts):
         return require_one_form(counts, dict.fromkeys(counts, "such as x"), "time of log.csv", "--time_unit", small)
 
-    assert check(s=3, zero=2) == "seconds"  # 0 is 0 in every unit
-    assert check(s=4, date=2, small=2) == "seconds"  # counters may look like dates now and then
+    assert check(s=3, zero=2) == "seconds"  # 0 is the same in every unit
+    assert check(s=4, date=2, small=2) == "seconds"  # a few values of a counter may look like dates
     assert check(iso=1) == "ISO 8601 times"
     assert check(zero=1) is check() is None
     with pytest.raises(KerasrecError, match="mixes 3 seconds .such as x., 1 ISO 8601 times"):
         check(s=3, iso=1)
-    for form, words in {"s": "seconds", "ms": "milliseconds", "iso": "ISO 8601 times"}.items():  # no counters
+    for form, words in {"s": "seconds", "ms": "milliseconds", "iso": "ISO 8601 times"}.items():  # not counters
         with pytest.raises(KerasrecError, match=f"mixes 3 {words} .such as x., 1 dates written as digits .such as x."):
             check(**{form: 3}, date=1, small=1)
     with pytest.raises(
-        KerasrecError, match="log.csv looks like dates written as digits .such as x.; say --time_unit date"
+        KerasrecError, match="log.csv looks like dates written as digits .such as x.; pass --time_unit date"
     ):
         check(date=3, s=1)
     for text in ("20210419", "202104191000", "20210419100000", "1618826400000"):
         assert as_written(*read_time(text)) == text
 
 
-def test_a_time_in_a_setting():
+def test_the_time_of_a_setting():
     assert epoch_seconds("2021-04-19", "split_day") == TEN - 36_000
     assert epoch_seconds("2021-04-19T10:00:00Z", "split_day") == epoch_seconds("1618826400000", "split_day") == TEN
     for wrong in ("20210419", "noon", ""):

@@ -15,7 +15,7 @@ from kerasrec.data.items.tfrecord import (
     write_records,
 )
 from kerasrec.errors import KerasrecError
-from kerasrec.workspace.digests import is_whole
+from kerasrec.workspace.digests import is_intact
 
 
 def by_protocol_buffers(features, lengths, row):
@@ -121,7 +121,7 @@ def test_a_written_file_is_read_by_tensorflow(tmp_path):
     assert [record.numpy() for record in tf.data.TFRecordDataset(str(path))] == rows
     assert report["rows"] == 5
     assert report["bytes"] == path.stat().st_size
-    assert is_whole(path, report["digest"])
+    assert is_intact(path, report["digest"])
     assert write_records(path.with_name("again"), [rows])["digest"] == report["digest"]
     assert write_records(path.with_name("other"), [rows[::-1]])["digest"] != report["digest"]
 

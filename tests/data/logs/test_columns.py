@@ -86,7 +86,7 @@ def test_columns_are_for_logs_without_a_header():
     assert (found.roles, found.header) == (("item", None, "user"), "item_id,other,user_id")
     for header in ("user_id,item_id", "user_id,other,item_id", "item_id,timestamp,user_id"):
         with pytest.raises(
-            KerasrecError, match=f"has the header {header.replace(',', ', ')}, and --columns says item_id, "
+            KerasrecError, match=f"has the header {header.replace(',', ', ')}, but --columns gives item_id, "
         ):
             columns_of(f"{header}\n1,2", columns=columns)
     with pytest.raises(

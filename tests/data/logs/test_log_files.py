@@ -37,7 +37,7 @@ def zstd(content: str) -> bytes:
     return pa.compress(content.encode(), "zstd", asbytes=True)
 
 
-PACKED = {
+COMPRESSED = {
     None: str.encode,
     "gzip": lambda content: gzip.compress(content.encode()),
     "bzip2": lambda content: bz2.compress(content.encode()),
@@ -47,11 +47,11 @@ PACKED = {
 }
 
 
-@pytest.mark.parametrize("packing", PACKED)
-def test_compression_is_detected_by_the_first_bytes(tmp_path, packing):
-    [log] = sniff(write(tmp_path / "a.csv", PACKED[packing]("timestamp,item_id,user_id,other\n")), NAMES)
-    assert (log.kind, log.packing, log.columns) == ("text", packing, ("time", "item", "user", None))
-    assert log.name == str(tmp_path / "a.csv") + ("/log" if packing == "zip" else "")
+@pytest.mark.parametrize("compression", COMPRESSED)
+def test_compression_is_detected_by_the_first_bytes(tmp_path, compression):
+    [log] = sniff(write(tmp_path / "a.csv", COMPRESSED[compression]("timestamp,item_id,user_id,other\n")), NAMES)
+    assert (log.kind, log.compression, log.columns) == ("text", compression, ("time", "item", "user", None))
+    assert log.name == str(tmp_path / "a.csv") + ("/log" if compression == "zip" else "")
 
 
 def test_a_zip_archive_is_read_in_the_order_of_its_names(tmp_path):
@@ -172,7 +172,7 @@ def test_a_file_that_does_not_fit_the_others_is_named(tmp_path, odd, message):
         ("".join(f"{n},{1984 if n == 7 else 'Title'}\n" for n in range(20)), "odd does not fit .*'0,Title'"),
         ("1;20\n", "odd does not fit the other files: it has 2 columns with ';'"),
         ("uid,iid\n1,20\n", "the first line of .*odd, 'uid,iid', looks like a header"),
-        ("item_id,user_id\n20,1\n", "odd has the header item_id, user_id, and --columns says user_id, item_id"),
+        ("item_id,user_id\n20,1\n", "odd has the header item_id, user_id, but --columns gives user_id, item_id"),
     ],
 )
 def test_a_file_that_does_not_fit_is_named_although_the_columns_are_said(tmp_path, odd, message):
@@ -207,5 +207,5 @@ def test_inferred_columns_are_logged(tmp_path, caplog):
     write(tmp_path / "a.csv", HEADED)  # with --columns, what files without a header hold is known
     logs = sniff_logs(str(tmp_path), NAMES, ("user_id", "item_id"))
     assert [log.columns for log in logs] == [("user", "item")] * 2
-    with pytest.raises(KerasrecError, match="a.csv has the header user_id, item_id, and --columns says item_id"):
+    with pytest.raises(KerasrecError, match="a.csv has the header user_id, item_id, but --columns gives item_id"):
         sniff_logs(str(tmp_path), NAMES, ("item_id", "user_id"))

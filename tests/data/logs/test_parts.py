@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kerasrec.data.logs import parts
-from kerasrec.data.logs.parts import item_counts, read_part, whole_parts, write_part
+from kerasrec.data.logs.parts import checked_parts, item_counts, read_part, write_part
 from kerasrec.errors import KerasrecError
 from kerasrec.workspace.manifest import Manifest
 from kerasrec.workspace.run_folders import RunFolders
@@ -32,7 +32,7 @@ def table_of(users):
 def test_what_is_written_is_read_whatever_the_groups_and_batches(tmp_path_factory, users, rows, batch):
     path = tmp_path_factory.mktemp("parts") / "part-000.parquet"
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(parts, "_ROWS_A_GROUP", rows)
+        patch.setattr(parts, "_ROWS_PER_GROUP", rows)
         limits = write_part(path, table_of(users).to_batches(max_chunksize=batch))
     total = sum(map(len, users.values()))
     metadata = pq.read_metadata(path)
@@ -74,7 +74,10 @@ def test_what_is_no_part(tmp_path):
     with pytest.raises(KerasrecError, match="part-000.parquet is damaged.*kerasrec recall split"):
         read_part(path)
     pq.write_table(pa.table({"user": [1], "item": ["a"]}), path)
-    with pytest.raises(KerasrecError, match="has the columns 'user, item', not those of a part"):
+    with pytest.raises(
+        KerasrecError,
+        match="has the columns 'user, item'; a part has the columns user, item, time; split the log again",
+    ):
         read_part(path)
 
 
@@ -82,10 +85,10 @@ def test_parts_without_digests_are_believed_of_an_earlier_version_alone(tmp_path
     task = RunFolders(tmp_path).task("20210419-task-refine-0")
     task.parts_folder.mkdir(parents=True)
     write_part(task.part_path("part-000"), table_of({1: [("a", 1)]}).to_batches())
-    assert whole_parts(task, ["part-000"]) == [task.part_path("part-000")]
+    assert checked_parts(task, ["part-000"]) == [task.part_path("part-000")]
     Manifest(task.manifest_path).replace(parts={})  # as a killed split of the last version left it
-    with pytest.raises(KerasrecError, match="was ended before it was finished: run `kerasrec recall split`"):
-        whole_parts(task, ["part-000"])
+    with pytest.raises(KerasrecError, match="was interrupted: run `kerasrec recall split`"):
+        checked_parts(task, ["part-000"])
 
 
 def test_a_part_of_an_earlier_version_that_cannot_be_counted(tmp_path):

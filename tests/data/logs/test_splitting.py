@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from kerasrec.data.logs import database
 from kerasrec.data.logs import splitting as interactions
-from kerasrec.data.logs.parts import whole_parts
+from kerasrec.data.logs.parts import checked_parts
 from kerasrec.data.logs.splitting import SplitSettings, split
 from kerasrec.errors import KerasrecError
 from kerasrec.workspace.digests import Damaged, content_digest
@@ -392,7 +392,7 @@ def test_a_kill_between_the_renames_leaves_nothing_that_is_believed(tmp_path, mo
     _, folder = run(tmp_path, first, parts=2)
     task = RunFolders(tmp_path / "data").task(folder.name)
     parts = task.part_names()
-    assert whole_parts(task, parts) == sorted(task.parts_folder.iterdir())
+    assert checked_parts(task, parts) == sorted(task.parts_folder.iterdir())
     left, rename = [None] * renames, Path.rename
 
     def killed(path, target):
@@ -407,11 +407,11 @@ def test_a_kill_between_the_renames_leaves_nothing_that_is_believed(tmp_path, mo
     again = f"restore it with `kerasrec recall split --log {second} "
     if renames < 2:
         with pytest.raises(Damaged, match=re.escape(again)):
-            whole_parts(task, parts)
+            checked_parts(task, parts)
     with pytest.raises(Damaged, match=re.escape(again)):
-        Manifest(task.manifest_path).whole(task.users_path, "")
+        Manifest(task.manifest_path).checked_path(task.users_path, "")
     run(tmp_path, second, parts=2)
-    assert whole_parts(task, parts) and Manifest(task.manifest_path).whole(task.users_path, "")
+    assert checked_parts(task, parts) and Manifest(task.manifest_path).checked_path(task.users_path, "")
     assert read_back(folder) == split_in_pandas(EVENTS[1:] * 2, 2)
 
 

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kerasrec.data.inputs.quoted_fields import RUNS_ON
+from kerasrec.data.inputs.quoted_fields import MULTILINE
 from kerasrec.data.logs import splitting_sql as sql
 from kerasrec.data.logs.columns import ColumnNames
 from kerasrec.data.logs.log_formats import sniff
@@ -21,7 +21,7 @@ from kerasrec.data.logs.staging import Rows, stage
 
 EVENTS = [("62498486", "tea", 30), ("ann", "bread", 10), ("ann", "9223372036854775808", 5), ("62498486", "tea", 30)]
 NAMES = ColumnNames()
-NOT_A_TIME, PAIR = "timestamp is neither a number nor an ISO 8601 time", "quotes that do not pair up on their line"
+NOT_A_TIME, PAIR = "timestamp is neither a number nor an ISO 8601 time", "unpaired or misplaced quotes"
 
 
 def read(path: Path, content: str | bytes | None = None, names=NAMES, columns=None, needs_rating=False, **chosen):
@@ -152,7 +152,7 @@ def test_csv_is_read_as_pythons_csv_reads_it(tmp_path_factory, lines):
     for row in rows_of_csv(lines):
         here, number = number, number + len(row)
         if len(row) > 1:
-            bad += [(here + place, RUNS_ON) for place, line in enumerate(row) if line]
+            bad += [(here + place, MULTILINE) for place, line in enumerate(row) if line]
             continue
         [line] = row
         try:
@@ -233,7 +233,7 @@ def test_quotes_of_tsv_that_do_not_pair_up_are_taken_as_they_stand(tmp_path):
 def test_ids_with_line_breaks(tmp_path):
     rows, rejected = read(tmp_path / "a.csv", 'ann,tea\n"ann\nbob",tea\nann,tea\n')
     assert rows == [("ann", "tea", None)] * 2
-    assert rejected == [(2, RUNS_ON, '"ann'), (3, RUNS_ON, 'bob",tea')]
+    assert rejected == [(2, MULTILINE, '"ann'), (3, MULTILINE, 'bob",tea')]
     line = '{"user_id": "a", "item_id": "t\\nea"}'
     assert read(tmp_path / "a.jsonl", line)[1] == [(1, "a line break in item_id", line)]
     pq.write_table(pa.table({"user_id": ["a\rb", "a", None], "item_id": ["x", "y", "z"]}), tmp_path / "a.parquet")

@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from kerasrec.data.inputs.quoted_fields import RUNS_ON
+from kerasrec.data.inputs.quoted_fields import MULTILINE
 from kerasrec.data.logs.columns import ColumnNames
 from kerasrec.data.logs.log_files import sniff_logs
 from kerasrec.data.logs.staging import Rows, stage
@@ -45,7 +45,7 @@ def test_a_field_with_line_breaks_adds_no_events(tmp_path, mark):
     log = write(tmp_path / "a.txt", "\n".join(lines).replace(",", mark))
     staged, rows, rejects = read(log, ("user_id", "item_id", "timestamp", "note"))
     assert rows == [("ann", "tea", 3), ("bob", "tea", 4)] and staged.rows == 5
-    assert rejects == [(str(log), n + 1, RUNS_ON, lines[n].replace(",", mark)) for n in (1, 2, 3)]
+    assert rejects == [(str(log), n + 1, MULTILINE, lines[n].replace(",", mark)) for n in (1, 2, 3)]
 
 
 def test_reviews_from_a_csv_writer(tmp_path):
@@ -66,7 +66,7 @@ def test_reviews_from_a_csv_writer(tmp_path):
     staged, found, rejects = read(write(tmp_path / "a.csv", text.getvalue()))
     assert found == events
     assert [(line, raw) for _, line, _, raw in rejects] == swallowed
-    assert {reason for _, _, reason, _ in rejects} == {RUNS_ON}
+    assert {reason for _, _, reason, _ in rejects} == {MULTILINE}
     assert staged.rows == len(events) + len(swallowed)
 
 

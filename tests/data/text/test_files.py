@@ -6,7 +6,8 @@ import subprocess
 
 import pytest
 
-from kerasrec.data.text.files import find_texts, is_unicode, read_lines, read_text
+from kerasrec.data.inputs.encodings import is_unicode
+from kerasrec.data.text.files import find_texts, read_lines, read_text
 from kerasrec.errors import KerasrecError
 
 

@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kerasrec.data.inputs.quoted_fields import RUNS_ON, UNPAIRED
+from kerasrec.data.inputs.quoted_fields import MULTILINE, UNPAIRED
 from kerasrec.data.text.labels import Labels
-from kerasrec.data.text.pair_files import MOST_LINES, Form, read_rows
+from kerasrec.data.text.pair_files import MAX_LINES, Form, read_rows
 from kerasrec.errors import KerasrecError
 
 LABELLED, ANY = Form(labelled=True), Form(labelled=False)
@@ -130,7 +130,7 @@ class TestQuotes:
             header = "" if delimiter == "\t" else "sentence1,sentence2,label\n"
             good, bad = fields_of(tmp_path, header + text.getvalue())
             assert good == [("a", "b", "1", None), ("g", "h", "0", None)]
-            assert bad == dict.fromkeys(range(2 + bool(header), 7 + bool(header)), RUNS_ON)
+            assert bad == dict.fromkeys(range(2 + bool(header), 7 + bool(header)), MULTILINE)
 
     def test_lines_in_a_quoted_field_are_not_rows(self, tmp_path):
         content = 'ann\t"nice\nbob\tpoison\t1\nha"\t0\ncat\tdog\t1\n'
@@ -138,9 +138,9 @@ class TestQuotes:
         assert (good, list(bad)) == ([("cat", "dog", "1", None)], [1, 2, 3])
 
     def test_a_stray_quote_makes_at_most_its_own_line_bad(self, tmp_path):
-        rest = [f"a{number},b,1" for number in range(2 * MOST_LINES)]
+        rest = [f"a{number},b,1" for number in range(2 * MAX_LINES)]
         good, bad = fields_of(tmp_path, "\n".join(["sentence1,sentence2,label", '"stray,b,1', *rest]))
-        assert (len(good), bad) == (2 * MOST_LINES, {2: UNPAIRED})
+        assert (len(good), bad) == (2 * MAX_LINES, {2: UNPAIRED})
         good, bad = fields_of(tmp_path, "\n".join(['"stray\tb\t1', 'b\tc"\t1', 'd\t5" disk\t0']))
         assert (len(good), bad) == (3, {}), "between tabs, marks are text"
 
