@@ -1,0 +1,83 @@
+"""The code of the README and of the documentation runs, in the order of each page."""
+
+import re
+import unittest
+from pathlib import Path
+
+import pytest
+from sybil import Sybil
+from sybil.parsers.markdown import CodeBlockParser, PythonCodeBlockParser, SkipParser
+
+from kerasrec import cli
+from tests.docs.shell import run_shell
+
+ROOT = Path(__file__).parents[2]
+READMES = ["README.md", "README.zh-CN.md"]
+PAGES = [*READMES, "CONTRIBUTING.md", *sorted(str(path.relative_to(ROOT)) for path in (ROOT / "docs").rglob("*.md"))]
+
+
+class ShellBlockParser(CodeBlockParser):
+    language = "bash"
+
+    def evaluate(self, example):
+        code, output = run_shell(example.parsed, Path.cwd(), cli.main)
+        assert code == 0, output
+
+
+def blocks(path, *languages):
+    text = (ROOT / path).read_text(encoding="utf-8")
+    return [
+        block for language, block in re.findall(r"^```(\w+)\n(.*?)^```$", text, re.M | re.S) if language in languages
+    ]
+
+
+def run_page(path, folder, monkeypatch):
+    monkeypatch.chdir(folder)
+    document = Sybil([PythonCodeBlockParser(), ShellBlockParser(), SkipParser()]).parse(ROOT / path)
+    run = 0
+    for example in document.examples():
+        try:
+            example.evaluate()
+        except unittest.SkipTest:
+            continue
+        run += 1
+    return run
+
+
+@pytest.mark.parametrize("path", [path for path in PAGES if path not in READMES and blocks(path, "python", "bash")])
+def test_the_blocks_of_a_page_run(path, tmp_path, monkeypatch):
+    run_page(path, tmp_path, monkeypatch)
+
+
+def test_the_readme_runs(tmp_path, monkeypatch):
+    assert run_page("README.md", tmp_path, monkeypatch) >= 4
+    assert (tmp_path / "export" / "20210419-shop-refine-0").is_dir()
+
+
+def test_the_chinese_readme_has_the_same_code():
+    english, chinese = ([re.sub(r" *#.*", "", block) for block in blocks(path, "python", "bash")] for path in READMES)
+    assert len(english) == 4 and chinese == english
+
+
+@pytest.mark.parametrize("path", [path for path in PAGES if blocks(path, "bash")])
+def test_the_command_line_accepts_every_command(path, tmp_path, monkeypatch, capsys):
+    """Also the commands of blocks that are skipped above; other programs are not run."""
+    monkeypatch.setattr(
+        cli,
+        "SYSTEMS",
+        {
+            system: {step: (settings, "builtins.id") for step, (settings, _) in steps.items()}
+            for system, steps in cli.SYSTEMS.items()
+        },
+    )
+    accepted = []
+
+    def accept(arguments):
+        accepted.append((arguments, cli.main(arguments)))
+        return 0
+
+    for block in blocks(path, "bash"):
+        block = block.replace("../.venv/bin/kerasrec", "kerasrec")
+        run_shell(f"command_not_found_handle() {{ :; }}\n{block}", tmp_path, accept, PATH="", KERASREC_DATA="data")
+    refused = [arguments for arguments, code in accepted if code != 0]
+    assert not refused, capsys.readouterr().err
