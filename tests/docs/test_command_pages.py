@@ -27,8 +27,8 @@ def test_every_setting_has_a_row(command_pages, system):
         _, *tables = section.split("|---|---|---|\n")
         rows = [line for table in tables for line in table.split("\n\n")[0].splitlines()]
         names = [re.match(r"\| `([^\s`]+)", row)[1] for row in rows]
-        options = {name.removeprefix("--").replace("-", "_") for name in names if name.startswith("--")}
-        assert options <= keyword_names(settings)
+        options = {re.sub("^--(no-)?", "", name).replace("-", "_") for name in names if name.startswith("--")}
+        assert options <= {name.removeprefix("no_") for name in keyword_names(settings)}
         assert len(names) == len(keyword_names(settings)), "arguments have no option"
         without_default = [row for row in rows if not re.fullmatch(r"\| `.+` \| .* \| (`.*`|required) \|", row)]
         assert all("(repeatable)" in row or row.startswith("| `--no-") for row in without_default)
