@@ -57,7 +57,7 @@ def pins(python):
 def test_every_requirement_is_pinned_to_an_allowed_version(python):
     pinned = pins(python)
     assert all(re.fullmatch(r"==[0-9][0-9a-z.]*", str(specifier)) for specifier in pinned.values())
-    for requirement in declared("test", "docs"):
+    for requirement in declared("dev"):
         version = str(pinned[canonicalize_name(requirement.name)]).removeprefix("==")
         assert requirement.specifier.contains(version), f"{requirement} does not allow the pinned {version}"
 
@@ -75,7 +75,7 @@ def test_bert4keras_has_one_version_and_is_not_a_declared_requirement():
     versions += re.findall(r'name = "bert4keras"\nversion = "(.*)"', text)
     versions += re.findall(r'BERT4KERAS_VERSION = "(.*)"', text)
     assert len(versions) >= 4 and set(versions) == {"0.11.5"}
-    assert "bert4keras" not in {requirement.name for requirement in declared("test", "docs")} | set(pins("3.11"))
+    assert "bert4keras" not in {requirement.name for requirement in declared("dev")} | set(pins("3.11"))
 
 
 def test_every_import_is_declared():
