@@ -6,6 +6,10 @@ import subprocess
 import pytest
 
 from kerasrec.data.logs.synthetic import SyntheticLog
+from tests import tiny_steps
+from tests.colarec.conftest import CliHarness as ColaRecHarness
+from tests.sentence_pair.conftest import CliHarness as PairHarness
+from tests.siamese.conftest import CliHarness as SiameseHarness
 
 MEGABYTES = 24
 
@@ -57,17 +61,31 @@ def test_item_recall(disk, step, command_line):
     step(line, "export", "all", free=1 << 17)
 
 
+def test_siamese(disk, step, command_line):
+    harness = SiameseHarness(disk, command_line)
+    steps = tiny_steps.siamese(harness)
+    for name, free in {"prepare": 0, "train": 1 << 15, "encode": 0, "export": 1 << 17}.items():
+        step(harness, *steps[name], free=free)
+
+
+def test_sentence_pair(disk, step, command_line):
+    harness = PairHarness(disk, command_line)
+    steps = tiny_steps.sentence_pair(harness)
+    for name, free in {"train": 1 << 15, "predict": 0, "export": 1 << 17}.items():
+        step(harness, *steps[name], free=free)
+
+
+def test_colarec(disk, step, command_line):
+    harness = ColaRecHarness(disk, command_line)
+    steps = tiny_steps.colarec(harness)
+    for name, free in {"prepare": 1 << 14, "identifiers": 0, "train": 1 << 14, "export": 1 << 17}.items():
+        step(harness, *steps[name], free=free)
+
+
 def test_anime(disk, step, command_line):
     output = {"train": [f"--output={disk / 'output'}"]}
     line = command_line("anime", after=lambda name: [f"--database={disk / 'bert.db'}", *output.get(name, [])])
-    titles = [f"{number},Title {number},Action,TV,12,7.5,1000" for number in range(1, 31)]
-    ratings = [f"{user},{title},8" for user in range(1, 200) for title in range(1, 31)]
-    for name, header, rows in (
-        ("anime.csv", "anime_id,name,genre,type,episodes,rating,members", titles),
-        ("rating.csv", "user_id,anime_id,rating", ratings),
-    ):
-        (disk / name).write_text("\n".join([header, *rows]) + "\n")
-    step(line, "import", "--titles", disk / "anime.csv", "--ratings", disk / "rating.csv", free=1 << 16)
+    step(line, *tiny_steps.anime(disk, users=199)["import"], free=1 << 16)
     small = ("--hidden-size", 16, "--num-heads", 2, "--num-layers", 1, "--max-seq-len", 32, "--epochs", 1)
     for free in (0, 1 << 15, 1 << 16):  # too little space for a log, for SQLite's working files, for a checkpoint
         step(line, "train", *small, free=free, repeat=False)
