@@ -1,9 +1,12 @@
 import contextlib
+import fcntl
 import io
 import json
 import logging
 import os
 import re
+import shutil
+import tempfile
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +16,7 @@ from hypothesis import settings
 
 from kerasrec.backend import keras, tf
 from kerasrec.cli import main
+from tests.fork_server import ForkServer
 
 settings.register_profile("kerasrec", deadline=None)  # a busy machine is slow, not wrong
 settings.load_profile("kerasrec")
@@ -20,6 +24,12 @@ settings.load_profile("kerasrec")
 # TensorFlow rewrites each graph before its first run, which takes a third of the time of a training of a small model.
 # Tests that start processes run rewritten graphs.
 tf.config.optimizer.set_experimental_options({"disable_meta_optimizer": True})
+
+
+def pytest_collection_modifyitems(items):
+    """Files with slow tests come first, so that none of them begins when the other worker is about to end."""
+    slow = {item.path for item in items if item.get_closest_marker("slow")}
+    items.sort(key=lambda item: item.path not in slow)
 
 
 def pytest_runtest_setup():
@@ -36,6 +46,36 @@ def kerasrec_data() -> Path:
     if not Path(folder).is_dir():
         pytest.fail(f"KERASREC_DATA is {folder}, which is not a folder")
     return Path(folder).resolve()
+
+
+@pytest.fixture(scope="session")
+def made_once(tmp_path_factory):
+    """`made_once(name, make)`: a folder that `make(folder)` fills once for all workers; only to be read or copied."""
+    base = tmp_path_factory.getbasetemp()
+    shared = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "made-once"
+    shared.mkdir(exist_ok=True)
+
+    def made(name, make):
+        folder, finished = shared / name, shared / f"{name}.finished"
+        with open(shared / f"{name}.lock", "w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            if not finished.exists():
+                shutil.rmtree(folder, ignore_errors=True)  # of a worker that failed
+                folder.mkdir()
+                keras.utils.set_random_seed(0)  # whichever test comes first
+                make(folder)
+                keras.utils.set_random_seed(0)
+                finished.touch()
+        return folder
+
+    return made
+
+
+@pytest.fixture(scope="session")
+def python():
+    """A program that runs as Python does, without the seconds that TensorFlow takes to import (`tests/fork_server`)."""
+    with tempfile.TemporaryDirectory() as folder, contextlib.closing(ForkServer(Path(folder))) as server:
+        yield server.python
 
 
 @pytest.fixture

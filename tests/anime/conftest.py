@@ -1,6 +1,7 @@
 import importlib.util
 import os
 import random
+import shutil
 import subprocess
 import sys
 import time
@@ -213,9 +214,32 @@ def training_desk(tmp_path, command_line):
     return TrainingDesk(tmp_path, command_line)
 
 
-@pytest.fixture(scope="session")
-def trained_desk(tmp_path_factory, command_line):
-    """One with more users, in which a longer training has ended; not to be trained in."""
-    desk = TrainingDesk(tmp_path_factory.mktemp("trained"), command_line, users=240)
-    desk.printed = desk.train("--epochs", 20, "--batch-size", 4, "--mask-prob", 0.3)
+def copied(made, folder, command_line):
+    """A desk with what a training has left, in a folder of its own."""
+    shutil.copytree(made, folder, dirs_exist_ok=True)
+    desk = TrainingDesk(folder, command_line)
+    desk.printed = (folder / "printed.txt").read_text(encoding="utf-8")
     return desk
+
+
+@pytest.fixture
+def finished_desk(tmp_path, command_line, made_once):
+    """One in which a short training has ended."""
+
+    def make(folder):
+        printed = TrainingDesk(folder, command_line).train()
+        (folder / "printed.txt").write_text(printed, encoding="utf-8")
+
+    return copied(made_once("anime-short", make), tmp_path, command_line)
+
+
+@pytest.fixture(scope="session")
+def trained_desk(tmp_path_factory, command_line, made_once):
+    """One with more users, in which a longer training has ended; not to be trained in."""
+
+    def make(folder):
+        desk = TrainingDesk(folder, command_line, users=240)
+        printed = desk.train("--epochs", 10, "--batch-size", 4, "--mask-prob", 0.3)
+        (folder / "printed.txt").write_text(printed, encoding="utf-8")
+
+    return copied(made_once("anime-trained", make), tmp_path_factory.mktemp("trained"), command_line)

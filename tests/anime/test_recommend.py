@@ -28,6 +28,7 @@ def ids(found):
     return [one.title.id for one in found]
 
 
+@pytest.mark.slow
 def test_for_a_user(ask, trained_desk, made_up_lists, logged):
     with Database(trained_desk.database) as database:
         seen = {entry.title for entry in database.entries("fan6")}
@@ -41,12 +42,14 @@ def test_for_a_user(ask, trained_desk, made_up_lists, logged):
     assert set(ids(ask(user="fan6", k=40, keep_seen=True))) & seen
 
 
+@pytest.mark.slow
 def test_because_you_liked(ask, made_up_lists):
     """Titles of the user's own kind have 90 points, the others 20."""
     reasons = [one.because for one in ask(user="fan3", k=5) if one.because]
     assert reasons and {made_up_lists.kind(title.id) for title in reasons} == {3}
 
 
+@pytest.mark.slow
 def test_several_reasons_are_named(ask):
     reasons = [one.because.id for one in ask(user="@fan3", k=10, keep_sequels=True, keep_seen=True) if one.because]
     assert len(set(reasons)) >= 4
@@ -69,6 +72,7 @@ def test_a_title_that_matters_most_to_all_is_not_named_for_all():
     assert reasons[:2] == [2, 2] and set(reasons) == set(range(5))
 
 
+@pytest.mark.slow
 def test_for_liked_titles(ask, made_up_lists, logged):
     found = ask(likes=("kind 1 numbr 2", "Kind 1 number 6", "Kind 1 number 6"), k=4)
     printed = logged()
@@ -78,6 +82,7 @@ def test_for_liked_titles(ask, made_up_lists, logged):
     assert {one.because.id for one in found if one.because} <= {2, 6}
 
 
+@pytest.mark.slow
 def test_adult_titles_and_sequels_are_left_out(ask):
     plain = ids(ask(likes=("Kind 0 number 1",), k=48))
     assert 5 not in plain and not {title for title in plain if title > 40}
@@ -87,6 +92,7 @@ def test_adult_titles_and_sequels_are_left_out(ask):
     assert 41 in ids(ask(likes=("Kind 0 number 37",), k=48)), "its first season was seen"
 
 
+@pytest.mark.slow
 def test_a_dropped_title_leaves_its_sequels_out(ask, trained_desk):
     """A title that was seen does not: see above."""
     with Database(trained_desk.database) as database:
@@ -95,6 +101,7 @@ def test_a_dropped_title_leaves_its_sequels_out(ask, trained_desk):
     assert not {37, 41} & set(ids(ask(user="dropper", k=48, keep_adult=True)))
 
 
+@pytest.mark.slow
 def test_somebody_from_anilist(ask, trained_desk, listening, logged):
     found = ask(user="curator", k=3, url=listening.url)
     assert "curator: 29 titles watched" in logged()
@@ -103,6 +110,7 @@ def test_somebody_from_anilist(ask, trained_desk, listening, logged):
         assert database.user("curator") is None, "whoever only asks is not trained on"
 
 
+@pytest.mark.slow
 def test_a_list_that_is_longer_than_the_model_takes(ask, trained_desk, made_up_lists):
     with Database(trained_desk.database) as database:
         entries = [ListEntry(title, "COMPLETED", 80) for title in range(1, 41)]
@@ -112,6 +120,7 @@ def test_a_list_that_is_longer_than_the_model_takes(ask, trained_desk, made_up_l
     assert any(one.because for one in found) and all(one.because is None or one.because.id <= 40 for one in found)
 
 
+@pytest.mark.slow
 def test_planned_titles_are_not_seen(ask, trained_desk, made_up_lists):
     with Database(trained_desk.database) as database:
         entries = [ListEntry(title, "COMPLETED", 80) for title in (1, 9, 13, 17)]
@@ -122,6 +131,7 @@ def test_planned_titles_are_not_seen(ask, trained_desk, made_up_lists):
     assert {21, 25, 29, 33, 37} & set(found) and 41 not in found
 
 
+@pytest.mark.slow
 def test_a_page_with_covers(tmp_path, ask):
     path = tmp_path / "list.html"
     found = ask(likes=("Kind 0 number 1",), k=3, html=path)
@@ -153,6 +163,7 @@ def test_titles_in_a_page_are_text(tmp_path):
     assert "For &lt;me&gt;" in page and "A &amp; B" in page and "because you liked b" in page
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("words", "said"),
     [
@@ -166,6 +177,7 @@ def test_what_cannot_be_asked(trained_desk, words, said):
     assert said in trained_desk.error("recommend", *words)
 
 
+@pytest.mark.slow
 def test_a_user_without_a_public_list(trained_desk, listening):
     with Database(trained_desk.database) as database:
         database.store_user("planning", 6000, "POINT_100", [ListEntry(1, "PLANNING")], at=3)
@@ -175,6 +187,7 @@ def test_a_user_without_a_public_list(trained_desk, listening):
     assert "has watched no title" in trained_desk.error("recommend", "--user", "planning")
 
 
+@pytest.mark.slow
 def test_a_user_whose_list_cannot_be_fetched(trained_desk, listening, anilist):
     anilist.instead["ListChunk", "user1"] = {"data": {"MediaListCollection": None}}
     error = trained_desk.error("recommend", "--user", "@user1", "--url", listening.url)

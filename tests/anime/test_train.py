@@ -4,7 +4,6 @@ import os
 import shutil
 import signal
 import subprocess
-import sys
 
 import numpy as np
 import pytest
@@ -29,6 +28,7 @@ def valid_lines(desk):
     return [line for line in read_metrics(desk.output / "metrics.jsonl") if line["kind"] == "valid"]
 
 
+@pytest.mark.slow
 def test_what_a_training_leaves(trained_desk):
     output = trained_desk.output
     assert "0% of the entries have a date" in trained_desk.printed and "no position embedding" in trained_desk.printed
@@ -53,6 +53,7 @@ def test_what_a_training_leaves(trained_desk):
     assert "epoch 3" in log and "valid: loss" in log and "co-occurrence" in log and "\r" not in log and "\b" not in log
 
 
+@pytest.mark.slow
 def test_it_learns_the_kinds(trained_desk):
     figures = json.loads((trained_desk.output / "models" / "evaluation.json").read_text(encoding="utf-8"))
     assert "not trained on" in figures["protocol"] and "full ranking" in figures["protocol"]
@@ -65,6 +66,7 @@ def test_it_learns_the_kinds(trained_desk):
         assert sum((int(item) - 1) % 4 == kind for item, _ in best) >= 2
 
 
+@pytest.mark.slow
 def test_the_best_model_is_that_of_the_lowest_loss(trained_desk):
     lines = valid_lines(trained_desk)
     best = min(lines, key=lambda line: line["loss"])
@@ -72,8 +74,9 @@ def test_the_best_model_is_that_of_the_lowest_loss(trained_desk):
     assert int(checkpoint.stem[5:]) == best["step"]
 
 
-def test_a_finished_training_is_not_trained_again(training_desk):
-    training_desk.train()
+@pytest.mark.slow
+def test_a_finished_training_is_not_trained_again(finished_desk):
+    training_desk = finished_desk
     before = valid_lines(training_desk)
     printed = training_desk.train()
     assert "nothing is left to train" in printed and "NDCG@10" in printed
@@ -109,23 +112,26 @@ def test_a_finished_training_is_not_trained_again(training_desk):
     assert metrics_of(training_desk)["epoch"] == [1, 2, 3, 4]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("option", "value"), [("--hidden-size", 32), ("--seed", 7), ("--val-ratio", 0.5)])
 def test_another_model_does_not_go_on(trained_desk, option, value):
     error = trained_desk.training_error("--batch-size", 4, "--resume", option, value)
     assert f"{option[2:].replace('-', '_')} is {value}" in error and "train into another folder" in error
 
 
-def test_changed_lists_have_to_be_meant(training_desk):
-    training_desk.train("--epochs", 2)
+@pytest.mark.slow
+def test_changed_lists_have_to_be_meant(finished_desk):
+    training_desk = finished_desk
     with Database(training_desk.database) as database:
         for number in range(10):
             entries = [ListEntry(title, "COMPLETED") for title in range(1 + number, 20 + number)]
             database.store_user(f"newcomer{number}", 900 + number, "POINT_100", entries, at=2)
-    assert "lists in" in training_desk.training_error("--epochs", 2)
-    training_desk.train("--epochs", 2, "--resume")
-    assert metrics_of(training_desk)["epoch"] == [1, 2, 3, 4], "as many epochs over the lists as they are now"
+    assert "lists in" in training_desk.training_error()
+    training_desk.train("--resume")
+    assert metrics_of(training_desk)["epoch"] == [1, 2, 3, 4, 5, 6], "as many epochs over the lists as they are now"
 
 
+@pytest.mark.slow
 def test_it_ends_early(training_desk):
     words = ("--epochs", 60, "--patience", 2, "--min-delta", 5, "--halve-after", 1)
     printed = training_desk.train(*words)
@@ -135,6 +141,7 @@ def test_it_ends_early(training_desk):
     assert "nothing is left to train" in training_desk.train(*words)
 
 
+@pytest.mark.slow
 def test_dates_give_an_order(tmp_path, made_up_lists, training_desk):
     training_desk.database.unlink()
     made_up_lists(training_desk.database, dated=True)
@@ -143,12 +150,13 @@ def test_dates_give_an_order(tmp_path, made_up_lists, training_desk):
     assert "a newest 20% of each list held" in " ".join(printed.split())
 
 
-def test_a_killed_training_goes_on(training_desk, eventually):
+@pytest.mark.slow
+def test_a_killed_training_goes_on(training_desk, eventually, python):
     code = "import sys; from kerasrec.cli import main; sys.exit(main(sys.argv[1:]))"
     words = ("--epochs", 6, "--patience", 0)
     program = subprocess.Popen(
-        [sys.executable, "-c", code, *training_desk.words("train", *training_desk.TRAIN, *words)],
-        stdout=subprocess.DEVNULL,
+        [python, "-c", code, *training_desk.words("train", *training_desk.TRAIN, *words)],
+        stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
     )
     plots = training_desk.output / "plots" / "training_metrics.json"
@@ -156,7 +164,7 @@ def test_a_killed_training_goes_on(training_desk, eventually):
         eventually(lambda: plots.exists() and len(metrics_of(training_desk)["epoch"]) >= 2, seconds=240)
     finally:
         os.kill(program.pid, signal.SIGKILL)
-        program.wait()
+        program.communicate()  # until no process writes to its output
     done = metrics_of(training_desk)
     training_desk.train(*words)
     metrics = metrics_of(training_desk)

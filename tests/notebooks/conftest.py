@@ -2,6 +2,7 @@ from pathlib import Path
 
 import nbformat
 import pytest
+from jupyter_client import AsyncKernelManager
 from nbclient import NotebookClient
 
 NOTEBOOKS = Path(__file__).parents[2] / "notebooks"
@@ -10,8 +11,8 @@ NOTEBOOKS = Path(__file__).parents[2] / "notebooks"
 class Executed:
     """What a notebook showed."""
 
-    def __init__(self, cells):
-        self.outputs = [output for cell in cells if cell.cell_type == "code" for output in cell.outputs]
+    def __init__(self, notebook):
+        self.outputs = [output for cell in notebook.cells if cell.cell_type == "code" for output in cell.outputs]
 
     @property
     def printed(self):
@@ -28,18 +29,26 @@ class Executed:
 
 
 @pytest.fixture
-def executed(tmp_path, monkeypatch):
+def executed(tmp_path, monkeypatch, python):
     """Executes a notebook, by its name, with `tmp_path` as its folder."""
 
+    class ForkedKernel(AsyncKernelManager):
+        def format_kernel_cmd(self, *args, **kwargs):
+            _, *words = super().format_kernel_cmd(*args, **kwargs)
+            return [str(python), *words]
+
     def execute(name, **variables):
-        for variable in ("PAIRS", "VOCAB", "USERS", "MAL", "ANILIST", "SHOP"):
+        for variable in ("PAIRS", "VOCAB", "USERS", "MOVIELENS", "MAL", "ANILIST", "SHOP"):
             monkeypatch.delenv(variable, raising=False)
         for variable, value in {"FOLDER": tmp_path, **variables}.items():
             monkeypatch.setenv(variable, str(value))
         notebook = nbformat.read(NOTEBOOKS / name, as_version=4)
         assert all(not cell.get("outputs") for cell in notebook.cells), "it is kept with outputs"
         folder = {"metadata": {"path": str(tmp_path)}}
-        NotebookClient(notebook, timeout=400, kernel_name="python3", resources=folder).execute()
-        return Executed(notebook.cells)
+        client = NotebookClient(
+            notebook, timeout=400, kernel_name="python3", kernel_manager_class=ForkedKernel, resources=folder
+        )
+        client.execute()
+        return Executed(notebook)
 
     return execute

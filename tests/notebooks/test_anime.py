@@ -4,7 +4,10 @@ import json
 import re
 import shutil
 
+import pytest
 
+
+@pytest.mark.slow
 def test_from_made_up_lists_to_a_page(tmp_path, executed):
     notebook = executed("anime.ipynb", EPOCHS=2)
     assert notebook.pictures == 1, "the curves"
@@ -16,6 +19,7 @@ def test_from_made_up_lists_to_a_page(tmp_path, executed):
     assert page.count("<li>") == 10 and "no. 1<" not in page.split("because")[0]
 
 
+@pytest.mark.slow
 def test_from_files(tmp_path, executed, kerasrec_data):
     folder = tmp_path / "mal"
     folder.mkdir()

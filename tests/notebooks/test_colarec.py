@@ -1,7 +1,10 @@
 import json
 import re
 
+import pytest
 
+
+@pytest.mark.slow
 def test_from_two_files_to_a_recommendation_that_is_explained(tmp_path, executed):
     notebook = executed("colarec.ipynb", EPOCHS=3)
     assert notebook.pictures == 1
@@ -19,6 +22,7 @@ def test_from_two_files_to_a_recommendation_that_is_explained(tmp_path, executed
     assert "log-probability" in best and "begins like" in best and len(best.splitlines()) >= 6
 
 
+@pytest.mark.slow
 def test_it_runs_on_the_files_of_a_folder(tmp_path, executed, kerasrec_data):
     """Cut short: a few users of the real set, and what they took."""
     shop = tmp_path / "few"

@@ -4,6 +4,7 @@ import pandas as pd
 import pytest
 
 
+@pytest.mark.slow
 def test_from_made_up_pairs_to_classes_and_a_served_model(tmp_path, executed):
     notebook = executed("sentence_pair.ipynb", EPOCHS=2)
     assert notebook.pictures == 2, "the curves and the similarity matrix"

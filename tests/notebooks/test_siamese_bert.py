@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 
+@pytest.mark.slow
 def test_from_made_up_groups_to_paraphrases_and_a_served_model(tmp_path, executed):
     notebook = executed("siamese_bert.ipynb", EPOCHS=2)
     assert notebook.pictures == 2, "the curves and the similarity matrix"
@@ -23,6 +24,7 @@ def test_from_made_up_groups_to_paraphrases_and_a_served_model(tmp_path, execute
     assert query in notebook.last and "cosine" in notebook.last
 
 
+@pytest.mark.slow
 def test_labelled_pairs_become_groups(tmp_path, executed, kerasrec_data):
     pairs = tmp_path / "afqmc"
     pairs.mkdir()

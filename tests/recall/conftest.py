@@ -1,3 +1,5 @@
+import shutil
+
 import pytest
 
 from kerasrec.data.logs.synthetic import SyntheticLog
@@ -55,8 +57,23 @@ def desk(tmp_path, command_line):
     return CliHarness(tmp_path, command_line)
 
 
-@pytest.fixture
-def prepared_desk(desk):
-    """A desk with a split log of 150 users in 3 parts, its vocabulary and dynamic examples."""
+def prepared(folder, command_line):
+    desk = CliHarness(folder, command_line)
     desk.prepare(desk.write_log(), "--masking", "dynamic")
     return desk
+
+
+@pytest.fixture
+def prepared_desk(tmp_path, command_line, made_once):
+    """A desk with a split log of 150 users in 3 parts, its vocabulary and dynamic examples."""
+    made = made_once("recall-prepared", lambda folder: prepared(folder, command_line))
+    shutil.copytree(made, tmp_path, dirs_exist_ok=True)
+    return CliHarness(tmp_path, command_line)
+
+
+@pytest.fixture
+def trained_desk(tmp_path, command_line, made_once):
+    """The same with a model that was trained on all parts together for two epochs."""
+    made = made_once("recall-trained", lambda folder: prepared(folder, command_line).train("all", "--epochs", 2))
+    shutil.copytree(made, tmp_path, dirs_exist_ok=True)
+    return CliHarness(tmp_path, command_line)

@@ -20,9 +20,9 @@ def last_line(out):
     return out.strip().splitlines()[-1]
 
 
-def test_from_a_log_to_recommendations(prepared_desk):
-    desk = prepared_desk
-    desk.train("all", "--epochs", 2)
+@pytest.mark.slow
+def test_from_a_log_to_recommendations(trained_desk):
+    desk = trained_desk
     out = desk.ok("evaluate", "all", "--sampled")
     for column in ("model", "popularity", "co-occurrence", "test split, full ranking", "sampled_uniform_100"):
         assert column in out
@@ -42,11 +42,13 @@ def test_from_a_log_to_recommendations(prepared_desk):
     assert not {"i003"} & set(ranked) and len(ranked) == 107  # all but the three
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("objective", [[], ["--objective", "causal", "--unique-items"]], ids=["masked", "causal"])
-def test_the_export_ranks_as_the_evaluation_does(prepared_desk, objective):
+def test_the_export_ranks_as_the_evaluation_does(request, objective):
     """Independent of the evaluation's code: recall@10 of the test items, counted over the export's lists."""
-    desk = prepared_desk
-    desk.train("all", "--epochs", 4, *objective)
+    desk = request.getfixturevalue("prepared_desk" if objective else "trained_desk")
+    if objective:
+        desk.train("all", "--epochs", 2, *objective)
     desk.ok("evaluate", "all")
     desk.ok("export", "all")
     if objective:  # what was never compared is neither evaluated nor served
@@ -65,6 +67,7 @@ def test_the_export_ranks_as_the_evaluation_does(prepared_desk, objective):
     assert figures["recall@10"] == pytest.approx(np.mean(hits), abs=1 / 150 + 1e-9)
 
 
+@pytest.mark.slow
 def test_a_log_with_many_repeats_is_evaluated_and_served_with_seen_items(desk):
     """Each user goes round three items, so that every target was seen; the lists are counted in plain Python."""
     log = desk.folder / "log.csv"
@@ -106,6 +109,7 @@ def test_a_folder_of_another_system(desk):
     assert "holds files of kerasrec colarec, not of kerasrec recall: give another name" in desk.error(*words)
 
 
+@pytest.mark.slow
 def test_global_time_split(desk):
     log = desk.folder / "log.csv"
     rows = [(f"u{user}", f"i{(user + day) % 12}", 1_000_000 + 86_400 * day) for user in range(30) for day in range(8)]
@@ -122,6 +126,7 @@ def test_global_time_split(desk):
     assert (figures["users"], figures["targets"]) == (30, 90)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("share", "checkpoint", "said"), [(0.5, "best", "50%"), (0, "latest", "100%")])
 def test_training_on_valid_targets_is_said_with_the_figures(desk, share, checkpoint, said):
     desk.prepare(desk.write_log(), "--masking", "dynamic", "--valid-share", share)
@@ -192,6 +197,7 @@ def test_examples_of_another_vocabulary_are_refused(prepared_desk):
     assert "written with another vocabulary" in desk.error("train", "all")
 
 
+@pytest.mark.slow
 def test_an_empty_part_is_no_error(desk):
     """A hash may leave a part without users when there are few of them."""
     desk.ok("split", "--log", desk.write_log(users=3, files=1), "--data-path", desk.folder / "data", "--parts", 20)
@@ -216,9 +222,9 @@ def test_recommend_before_export_and_for_a_stranger(prepared_desk):
     assert "no trained model" in desk.error("export", "all")
 
 
-def test_names_that_are_no_titles(prepared_desk):
-    desk = prepared_desk
-    desk.train("all")
+@pytest.mark.slow
+def test_names_that_are_no_titles(trained_desk):
+    desk = trained_desk
     desk.ok("export", "all")
     (desk.folder / "titles.csv").write_bytes(b"id,title\ni001,\xff\xfe\n")
     line = desk.error("recommend", "all", "--items", "i001", "--names", desk.folder / "titles.csv")
@@ -246,14 +252,15 @@ def test_usage_errors_end_with_2(capsys):
     capsys.readouterr()
 
 
-def test_on_huge_data_figures_come_from_stated_samples(prepared_desk, logged):
-    desk = prepared_desk
-    out = desk.train("all", "--test-users", 30)
+@pytest.mark.slow
+def test_on_huge_data_figures_come_from_stated_samples(trained_desk, logged):
+    desk = trained_desk
+    out = desk.train("all", "--epochs", 2, "--test-users", 30)
     assert "test split, full ranking over the catalogue, seen items filtered, a sample of about 30 users" in " ".join(
         out.split()
     )
     lines = [json.loads(line) for line in (desk.output / "metrics.jsonl").open(encoding="utf-8")]
-    assert [line["users"] for line in lines if line["kind"] == "test"] == [pytest.approx(30, abs=3)]
+    assert [line["users"] for line in lines if line["kind"] == "test"] == [150, pytest.approx(30, abs=3)]
 
     task, parts = find_parts("all", RunFolders(desk.folder / "data", desk.folder / "output"))
     prepared = PreparedData(task, parts)

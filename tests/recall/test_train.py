@@ -3,7 +3,6 @@ import os
 import shutil
 import signal
 import subprocess
-import sys
 import time
 
 import numpy as np
@@ -29,6 +28,7 @@ def vocab_size(task):
     return len(ItemVocab.load(task / "vocab.parquet"))
 
 
+@pytest.mark.slow
 def test_all_parts_together(prepared_desk):
     desk = prepared_desk
     out = desk.train("all", "--epochs", 3)
@@ -44,6 +44,7 @@ def test_all_parts_together(prepared_desk):
     assert read_metrics(desk.output / "metrics.jsonl")[-1]["step"] == lines[-1]["step"]  # nothing was trained twice
 
 
+@pytest.mark.slow
 def test_part_after_part(prepared_desk):
     desk = prepared_desk
     first = desk.train("part-000", "--epochs", 2)
@@ -60,6 +61,7 @@ def test_train_multi_counts_global_steps(prepared_desk):
     assert read_metrics(desk.output / "metrics.jsonl")[-1]["step"] == 10
 
 
+@pytest.mark.slow
 def test_eval_mode_1_looks_before_it_trains(prepared_desk):
     desk = prepared_desk
     assert "no checkpoint to evaluate yet" in desk.train("part-000", "--eval_mode", 1)
@@ -67,19 +69,20 @@ def test_eval_mode_1_looks_before_it_trains(prepared_desk):
     assert out.index("before training") < out.index("part-001, epoch 1")
 
 
-def test_new_data_in_a_part_is_trained(prepared_desk):
-    desk = prepared_desk
-    desk.train("all")
+@pytest.mark.slow
+def test_new_data_in_a_part_is_trained(trained_desk):
+    desk = trained_desk
     before = read_metrics(desk.output / "metrics.jsonl")[-1]["step"]
     desk.ok("examples", "part-001", "--masking", "dynamic", "--jobs", 1, *desk.LENGTHS, "--seed", 12345)
-    desk.train("all")
+    desk.train("all", "--epochs", 2)
     assert read_metrics(desk.output / "metrics.jsonl")[-1]["step"] == before
     log = desk.write_log("more", users=160)
     desk.prepare(log, "--masking", "dynamic")
-    desk.train("all")
+    desk.train("all", "--epochs", 2)
     assert read_metrics(desk.output / "metrics.jsonl")[-1]["step"] > before
 
 
+@pytest.mark.slow
 def test_parts_that_are_finished_are_left_out(prepared_desk):
     desk = prepared_desk
     desk.train("part-000")
@@ -95,6 +98,7 @@ def test_examples_from_before_a_new_split_are_refused(prepared_desk):
     assert "written before the log was split again" in desk.error("train", "all")
 
 
+@pytest.mark.slow
 def test_other_parts_that_do_not_fit_are_left_out(prepared_desk):
     desk = prepared_desk
     desk.ok("examples", "part-001", "--masking", "dynamic", "--jobs", 1, "--max-seq-length", 10)
@@ -102,6 +106,7 @@ def test_other_parts_that_do_not_fit_are_left_out(prepared_desk):
     assert "left out: the examples of part-001" in out and "valid:" in out
 
 
+@pytest.mark.slow
 def test_three_losses_and_static_examples(desk):
     desk.prepare(desk.write_log(), "--dupe-factor", 2)
     desk.train("part-000")
@@ -117,6 +122,7 @@ def test_three_losses_and_static_examples(desk):
     assert {"masked_item_loss", "seq2seq_loss", "similarity_loss"} <= set(line)
 
 
+@pytest.mark.slow
 def test_what_the_item_embeddings_start_from(prepared_desk):
     desk = prepared_desk
     tables = {}
@@ -137,14 +143,14 @@ def test_what_the_item_embeddings_start_from(prepared_desk):
     assert tables["random"].std() == pytest.approx(0.02 * 0.88, rel=0.1)  # truncated at two deviations
 
 
-def test_a_sampled_loss_can_take_over_from_the_full_one(prepared_desk):
+@pytest.mark.slow
+def test_a_sampled_loss_can_take_over_from_the_full_one(trained_desk):
     """They train the same weights, and the optimizers keep the same moments."""
-    desk = prepared_desk
-    desk.train("all")
-    out = desk.train("all", "--epochs", 2, "--item-loss", "sampled", "--negative-source", "popularity")
-    assert "epoch 2, step" in out and "epoch 1, step" not in out
+    out = trained_desk.train("all", "--epochs", 3, "--item-loss", "sampled", "--negative-source", "popularity")
+    assert "epoch 3, step" in out and "epoch 2, step" not in out
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("precision", ["mixed_bfloat16", "mixed_float16"])
 def test_mixed_precision(prepared_desk, precision):
     try:
@@ -154,9 +160,9 @@ def test_mixed_precision(prepared_desk, precision):
         set_precision("float32")
 
 
-def test_a_vocabulary_and_a_model_grow(prepared_desk):
-    desk = prepared_desk
-    desk.train("all")
+@pytest.mark.slow
+def test_a_vocabulary_and_a_model_grow(trained_desk):
+    desk = trained_desk
     before, small = variables(desk.output), vocab_size(desk.task)
     desk.prepare(desk.write_log("grown", items=120), "--masking", "dynamic")
     large = vocab_size(desk.task)
@@ -167,9 +173,9 @@ def test_a_vocabulary_and_a_model_grow(prepared_desk):
     assert before[table].shape == (small, 16)
 
 
-def test_tomorrow_starts_from_today(prepared_desk):
-    desk = prepared_desk
-    desk.train("all", "--epochs", 2)
+@pytest.mark.slow
+def test_tomorrow_starts_from_today(trained_desk):
+    desk = trained_desk
     desk.ok("split", "--data_path", desk.write_log("tomorrow", items=120, seed=1), "--save_path", desk.folder / "data",
             "--parts", 2, "--date", "20210420")  # fmt: skip
     desk.ok("vocab", "20210420-task-refine-0-all", "--init-from", desk.task / "vocab.parquet")
@@ -183,9 +189,9 @@ def test_tomorrow_starts_from_today(prepared_desk):
     assert tomorrow[0]["step"] < today[-1]["step"]  # it counts its own steps
 
 
-def test_a_vocabulary_that_does_not_belong(prepared_desk):
-    desk = prepared_desk
-    desk.train("all")
+@pytest.mark.slow
+def test_a_vocabulary_that_does_not_belong(trained_desk):
+    desk = trained_desk
     for name in ("vocab.parquet", ".vocab.parquet.copy"):
         (desk.task / name).unlink()
     desk.prepare(desk.write_log("other", zipf=0.2, seed=5), "--masking", "dynamic")
@@ -200,9 +206,9 @@ def test_two_runs_in_one_folder(prepared_desk):
         assert "another run is writing" in desk.error("train", "all", *desk.SMALL)
 
 
-def test_a_damaged_newest_checkpoint_is_passed_over(prepared_desk):
-    desk = prepared_desk
-    desk.train("all", "--epochs", 2)
+@pytest.mark.slow
+def test_a_damaged_newest_checkpoint_is_passed_over(trained_desk):
+    desk = trained_desk
     files = sorted((desk.output / "checkpoints").glob("ckpt-*.data*"), key=lambda file: file.stat().st_mtime_ns)
     files[-1].write_bytes(files[-1].read_bytes()[:20])
     out = desk.train("all", "--epochs", 2)
@@ -249,7 +255,8 @@ sys.exit(main(sys.argv[1:]))
 """
 
 
-def test_killed_at_any_moment_it_ends_bit_equal(prepared_desk):
+@pytest.mark.slow
+def test_killed_at_any_moment_it_ends_bit_equal(prepared_desk, python):
     """kill -9, again and again, against a run that nobody disturbed; dropout 0."""
     desk = prepared_desk
     options = ["recall", "train", "all", *desk.SMALL, "--epochs", 4, "--dropout", 0, "--batch-size", 8]
@@ -257,20 +264,20 @@ def test_killed_at_any_moment_it_ends_bit_equal(prepared_desk):
 
     def command(output):
         words = [*options, desk.folders[0], f"--output-path={output}", desk.folders[2]]
-        return [sys.executable, "-c", KILLED, *map(str, words)]
+        return [python, "-c", KILLED, *map(str, words)]
 
     undisturbed, killed = (desk.folder / name / desk.output.name for name in ("undisturbed", "killed"))
     subprocess.run(command(undisturbed.parent), check=True, capture_output=True)
     deaths = 0
     for lines in (9, 40):
-        process = subprocess.Popen(command(killed.parent), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        process = subprocess.Popen(command(killed.parent), stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
         metrics = killed / "metrics.jsonl"
         while process.poll() is None and not (metrics.exists() and metrics.read_bytes().count(b"\n") >= lines):
             time.sleep(0.01)
         if process.poll() is None:
             os.kill(process.pid, signal.SIGKILL)
             deaths += 1
-        process.wait()
+        process.communicate()  # until no process writes to its output
     assert deaths == 2
     subprocess.run(command(killed.parent), check=True, capture_output=True)
     one, other = variables(undisturbed), variables(killed)

@@ -4,12 +4,13 @@ import os
 import shlex
 import shutil
 import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
+
+pytestmark = pytest.mark.slow
 
 ROOT = Path(__file__).parents[2]
 SMALL_ROWS = "--max_seq_length 8 --dupe_factor 1"
@@ -18,7 +19,7 @@ USERS, EVENTS, ITEMS, PARTS = 900, 5, 20, 201
 
 
 @pytest.fixture(scope="module")
-def typed(tmp_path_factory):
+def typed(tmp_path_factory, python):
     """Run a command line in a copy of run_scripts/, with a log beside it; returns what it printed."""
     folder = tmp_path_factory.mktemp("daily")
     shutil.copytree(ROOT / "run_scripts", folder / "run_scripts")
@@ -32,7 +33,7 @@ def typed(tmp_path_factory):
     for name, words in {"python": "", "kerasrec": "-m kerasrec.cli"}.items():
         program = folder / "bin" / name
         program.parent.mkdir(exist_ok=True)
-        program.write_text(f'#!/bin/sh\nexec {shlex.quote(sys.executable)} {words} "$@"\n')
+        program.write_text(f'#!/bin/sh\nexec {shlex.quote(str(python))} {words} "$@"\n')
         program.chmod(0o755)
     path = os.pathsep.join([str(folder / "bin"), os.environ["PATH"]])
 
