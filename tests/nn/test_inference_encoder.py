@@ -102,6 +102,7 @@ def test_weights_are_copies_until_copy_weights_is_called():
     np.testing.assert_allclose(inference(ROWS), by_keras(encoder, ROWS, "cls", pooler), atol=1e-5)
 
 
+@pytest.mark.slow
 def test_an_export_loads_without_keras(encoder, tmp_path):
     inference = InferenceEncoder(encoder, precision="mixed_bfloat16")
     tf.saved_model.save(inference, str(tmp_path / "saved"))

@@ -296,6 +296,7 @@ for single, mirrored in zip(one, both, strict=True):
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("terms", ["all", "sampled"])
 def test_two_replicas_take_the_same_step_as_one(tmp_path, terms):
     """The replicas have different numbers of targets; the similarity loss compares the rows of both replicas, and the

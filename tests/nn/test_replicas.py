@@ -3,6 +3,8 @@
 import subprocess
 import sys
 
+import pytest
+
 from kerasrec.backend import tf
 from kerasrec.nn.replicas import gather_over_replicas, sum_over_replicas
 
@@ -73,6 +75,7 @@ print("all equal")
 """
 
 
+@pytest.mark.slow
 def test_two_replicas_equal_one():
     ran = subprocess.run([sys.executable, "-c", TWO_REPLICAS], capture_output=True, text=True)
     assert ran.returncode == 0, ran.stderr[-3000:]

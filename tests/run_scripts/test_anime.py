@@ -52,6 +52,7 @@ def test_without_an_installation_one_line_says_what_to_run(run, script):
     assert (code, out) == (2, "") and len(err.splitlines()) == 1 and "quickstart.sh" in err
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("script", "step"), SCRIPTS.items())
 def test_the_script_is_the_command(script, step):
     program = RUN_SCRIPTS / script

@@ -70,6 +70,7 @@ def run(monkeypatch, capsys):
     return run
 
 
+@pytest.mark.slow
 def test_it_prints_the_nearest_sentences_and_draws_the_matrix(model, tmp_path):
     words = [SCRIPT, model / "output", model / "texts.txt", tmp_path / "new folder" / "picture.png"]
     done = subprocess.run([sys.executable, *words], capture_output=True, text=True)
@@ -166,6 +167,7 @@ def test_damaged_weights_before_training_are_refused(model, command_line, suffix
 # --- run by a Python that has no kerasrec (-E: no PYTHONPATH, -S: no site-packages) ---
 
 
+@pytest.mark.slow
 def test_it_runs_with_the_projects_own_python(tmp_path):
     shutil.copytree(SCRIPT.parent, tmp_path / "run_scripts")
     words = [sys.executable, "-ES", "run_scripts/embeddings_examples.py", "an output", "texts.txt"]

@@ -23,6 +23,7 @@ ROOT = Path(__file__).parents[2]
 FRESH = {name: value for name, value in os.environ.items() if not name.startswith(("TF_", "KERAS"))}
 
 
+@pytest.mark.slow
 def test_train_predict_evaluate_and_export(desk):
     for file in (desk.pairs, desk.valid):  # classes by name
         text = file.read_text(encoding="utf-8")
@@ -103,6 +104,7 @@ assert not {{"kerasrec", "bert4keras", "tf_keras"}} & set(sys.modules)
     assert _tokenizer(unsaid).lower_case, "a run that goes on has the lower-casing that it began with"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("loss", ["cosine", "cosent", "ranking"])
 def test_other_losses(desk, loss):
     desk.train("--loss", loss, "--num_train_epochs", 8, "--highest_score", 1)
@@ -111,6 +113,7 @@ def test_other_losses(desk, loss):
     assert figures["model"]["Spearman"] > max(0.5, figures["untrained"]["Spearman"])
 
 
+@pytest.mark.slow
 def test_sigterm_saves_a_checkpoint_and_the_run_ends_bit_equal(desk, monkeypatch):
     options = ("--num_train_epochs", 3, "--dropout", 0, "--save_checkpoints_steps", 4)
     desk.train(*options)
@@ -134,6 +137,7 @@ def test_sigterm_saves_a_checkpoint_and_the_run_ends_bit_equal(desk, monkeypatch
         np.testing.assert_array_equal(mine.numpy(), theirs.numpy())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("flag", ["--bf16", "--fp16"])
 def test_low_precision(desk, flag):
     desk.train(flag, "--num_train_epochs", 8, "--gradient_accumulation_steps", 2)
@@ -170,6 +174,7 @@ def test_neither_training_nor_predicting(desk):
     assert "neither --do_train nor --do_predict" in desk.error("train", "--output_dir", desk.output)
 
 
+@pytest.mark.slow
 def test_a_vocabulary_of_another_size_than_the_checkpoint(desk):
     desk.train("--num_train_epochs", 1)
     content = (desk.output / "vocab.txt").read_bytes()
@@ -221,6 +226,7 @@ def test_files_for_evaluation_are_not_trained_on(desk):
     assert "the rank correlation that chooses the best model is not defined" in line
 
 
+@pytest.mark.slow
 def test_scripts(desk):
     def run(*words):
         script, *rest = map(str, words)

@@ -146,6 +146,7 @@ def test_each_version_holds_the_weights_of_its_time(served, tmp_path):
     np.testing.assert_allclose(biases, [before[token], before[token] + 1], rtol=1e-6)
 
 
+@pytest.mark.slow
 def test_loads_without_kerasrec_and_bert4keras(served, recommender):
     _, _, version = served
     code = f"""

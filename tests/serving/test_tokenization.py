@@ -171,6 +171,7 @@ print(json.dumps(module.rows(tf.constant(texts)).numpy().tolist()))
 """
 
 
+@pytest.mark.slow
 def test_an_export_loads_without_kerasrec_and_works_in_a_turkish_locale(tmp_path):
     tokenizer = WordPieceTokenizer(small_vocab())
     module = tf.Module()

@@ -18,6 +18,7 @@ from kerasrec.workspace.run_folders import RunFolders
 FRESH = {name: value for name, value in os.environ.items() if not name.startswith(("TF_", "KERAS"))}
 
 
+@pytest.mark.slow
 def test_from_groups_to_vectors_similar_texts_and_an_export(desk):
     out = desk.prepare()
     assert f"{desk.folder / 'data/shop'}: 12 groups of 48 texts from 13 that were read" in out.splitlines()[-1]
@@ -69,6 +70,7 @@ def weights_of(desk, name):
     return Trained(desk.folder / "output" / name).model.trainable_variables
 
 
+@pytest.mark.slow
 def test_a_killed_run_ends_as_one_that_was_not(desk, monkeypatch):
     for name in ("whole", "killed"):
         desk.prepare(name)
@@ -119,6 +121,7 @@ def test_lower_case_follows_the_checkpoints_own_files(desk):
     assert "says that they are lower-cased" in desk.error("prepare", "cased", *files, "--no-lower-case")
 
 
+@pytest.mark.slow
 def test_without_pairs_it_trains_and_cannot_be_judged(desk, command_line):
     desk.ok("prepare", "blind", "--train-file", desk.train_file, "--vocab-file", desk.vocab)
     desk.train("blind", "--epochs", 1)
@@ -145,6 +148,7 @@ def test_what_is_missing_is_named(desk, words, said):
     assert said in desk.error(*(str(word).format(**folders) for word in words))
 
 
+@pytest.mark.slow
 def test_another_vocabulary_than_the_models(desk):
     desk.prepare()
     desk.train("shop", "--epochs", 1)
@@ -203,6 +207,7 @@ def test_labels_that_choose_no_threshold(desk, rows, said):
     assert said in desk.error("prepare", *desk.words_to_prepare())
 
 
+@pytest.mark.slow
 def test_labels_of_minus_1_and_1(desk):
     desk.valid.write_text(desk.valid.read_text(encoding="utf-8").replace("\t0\n", "\t-1\n"), encoding="utf-8")
     assert "valid: 40 pairs, 50.0% of which mean the same" in desk.prepare()

@@ -6,5 +6,5 @@ from kerasrec.training.settings import DeviceSettings
 
 
 def test_a_missing_gpu():
-    with pytest.raises(KerasrecError, match="GPU 7 was asked for"):
+    with pytest.raises(KerasrecError, match="GPU 7 was requested, but this machine has no GPU"):
         use_devices(DeviceSettings(gpu=7), seed=1)

@@ -78,6 +78,7 @@ print("equal")
 """
 
 
+@pytest.mark.slow
 def test_two_replicas_take_the_same_step_as_one(tmp_path):
     ran = subprocess.run(
         [sys.executable, "-c", TWO_REPLICAS],
