@@ -20,6 +20,7 @@ from kerasrec.workspace.json_files import read_json
 
 logger = logging.getLogger(__name__)
 
+PROTOCOL = "Only hidden titles count; each is ranked among all titles. Valid users are not trained on."
 SMOOTHING = 0.8
 """Weight of the mean so far against the next epoch, in the smoothed curve."""
 
@@ -88,6 +89,7 @@ def draw(output: Output, metrics: dict) -> list[Path]:
         figure = Figure(figsize=(7 * size, 4.5 * size), layout="constrained")
         for panel, axes in zip(panels, figure.subplots(size, size, squeeze=False).flat, strict=True):
             _fill(axes, panel, metrics)
+        figure.supxlabel(PROTOCOL, x=0.01, ha="left", fontsize="small", color="dimgrey")
         paths.append(output.metrics_path.with_name(f"{name}.png"))
         with replacing(paths[-1]) as unfinished:
             figure.savefig(unfinished, dpi=100, format="png")
@@ -101,25 +103,26 @@ def _fill(axes: Axes, panel: Callable[[Axes, dict], None], metrics: dict) -> Non
     axes.set_xlabel("epoch")
     axes.xaxis.get_major_locator().set_params(integer=True)
     axes.grid(alpha=0.3)
-    axes.legend()
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.legend(fontsize="small")
 
 
 def _losses(axes: Axes, metrics: dict) -> None:
     axes.plot(metrics["epoch"], metrics["train_loss"], label="train", marker=".")
     axes.plot(metrics["epoch"], metrics["loss"], label="valid", marker=".")
-    axes.set(title="Loss at the masked positions", ylabel="cross-entropy, nats")
+    axes.set(title="Loss", ylabel="cross-entropy, nats")
 
 
 def _accuracies(axes: Axes, metrics: dict) -> None:
     for k in TOP:
         axes.plot(metrics["epoch"], metrics[f"top{k}"], label=f"top {k}", marker=".")
-    axes.set(title="Valid users: hidden titles among the top k", ylabel="share of the masked positions")
+    axes.set(title="Top-k accuracy, valid users", ylabel="share of the hidden titles")
     axes.set_ylim(bottom=0)
 
 
 def _gap(axes: Axes, metrics: dict) -> None:
-    axes.plot(metrics["epoch"], np.subtract(metrics["loss"], metrics["train_loss"]), label="valid − train")
-    axes.set(title="Distance of the losses", ylabel="nats")
+    axes.plot(metrics["epoch"], np.subtract(metrics["loss"], metrics["train_loss"]), label="difference")
+    axes.set(title="Valid loss − train loss", ylabel="nats")
 
 
 def _learning_rate(axes: Axes, metrics: dict) -> None:
@@ -131,7 +134,7 @@ def _smoothed(axes: Axes, metrics: dict) -> None:
     for name, figure in (("train", "train_loss"), ("valid", "loss")):
         [line] = axes.plot(metrics["epoch"], smooth(metrics[figure]), label=f"{name}, smoothed")
         axes.plot(metrics["epoch"], metrics[figure], color=line.get_color(), alpha=0.25)
-    axes.set(title=f"Loss, smoothed (weight {SMOOTHING})", ylabel="cross-entropy, nats")
+    axes.set(title="Loss, smoothed", ylabel="cross-entropy, nats")
 
 
 def smooth(values: list[float]) -> np.ndarray:

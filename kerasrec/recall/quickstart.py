@@ -15,7 +15,9 @@ from kerasrec.recall.export import export, recommend
 from kerasrec.recall.prepare import examples, split, vocab
 from kerasrec.recall.settings import Examples, Export, Quickstart, Recommend, Split, Train, Vocab
 from kerasrec.recall.train import train
-from kerasrec.training.settings import LoopSettings, OptimizerSettings
+from kerasrec.training import curves
+from kerasrec.training.monitor import Monitor
+from kerasrec.training.settings import OptimizerSettings
 from kerasrec.workspace.run_folders import RunFolders, Task, find_parts
 
 logger = logging.getLogger(__name__)
@@ -38,15 +40,16 @@ def quickstart(command: Quickstart) -> None:
         ALL,
         folders=folders,
         epochs=command.epochs,
-        valid_users=500,
         seed=command.seed,
         model=ItemModelSettings(objective="causal", unique_items=True),
         optimizer=OptimizerSettings(learning_rate=3e-3),
-        loop=LoopSettings(evaluate_every=10),
     )
     train(training)
     task, parts = find_parts(ALL, folders)
     prepared = PreparedData(task, parts)
+    monitor = Monitor()
+    references = valid_references(log, prepared, monitor.figures[0])
+    curves.draw(task.output, monitor, str(prepared.protocol("valid")), references)
     protocol = prepared.protocol("test")
     table = figures(prepared, protocol)
     print_table(table | {"best possible": ceiling(log, task)}, protocol)
@@ -55,13 +58,29 @@ def quickstart(command: Quickstart) -> None:
     logger.info(f"{command.folder}: raw/, data/, output/, export/")
 
 
-def ceiling(log: SyntheticLog, task: Task) -> dict[str, float]:
-    """What the best ranking can expect of the users' last items, given all before them."""
+def valid_references(log: SyntheticLog, prepared: PreparedData, figure: str) -> dict[str, float]:
+    """A figure of the baselines and of the best possible ranking on the valid split, by name."""
+    table = figures(prepared, prepared.protocol("valid"))
+    table["the best possible ranking"] = ceiling(log, prepared.task, held_out=2)
+    return {name: table[name][figure] for name in table if name != "model"}
+
+
+def ceiling(log: SyntheticLog, task: Task, held_out: int = 1) -> dict[str, float]:
+    """Expected figures of the best possible ranking of an item of each user, given all earlier items.
+
+    Args:
+        log: The log that the task was made from.
+        task: The task.
+        held_out: The item, counted from the end of the history: 1 is the test item, 2 the valid item.
+    """
     expected, users = {}, 0
     for part in task.part_names():
         histories = read_part(task.part_path(part))
         numbers = log.item_numbers(histories.items.to_pylist())
-        best = log.ceiling(*leave_one_out(histories.offsets, numbers))["expected"]
+        offsets = histories.offsets
+        for _ in range(held_out):
+            offsets, numbers, targets = leave_one_out(offsets, numbers)
+        best = log.ceiling(offsets, numbers, targets)["expected"]
         here = len(histories.offsets) - 1
         users += here
         expected = {name: expected.get(name, 0.0) + value * here for name, value in best.items()}

@@ -1,4 +1,5 @@
 import csv
+import itertools
 import json
 
 import numpy as np
@@ -240,6 +241,11 @@ def test_the_quickstarts_ceiling(desk):
     lasts = offsets[1:] - 1
     expected = log.ceiling(offsets - np.arange(len(offsets)), np.delete(items, lasts), items[lasts])["expected"]
     assert best == pytest.approx(expected)
+    earlier = [items[first:last] for first, last in itertools.pairwise(offsets)]
+    before_valid = np.concatenate([history[:-2] for history in earlier])
+    offsets_before = np.cumsum([0, *(len(history) - 2 for history in earlier)])
+    expected = log.ceiling(offsets_before, before_valid, np.array([history[-2] for history in earlier]))["expected"]
+    assert ceiling(log, task, held_out=2) == pytest.approx(expected)
 
 
 def test_usage_errors_end_with_2(capsys):

@@ -1,6 +1,8 @@
 import json
 
-from kerasrec.training.curves import draw, log_files
+import pytest
+
+from kerasrec.training.curves import draw, log_files, training_figure
 from kerasrec.training.monitor import Monitor
 
 
@@ -40,3 +42,29 @@ def test_a_run_without_evaluations(tmp_path):
     (tmp_path / "metrics.jsonl").write_text(json.dumps(line) + "\n", encoding="utf-8")
     draw(tmp_path, Monitor(("NDCG@10", "recall@10")), "valid split")
     assert "best" not in json.loads((tmp_path / "summary.json").read_text(encoding="utf-8"))
+
+
+def lines_of(axes):
+    return {line.get_label(): list(line.get_ydata()) for line in axes.get_lines()}
+
+
+@pytest.mark.parametrize(
+    ("terms", "shown"), [(["a_loss"], ["loss"]), (["a_loss", "b_loss"], ["loss", "a loss", "b loss"])]
+)
+def test_terms_of_the_loss_are_drawn_if_there_are_several(terms, shown):
+    train = [{"step": step, "loss": 2.0, **dict.fromkeys(terms, 1.0)} for step in (10, 20)]
+    losses, _ = training_figure(train, [], Monitor(), "valid split", {}).axes
+    assert list(lines_of(losses)) == shown
+
+
+@pytest.mark.parametrize(("falls", "best"), [(False, 0.3), (True, 0.1)])
+def test_each_evaluation_the_best_one_and_the_references_are_drawn(falls, best):
+    valid = [{"step": 10 * i, "NDCG@10": value, "MRR": value / 2} for i, value in enumerate((0.1, 0.3, 0.2))]
+    monitor = Monitor(("NDCG@10", "MRR"), falls=falls)
+    figure = training_figure([], valid, monitor, "a protocol", {"popularity": 0.05, "the best": 0.4})
+    _, figures = figure.axes
+    drawn = lines_of(figures)
+    assert drawn["NDCG@10"] == [0.1, 0.3, 0.2] and drawn["MRR"] == [0.05, 0.15, 0.1]
+    assert set(drawn["NDCG@10 of popularity"]) == {0.05} and set(drawn["NDCG@10 of the best"]) == {0.4}
+    assert drawn[f"best NDCG@10: {best:.4f}"] == [best]
+    assert figures.get_title() == "Valid split" and figure.get_supxlabel() == "a protocol"
