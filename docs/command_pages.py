@@ -86,5 +86,6 @@ def option_row(name: str, meaning: str) -> str:
         meaning, default = found.groups()
         if default != "required":
             default = f"`{default.removeprefix('default: ')}`"
-    cells = (f"`{name.replace('{None}|', '')}`", meaning.strip(), default)
+    name, _, kind = name.replace("{None}|", "").partition(" ")
+    cells = (f"`{name}` `{kind}`" if kind else f"`{name}`", meaning.strip(), default)
     return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"

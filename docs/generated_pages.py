@@ -1,6 +1,6 @@
 """Pages that mkdocs makes from other files: notebooks, help of commands, Python modules, changelog, contributing."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import nbformat
@@ -45,8 +45,8 @@ def notebook_page(path: Path) -> str:
     return "\n\n".join(blocks) + "\n"
 
 
-def modules_page(title: str, paths: Iterator[Path]) -> str:
-    """The public names of the modules of a package."""
-    modules = [".".join(path.relative_to(ROOT).with_suffix("").parts) for path in sorted(paths)]
+def modules_page(title: str, paths: Iterable[Path]) -> str:
+    """The public names of the modules of a package; empty modules are left out."""
+    modules = [".".join(path.relative_to(ROOT).with_suffix("").parts) for path in sorted(paths) if path.stat().st_size]
     modules = [module.removesuffix(".__init__") for module in modules]
     return "\n\n".join([f"# {title}", *(f"::: {module}" for module in modules)]) + "\n"

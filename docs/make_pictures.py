@@ -28,6 +28,7 @@ def draw_quickstart(folder: Path) -> Path:
     figure = training_figure(
         *comparable_lines(task.output, monitor), monitor, str(prepared.protocol("valid")), references
     )
+    figure.set_size_inches(9, 4)  # larger letters in a page's column
     path = IMAGES / "quickstart.svg"
     with matplotlib.rc_context({"svg.hashsalt": "kerasrec"}):  # the same file for the same figures
         figure.savefig(path, metadata={"Date": None})

@@ -36,6 +36,6 @@ def test_every_setting_has_a_row(command_pages, system):
 
 def test_a_row_of_the_table(command_pages):
     page = command_pages.commands_page("recall", ["train"])
-    assert "| `--item-loss {softmax,sampled,gbce}` |" in page and "| `softmax` |" in page
-    assert "| `--gpu INT` |" in page and "| `None` |" in page
+    assert "| `--item-loss` `{softmax,sampled,gbce}` |" in page and "| `softmax` |" in page
+    assert "| `--gpu` `INT` |" in page and "| `None` |" in page
     assert page.count("**Optimizer.**") == 1
