@@ -1,13 +1,13 @@
-"""A training step on a catalogue of 20,000 items beside one on 2,000,000, for each of the sampled losses.
+"""Time of a training step with a catalogue of 20,000 items and with one of 2,000,000, for each sampled loss.
 
-Hidden 64, 2 layers, 128 rows of 50 items, 10 of them masked, 1,024 negatives. The two sizes take their steps in turn,
-in one process; the peak memory is that of a process of its own, TensorFlow included.
+The model has hidden size 64 and 2 layers; a step has 128 rows of 50 items, 10 of them masked, and 1,024 negatives. The
+steps of the two sizes are timed in turn in one process; the peak memory is that of a separate process, including
+TensorFlow.
 
     python benchmarks/catalogue_size.py
 """
 
 import resource
-import time
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
@@ -15,6 +15,7 @@ from multiprocessing import get_context
 import numpy as np
 from rich.console import Console
 from rich.table import Table
+from timing import median_seconds
 
 from kerasrec.backend import tf
 from kerasrec.nn.item_model import ItemModel
@@ -29,7 +30,7 @@ ROUNDS, STEPS = 5, 8
 
 
 def steps_of(items: int, item_loss: str, source: str) -> Callable[[], None]:
-    """Takes the next few steps of a new model, on rows whose items follow Zipf's law."""
+    """A function that trains a new model for a few steps, on rows whose items follow Zipf's law."""
     rng = np.random.default_rng(0)
     counts = (1e9 / np.arange(1, items + 1)).astype(np.int64)
     settings = ItemModelSettings(item_loss=item_loss, negative_source=source, negatives=NEGATIVES)
@@ -39,11 +40,11 @@ def steps_of(items: int, item_loss: str, source: str) -> Callable[[], None]:
     model.optimizer.build(model.trainable_variables)
     step = tf.function(model.train_step)
     draw = lambda *shape: tf.constant(5 + rng.choice(items, shape, p=counts / counts.sum()), tf.int32)  # noqa: E731
-    places = rng.permuted(np.tile(np.arange(LENGTH), (BATCH, 1)), axis=1)[:, :SLOTS]
+    positions = rng.permuted(np.tile(np.arange(LENGTH), (BATCH, 1)), axis=1)[:, :SLOTS]
     batches = [
         {
             "input_ids": draw(BATCH, LENGTH),
-            "masked_lm_positions": tf.constant(places, tf.int32),
+            "masked_lm_positions": tf.constant(positions, tf.int32),
             "masked_lm_ids": draw(BATCH, SLOTS),
             "masked_lm_weights": tf.ones([BATCH, SLOTS]),
         }
@@ -59,7 +60,7 @@ def steps_of(items: int, item_loss: str, source: str) -> Callable[[], None]:
 
 
 def peak(items: int, item_loss: str, source: str) -> float:
-    """Most memory that this process has held while it took steps, in GiB."""
+    """Peak memory of this process during some steps, in GiB."""
     steps_of(items, item_loss, source)()
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
 
@@ -71,21 +72,14 @@ def main() -> None:
     for column in ("loss", "negatives", f"ms, {small:,}", f"ms, {large:,}", "ratio", "peak, GiB"):
         table.add_column(column, justify="left" if column in ("loss", "negatives") else "right")
     memory = {}
-    for loss in LOSSES:  # first, because a process's peak begins at that of the one that started it
+    for loss in LOSSES:  # before the timings, because the peak of a process starts at that of its parent
         with ProcessPoolExecutor(1, get_context("spawn")) as process:
             memory[loss] = process.submit(peak, large, *loss).result()
     for item_loss, source in LOSSES:
-        takes = {items: steps_of(items, item_loss, source) for items in SIZES}
-        seconds = {items: [] for items in SIZES}
-        for _ in range(ROUNDS):
-            for items, take in takes.items():
-                began = time.perf_counter()
-                take()
-                seconds[items].append((time.perf_counter() - began) / STEPS)
-        at = {items: np.median(values) for items, values in seconds.items()}
+        medians = median_seconds({items: steps_of(items, item_loss, source) for items in SIZES}, ROUNDS)
         table.add_row(
-            item_loss, source, *(f"{value * 1e3:.0f}" for value in at.values()), f"{at[large] / at[small]:.2f}",
-            f"{memory[item_loss, source]:.1f}",
+            item_loss, source, *(f"{seconds / STEPS * 1e3:.0f}" for seconds in medians.values()),
+            f"{medians[large] / medians[small]:.2f}", f"{memory[item_loss, source]:.1f}",
         )  # fmt: skip
     Console().print(table)
 

@@ -1,16 +1,16 @@
 """Whether ColaRec's training waits for its samples: the pipeline alone, steps on batches in memory, and both together.
 
-A made-up shop of 10,000 items of 21 text tokens and 8,000 users of 2 to 21 items, few of them with many; the default
-model, preset `short`, all four losses, 128 samples a step. Also how much of the rows of users is padding, in batches of
-similar length and in batches as they come.
+The generated data has 10,000 items of 21 text tokens and 8,000 users of 2 to 21 items, most of them with few items; the
+model is the default one with preset `short` and all four losses, with 128 samples per step. The benchmark also prints
+the share of padding in the rows of users, for batches of rows of similar length and for random batches.
 
     python benchmarks/colarec_training_speed.py
 """
 
 import numpy as np
-from in_turn import median_seconds
 from rich.console import Console
 from rich.table import Table
+from timing import median_seconds
 
 from kerasrec.colarec.alike_items import alike_by_codes
 from kerasrec.colarec.encoder_rows import RowMaker
@@ -27,7 +27,7 @@ ITEMS, USERS, LENGTH, CODES, BATCH_SIZE, STEPS, ROUNDS = 10_000, 8_000, 3, 32, 1
 
 
 def shop(rng: np.random.Generator) -> tuple[Samples, int]:
-    """The samples of a training, and how many there are."""
+    """The samples of a training, and their number."""
     sizes = np.minimum(1 + rng.geometric(0.25, USERS), 21)
     items = np.concatenate([rng.choice(ITEMS, size, replace=False) for size in sizes]).astype(np.int32)
     interactions = ItemSets(np.cumsum([0, *sizes]), items, ITEMS)
@@ -40,7 +40,7 @@ def shop(rng: np.random.Generator) -> tuple[Samples, int]:
 
 
 def padding(batches) -> float:
-    """The share of the rows of users that is padding."""
+    """The share of padding in the rows of users."""
     token_types = [np.asarray(batch["user_token_types"]) for batch in batches]
     return sum((rows == 0).sum() for rows in token_types) / sum(rows.size for rows in token_types)
 
@@ -53,22 +53,21 @@ def main() -> None:
     settings = OptimizerSettings()
     model.compile(optimizer=adamw(settings, warmup_schedule(settings), rowwise=True))
 
-    def made():
+    def batches():
         return samples.batches(BATCH_SIZE, 0).take(STEPS)
 
-    in_memory = made().cache()
-    ways = {
-        "the pipeline alone": lambda: sum(1 for _ in made()),
+    in_memory = batches().cache()
+    alternatives = {
+        "the pipeline alone": lambda: sum(1 for _ in batches()),
         "steps on batches in memory": lambda: model.fit(in_memory, verbose=0),
-        "training": lambda: model.fit(made(), verbose=0),
+        "training": lambda: model.fit(batches(), verbose=0),
     }
-    ways["steps on batches in memory"]()  # and everything is traced
-    medians = median_seconds(ways, ROUNDS)
+    medians = median_seconds(alternatives, ROUNDS, warm_up=1)
     mixed = padding(samples.batch(rng.integers(0, count, BATCH_SIZE), rng) for _ in range(STEPS))
-    title = f"{BATCH_SIZE} samples a step; padding: {padding(in_memory):.1%}, in batches as they come {mixed:.1%}"
+    title = f"{BATCH_SIZE} samples per step; padding: {padding(in_memory):.1%}, in random batches {mixed:.1%}"
     table = Table(title=title)
-    for column in ("what", "samples/s", "ratio to training"):
-        table.add_column(column, justify="left" if column == "what" else "right")
+    for column in ("", "samples/s", "ratio to training"):
+        table.add_column(column, justify="right" if column else "left")
     for name, median in medians.items():
         table.add_row(name, f"{STEPS * BATCH_SIZE / median:,.0f}", f"{medians['training'] / median:.2f}")
     Console().print(table)

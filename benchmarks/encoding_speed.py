@@ -1,8 +1,8 @@
-"""Sentences encoded per second: kerasrec beside sentence-transformers, on the same weights, texts and cores.
+"""Sentences encoded per second by kerasrec and sentence-transformers, with the same weights, texts and cores.
 
-All sides encode the distinct sentences of STS-B in turn, from strings to vectors. The cosine is that with the vectors
-of the Keras encoder, the least of all sentences; Spearman is that of the STS-B test set. Give sentence-transformers'
-own Python if it lives in another environment:
+All encoders encode the distinct sentences of STS-B in turn, from strings to vectors. The column cosine is the lowest
+cosine of a vector with that of the Keras encoder; Spearman is that of the STS-B test set. If sentence-transformers is
+in another environment, give its Python:
 
     python benchmarks/encoding_speed.py --peer_python path/to/its/bin/python
 """
@@ -13,13 +13,13 @@ import os
 import subprocess
 import sys
 import tempfile
-import time
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 from rich.console import Console
 from rich.table import Table
+from timing import time_in_turn
 
 from kerasrec.backend import keras, tf
 from kerasrec.data.text.rows import TextTokens, single_rows
@@ -32,10 +32,10 @@ from kerasrec.nn.transformer import text_encoder
 from kerasrec.pretrained import open_bert
 from kerasrec.serving.encoding import SentenceEncoder
 
-MAX_LENGTH, ROUNDS = 256, 3  # 256 is what the model's own configuration cuts texts at
+MAX_LENGTH, ROUNDS = 256, 3  # the model's own configuration truncates texts to 256 tokens
 PEER = "sentence-transformers"
 
-# Encodes once a line on its standard input and answers with the seconds.
+# Encodes the texts once per line of its standard input, and prints the seconds.
 PEER_CODE = """
 import json, sys, time
 from pathlib import Path
@@ -54,23 +54,21 @@ np.save(folder / "vectors.npy", vectors)
 
 
 class Ours:
-    """kerasrec at one precision."""
+    """kerasrec with one precision."""
 
     def __init__(self, encoder: "keras.Model", tokenizer: WordPieceTokenizer, texts: list[str], precision: str):
         self.encoder = SentenceEncoder(InferenceEncoder(encoder, precision=precision), tokenizer, MAX_LENGTH)
         self.texts = texts
 
-    def seconds(self) -> float:
-        began = time.perf_counter()
+    def encode(self) -> None:
         self.result = self.encoder.encode(self.texts)
-        return time.perf_counter() - began
 
     def vectors(self) -> np.ndarray:
         return self.result
 
 
 class Peer:
-    """sentence-transformers in a process of its own, idle while the others are timed."""
+    """sentence-transformers in a separate process, which is idle while other encoders are timed."""
 
     def __init__(self, python: str, model: Path, texts: list[str], folder: Path):
         pd.Series(texts).to_json(folder / "texts.json", orient="values")
@@ -79,7 +77,8 @@ class Peer:
         self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         self.torch = self.process.stdout.readline().strip()
 
-    def seconds(self) -> float:
+    def encode(self) -> float:
+        """Encode the texts; returns the seconds."""
         self.process.stdin.write("encode\n")
         self.process.stdin.flush()
         return float(self.process.stdout.readline())
@@ -91,7 +90,7 @@ class Peer:
 
 
 def keras_vectors(encoder: "keras.Model", tokens: TextTokens) -> np.ndarray:
-    """The vectors by the Keras model as it is trained: padded batches, a mask, mean pooling."""
+    """The vectors of the Keras model, with padded batches, a mask and mean pooling as in training."""
     vectors = np.empty((len(tokens), encoder.output_shape[-1]), np.float32)
     order = np.argsort(tokens.lengths(np.arange(len(tokens))))
     for batch in np.array_split(order, len(order) // 256):
@@ -110,16 +109,11 @@ def operations(config: BertConfig, lengths: np.ndarray) -> float:
 
 
 def peak(dtype: "tf.DType") -> float:
-    """Operations a second of a product of two matrices of 2048 rows and columns, the best of ten."""
+    """Operations per second of the product of two matrices of 2048 rows and columns, the best of ten."""
     matrix = tf.cast(tf.random.normal([2048, 2048]), dtype)
-    product = tf.function(lambda matrix: tf.matmul(matrix, matrix))
-    product(matrix)
-    seconds = []
-    for _ in range(10):
-        began = time.perf_counter()
-        product(matrix).numpy()
-        seconds.append(time.perf_counter() - began)
-    return 2 * 2048**3 / min(seconds)
+    product = tf.function(lambda: tf.matmul(matrix, matrix))
+    timings = time_in_turn({"product": lambda: product().numpy()}, rounds=10, warm_up=1)["product"]
+    return 2 * 2048**3 / min(timing.seconds for timing in timings)
 
 
 def bundled_model() -> str | None:
@@ -158,12 +152,9 @@ def main() -> None:
         there = subprocess.run([given.peer_python, "-c", "import sentence_transformers"], capture_output=True)
         if there.returncode == 0:
             sides[PEER] = Peer(given.peer_python, given.model, texts, Path(folder))
-        seconds = {name: [] for name in sides}
-        for round_ in range(ROUNDS + 1):
-            for name, side in sides.items():
-                taken = side.seconds()
-                if round_:  # the first warms up
-                    seconds[name].append(taken)
+        timings = time_in_turn({name: side.encode for name, side in sides.items()}, ROUNDS, warm_up=1)
+        # The peer measures its seconds itself.
+        seconds = {name: [timing.result or timing.seconds for timing in some] for name, some in timings.items()}
         vectors = {name: side.vectors() for name, side in sides.items()}
 
     table = Table(
@@ -173,17 +164,17 @@ def main() -> None:
         table.add_column(column, justify="left" if column == "side" else "right")
     base = np.median(seconds.get(PEER, seconds["kerasrec, float32"]))
     for name, values in seconds.items():
-        taken, found = np.median(values), vectors[name]
-        speed = operations(bert.config, lengths) / taken
-        left, right = (found[[rows[text] for text in side]] for side in (test.sentence1, test.sentence2))
+        median, encoded = np.median(values), vectors[name]
+        speed = operations(bert.config, lengths) / median
+        left, right = (encoded[[rows[text] for text in side]] for side in (test.sentence1, test.sentence2))
         table.add_row(
             name,
-            f"{len(texts) / taken:,.0f}",
+            f"{len(texts) / median:,.0f}",
             f"{len(texts) / max(values):,.0f} to {len(texts) / min(values):,.0f}",
-            f"{base / taken:.2f}",
+            f"{base / median:.2f}",
             f"{speed / 1e9:,.0f}",
             f"{speed / peaks[tf.bfloat16 if 'bfloat16' in name else tf.float32]:.0%}",
-            f"{(found * reference).sum(axis=1).min():.6f}",
+            f"{(encoded * reference).sum(axis=1).min():.6f}",
             f"{spearman((left * right).sum(axis=1), test.score.to_numpy()):.4f}",
         )
     Console(width=110).print(table)

@@ -1,7 +1,7 @@
-"""Ranking every test user of MovieLens-1M and of Amazon Beauty against the whole catalogue: seconds, and peak memory.
+"""Time and memory of ranking all test users of MovieLens-1M and Amazon Beauty against the whole catalogue.
 
-The models are as they start, hidden 64, 2 layers; what they have learned does not change the time. Seconds are of the
-second evaluation, without the tracing of the graph.
+The models have their initial weights, hidden size 64 and 2 layers; training does not change the time. The time is that
+of the second evaluation, which does not include the tracing of the graph.
 
     KERASREC_DATA=... python benchmarks/evaluation_speed.py
 """
@@ -9,12 +9,12 @@ second evaluation, without the tracing of the graph.
 import os
 import resource
 import tempfile
-import time
 from pathlib import Path
 
 from public_logs import DATA, prepared
 from rich.console import Console
 from rich.table import Table
+from timing import time_in_turn
 
 from kerasrec.evaluation.full_ranking import Protocol, model_scorer, rank_catalogue
 from kerasrec.nn.item_model import ItemModel
@@ -33,11 +33,12 @@ def main() -> None:
         with tempfile.TemporaryDirectory() as folder:
             task = prepared(Path(os.environ["KERASREC_DATA"], log), folder, length, **settings)
             scorer = model_scorer(ItemModel(ItemModelSettings(), len(task.vocab), length))
-            for _ in range(2):
-                began = time.perf_counter()
+
+            def evaluate(task=task, scorer=scorer) -> dict[str, float]:
                 rows = task.evaluation("test", task.parts)
-                figures = rank_catalogue(scorer, rows, task.training_counts, Protocol("test"))
-                seconds = time.perf_counter() - began
+                return rank_catalogue(scorer, rows, task.training_counts, Protocol("test"))
+
+            [(seconds, figures)] = time_in_turn({name: evaluate}, rounds=1, warm_up=1)[name]
         memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
         users, items = figures["users"], len(task.vocab.items)
         table.add_row(name, f"{users:,}", f"{items:,}", f"{seconds:.1f}", f"{users / seconds:,.0f}", f"{memory:.1f}")

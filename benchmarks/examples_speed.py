@@ -1,7 +1,7 @@
-"""Examples written per second: kerasrec's `write_part` beside a plain loop that makes one tf.train.Example a row.
+"""Examples written per second: kerasrec's `write_part`, and a plain loop that creates one tf.train.Example per row.
 
-Both write the train, valid and test rows of the same histories, each in one process. With KERASREC_DATA set, Amazon
-Beauty follows, at the settings of the BERT4Rec paper's script, in two processes and with their start-up.
+Both write the train, valid and test rows of the same histories, each in one process. If KERASREC_DATA is set, Amazon
+Beauty follows, with the settings of the BERT4Rec paper's script, in two processes and including their start-up.
 
     python benchmarks/examples_speed.py
 """
@@ -29,7 +29,7 @@ PARTS, PROCESSES = 16, 2
 
 
 class Clock:
-    """Seconds on the wall, and of processor time in this process and in those that have ended in it."""
+    """Wall time, and processor time of this process and its finished child processes, in seconds."""
 
     def __enter__(self) -> "Clock":
         self.began, self.cpu_before = time.perf_counter(), sum(os.times()[:4])
@@ -44,7 +44,7 @@ class Clock:
 
 
 def write_log(folder: Path, users: np.ndarray, items: np.ndarray, parts: int) -> tuple[list[Path], Path]:
-    """Part files and the vocabulary of a log whose rows are sorted by user and, for a user, by time."""
+    """Write the part files and the vocabulary of a log whose rows are sorted by user and time."""
     paths = [folder / "parts" / f"part-{part:03d}.parquet" for part in range(parts)]
     (folder / "parts").mkdir()
     for part, path in enumerate(paths):
@@ -57,7 +57,7 @@ def write_log(folder: Path, users: np.ndarray, items: np.ndarray, parts: int) ->
 
 
 def plain_loop(part: Path, vocab: ItemVocab, path: Path, settings: ExampleSettings) -> int:
-    """Every row by itself: mask it, pad it, make lists of it, serialise it."""
+    """Mask, pad, convert to lists and serialise each row separately."""
     from kerasrec.backend import tf
 
     generator = random.Random(settings.seed)
@@ -107,7 +107,7 @@ def plain_loop(part: Path, vocab: ItemVocab, path: Path, settings: ExampleSettin
 
 
 def write_one(part: Path, vocab_path: Path, folder: Path, settings: ExampleSettings) -> dict:
-    """One part in a worker process, which keeps what it has loaded for its next part."""
+    """Write one part in a worker process, which keeps its imports for its next part."""
     from kerasrec.data.items.examples import write_part
 
     return write_part(part, ItemVocab.load(vocab_path), folder, settings)["files"]
@@ -136,7 +136,7 @@ def beauty(folder: Path, log: Path) -> str:
     rows = np.loadtxt(log, dtype=str)
     users, items = rows[:, 0].astype(np.int64), rows[:, 1]
     order = np.argsort(users, kind="stable")
-    # The paper's script trains on the valid item, too. One more event a user gives the same training windows here.
+    # The paper's script also trains on the valid item. One more event per user gives the same training windows here.
     last = np.flatnonzero(np.diff(users[order], append=-1))
     order = np.insert(order, last + 1, order[last])
     parts, vocab_path = write_log(folder, users[order], items[order], PARTS)

@@ -1,4 +1,4 @@
-"""The public logs that benchmarks read, through the first three steps of item recall."""
+"""Prepare the public logs of the benchmarks with the first three steps of item recall."""
 
 import contextlib
 import io
@@ -18,7 +18,7 @@ DATA = {
 
 
 def prepared(log: Path, folder: str, length: int, **settings) -> PreparedData:
-    """The first three steps of item recall."""
+    """Split a log, count its vocabulary and write its examples; returns the prepared data."""
     folders = RunFolders(Path(folder))
     with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
         split(Split(str(log), data_path=folder, **settings))

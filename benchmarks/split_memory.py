@@ -1,17 +1,15 @@
-"""How much memory and time the split of a large log takes.
+"""Memory and time of the split of a large log.
 
-Writes a headerless `user,item` log (users uniform, items by Zipf's law) into a temporary folder, splits it in a process
-of its own and prints that process's peak resident memory. 100 million events take 1.1 GB for the log and another
-2.6 GB of working space on the same disk.
+It writes a headerless `user,item` log (uniform users, items by Zipf's law) into a temporary folder, splits the log in a
+separate process and prints the process's peak resident memory. 100 million events need 1.1 GB for the log and another
+2.6 GB of space on the same disk.
 
     python benchmarks/split_memory.py --millions 100
 """
 
 import os
-import subprocess
 import sys
 import tempfile
-import time
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,6 +20,7 @@ import tyro
 from rich.console import Console
 from rich.progress import track
 from rich.table import Table
+from timing import run_process
 
 _SPLIT = """
 import sys
@@ -32,26 +31,26 @@ split(SplitSettings(sys.argv[1], data_path=sys.argv[2], memory_limit=sys.argv[3]
 
 @dataclass(frozen=True)
 class Benchmark:
-    """The log that is made up, and how it is split."""
+    """The generated log, and the settings of its split."""
 
     millions: int = 20
-    """Events, in millions."""
+    """Number of events, in millions."""
     users: int = 1_000_000
-    """Users to draw from."""
+    """Number of users."""
     items: int = 500_000
-    """Items to draw from."""
+    """Number of items."""
     memory_limit: str = "2GB"
-    """Memory of the database, as in `kerasrec recall split`."""
+    """Memory limit of the database, as in `kerasrec recall split`."""
     min_item_events: int = 1
-    """Fewest events of an item, as in `kerasrec recall split`; above 1 the items are counted first."""
+    """Least number of events of an item, as in `kerasrec recall split`; above 1 the items are counted first."""
     folder: Path | None = None
-    """Where the temporary folder is made."""
+    """The parent of the temporary folder; by default that of the system."""
     seed: int = 12345
-    """Of the log."""
+    """Seed of the log."""
 
 
 def write_log(folder: Path, benchmark: Benchmark) -> int:
-    """Write one file a million events; return their bytes."""
+    """Write one file per million events; returns the size of all files in bytes."""
     random = np.random.default_rng(benchmark.seed)
     up_to = np.cumsum(1 / np.arange(1, benchmark.items + 1))
     folder.mkdir()
@@ -67,17 +66,11 @@ def main(benchmark: Benchmark) -> None:
     with tempfile.TemporaryDirectory(dir=benchmark.folder) as temporary:
         log, data = Path(temporary) / "log", Path(temporary) / "data"
         size = write_log(log, benchmark)
-        chosen = [benchmark.memory_limit, str(benchmark.min_item_events)]
-        started = time.perf_counter()
-        process = subprocess.Popen([sys.executable, "-c", _SPLIT, str(log), str(data), *chosen])
-        _, status, usage = os.wait4(process.pid, 0)
-        seconds = time.perf_counter() - started
-        if status:
-            sys.exit(f"the split ended with status {os.waitstatus_to_exitcode(status)}")
+        options = [benchmark.memory_limit, str(benchmark.min_item_events)]
+        cost = run_process([sys.executable, "-c", _SPLIT, str(log), str(data), *options])
         parts = len(list(data.glob("*/parts/*.parquet")))
     table = Table(title="split of a headerless user,item log")
     events = benchmark.millions * 1_000_000
-    peak = usage.ru_maxrss / (1 << 20) if sys.platform != "darwin" else usage.ru_maxrss / (1 << 30)
     row = {
         "events": f"{events:,}",
         "log": f"{size / 1e9:.2f} GB",
@@ -85,10 +78,10 @@ def main(benchmark: Benchmark) -> None:
         "cores": str(os.cpu_count()),
         "memory_limit": benchmark.memory_limit,
         "min_item_events": str(benchmark.min_item_events),
-        "seconds": f"{seconds:.1f}",
-        "CPU seconds": f"{usage.ru_utime + usage.ru_stime:.1f}",
-        "events/s": f"{events / seconds:,.0f}",
-        "peak resident": f"{peak:.2f} GiB",
+        "seconds": f"{cost.seconds:.1f}",
+        "CPU seconds": f"{cost.processor_seconds:.1f}",
+        "events/s": f"{events / cost.seconds:,.0f}",
+        "peak resident": f"{cost.peak:.2f} GiB",
     }
     for name in row:
         table.add_column(name, justify="right")

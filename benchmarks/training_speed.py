@@ -1,11 +1,12 @@
-"""Training speed of masked-item models on MovieLens-1M: sequences, tokens and scored positions a second, side by side.
+"""Training speed of masked-item models on MovieLens-1M: sequences, tokens and scored positions per second.
 
-Every side trains hidden 64, 2 layers, 2 heads, 20% masked, a softmax over all items, 128 rows a step, on each user's
-latest 200 training items, in turn and in one process. Beside kerasrec, with rows padded to 200 and in length buckets as
-it trains, stand bert4keras's head, which scores every position, on the same encoder, and, where it is installed,
-RecTools' BERT4Rec. Then: where a step's time goes, and what the input pipeline could deliver.
+All models have hidden size 64, 2 layers, 2 heads, 20% masked items and a softmax over all items, and train on batches
+of 128 rows from each user's latest 200 training items, in turn in one process. kerasrec trains on rows padded to 200
+and on its length buckets; it is compared with bert4keras's head, which scores all positions, on the same encoder, and,
+if installed, with RecTools' BERT4Rec. The benchmark also prints the time by kind of operation, and the speed of the
+input pipeline.
 
-RecTools 0.19 wants NumPy 1 and kerasrec NumPy 2. Both are in one environment after `pip install 'rectools[torch]'
+RecTools 0.19 requires NumPy 1 and kerasrec NumPy 2. Both are in one environment after `pip install 'rectools[torch]'
 tensorflow==2.21.0 tf-keras==2.21.0 'pyarrow<21' duckdb tyro rich scipy`, then `pip install --no-deps
 bert4keras==0.11.5 .`
 
@@ -24,6 +25,7 @@ from pathlib import Path
 import numpy as np
 from rich.console import Console
 from rich.table import Table
+from timing import median_seconds, time_in_turn
 
 from kerasrec.backend import bert4keras, keras, set_precision, tf
 from kerasrec.data.items import tfrecord
@@ -66,7 +68,7 @@ def pipeline(file: Path, vocab_size: int) -> Iterator[dict]:
 
 
 def full(batches: Iterator[dict], padded: bool) -> list[dict]:
-    """Full batches of one pass; padded ones are dealt anew, 128 rows of any length each."""
+    """Full batches of one pass; with padding, 128 rows of all lengths in each batch."""
     some = [batch for batch, _ in zip(batches, range(200), strict=False) if len(batch["input_ids"]) == BATCH]
     if not padded:
         return some[: ROUNDS * STEPS]
@@ -83,9 +85,9 @@ def full(batches: Iterator[dict], padded: bool) -> list[dict]:
 
 
 class ScoresEverything(keras.Model):
-    """bert4keras's masked-language-model head, a softmax over the items at every position, on the same encoder.
+    """bert4keras's masked-language-model head, with a softmax over the items at all positions, on the same encoder.
 
-    The loss is the cross-entropy that bert4keras's examples use, weighted by where an item was masked.
+    The loss is the cross-entropy of bert4keras's examples, with weight 1 at masked positions and 0 elsewhere.
     """
 
     def __init__(self, settings: ItemModelSettings, vocab_size: int):
@@ -125,7 +127,7 @@ def compiled(model: keras.Model) -> keras.Model:
 
 
 def steps_of(model: keras.Model, batches: list[dict]) -> Callable[[], list[dict]]:
-    """Takes the next few steps; returns their batches. All shapes are traced before."""
+    """A function that trains the next `STEPS` batches and returns them. All shapes are traced before."""
     step = tf.function(model.train_step, reduce_retracing=True)
     for batch in {batch["input_ids"].shape[1]: batch for batch in batches}.values():
         step(batch)
@@ -143,18 +145,14 @@ def steps_of(model: keras.Model, batches: list[dict]) -> Callable[[], list[dict]
 
 
 def matrix_speed() -> float:
-    """Floating-point operations a second in TensorFlow's product of two square matrices of 2,048."""
+    """Floating-point operations per second in TensorFlow's product of two square matrices of 2,048."""
     a = tf.random.normal([2048, 2048])
     product = tf.function(lambda: tf.linalg.matmul(a, a))
-    product()
-    began = time.perf_counter()
-    for _ in range(10):
-        product()
-    return 10 * 2 * 2048**3 / (time.perf_counter() - began)
+    return 2 * 2048**3 / median_seconds({"product": product}, rounds=10, warm_up=1)["product"]
 
 
 def operations(batch: dict, vocab_size: int) -> float:
-    """Of the products in a step, forwards and backwards, over what the batch holds with its padding."""
+    """Floating-point operations of the products in a step, forward and backward, including those on padding."""
     tokens, length = batch["input_ids"].numpy().size, batch["input_ids"].shape[1]
     width, scored = SETTINGS.hidden_size, np.count_nonzero(batch["masked_lm_weights"])
     encoder = tokens * SETTINGS.num_layers * (24 * width**2 + 4 * length * width)
@@ -162,9 +160,9 @@ def operations(batch: dict, vocab_size: int) -> float:
 
 
 def rectools(histories: list[np.ndarray]) -> Callable[[], float] | None:
-    """Sequences a second of a few steps of a new BERT4Rec of RecTools'; None where it is not installed."""
+    """A function that returns the sequences per second of RecTools' BERT4Rec; None if it is not installed."""
     if importlib.util.find_spec("rectools") is None or importlib.util.find_spec("pytorch_lightning") is None:
-        print("RecTools is not installed (pip install 'rectools[torch]'), so it is not among the sides")
+        print("RecTools is not installed (pip install 'rectools[torch]'), so it is left out")
         return None
     import pandas as pd
     import pytorch_lightning
@@ -209,7 +207,7 @@ def rectools(histories: list[np.ndarray]) -> Callable[[], float] | None:
 
 
 def profile(take: Callable[[], list[dict]]) -> dict[str, float]:
-    """Shares of the time that the kernels of a few steps take, by kind of operation."""
+    """Shares of the time of the kernels in a few steps, by kind of operation."""
     from tensorflow.tsl.profiler.protobuf import xplane_pb2
 
     kinds = {"MatMul": "products", "Softmax": "softmax", "Random": "random numbers", "Gather": "gather and scatter"}
@@ -266,23 +264,19 @@ def main() -> None:
     set_precision("float32")
     takes = {name: steps_of(compiled(model), data) for name, (model, data) in sides.items()}
     peer = rectools(histories)
+    others = {"matrix": matrix_speed} | ({"peer": peer} if peer else {})
+    timings = time_in_turn(takes | others, ROUNDS)
+    speed = np.median([timing.result for timing in timings.pop("matrix")])
+    peer_rates = [timing.result for timing in timings.pop("peer", [])]
     measured = {name: [] for name in takes}
-    speeds, peer_rates = [], []
-    for _ in range(ROUNDS):
-        speeds.append(matrix_speed())
-        for name, take in takes.items():
-            began = time.perf_counter()
-            taken = take()
-            seconds = time.perf_counter() - began
+    for name, some in timings.items():
+        for seconds, taken in some:
             tokens = sum(np.count_nonzero(batch["input_ids"]) for batch in taken)
-            asked = sum(np.count_nonzero(batch["masked_lm_weights"]) for batch in taken)
-            done = sum(batch["input_ids"].numpy().size for batch in taken) if "head" in name else asked
+            masked = sum(np.count_nonzero(batch["masked_lm_weights"]) for batch in taken)
+            scored = sum(batch["input_ids"].numpy().size for batch in taken) if "head" in name else masked
             work = sum(operations(batch, vocab_size) for batch in taken)
-            measured[name].append(np.array([BATCH * STEPS, tokens, asked, done, work]) / seconds)
-        if peer:
-            peer_rates.append(peer())
+            measured[name].append(np.array([BATCH * STEPS, tokens, masked, scored, work]) / seconds)
 
-    speed = np.median(speeds)
     table = Table(
         title=f"training on MovieLens-1M, {vocab_size - FIRST_ITEM:,} items; medians of {ROUNDS} rounds in turn"
     )
@@ -305,14 +299,14 @@ def main() -> None:
             [sequences, mean_length * sequences, masked, LENGTH * sequences, 0]
         )
     slowest = min(rate[0] for rate in rates.values())
-    for name, (sequences, tokens, asked, done, work) in sorted(rates.items(), key=lambda entry: entry[1][0]):
+    for name, (sequences, tokens, masked, scored, work) in sorted(rates.items(), key=lambda entry: entry[1][0]):
         share = f"{work / speed:.0%}" if "kerasrec" in name else ""
         table.add_row(
-            name, *(f"{rate:,.0f}" for rate in (sequences, tokens, asked, done)), share, f"{sequences / slowest:.1f}"
+            name, *(f"{rate:,.0f}" for rate in (sequences, tokens, masked, scored)), share, f"{sequences / slowest:.1f}"
         )
     Console(width=150).print(table)
     print(f"matrix speed: {speed / 1e9:,.0f} GFLOP/s, float32, 2,048 square")
-    print(f"the input pipeline alone delivers {delivered:,.0f} sequences/s, from the file to masked batches")
+    print(f"the input pipeline alone: {delivered:,.0f} sequences/s, from the file to masked batches")
     shares = profile(takes["kerasrec, length buckets"])
     print("kernel time, length buckets: " + ", ".join(f"{kind} {share:.0%}" for kind, share in shares.items()))
     print(f"bert4keras {bert4keras.__version__}, TensorFlow {tf.__version__}, {os.cpu_count()} processors")
