@@ -31,7 +31,7 @@ from kerasrec import cli
 from kerasrec.backend import tf
 from kerasrec.data.logs.synthetic import SyntheticLog
 from kerasrec.data.text import characters
-from kerasrec.training.checkpoints import found
+from kerasrec.training.checkpoints import checkpoint_paths
 from kerasrec.training.metrics_file import read_metrics
 
 BERT = {
@@ -53,13 +53,13 @@ SKIPPED = {"checkpoints", "tensorboard", "plots", "export", "models", "logs"} | 
     "summary.json",
 }
 WRITTEN_AT = {"fetched_at", "at"}
-"""Columns of the database that hold the times at which rows were written."""
+"""Columns of the database with the times at which rows were written."""
 LINES = 15
-"""Lines of a step's log that are printed when it ends with another exit code than expected."""
+"""Number of lines of a step's log that are printed after an unexpected exit code."""
 
 
 def recall(folder: Path) -> list[list]:
-    """Files of item recall, and its steps."""
+    """Write the files of item recall; returns its steps."""
     SyntheticLog(users=150, items=110, mean_length=14, max_length=25, files=3).write(folder / "raw")
     lengths = ["--max-seq-length", 20, "--max-predictions-per-seq", 4, "--masking", "dynamic", "--jobs", 2]
     small = ["--hidden-size", 16, "--num-layers", 1, "--dropout", 0, "--batch-size", 8]
@@ -75,7 +75,7 @@ def recall(folder: Path) -> list[list]:
 
 
 def siamese(folder: Path) -> list[list]:
-    """Files of the siamese BERT, and its steps."""
+    """Write the files of the siamese BERT; returns its steps."""
     groups = {noun: [frame.format(noun) for frame in FRAMES] for noun in NOUNS}
     words = sorted({word for texts in groups.values() for text in texts for word in text.split()})
     (folder / "vocab.txt").write_text("\n".join([*SPECIALS, *words]))
@@ -107,7 +107,7 @@ def siamese(folder: Path) -> list[list]:
 
 
 def sentence_pair(folder: Path) -> list[list]:
-    """Files of the two-sentence classifier, and its steps."""
+    """Write the files of the two-sentence classifier; returns its steps."""
     chance = random.Random(0)
     words = ["red", "blue", "green", "one", "two", "three", "car", "boat"]
     (folder / "vocab.txt").write_text("\n".join([*SPECIALS, *words]))
@@ -149,7 +149,7 @@ def sentence_pair(folder: Path) -> list[list]:
 
 
 def anime(folder: Path) -> list[list]:
-    """Files of the anime recommender, and its steps that need no AniList."""
+    """Write the files of the anime recommender; returns its steps that do not use AniList."""
     chance = random.Random(0)
     titles = [f"{number},Title {number},Action,TV,12,7.5,1000" for number in range(1, 61)]
     (folder / "anime.csv").write_text("\n".join(["anime_id,name,genre,type,episodes,rating,members", *titles]) + "\n")
@@ -164,7 +164,7 @@ def anime(folder: Path) -> list[list]:
 
 
 def colarec(folder: Path) -> list[list]:
-    """Files of ColaRec, and its steps."""
+    """Write the files of ColaRec; returns its steps."""
     chance = random.Random(0)
     corpus = {str(item): {"content": f"title {NOUNS[item % 12]} number {item % 7}"} for item in range(60)}
     (folder / "corpus.json").write_text(json.dumps(corpus))
@@ -197,7 +197,7 @@ SYSTEMS = {
 
 
 def load() -> None:
-    """Load once, before the forks, what the steps would load and compute each time."""
+    """Load modules and compute tables once, before the forks, instead of in each step."""
     for _, function in (step for steps in cli.SYSTEMS.values() for step in steps.values()):
         importlib.import_module(function.rsplit(".", 1)[0])
     for kind in ("space", "removed", "cjk", "punctuation", "accent", "blank_character"):
@@ -245,7 +245,7 @@ def content(path: Path) -> object:
 
 
 def rows_of(database: Path) -> dict[str, list]:
-    """The rows of all tables; of the times at which they were written only whether there is one."""
+    """The rows of all tables, with True or False for each time at which a row was written."""
     with contextlib.closing(sqlite3.connect(database)) as opened:
         names = [name for (name,) in opened.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
         rows = {}
@@ -273,24 +273,24 @@ def exported(versions: Path) -> dict[str, object]:
 
 
 def state(folder: Path) -> dict[str, object]:
-    """The files of a folder by path, in a form that is equal for equal runs."""
-    said: dict[str, object] = {}
+    """The content of the files of a folder by path, equal for equal runs."""
+    contents: dict[str, object] = {}
     for path in sorted(folder.rglob("*")):
-        place = path.relative_to(folder)
+        relative = path.relative_to(folder)
         if path.name.endswith(".unfinished") or path.name.startswith((".split-", ".replaced")):
-            said[str(place)] = "unfinished"
+            contents[str(relative)] = "unfinished"
         elif path.is_dir() and path.name == "checkpoints":
-            said[str(place)] = tensors(found(path)[-1])
+            contents[str(relative)] = tensors(checkpoint_paths(path)[-1])
         elif path.name == "saved_model.pb":
-            said[str(place.parents[1])] = exported(path.parents[1])
-        elif path.is_file() and not SKIPPED & set(place.parts) and not path.name.startswith("."):
-            said[str(place)] = content(path)
-    return said
+            contents[str(relative.parents[1])] = exported(path.parents[1])
+        elif path.is_file() and not SKIPPED & set(relative.parts) and not path.name.startswith("."):
+            contents[str(relative)] = content(path)
+    return contents
 
 
-def differences(one: dict[str, object], other: dict[str, object]) -> list[str]:
-    """The names under which two states differ."""
-    return [name for name in sorted(one.keys() | other.keys()) if one.get(name) != other.get(name)]
+def differences(expected: dict[str, object], actual: dict[str, object]) -> list[str]:
+    """The paths with different content in two states."""
+    return [name for name in sorted(expected.keys() | actual.keys()) if expected.get(name) != actual.get(name)]
 
 
 def last_lines(folder: Path) -> str:

@@ -212,7 +212,7 @@ def item_model_exporter(
 
     Yields:
         A function of the folder of versions. It returns the version's folder and the names of its signatures, and
-        raises a KerasrecError where another process writes to the folder, or the disk is full.
+        raises a KerasrecError if another process writes to the folder or the disk is full.
     """
     popular = [vocab.items[:max_seq_length].to_pylist()] * 2
     requests = {

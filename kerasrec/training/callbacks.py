@@ -84,7 +84,7 @@ class MetricsLog(keras.callbacks.Callback):
 
 
 class KeepMeans(keras.callbacks.Callback):
-    """Continues the means of a pass that goes on; Keras sets them to 0 where `fit` begins."""
+    """Continues the means of a resumed pass, which Keras resets at the beginning of `fit`."""
 
     def on_train_begin(self, logs=None):
         self.sums = [(variable, variable.numpy()) for mean in self.model.metrics for variable in mean.variables]

@@ -29,7 +29,7 @@ _NOT_THE_FILE = (
 """Errors among these that are not about the checkpoint."""
 
 
-def found(folder: Path) -> list[str]:
+def checkpoint_paths(folder: Path) -> list[str]:
     """The prefixes of the checkpoints in a folder, the oldest first."""
     if not folder.is_dir():
         return []
@@ -44,14 +44,16 @@ def _step(path: str) -> int:
 def _usable(folder: Path) -> list[str]:
     """The checkpoints from which a run may resume, in order of preference: the latest, then the best or kept ones."""
     checkpoints = folder / "checkpoints"
-    best_and_kept = [path for name in ("best", "kept") for path in found(checkpoints / name)]
-    return found(checkpoints)[::-1] + sorted(best_and_kept, key=_step, reverse=True)
+    best_and_kept = [path for name in ("best", "kept") for path in checkpoint_paths(checkpoints / name)]
+    return checkpoint_paths(checkpoints)[::-1] + sorted(best_and_kept, key=_step, reverse=True)
 
 
 def _holds_any(folder: Path) -> bool:
     """Whether a state was ever completely written to a run's folder, even if it is damaged now."""
     checkpoints = folder / "checkpoints"
-    return any((states / "checkpoint").exists() or found(states) for states in (checkpoints, checkpoints / "best"))
+    return any(
+        (states / "checkpoint").exists() or checkpoint_paths(states) for states in (checkpoints, checkpoints / "best")
+    )
 
 
 def read_progress(folder: Path) -> Progress | None:
@@ -123,8 +125,8 @@ class Checkpoints:
 
     def _write(self, folder: Path, step: int, most: int) -> None:
         # A later checkpoint must be damaged, because otherwise the run would have resumed from it.
-        damaged = [path for path in found(folder) if _step(path) > step]
-        paths = [path for path in found(folder) if path not in damaged]
+        damaged = [path for path in checkpoint_paths(folder) if _step(path) > step]
+        paths = [path for path in checkpoint_paths(folder) if path not in damaged]
         # The manager removes checkpoints that the file `checkpoint` names, and that file may be damaged or outdated.
         if paths:
             tf.__internal__.train.update_checkpoint_state(
@@ -170,7 +172,7 @@ class Checkpoints:
 
 def _sweep(folder: Path) -> None:
     """Remove the files of unfinished states."""
-    whole = {f"{Path(path).name}.data" for path in found(folder)}
+    whole = {f"{Path(path).name}.data" for path in checkpoint_paths(folder)}
     for path in folder.glob("ckpt-*"):
         if path.is_dir():
             shutil.rmtree(path, ignore_errors=True)
@@ -198,7 +200,7 @@ def read_model(model: "keras.Model", folder: Path, which: str = "best") -> int:
         which = "latest"
     states = folder / "checkpoints" / {"latest": "", "best": "best"}[which]
     why = "files are missing"
-    for path in reversed(found(states)):
+    for path in reversed(checkpoint_paths(states)):
         try:
             tf.train.Checkpoint(model=model).restore(path).assert_existing_objects_matched().expect_partial()
             return _step(path)

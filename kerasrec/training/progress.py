@@ -35,7 +35,7 @@ class Progress(tf.train.experimental.PythonState):
         schedule: The optimizer's steps between which the learning rate is planned.
         data: The data of the training: the digest or size of each, by names such as `vocabulary`, `groups` or `lists`.
         comparison: The result of its evaluations.
-        line_sums: The sum and the number of the values of each mean of the pass at the last line of `metrics.jsonl`.
+        line_sums: The sum and the count of each mean of the pass at the last line of `metrics.jsonl`.
     """
 
     def __init__(self):

@@ -8,7 +8,7 @@ import pytest
 
 from kerasrec.backend import keras, tf
 from kerasrec.errors import KerasrecError
-from kerasrec.training.checkpoints import Checkpoints, found, read_initial_weights, read_model, read_progress
+from kerasrec.training.checkpoints import Checkpoints, checkpoint_paths, read_initial_weights, read_model, read_progress
 from kerasrec.training.progress import Progress
 
 
@@ -79,7 +79,7 @@ def test_the_newest_whole_state_is_restored(run, damage):
         path = {"data": data, "index": index}[damage]
         path.write_bytes(path.read_bytes()[:20])
     assert restored(run) == 8
-    assert found(run / "checkpoints")[0].endswith("ckpt-8")
+    assert checkpoint_paths(run / "checkpoints")[0].endswith("ckpt-8")
 
 
 def test_the_best_state_is_restored_if_the_latest_are_missing(run):
@@ -109,7 +109,7 @@ def test_a_resumed_run_removes_the_damaged_state(run):
     checkpoints = Checkpoints(run, model, progress)
     assert checkpoints.restore()
     checkpoints.save(10)
-    assert [path.rsplit("-", 1)[1] for path in found(run / "checkpoints")] == ["8", "10"]
+    assert [path.rsplit("-", 1)[1] for path in checkpoint_paths(run / "checkpoints")] == ["8", "10"]
 
 
 def test_a_state_is_read_without_an_optimizer(run):

@@ -11,7 +11,7 @@ from kerasrec.backend import keras, tf
 from kerasrec.errors import KerasrecError
 from kerasrec.training import curves as report
 from kerasrec.training.callbacks import read_metrics
-from kerasrec.training.checkpoints import found, read_model, read_progress
+from kerasrec.training.checkpoints import checkpoint_paths, read_model, read_progress
 from kerasrec.training.growth import carry_over
 from kerasrec.training.loop import TrainingRun
 from kerasrec.training.monitor import Monitor
@@ -114,7 +114,7 @@ def figures_of(folder):
 
 @pytest.mark.parametrize("log_steps", [2, 7])
 def test_the_means_of_a_resumed_pass_are_over_all_its_steps(tmp_path, log_steps):
-    """A killed run shows the losses of an uninterrupted one, whose lines and passes do not end at checkpoints."""
+    """A killed run logs the losses of an uninterrupted run, even if lines and passes do not end at checkpoints."""
     whole, killed = (new_run(tmp_path / name, log_steps=log_steps) for name in ("whole", "killed"))
     losses = {"whole": [], "killed": []}
 
@@ -133,8 +133,8 @@ def test_the_means_of_a_resumed_pass_are_over_all_its_steps(tmp_path, log_steps)
     assert figures_of(tmp_path / "killed") == figures_of(tmp_path / "whole")
 
 
-def test_a_pass_does_not_go_on_with_the_means_of_another(tmp_path):
-    """Both are left within, the first one is taken up resumed."""
+def test_a_pass_does_not_continue_the_means_of_another(tmp_path):
+    """Two passes are unfinished, and the first one is resumed."""
     run = new_run(tmp_path, log_steps=100)
     first, second = passes(epochs=1)
     run.fit([first], batches, until_step=5)
@@ -257,7 +257,7 @@ def test_kept_states(tmp_path):
         run.checkpoints.keep(run.step, most=2)
     kept = tmp_path / "checkpoints" / "kept"
     assert sorted(path.stem for path in kept.glob("*.index")) == ["ckpt-24", "ckpt-32"]
-    assert run.step == 32 and len(found(tmp_path / "checkpoints")) == 2
+    assert run.step == 32 and len(checkpoint_paths(tmp_path / "checkpoints")) == 2
 
 
 def test_patience_counts_evaluations_of_the_same_parts(tmp_path):
@@ -306,7 +306,7 @@ def test_a_checkpoint_of_another_model(tmp_path):
 def test_a_damaged_checkpoint(tmp_path, logged):
     run = new_run(tmp_path)
     run.fit(passes(epochs=1, parts=(A,)), batches)
-    newest, earlier = found(tmp_path / "checkpoints")[::-1]
+    newest, earlier = checkpoint_paths(tmp_path / "checkpoints")[::-1]
     damage(newest)
     resumed = new_run(tmp_path)
     assert resumed.restore() and resumed.step == 6
