@@ -24,7 +24,7 @@ from kerasrec.nn.settings import ItemModelSettings
 def main() -> None:
     """Print one table."""
     if "KERASREC_DATA" not in os.environ:
-        print("set KERASREC_DATA to the folder that holds ml-1m/ and beauty/")
+        print("set KERASREC_DATA to the folder with ml-1m/ and beauty/")
         return
     table = Table(title="full ranking over the catalogue, seen items filtered, test split")
     for column in ("data", "users", "items", "seconds", "users/s", "peak of the process so far, GiB"):

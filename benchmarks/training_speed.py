@@ -233,7 +233,7 @@ def profile(take: Callable[[], list[dict]]) -> dict[str, float]:
 def main() -> None:
     """Print the table, the profile and the speed of the input."""
     if "KERASREC_DATA" not in os.environ:
-        print("set KERASREC_DATA to the folder that holds ml-1m/ratings-order.txt.gz")
+        print("set KERASREC_DATA to the folder with ml-1m/ratings-order.txt.gz")
         return
     histories, vocab_size = read_histories()
     with tempfile.TemporaryDirectory() as folder:

@@ -254,7 +254,7 @@ def ranking_metrics(
     users = np.arange(present.size).reshape(present.shape) if users is None else np.asarray(users)
     ranks = np.asarray(ranks)[present].astype(np.float64)
     if not ranks.size:
-        raise KerasrecError("there is no target to rank: give at least one user whose split holds a test or valid item")
+        raise KerasrecError("there is no target to rank: give at least one user with a valid or test item")
     owners, row, targets = np.unique(users[present], return_inverse=True, return_counts=True)
 
     def mean_over_users(gains: np.ndarray, best: np.ndarray) -> float:

@@ -4,7 +4,7 @@ from kerasrec.backend import tf
 
 
 def cosine(u, v):
-    """u · v / (|u| |v|), and 0 where one of them is 0.
+    """u · v / (|u| |v|), and 0 if one of the vectors is 0.
 
     Very long and very short vectors do not overflow or underflow float32.
 

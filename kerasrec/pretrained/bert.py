@@ -63,7 +63,7 @@ def open_bert(
 
 
 class _Copy(NamedTuple):
-    """One of the names under which a file holds a tensor."""
+    """A tensor in a file, under one of its names."""
 
     name: str
     stored: StoredTensor

@@ -11,7 +11,7 @@ import numpy as np
 
 from kerasrec.backend import tf
 from kerasrec.data.inputs.encodings import is_unicode
-from kerasrec.errors import require
+from kerasrec.errors import KerasrecError, quoted, require
 
 LONGEST = 2**31 - 1
 
@@ -41,8 +41,8 @@ def texts(given: object, name: str) -> list[str]:
     """
     values = as_list(given, name, "a list of strings")
     for number, text in enumerate(values):
-        if not isinstance(text, str):  # the condition is outside of the call, because most values are valid
-            require(False, f"{name}[{number}]", text, "a string")
+        if not isinstance(text, str):
+            raise KerasrecError(f"{name}[{number}] is {quoted(text)}; it must be a string")
     return values
 
 
@@ -62,7 +62,8 @@ def strings(given: object, name: str) -> list[str]:
     values = texts(given, name)
     for number, text in enumerate(values):
         if not text.isascii() and not is_unicode(text):
-            require(False, f"{name}[{number}]", text, "Unicode text without a lone surrogate (half a character)")
+            allowed = "Unicode text without a lone surrogate (half a character)"
+            raise KerasrecError(f"{name}[{number}] is {quoted(text)}; it must be {allowed}")
     return values
 
 

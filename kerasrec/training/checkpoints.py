@@ -1,8 +1,8 @@
 """Checkpoints of a run: written with the optimizer, and read with it for training or without it for use.
 
 The folder `checkpoints/` of a run holds the latest states (`ckpt-STEP`), the best state in `best/`, further states in
-`kept/`, and the weights before the first step as `start`. The list of states is made from the files themselves, because
-the file `checkpoint`, which TensorFlow writes next to them, may be missing or damaged.
+`kept/`, and the weights before the first step as `start`. The list of states is read from the names of the files,
+because the file `checkpoint`, which TensorFlow writes next to them, may be missing or damaged.
 """
 
 import logging
@@ -235,7 +235,7 @@ def _initial_weights_path(folder: Path) -> str:
 
 
 def _why(error: Exception) -> str:
-    """Why a checkpoint cannot be used; an error that says nothing about the checkpoint is raised again."""
+    """Why a checkpoint cannot be used; an error that is not about the checkpoint is raised again."""
     if isinstance(error, _NOT_THE_FILE) or "Permission denied" in str(error):
         raise error
     return reason(error)

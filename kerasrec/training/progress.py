@@ -13,7 +13,7 @@ class Comparison:
     """The result of the evaluations of a run so far (`kerasrec.training.early_stopping.EarlyStopping`)."""
 
     best: float = -math.inf
-    """The best monitored figure so far, negated where lower is better."""
+    """The best monitored figure so far, negated if lower is better."""
     reference: float = -math.inf
     """The figure of the last gain; the next gain must exceed it by `min_delta`."""
     watched: str = ""

@@ -6,11 +6,11 @@ from kerasrec.nn.dropout import Dropout
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float16", "bfloat16"])
-@pytest.mark.parametrize("asked, rate", [(0.0001, 1 / 256), (0.1, 26 / 256), (0.5, 0.5), (0.9, 230 / 256)])
-def test_the_rate_and_the_mean_are_kept(asked, rate, dtype):
+@pytest.mark.parametrize("given, rate", [(0.0001, 1 / 256), (0.1, 26 / 256), (0.5, 0.5), (0.9, 230 / 256)])
+def test_the_rate_and_the_mean_are_kept(given, rate, dtype):
     set_seed(3)
     values = tf.ones([701, 7, 301], dtype)  # an odd number of them
-    dropped = Dropout(asked, dtype=dtype)(values, training=True)
+    dropped = Dropout(given, dtype=dtype)(values, training=True)
     assert dropped.dtype == values.dtype and dropped.shape == values.shape
     dropped = tf.cast(dropped, tf.float64).numpy()
     spread = (rate * (1 - rate) / dropped.size) ** 0.5

@@ -14,11 +14,11 @@ TOKENS = [*SPECIALS, "un", "##aff", "##able", "猫", "!"]
 def written(folder, lower_case=True, settings=None, change=lambda content: None):
     """A tokenizer.json from the tokenizers library, with which transformers saves tokenizers."""
     vocab = {token: number for number, token in enumerate(TOKENS)}
-    made = tokenizers.Tokenizer(tokenizers.models.WordPiece(vocab, unk_token="[UNK]"))
-    made.normalizer = tokenizers.normalizers.BertNormalizer(lowercase=lower_case)
-    made.pre_tokenizer = tokenizers.pre_tokenizers.BertPreTokenizer()
-    made.add_special_tokens(list(SPECIALS))
-    content = json.loads(made.to_str())
+    tokenizer = tokenizers.Tokenizer(tokenizers.models.WordPiece(vocab, unk_token="[UNK]"))
+    tokenizer.normalizer = tokenizers.normalizers.BertNormalizer(lowercase=lower_case)
+    tokenizer.pre_tokenizer = tokenizers.pre_tokenizers.BertPreTokenizer()
+    tokenizer.add_special_tokens(list(SPECIALS))
+    content = json.loads(tokenizer.to_str())
     change(content)
     folder.mkdir(exist_ok=True)
     path = folder / "tokenizer.json"
@@ -76,7 +76,7 @@ def test_vocab_txt_is_preferred_and_tokenizer_config_gives_its_lower_case(tmp_pa
         (False, True, True, False),  # the default gives way
         (True, False, False, True),
         (True, True, False, True),
-        (False, True, False, None),  # asked for, and the folder says otherwise
+        (False, True, False, None),  # the option contradicts the folder
         (True, False, True, None),
     ],
 )

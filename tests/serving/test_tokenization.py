@@ -104,8 +104,8 @@ LATER = {0x2C2F, 0x2C5F, 0xA7C0, 0xA7C1, *range(0xA7CB, 0xA7DD), *range(0x10570,
 
 @pytest.mark.parametrize("lower_case", [True, False])
 def test_every_character(lower_case):
-    alike = [range(0x3401, 0x4DBF), range(0x4E01, 0x9FFF), range(0xAC01, 0xD7A3), range(0xE001, 0xF8FF)]
-    codes = [code for code in range(0x1FB00) if not any(code in codes for codes in alike)]
+    uniform = [range(0x3401, 0x4DBF), range(0x4E01, 0x9FFF), range(0xAC01, 0xD7A3), range(0xE001, 0xF8FF)]
+    codes = [code for code in range(0x1FB00) if not any(code in codes for codes in uniform)]
     letters = [*map(chr, codes), *map(chr, range(0x2F800, 0x2FA20)), "\U00020000", "\U000e0100", "\U000f0000"]
     letters = [letter for letter in letters if unicodedata.category(letter) not in ("Cn", "Cs")]
     known = {known for letter in letters for known in letter + unicodedata.normalize("NFD", letter.lower())}
@@ -182,16 +182,16 @@ def test_an_export_loads_without_kerasrec_and_works_in_a_turkish_locale(tmp_path
     tf.saved_model.save(module, str(tmp_path / "model"))
     texts = [*UNUSUAL, "ISPARTA İI"]
     (tmp_path / "texts.json").write_text(json.dumps(texts))
-    asked = subprocess.run(
+    loaded = subprocess.run(
         [sys.executable, "-c", CODE, str(tmp_path / "model"), str(tmp_path / "texts.json")],
         env=os.environ | {"LC_ALL": "tr_TR.UTF-8", "TF_CPP_MIN_LOG_LEVEL": "3"},
         cwd=tmp_path,
         capture_output=True,
         text=True,
     )
-    assert asked.returncode == 0, asked.stderr
+    assert loaded.returncode == 0, loaded.stderr
     expected = single_rows(TextTokens.encode(tokenizer, texts), np.arange(len(texts)), 64)
-    assert json.loads(asked.stdout.splitlines()[-1]) == expected.tolist()
+    assert json.loads(loaded.stdout.splitlines()[-1]) == expected.tolist()
 
 
 def test_without_tensorflow_text(monkeypatch):
