@@ -26,7 +26,7 @@ def test_the_date_is_the_last_day_of_the_log_or_today(typed, tmp_path):
     (tmp_path / "pairs.csv").write_text("1,20\n1,30\n", encoding="utf-8")
     out = typed.ok("split", "--log", "pairs.csv", "--seq-min-len", 1, "--data-path", "other")
     today = f"{datetime.date.today():%Y%m%d}"
-    assert f"the task is {today}-task-refine-0: its date is today, since the log has no dates" in out
+    assert f"the task is {today}-task-refine-0: its date is today, because the log has no dates" in out
     assert (tmp_path / "other" / f"{today}-task-refine-0" / "users.parquet").exists()
 
 
@@ -41,7 +41,7 @@ def test_the_old_option_names_work(typed, tmp_path):
 def test_a_vocabulary_is_made_of_all_parts(typed):
     typed.ok("split", "--log", "log.csv", "--parts", 2)
     for part in ("part-000", "20210426-task-refine-0-part-001"):
-        assert "the name of a whole task is needed, which ends in 'all'" in typed.error("vocab", part)
+        assert "names a part; give the name of a task, which ends in 'all'" in typed.error("vocab", part)
     assert "12 items" in typed.ok("vocab", "all")
 
 

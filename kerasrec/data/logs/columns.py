@@ -1,4 +1,4 @@
-"""The roles of a text log's columns: from its header, from --columns, or from its rows if these are unambiguous."""
+"""The roles of the columns of a text log: from its header, from --columns, or from its rows if they are unambiguous."""
 
 import re
 from collections import Counter
@@ -10,25 +10,25 @@ from kerasrec.data.inputs.quoted_fields import fields_of
 from kerasrec.errors import KerasrecError, quoted
 
 DELIMITERS = ("::", "\t", ",", ";", "|", " ")
-"""The delimiters that are tried."""
+"""The delimiters that can be detected."""
 
 _PAIR = ("user", "item")
 _MOVIELENS = ("user", "item", "rating", "time")
-_TYPED = {"tab": "\t", "\\t": "\t", "space": " "}
-_LEAST_FITTING = 0.5  # share of the first lines that have as many fields as the first one
+_DELIMITER_NAMES = {"tab": "\t", "\\t": "\t", "space": " "}
+_MIN_MATCHING = 0.5  # minimum share of the first lines with as many fields as the first line
 _NUMBER = re.compile(r"[+-]?\d+(\.\d*)?([eE][+-]?\d+)?")
 _NAMES = re.compile(
     r"(the)?(user|item|uid|iid|member|customer|client|visitor|session|account|person|buyer|product|article|goods|movie|"
     r"film|book|song|track|video|anime|title|name|item|news|event|rating|score|stars?|timestamp|time|ts|date|datetime|"
     r"category|genres?|用户|会员|顾客|物品|商品|项目|电影|评分|时间|日期)s?(id|ids|no|number|name|code|key|hash|编号|名称)?"
 )
-_ENDS_OF_IDS = ("id", "ids", "编号")
-_FEW = 0.1  # share of the rows that may hold another kind of field, such as the title 1984 among titles
+_ID_SUFFIXES = ("id", "ids", "编号")
+_MAX_EXCEPTIONS = 0.1  # maximum share of rows with another kind of field, such as the title 1984 among titles
 
 
 @dataclass(frozen=True)
 class ColumnNames:
-    """The names of a log's columns."""
+    """The names of a log's columns, by role."""
 
     user: str = "user_id"
     item: str = "item_id"
@@ -36,20 +36,20 @@ class ColumnNames:
     rating: str = "rating"
 
     def role(self, name: str) -> str | None:
-        """`user`, `item`, `time` or `rating` for one of these names, None for a column that is not read."""
+        """The role of a column: `user`, `item`, `time` or `rating`; None for a column that is not read."""
         return {self.user: "user", self.item: "item", self.time: "time", self.rating: "rating"}.get(name)
 
 
 @dataclass(frozen=True)
 class TextColumns:
-    """How the lines of a text log are read.
+    """The format of the lines of a text log.
 
     Attributes:
-        roles: For every field `user`, `item`, `time`, `rating` or None.
+        roles: The role of each field: `user`, `item`, `time`, `rating` or None.
         delimiter: The delimiter between the fields.
-        header: The line that holds names; None when there is none.
-        kinds: The kind of most of the first rows in each field: `numbers`, `words`, or `both`.
-        first: The first row, for messages.
+        header: The line with the names of the columns; None if there is no header.
+        kinds: The kind of each field in most of the first rows: `numbers`, `words`, or `both`.
+        first: The fields of the first row, for messages.
     """
 
     roles: tuple[str | None, ...]
@@ -60,12 +60,19 @@ class TextColumns:
 
 
 def typed_delimiter(typed: str) -> str:
-    """The delimiter for an option's value: `tab`, `\\t` and `space` are names, because they are hard to type.
+    """The delimiter for the value of an option; `tab`, `\\t` and `space` are names of delimiters.
+
+    Args:
+        typed: The value of the option.
 
     Raises:
-        KerasrecError: it is empty, or holds letters, digits, quotes or line breaks.
+        KerasrecError: the value is empty, or contains letters, digits, quotes or line breaks.
+
+    Example:
+        >>> typed_delimiter("tab"), typed_delimiter("::")
+        ('\\t', '::')
     """
-    delimiter = _TYPED.get(typed, typed)
+    delimiter = _DELIMITER_NAMES.get(typed, typed)
     if not delimiter or re.search(r'[\w"\r\n]', delimiter):
         raise KerasrecError(f"delimiter is {quoted(typed)}; it must be tab, space, or signs such as , ; | or ::")
     return delimiter
@@ -78,22 +85,22 @@ def text_columns(
 
     Args:
         path: The file, for messages.
-        lines: Its first lines that are not blank; at least one.
+        lines: The first non-blank lines of the file; at least one.
         names: The names of the columns in headers.
         columns: The names of the columns of a log without a header.
-        delimiter: The delimiter; detected where it is not given.
+        delimiter: The delimiter; by default it is detected.
 
     Raises:
-        KerasrecError: the columns are ambiguous. The message says what was found and which option to give.
+        KerasrecError: the columns are ambiguous. The message describes the file and names the option to give.
 
     Example:
         >>> text_columns("log.csv", ["1,17", "1,4"], ColumnNames(), None, None).roles
         ('user', 'item')
         >>> text_columns("log.csv", ["item,user", "tea,ann"], ColumnNames(), None, None)
         Traceback (most recent call last):
-        kerasrec.errors.KerasrecError: log.csv has the columns item, user, but user_id and item_id are needed; say \
-which of them hold the user and the item with --major_name and --candidate_name, or what the columns are with \
---columns (such as --columns user_id item_id) if its first line is a row
+        kerasrec.errors.KerasrecError: log.csv has the columns item, user, but user_id and item_id are needed; name \
+the columns of the user and the item with --major_name and --candidate_name, or, if the first line is a row, name all \
+columns with --columns (such as --columns user_id item_id)
     """
     delimiter = delimiter or _find_delimiter(path, lines, names)
     rows = [[field.strip() for field in fields_of(line, delimiter)] for line in lines]
@@ -119,35 +126,35 @@ which of them hold the user and the item with --major_name and --candidate_name,
         roles = roles_of(path, columns, names)
         if _looks_like_header(first, rest, roles):
             raise KerasrecError(
-                f"the first line of {path}, {quoted(lines[0], most=80)}, looks like a header, and with --columns it "
-                "would be a row: if it is a header, remove it, or leave --columns out and pass --major_name and "
-                "--candidate_name; if it is a row, put another one in front of it"
+                f"the first line of {path}, {quoted(lines[0], most=80)}, looks like a header, but with --columns it "
+                "is read as a row: if it is a header, remove it, or omit --columns and pass --major_name and "
+                "--candidate_name; if it is a row, put another row in front of it"
             )
         return columns_are(roles)
-    if any(map(_is_name, first)) or _unlike(first, rest):
+    if any(map(_is_name, first)) or _is_unlike_rest(first, rest):
         raise KerasrecError(
-            f"{_wrong_columns(path, first, names)}, or what the columns are with --columns (such as --columns "
-            f"{names.user} {names.item}) if its first line is a row"
+            f"{_wrong_columns(path, first, names)}, or, if the first line is a row, name all columns with --columns "
+            f"(such as --columns {names.user} {names.item})"
         )
     if delimiter == "::" and len(first) == len(_MOVIELENS) and _kinds(first, rows)[2:] == ("numbers", "numbers"):
         return columns_are(_MOVIELENS)
     if len(first) != len(_PAIR):
         raise KerasrecError(
             f"{path} has no header with {names.user} and {names.item}, and {len(first)} columns (its first line is "
-            f"{quoted(lines[0], most=80)}); if that line is a row, say what the columns are, for example --columns "
+            f"{quoted(lines[0], most=80)}); if this line is a row, name all columns, for example --columns "
             f"{names.user} {names.item} {names.time}; if it is a header, pass --major_name and --candidate_name"
         )
-    if not any(character.isdigit() for field in first for character in field) and not _comes_again(first, rest):
+    if not any(character.isdigit() for field in first for character in field) and not _is_repeated(first, rest):
         raise KerasrecError(
-            f"the first line of {path}, {quoted(lines[0], most=80)}, may be a row or a header: if it is a row, say "
-            f"what the columns are with --columns {names.user} {names.item} (or {names.item} {names.user}); if it is "
-            f"a header, pass --major_name and --candidate_name"
+            f"the first line of {path}, {quoted(lines[0], most=80)}, may be a row or a header: if it is a row, name "
+            f"the columns with --columns {names.user} {names.item} (or {names.item} {names.user}); if it is a header, "
+            "pass --major_name and --candidate_name"
         )
     return columns_are(_PAIR)
 
 
 def column_list(names: Sequence[str], most: int = 200) -> str:
-    """Names of columns for a message, without control characters.
+    """A list of column names for a message: without control characters, at most `most` characters.
 
     Example:
         >>> column_list(["user", "a\\tb"]), column_list(["a" * 500], most=5)
@@ -157,50 +164,59 @@ def column_list(names: Sequence[str], most: int = 200) -> str:
     return repr(text[:most])[1:-1] + ("..." if len(text) > most else "")
 
 
-def roles_of(path: str, found: Sequence[str], names: ColumnNames) -> tuple[str | None, ...]:
-    """The role of each of these columns.
+def roles_of(path: str, columns: Sequence[str], names: ColumnNames) -> tuple[str | None, ...]:
+    """The role of each column.
+
+    Args:
+        path: The file, for messages.
+        columns: The names of its columns.
+        names: The names that have roles.
 
     Raises:
         KerasrecError: the user or the item is missing, or a column occurs twice.
+
+    Example:
+        >>> roles_of("log.csv", ["item_id", "price", "user_id"], ColumnNames())
+        ('item', None, 'user')
     """
-    roles = tuple(names.role(name) for name in found)
+    roles = tuple(names.role(name) for name in columns)
     if "user" not in roles or "item" not in roles:
-        raise KerasrecError(_wrong_columns(path, found, names))
-    twice = [name for name in found if names.role(name) and list(found).count(name) > 1]
-    if twice:
-        raise KerasrecError(f"{path} has more than one column called {twice[0]}; rename one of them")
+        raise KerasrecError(_wrong_columns(path, columns, names))
+    duplicates = [name for name in columns if names.role(name) and list(columns).count(name) > 1]
+    if duplicates:
+        raise KerasrecError(f"{path} has more than one column called {duplicates[0]}; rename one of them")
     return roles
 
 
-def _wrong_columns(path: str, found: Sequence[str], names: ColumnNames) -> str:
+def _wrong_columns(path: str, columns: Sequence[str], names: ColumnNames) -> str:
     return (
-        f"{path} has the columns {column_list(found)}, but {names.user} and {names.item} are needed; say "
-        "which of them hold the user and the item with --major_name and --candidate_name"
+        f"{path} has the columns {column_list(columns)}, but {names.user} and {names.item} are needed; name the "
+        "columns of the user and the item with --major_name and --candidate_name"
     )
 
 
 def _find_delimiter(path: str, lines: Sequence[str], names: ColumnNames) -> str:
-    for mark in DELIMITERS:
-        if {names.user, names.item} <= {field.strip() for field in fields_of(lines[0], mark)}:
-            return mark
-    fitting = [mark for mark in DELIMITERS if _fits(mark, lines)]
+    for delimiter in DELIMITERS:
+        if {names.user, names.item} <= {field.strip() for field in fields_of(lines[0], delimiter)}:
+            return delimiter
+    possible = [delimiter for delimiter in DELIMITERS if _is_possible(delimiter, lines)]
     preferred = {".csv": [",", ";"], ".tsv": ["\t"]}.get(_extension(path), ["::", "\t"])
-    fitting = [mark for mark in preferred if mark in fitting] or fitting
-    if fitting[1:] == [" "]:  # texts hold spaces
-        fitting = fitting[:1]
-    if len(fitting) > 1 and not {"::", "\t"} & set(fitting):
+    possible = [delimiter for delimiter in preferred if delimiter in possible] or possible
+    if possible[1:] == [" "]:  # texts contain spaces
+        possible = possible[:1]
+    if len(possible) > 1 and not {"::", "\t"} & set(possible):
         raise KerasrecError(
-            f"{path} may have {' or '.join(map(repr, fitting))} between its fields (its first line is "
-            f"{quoted(lines[0], most=80)}); say which with --delimiter"
+            f"{path} may have {' or '.join(map(repr, possible))} between its fields (its first line is "
+            f"{quoted(lines[0], most=80)}); give the delimiter with --delimiter"
         )
-    found = fitting or [mark for mark in (*preferred, *DELIMITERS) if mark in lines[0]]
-    if not found:
+    delimiters = possible or [delimiter for delimiter in (*preferred, *DELIMITERS) if delimiter in lines[0]]
+    if not delimiters:
         raise KerasrecError(
-            f"{path} has only one column (its first line is {quoted(lines[0], most=80)}); a log needs a user and an "
-            f"item a line, with a comma, a semicolon, a tab, |, :: or a space between them, or pass --delimiter; "
-            f"move a file that is not a log out of the folder"
+            f"{path} has only one column (its first line is {quoted(lines[0], most=80)}); each line of a log needs a "
+            "user and an item, with a comma, a semicolon, a tab, |, :: or a space between them, or pass --delimiter; "
+            "move a file that is not a log out of the folder"
         )
-    return found[0]
+    return delimiters[0]
 
 
 def _extension(path: str) -> str:
@@ -208,9 +224,9 @@ def _extension(path: str) -> str:
     return next((suffix for suffix in reversed(suffixes) if suffix in (".csv", ".tsv")), "")
 
 
-def _fits(delimiter: str, lines: Sequence[str]) -> bool:
+def _is_possible(delimiter: str, lines: Sequence[str]) -> bool:
     counts = [len(fields_of(line, delimiter)) for line in lines]
-    return counts[0] > 1 and counts.count(counts[0]) > _LEAST_FITTING * len(counts)
+    return counts[0] > 1 and counts.count(counts[0]) > _MIN_MATCHING * len(counts)
 
 
 def _is_name(field: str) -> bool:
@@ -218,15 +234,15 @@ def _is_name(field: str) -> bool:
 
 
 def _looks_like_header(first: Sequence[str], rest: Sequence[Sequence[str]], roles: Sequence[str | None]) -> bool:
-    """Whether a first line that was said to be a row is none.
+    """Whether the first line is probably a header, although --columns is given.
 
-    Two signs are needed, because one of them may be an item called `book`, or a user `admin` among numbers.
+    Two signs are needed: one sign may also come from an item called `book`, or a user `admin` among numbers.
     """
     signs = 0
     for role, (field, below) in zip(roles, _columns_of(first, rest), strict=True):
         if role is not None:
             is_name = _is_name(field)
-            signs += is_name + _differs(field, below) + (is_name and field.lower().endswith(_ENDS_OF_IDS))
+            signs += is_name + _differs(field, below) + (is_name and field.lower().endswith(_ID_SUFFIXES))
     return signs > 1
 
 
@@ -241,8 +257,8 @@ def _columns_of(first: Sequence[str], rows: Sequence[Sequence[str]]) -> Iterator
         yield field, [row[place] for row in rows if row[place]]
 
 
-def _unlike(first: Sequence[str], rest: Sequence[Sequence[str]]) -> bool:
-    """Whether, in some column, the kind of the first row's field occurs in no other row."""
+def _is_unlike_rest(first: Sequence[str], rest: Sequence[Sequence[str]]) -> bool:
+    """Whether some field of the first row is of a kind that no other row has in this column."""
     return any(_differs(field, below) for field, below in _columns_of(first, rest))
 
 
@@ -250,12 +266,15 @@ def _differs(field: str, below: Sequence[str]) -> bool:
     return bool(below) and _kind(field) not in map(_kind, below)
 
 
-def _comes_again(first: Sequence[str], rest: Sequence[Sequence[str]]) -> bool:
+def _is_repeated(first: Sequence[str], rest: Sequence[Sequence[str]]) -> bool:
     return any(field in below for field, below in _columns_of(first, rest))
 
 
 def _kinds(first: Sequence[str], rows: Sequence[Sequence[str]]) -> tuple[str, ...]:
-    whole = [row for row in rows if len(row) == len(first)]
-    found = (Counter(map(_kind, column)) for _, column in _columns_of(first, whole))
-    shares = (kinds["numbers"] / kinds.total() if kinds else 0.5 for kinds in found)
-    return tuple("numbers" if share >= 1 - _FEW else "words" if share <= _FEW else "both" for share in shares)
+    complete = [row for row in rows if len(row) == len(first)]
+    counts = (Counter(map(_kind, column)) for _, column in _columns_of(first, complete))
+    shares = (kinds["numbers"] / kinds.total() if kinds else 0.5 for kinds in counts)
+    return tuple(
+        "numbers" if share >= 1 - _MAX_EXCEPTIONS else "words" if share <= _MAX_EXCEPTIONS else "both"
+        for share in shares
+    )

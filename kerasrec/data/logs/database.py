@@ -1,4 +1,4 @@
-"""DuckDB on disk, with a memory limit, a progress bar, and errors in one line."""
+"""DuckDB databases on disk, with a memory limit, a progress bar and one-line errors."""
 
 import contextlib
 import errno
@@ -14,13 +14,17 @@ from kerasrec.errors import KerasrecError, reason
 from kerasrec.progress_bar import Bar
 from kerasrec.workspace.atomic_files import disk_full
 
-MOST_THREADS = 8  # each thread needs memory of its own
+MAX_THREADS = 8  # each thread needs its own memory
 _DISK_FULL = ("No space left", "max_temp_directory_size", "Disk quota exceeded")
 
 
 @contextlib.contextmanager
 def database(work: Path, memory_limit: str) -> Iterator[duckdb.DuckDBPyConnection]:
-    """A database in the folder `work`.
+    """Open a new database in the folder `work`.
+
+    Args:
+        work: The folder.
+        memory_limit: The memory limit of DuckDB, such as `2GB`.
 
     Raises:
         KerasrecError: the memory limit is too small, the disk is full, or DuckDB fails in another way.
@@ -29,8 +33,8 @@ def database(work: Path, memory_limit: str) -> Iterator[duckdb.DuckDBPyConnectio
         db = duckdb.connect(str(work / "staged.duckdb"), config={"memory_limit": memory_limit})
         try:
             db.execute(f"SET temp_directory = {sql.literal(str(work / 'spilled'))}")
-            db.execute(f"SET threads = least(current_setting('threads'), {MOST_THREADS})")
-            # In a notebook DuckDB needs ipywidgets for a progress bar, even when it prints nothing.
+            db.execute(f"SET threads = least(current_setting('threads'), {MAX_THREADS})")
+            # In a notebook, DuckDB needs ipywidgets for a progress bar, even if it prints nothing.
             with contextlib.suppress(duckdb.InvalidInputException):
                 db.execute("SET enable_progress_bar = true; SET enable_progress_bar_print = false")
                 db.execute("SET progress_bar_time = 0")
@@ -41,7 +45,7 @@ def database(work: Path, memory_limit: str) -> Iterator[duckdb.DuckDBPyConnectio
 
 @contextlib.contextmanager
 def readable_errors(work: Path, memory_limit: str) -> Iterator[None]:
-    """Turn errors of DuckDB, and of writes to the folder `work`, into errors of one line.
+    """Replace errors of DuckDB, and of writes to the folder `work`, by one-line errors.
 
     Raises:
         KerasrecError: DuckDB or a write failed.
@@ -64,12 +68,19 @@ def readable_errors(work: Path, memory_limit: str) -> Iterator[None]:
 
 
 def is_disk_full(error: duckdb.Error) -> bool:
-    """Whether DuckDB stopped because the disk is full; the class of the error depends on what it was writing."""
-    return any(words in str(error) for words in _DISK_FULL)
+    """Whether DuckDB stopped because the disk is full. The class of the error depends on the operation."""
+    return any(text in str(error) for text in _DISK_FULL)
 
 
 def run(db: duckdb.DuckDBPyConnection, statement: str, bar: Bar, share: float) -> None:
-    """Execute a statement and advance the bar by `share` meanwhile."""
+    """Execute a statement and advance the progress bar meanwhile.
+
+    Args:
+        db: The database.
+        statement: The SQL statement.
+        bar: The progress bar.
+        share: The units by which the bar advances over the whole statement.
+    """
     done = bar.completed
     with ThreadPoolExecutor(1) as background:
         running = background.submit(db.execute, statement)
@@ -84,5 +95,5 @@ def run(db: duckdb.DuckDBPyConnection, statement: str, bar: Bar, share: float) -
 
 
 def number(db: duckdb.DuckDBPyConnection, query: str) -> int:
-    """The one number that a query returns."""
+    """The number that a query returns."""
     return db.sql(query).fetchall()[0][0]

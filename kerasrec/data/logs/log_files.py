@@ -1,4 +1,4 @@
-"""All files of a raw log: their formats, and whether these agree."""
+"""The formats of all files of a raw log, and whether they are consistent."""
 
 import logging
 import re
@@ -18,84 +18,94 @@ _TIME = re.compile(r".*(time|date|_ts|_at)|ts|day|.*时间|.*日期")
 def sniff_logs(
     log: str, names: ColumnNames, columns: Sequence[str] | None = None, delimiter: str | None = None
 ) -> list[LogFile]:
-    """All files of `log` that are not empty, and how each is read; this is logged.
+    """Detect and log the formats of all non-empty files of `log`.
 
     Args:
         log: A file, a folder or a glob.
         names: The names of the columns in headers, in Parquet schemas and as JSON keys.
         columns: The names of the columns of text files without a header, in order.
-        delimiter: The delimiter of text files; detected where it is not given.
+        delimiter: The delimiter of text files; by default it is detected.
 
     Raises:
-        KerasrecError: a file cannot be read, its columns are ambiguous or lack a needed one, or the files differ in
-            form. The message names the file.
+        KerasrecError: a file cannot be read, its columns are ambiguous, a required column is missing, or the files have
+            different formats. The message names the file.
+
+    Example:
+        >>> import tempfile
+        >>> from pathlib import Path
+        >>> path = Path(tempfile.mkdtemp()) / "ratings.dat"
+        >>> _ = path.write_text("1::1193::5::978300760")
+        >>> sniff_logs(str(path), ColumnNames())[0].columns
+        ('user', 'item', 'rating', 'time')
     """
     paths = find_logs(log)
-    logs = [found for path in paths for found in sniff(path, names, columns, delimiter)]
+    logs = [file for path in paths for file in sniff(path, names, columns, delimiter)]
     if not logs:
-        raise KerasrecError(f"every file in the log {log} is empty; give a log with rows in it")
-    _require_agreement(logs, are_named=columns is not None)
+        raise KerasrecError(f"every file in the log {log} is empty; give a log with rows")
+    _require_same_format(logs, are_named=columns is not None)
     folders = {path.parent for path in paths}
     logger.info(f"{log}: {_count(paths, 'file')} in {_count(folders, 'folder')}, read in the order of their paths")
-    for how, count in Counter(map(_how, logs)).items():
-        logger.info(f"{count:,} of them: {how}")
-    bare = [found for found in logs if found.kind == "text" and found.header is None]
-    if bare:
-        fields = zip(bare[0].columns, bare[0].first, strict=True)
+    for description, count in Counter(map(_describe, logs)).items():
+        logger.info(f"{count:,} of them: {description}")
+    headerless = [log for log in logs if log.kind == "text" and log.header is None]
+    if headerless:
+        fields = zip(headerless[0].columns, headerless[0].first, strict=True)
         row = ", ".join(f"{role} {quoted(field, most=40)}" for role, field in fields if role)
-        logger.info(f"first row of {bare[0].name}: {row}")
-    _say_what_is_not_read([found for found in logs if found not in bare], names)
+        logger.info(f"first row of {headerless[0].name}: {row}")
+    _log_unread_columns([log for log in logs if log not in headerless], names)
     return logs
 
 
-def _say_what_is_not_read(named: list[LogFile], names: ColumnNames) -> None:
-    left = {name: None for log in named for name, role in zip(log.first, log.columns, strict=True) if not role}
-    if not left:
+def _log_unread_columns(named: list[LogFile], names: ColumnNames) -> None:
+    unread = {name: None for log in named for name, role in zip(log.first, log.columns, strict=True) if not role}
+    if not unread:
         return
-    logger.info(f"columns that are not read: {column_list(list(left))}")
-    times = [name for name in left if _TIME.fullmatch(name.lower())]
+    logger.info(f"columns that are not read: {column_list(list(unread))}")
+    times = [name for name in unread if _TIME.fullmatch(name.lower())]
     if times and not any("time" in log.columns for log in named):
         logger.info(
-            f"there is no column {names.time}, so the log is assumed to be in time order; or pass "
+            f"there is no column {names.time}, so the log is assumed to be in time order; to use {times[0]}, pass "
             f"--time_name {times[0]}"
         )
 
 
-def _require_agreement(logs: list[LogFile], are_named: bool) -> None:
-    """Refuse a log if files without a header differ in form; the message names one of them.
+def _require_same_format(logs: list[LogFile], are_named: bool) -> None:
+    """Raise an error if files without a header have different formats; the message names one of these files.
 
     Args:
         logs: The files.
         are_named: Whether --columns names the columns of files without a header.
     """
-    bare = [log for log in logs if log.kind == "text" and log.header is None]
-    named = [log for log in logs if log not in bare]
-    answer = "remove files that are not part of the log, or join files that belong together into one file"
-    if bare and named and not are_named:
-        one = "a header" if named[0].kind == "text" else "names for its columns"
+    headerless = [log for log in logs if log.kind == "text" and log.header is None]
+    named = [log for log in logs if log not in headerless]
+    remedy = "remove files that are not part of the log, or join files that belong together into one file"
+    if headerless and named and not are_named:
+        what = "a header" if named[0].kind == "text" else "names for its columns"
         raise KerasrecError(
-            f"{bare[0].name} has no header (it begins with {_row(bare[0])}), and {named[0].name} has {one}: name the "
-            "columns of files without a header with --columns, or remove files that are not part of the log"
+            f"{headerless[0].name} has no header (it begins with {_row(headerless[0])}), but {named[0].name} has "
+            f"{what}: name the columns of files without a header with --columns, or remove files that are not part of "
+            "the log"
         )
-    if not bare:
+    if not headerless:
         return
-    shapes = Counter((log.delimiter, len(log.columns)) for log in bare)
-    usual = next(log for log in bare if (log.delimiter, len(log.columns)) == shapes.most_common(1)[0][0])
-    for odd in bare:
-        if (odd.delimiter, len(odd.columns)) != (usual.delimiter, len(usual.columns)):
+    shapes = Counter((log.delimiter, len(log.columns)) for log in headerless)
+    usual = next(log for log in headerless if (log.delimiter, len(log.columns)) == shapes.most_common(1)[0][0])
+    for log in headerless:
+        if (log.delimiter, len(log.columns)) != (usual.delimiter, len(usual.columns)):
             raise KerasrecError(
-                f"{odd.name} does not fit the other files: it has {_shape(odd)}, and {usual.name} has {_shape(usual)}: "
-                f"{answer}"
+                f"{log.name} does not match the other files: it has {_shape(log)}, but {usual.name} has "
+                f"{_shape(usual)}: {remedy}"
             )
     for place, role in enumerate(usual.columns):
-        kinds = Counter(log.kinds[place] for log in bare)
+        kinds = Counter(log.kinds[place] for log in headerless)
         if role and kinds["numbers"] and kinds["words"]:
             rare = min(("words", "numbers"), key=kinds.__getitem__)
-            odd = next(log for log in bare if log.kinds[place] == rare)
-            usual = next(log for log in bare if log.kinds[place] not in (rare, "both"))
+            different = next(log for log in headerless if log.kinds[place] == rare)
+            usual = next(log for log in headerless if log.kinds[place] not in (rare, "both"))
             raise KerasrecError(
-                f"{odd.name} does not fit the other files: it begins with {_row(odd)}, and {usual.name} with "
-                f"{_row(usual)}, where the {role} is {'a number' if rare == 'words' else 'no number'}: {answer}"
+                f"{different.name} does not match the other files: it begins with {_row(different)}, but {usual.name} "
+                f"begins with {_row(usual)}, where the {role} is {'a number' if rare == 'words' else 'not a number'}: "
+                f"{remedy}"
             )
 
 
@@ -107,13 +117,13 @@ def _row(log: LogFile) -> str:
     return quoted(log.delimiter.join(log.first), most=80)
 
 
-def _how(log: LogFile) -> str:
-    packed = f"{log.compression}, " if log.compression else ""
+def _describe(log: LogFile) -> str:
+    prefix = f"{log.compression}, " if log.compression else ""
     if log.kind != "text":
-        return f"{packed}{'Parquet' if log.kind == 'parquet' else 'JSON lines'}"
+        return f"{prefix}{'Parquet' if log.kind == 'parquet' else 'JSON lines'}"
     columns = ", ".join(role or "(not read)" for role in log.columns)
-    return f"{packed}{log.delimiter!r} between fields, {'no' if log.header is None else 'a'} header, columns {columns}"
+    return f"{prefix}{log.delimiter!r} between fields, {'no' if log.header is None else 'a'} header, columns {columns}"
 
 
-def _count(things: Collection, name: str) -> str:
-    return f"{len(things):,} {name}{'' if len(things) == 1 else 's'}"
+def _count(collection: Collection, name: str) -> str:
+    return f"{len(collection):,} {name}{'' if len(collection) == 1 else 's'}"

@@ -1,4 +1,4 @@
-"""How one file of a raw log is read, detected from its first lines."""
+"""The format of one file of a raw log, detected from its first lines."""
 
 import contextlib
 import json
@@ -22,17 +22,17 @@ _SNIFFED_LINES = 1000
 
 @dataclass(frozen=True)
 class LogFile:
-    """One file and how it is to be read.
+    """A file of a log and its format.
 
     Attributes:
         path: The file.
-        member: The file within it, where it is a zip archive.
-        kind: `text` (delimited fields), `json` (one object a line) or `parquet`.
-        compression: How it is compressed, by its first bytes and not by its name; None where it is not.
-        columns: For every field of a text row its role (`user`, `item`, `time`, `rating`) or None. For the other
-            kinds the roles that are there, in any order.
-        delimiter: What stands between the fields of a text row.
-        header: The line of a text file that holds names; None when there is none.
+        kind: `text` (delimited fields), `json` (one object per line) or `parquet`.
+        compression: The compression, detected by the first bytes; None for an uncompressed file.
+        columns: For a text file the role of each field: `user`, `item`, `time`, `rating` or None. For other files the
+            roles of the columns, in any order.
+        member: The name of a file in a zip archive; None for other files.
+        delimiter: The delimiter between the fields of a text file.
+        header: The header line of a text file; None if there is no header.
         kinds: The kind of each field in the first rows of a text file: `numbers`, `words` or `both`.
         first: The first row of a text file, which may be its header; for other files the names of the columns.
     """
@@ -54,24 +54,26 @@ class LogFile:
 
     @property
     def quoted(self) -> bool:
-        """Whether fields may be in double quotes. A row is still one line."""
+        """Whether fields may be in double quotes. A row is one line in any case."""
         return self.delimiter in QUOTED
 
 
 def sniff(
     path: Path, names: ColumnNames, columns: Sequence[str] | None = None, delimiter: str | None = None
 ) -> list[LogFile]:
-    """Detect from its first lines how a file is read: one result for a file, none for an empty file, and one for each
-    file in a zip archive.
+    """Detect the format of a file from its first lines.
 
     Args:
         path: The file.
         names: The names of the columns in headers, in Parquet schemas and as JSON keys.
         columns: The names of the columns of a text file without a header, in order.
-        delimiter: The delimiter of a text file.
+        delimiter: The delimiter of a text file; by default it is detected.
+
+    Returns:
+        One element per file: an empty list for an empty file, and the files of a zip archive in order.
 
     Raises:
-        KerasrecError: the file cannot be read, or its columns are ambiguous. The message says what was found.
+        KerasrecError: the file cannot be read, or its columns are ambiguous. The message describes the file.
 
     Example:
         >>> import tempfile
@@ -81,14 +83,14 @@ def sniff(
         ('user', 'item', 'rating', 'time')
     """
     kind = detect_compression(path)
-    inside = members(path) if kind == "zip" else [None]
-    found = (_sniff(path, kind, member, names, columns, delimiter) for member in inside)
-    return [log for log in found if log is not None]
+    archive_members = members(path) if kind == "zip" else [None]
+    logs = (_sniff(path, kind, member, names, columns, delimiter) for member in archive_members)
+    return [log for log in logs if log is not None]
 
 
 def _sniff(
     path: Path,
-    packed: str | None,
+    compression: str | None,
     member: str | None,
     names: ColumnNames,
     columns: Sequence[str] | None,
@@ -103,9 +105,9 @@ def _sniff(
         return None
     if lines[0].lstrip().startswith("{") or re.search(r"\.(json|jsonl|ndjson)\b", Path(name).name.lower()):
         keys = _json_keys(name, lines)
-        return LogFile(path, "json", packed, roles_of(name, keys, names), member, first=keys)
+        return LogFile(path, "json", compression, roles_of(name, keys, names), member, first=keys)
     text = text_columns(name, lines, names, columns, delimiter)
-    return LogFile(path, "text", packed, text.roles, member, text.delimiter, text.header, text.kinds, text.first)
+    return LogFile(path, "text", compression, text.roles, member, text.delimiter, text.header, text.kinds, text.first)
 
 
 def _name(path: Path, member: str | None) -> str:
@@ -113,19 +115,19 @@ def _name(path: Path, member: str | None) -> str:
 
 
 def _first_lines(start: bytes, path: Path, member: str | None) -> list[str]:
-    """The first lines that are not blank."""
+    """The first non-blank lines."""
     name = _name(path, member)
     require_supported(start, name)
     require_utf8(start, path, member)
     if b"\0" in start:
         raise KerasrecError(
-            f"{name} holds zero bytes: it is not text, or UTF-16 (`iconv -f UTF-16LE -t UTF-8` makes it UTF-8); move "
-            "a file that is not a log out of the folder"
+            f"{name} contains zero bytes: it is not text, or it is UTF-16 (convert it with `iconv -f UTF-16LE -t "
+            "UTF-8`); move a file that is not a log out of the folder"
         )
     text = start[:_SNIFFED_BYTES].decode("utf-8-sig", errors="replace")
     lines = re.split("\r\n|\n|\r", text)
     if len(start) >= _SNIFFED_BYTES:
-        lines = lines[:-1] or lines  # the last line may be cut off
+        lines = lines[:-1] or lines  # the last line may be incomplete
     return [line for line in lines if line.strip()][:_SNIFFED_LINES]
 
 
@@ -139,7 +141,7 @@ def _sniff_parquet(path: Path, names: ColumnNames) -> LogFile:
         kind = schema.field(names.time).type
         if pa.types.is_time(kind) or pa.types.is_duration(kind) or pa.types.is_interval(kind):
             raise KerasrecError(
-                f"{path} holds {names.time} as {kind}, which is not a point in time; convert the column to a timestamp"
+                f"{path} has the type {kind} for {names.time}, which is not a point in time; convert it to a timestamp"
             )
     return LogFile(path, "parquet", None, columns, first=tuple(schema.names))
 
@@ -152,6 +154,6 @@ def _json_keys(name: str, lines: list[str]) -> tuple[str, ...]:
             keys |= dict.fromkeys(row if isinstance(row, dict) else ())
     if not keys:
         raise KerasrecError(
-            f"{name} is read as JSON lines, but none of its first lines is an object; write one object a line"
+            f"{name} is read as JSON lines, but none of its first lines is an object; write one object per line"
         )
     return tuple(keys)

@@ -1,16 +1,16 @@
-"""Whether seen items may be recommended: the user's choice, and the default that follows from a log."""
+"""Whether seen items may be recommended: the options, and the default, which depends on the log."""
 
 from dataclasses import dataclass
 
 from kerasrec.errors import require
 
 COMMON_REPEATS = 0.05
-"""Above this share of repeats among the events, the next item is often one that the user had before."""
+"""If the share of repeats among the events is larger, the next item is often an item that the user has seen."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class SeenItems:
-    """The options for seen items.
+    """Options for seen items.
 
     Raises:
         KerasrecError: both options are given.
@@ -21,23 +21,28 @@ class SeenItems:
     """
 
     keep_seen: bool = False
-    """Rank and recommend items of a user's history as well; the default where more than 5% of the log's events are
+    """Also rank and recommend items of the user's history. This is the default if more than 5% of the log's events are
     repeats."""
     filter_seen: bool = False
-    """Leave items of a user's history out; the default where at most 5% of the log's events are
+    """Do not rank or recommend items of the user's history. This is the default if at most 5% of the log's events are
     repeats."""
 
     def __post_init__(self):
-        require(not (self.keep_seen and self.filter_seen), "seen items", "to be kept and filtered", "one of the two")
+        require(
+            not (self.keep_seen and self.filter_seen),
+            "the choice for seen items",
+            "keep_seen and filter_seen",
+            "only one of them",
+        )
 
     @property
     def filters_seen(self) -> bool | None:
-        """Whether seen items are left out; None where neither option is given."""
+        """Whether seen items are excluded; None if neither option is given."""
         return self.filter_seen if self.keep_seen or self.filter_seen else None
 
 
 def repeats_are_common(repeats: int, events: int) -> bool:
-    """Whether the share of repeats is above `COMMON_REPEATS`.
+    """Whether the share of repeats among the events is above `COMMON_REPEATS`.
 
     Example:
         >>> repeats_are_common(5, 100), repeats_are_common(6, 100)

@@ -1,4 +1,4 @@
-"""What a person may choose about a split; imports nothing heavy, so that a command line can be built from it."""
+"""Settings of the split. The command line is built from them, so this module imports no slow package."""
 
 import math
 import re
@@ -13,15 +13,15 @@ from kerasrec.errors import require
 from kerasrec.workspace.run_folders import RunFolders, Task
 from kerasrec.workspace.task_names import task_name
 
-_EARLIEST_YEAR = 1980  # earlier times are counters from 0, not dates
+_EARLIEST_YEAR = 1980  # numbers that give earlier times are counters, not dates
 
 
 @dataclass(frozen=True)
 class SplitSettings:
-    """How a log is read, cleaned and dealt out to parts.
+    """Settings for reading, cleaning and splitting a log into parts.
 
     Raises:
-        KerasrecError: a value lies outside what is allowed.
+        KerasrecError: a value is not allowed.
 
     Example:
         >>> SplitSettings("LOGS/20260101").known_date
@@ -30,59 +30,61 @@ class SplitSettings:
 
     log: str
     """The raw log: a file, a folder with its sub-folders, or a quoted glob. Files are read in the order of their paths,
-    which is assumed to be time order. CSV, TSV, Parquet, JSON lines, MovieLens `::` lines, or `user item` lines already
-    in time order; plain or compressed with gzip, zstd, bzip2, xz or zip."""
+    which is assumed to be the time order. Formats: CSV, TSV, Parquet, JSON lines, MovieLens `::` lines, or `user item`
+    lines in time order; uncompressed or compressed with gzip, zstd, bzip2, xz or zip."""
     data_path: str = "./data/"
-    """Work folder, where the task's folder, {date}-{dataset_name}-refine-{refine}, is made."""
+    """Work folder. The task's folder, {date}-{dataset_name}-refine-{refine}, is created in it."""
     date: str | None = None
-    """Eight digits that start the task's name; by default the log's folder when its name is eight digits, else the last
-    day of the log, or today for a log without times."""
+    """Eight digits at the beginning of the task's name. By default the name of the log's folder if it is eight digits,
+    else the last day of the log, or today for a log without times."""
     dataset_name: str = "task"
-    """The middle of the task's name."""
+    """The middle part of the task's name. Give each data set a different name."""
     refine: int = 0
-    """0: users with fewer than seq_min_len events are left out. 1: their first event is repeated until they have it."""
+    """What to do with users that have fewer than seq_min_len events. 0: remove them. 1: repeat their first event until
+    they have seq_min_len events."""
     seq_min_len: int = 5
-    """Fewest events a user needs, counted after everything else has been cleaned away."""
+    """Minimum number of events per user, counted after all other cleaning. Use 2 or 3 for logs with short histories."""
     major_name: str = "user_id"
-    """Name of the column that holds the user."""
+    """Name of the user column."""
     candidate_name: str = "item_id"
-    """Name of the column that holds the item."""
+    """Name of the item column."""
     time_name: str = "timestamp"
-    """Name of the column that holds the time; a log without one is assumed to be in time order."""
+    """Name of the time column. A log without this column is assumed to be in time order."""
     time_unit: TimeUnit = "auto"
-    """The unit of numbers in the column of times: s, ms, us or ns since 1970, or date for digits such as 20210419; auto
-    detects it by their size. ISO 8601 times are always read, as UTC where they have no offset."""
+    """Unit of numbers in the time column: s, ms, us or ns since 1970, or date for numbers such as 20210419. auto
+    detects the unit by the size of the numbers. ISO 8601 times are always read; times without an offset are UTC."""
     rating_name: str = "rating"
-    """Name of the column that holds the rating, if there is one."""
+    """Name of the rating column, if the log has one."""
     columns: tuple[str, ...] | None = None
     """Names of the columns of a log without a header, in order."""
     delimiter: str | None = None
-    """The delimiter of a text log, such as , or ; or | or :: or tab or space; detected by default."""
+    """Delimiter of a text log, such as , or ; or | or :: or tab or space. By default it is detected."""
     min_rating: float | None = None
-    """Only rows with at least this rating are events."""
+    """Rows with a lower rating are not events. Set it, for example to 4 of 5, if low ratings mean dislike."""
     drop_repeats: bool = False
-    """Keep only the first of a user's events with the same item."""
+    """Keep only the first event of each user with each item."""
     min_item_events: int = 1
-    """Fewest events an item needs; applied once, after ratings and repeats and before short users are left out."""
+    """Minimum number of events per item, typically 1 to 5. Applied once, after min_rating and drop_repeats and before
+    seq_min_len."""
     part_len: int = 1_000_000
-    """Events a part on average, which decides how many parts there are."""
+    """Average number of events per part, which determines the number of parts."""
     parts: int | None = None
-    """Number of parts, instead of part_len."""
+    """Number of parts; replaces part_len."""
     max_reject_share: float = 0.01
-    """The split stops when a larger share of the rows is bad."""
+    """Maximum share of bad rows. If more rows are bad, the split stops."""
     memory_limit: str = "2GB"
-    """Memory of the database that sorts the log; what does not fit goes to disk, beside the output."""
+    """Memory limit of the database that sorts the log. Larger data goes to temporary files in the work folder."""
     report_lengths: tuple[int, ...] = (20, 50, 100, 200)
-    """Sequence lengths for which the report says how much they cut off."""
+    """Sequence lengths for which the report shows the share of truncated events."""
 
     def __post_init__(self):
         named = (self.major_name, self.candidate_name, self.time_name, self.rating_name)
         task_name(self.date or "20210419", self.dataset_name, self.refine)
-        # DuckDB takes what follows it for options, wherever it stands in the name of a folder that it writes to.
+        # DuckDB reads the text after a question mark in the name of an output folder as options.
         require("?" not in self.data_path, "data_path", self.data_path, "a path without ?")
         require(self.seq_min_len >= 1, "seq_min_len", self.seq_min_len, "at least 1")
         require(len(set(named)) == 4 and all(named), "column names", ", ".join(named), "four different names")
-        self.between  # noqa: B018  raises an error for a bad delimiter
+        self.field_delimiter  # noqa: B018  raises an error for an invalid delimiter
         require(
             self.min_rating is None or math.isfinite(self.min_rating), "min_rating", self.min_rating, "a finite number"
         )
@@ -98,22 +100,22 @@ class SplitSettings:
         )
 
     @property
-    def between(self) -> str | None:
-        """The delimiter in the log; None where it is to be detected."""
+    def field_delimiter(self) -> str | None:
+        """The delimiter between fields; None if it is to be detected."""
         return None if self.delimiter is None else typed_delimiter(self.delimiter)
 
     @property
     def known_date(self) -> str | None:
-        """The date of the task if it is known before the log is read: as given, or from the log's folder."""
+        """The date of the task if it is known before the log is read: the setting, or the name of the log's folder."""
         given = Path(self.log).expanduser().absolute()
         folders = (path.name for path in (given, given.parent) if re.fullmatch(r"\d{8}", path.name))
         return self.date or next(folders, None)
 
     def date_of(self, last_time: float | None) -> tuple[str, str]:
-        """The date of a task without a given date, and where it comes from.
+        """The date of a task without a given date, and the source of this date.
 
         Args:
-            last_time: Latest time of the log in epoch seconds; None when it has none.
+            last_time: Latest time of the log in epoch seconds; None if the log has no times.
 
         Example:
             >>> SplitSettings("ratings.csv").date_of(978300760)
@@ -121,10 +123,10 @@ class SplitSettings:
         """
         try:
             last = datetime.fromtimestamp(last_time, timezone.utc) if last_time is not None else None
-        except (OverflowError, OSError, ValueError):  # a year outside Python's dates
+        except (OverflowError, OSError, ValueError):  # the year is outside the range of Python's dates
             last = None
         if last is None or last.year < _EARLIEST_YEAR:
-            return f"{Date.today():%Y%m%d}", "today, since the log has no dates"
+            return f"{Date.today():%Y%m%d}", "today, because the log has no dates"
         return f"{last:%Y%m%d}", "the last day of the log (UTC)"
 
     @property
@@ -133,5 +135,5 @@ class SplitSettings:
         return Path(self.data_path).expanduser()
 
     def task(self, date: str) -> Task:
-        """The task of this date whose data this split writes."""
+        """The folders of the task with this date."""
         return RunFolders(self.root).task(task_name(date, self.dataset_name, self.refine))

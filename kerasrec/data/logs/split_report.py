@@ -1,4 +1,4 @@
-"""What a split found in a log and left in the parts."""
+"""The report of a split: counts of the log and of the parts."""
 
 import itertools
 from collections.abc import Iterable, Mapping
@@ -13,30 +13,30 @@ _RANGE_STARTS = (1, 2, 3, 5, 10, 20, 50, 100, 200, 500, 1000, 10_000)
 
 @dataclass(frozen=True)
 class SplitReport:
-    """The numbers that close a split. All counts are of what lies in the parts, unless they say otherwise.
+    """The counts of a split.
 
     Attributes:
         task: The folder that was written.
         parts: Number of parts.
-        users: Users in the parts.
-        items: Different items in the parts.
-        events: Rows in the parts.
-        rows_read: Rows of the log, good and bad.
-        rejects: Bad rows by reason.
-        below_min_rating: Rows left out for their rating.
-        repeats_dropped: Events left out because the user had met the item before.
-        rare_items: Items left out for having too few events.
-        rare_item_events: Their events.
-        short_users: Users left out for having too few events.
-        short_user_events: Their events.
-        filled_events: Events that were added to fill short users up.
-        repeats: Events whose user had met the item before.
-        first_time: Earliest time, in epoch seconds; None when the log has none.
-        last_time: Latest time.
+        users: Number of users in the parts.
+        items: Number of different items in the parts.
+        events: Number of events in the parts.
+        rows_read: Number of rows of the log, good and bad.
+        rejects: Number of bad rows by reason.
+        below_min_rating: Rows that were removed for their rating.
+        repeats_dropped: Events that were removed because the user had an earlier event with the item.
+        rare_items: Items that were removed because they have too few events.
+        rare_item_events: The events of these items.
+        short_users: Users that were removed because they have too few events.
+        short_user_events: The events of these users.
+        filled_events: Copies of first events that were added to short histories.
+        repeats: Events in the parts whose user has an earlier event with the item.
+        first_time: Earliest time in the parts, in epoch seconds; None if the log has no times.
+        last_time: Latest time in the parts, in epoch seconds; None if the log has no times.
         lengths: Number of users by length of history, as `{"5-9": users, ...}`.
         longest: Length of the longest history.
-        truncated: For each sequence length L, the share of users whose history is longer, and the share of all
-            events that do not fit into the latest L of their user, as `{"50": {"users": .., "events": ..}}`.
+        truncated: For each sequence length L, the share of users whose history is longer than L, and the share of
+            events before the latest L events of their user, as `{"50": {"users": .., "events": ..}}`.
     """
 
     task: str
@@ -61,35 +61,35 @@ class SplitReport:
     truncated: dict[str, dict[str, float]] = field(default_factory=dict)
 
     def as_dict(self) -> dict:
-        """Everything but the folder's name, as JSON can hold it."""
+        """All counts, without the folder, as JSON values."""
         return {name: value for name, value in asdict(self).items() if name != "task"}
 
     def lines(self) -> list[tuple[str, str]]:
-        """The report as pairs of a label and what stands beside it."""
+        """The lines of the report, as pairs of a label and a value."""
         rejected = sum(self.rejects.values())
-        kept = f" ({rejected / max(self.rows_read, 1):.2%}), kept in rejects.parquet" if rejected else ""
-        left_out = (
+        stored = f" ({rejected / max(self.rows_read, 1):.2%}), stored in rejects.parquet" if rejected else ""
+        removed = (
             ("below the minimum rating", self.below_min_rating, f"{self.below_min_rating:,} events"),
-            ("repeats dropped", self.repeats_dropped, f"{self.repeats_dropped:,} events"),
-            ("rare items left out", self.rare_items, f"{self.rare_items:,} with {self.rare_item_events:,} events"),
-            ("short users left out", self.short_users, f"{self.short_users:,} with {self.short_user_events:,} events"),
+            ("repeats removed", self.repeats_dropped, f"{self.repeats_dropped:,} events"),
+            ("rare items removed", self.rare_items, f"{self.rare_items:,} with {self.rare_item_events:,} events"),
+            ("short users removed", self.short_users, f"{self.short_users:,} with {self.short_user_events:,} events"),
             ("added to short users", self.filled_events, f"{self.filled_events:,} events"),
         )
         return [
             ("parts", f"{self.parts:,} in {self.task}"),
             ("rows read", f"{self.rows_read:,}"),
-            ("bad rows", f"{rejected:,}{kept}"),
+            ("bad rows", f"{rejected:,}{stored}"),
             *((f"  {reason}", f"{count:,}") for reason, count in self.rejects.items()),
-            *((label, text) for label, count, text in left_out if count),
+            *((label, text) for label, count, text in removed if count),
             ("users", f"{self.users:,}"),
             ("items", f"{self.items:,}"),
             ("events", f"{self.events:,}"),
             ("repeats", f"{self.repeats:,} ({self.repeats / self.events:.2%} of the events)"),
-            ("span of time", _span(self.first_time, self.last_time)),
-            ("events a user", f"{self.events / self.users:.1f} on average, {self.longest:,} at most"),
+            ("time span", _span(self.first_time, self.last_time)),
+            ("events per user", f"{self.events / self.users:.1f} on average, {self.longest:,} at most"),
             *((f"  {count}", f"{users:,} users ({users / self.users:.1%})") for count, users in self.lengths.items()),
             *(
-                (f"L = {limit} cuts off", f"{share['events']:.1%} of the events, of {share['users']:.1%} of the users")
+                (f"L = {limit} removes", f"{share['events']:.1%} of the events, of {share['users']:.1%} of the users")
                 for limit, share in self.truncated.items()
             ),
         ]
@@ -105,7 +105,10 @@ class SplitReport:
 
 
 def length_histogram(lengths: Mapping[int, int]) -> dict[str, int]:
-    """Users in ranges of length, from the number of users of each length.
+    """The number of users in ranges of history lengths.
+
+    Args:
+        lengths: The number of users by length.
 
     Example:
         >>> length_histogram({1: 4, 3: 1, 4: 2})
@@ -113,14 +116,18 @@ def length_histogram(lengths: Mapping[int, int]) -> dict[str, int]:
     """
     starts = [*_RANGE_STARTS, max(*lengths, _RANGE_STARTS[-1]) + 1]
     ranges = {}
-    for low, above in itertools.pairwise(starts):
-        if users := sum(users for length, users in lengths.items() if low <= length < above):
-            ranges[str(low) if above == low + 1 else f"{low}-{above - 1}"] = users
+    for start, end in itertools.pairwise(starts):
+        if users := sum(users for length, users in lengths.items() if start <= length < end):
+            ranges[str(start) if end == start + 1 else f"{start}-{end - 1}"] = users
     return ranges
 
 
 def truncation(lengths: Mapping[int, int], limits: Iterable[int]) -> dict[str, dict[str, float]]:
-    """The shares of users and of events that sequences of each of `limits` items cut off.
+    """The shares of users and events that each maximum sequence length truncates.
+
+    Args:
+        lengths: The number of users by length of history.
+        limits: The maximum sequence lengths.
 
     Example:
         >>> truncation({2: 3, 4: 1}, [2])

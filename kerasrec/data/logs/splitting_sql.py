@@ -1,13 +1,13 @@
-"""The relational work of splitting a log, as SQL text and nothing else.
+"""The SQL statements of the split, as texts. This module does not execute them.
 
-Two halves. The first makes rows out of files and tables out of queries, which every engine does in its own way; here
-it is DuckDB's. The second says what an event is, in which part it belongs and how a part is ordered, in expressions
-that DuckDB and Spark SQL share, so that another engine can be handed the same text over tables of the same columns:
+The first half reads files into rows and creates tables, with functions of DuckDB. The second half defines events, the
+part of a user and the order within a part, with expressions that DuckDB and Spark SQL share: another engine can execute
+the same texts on tables with the same columns:
 
-- `staged`: one row a log row: `raw_user`, `item` (text as it was written), `moment` (seconds since 1970), `rating`
-  (numbers), `form` (how the time was written), `problem` (null for a good row, empty for a line that is not a row, else
+- `staged`: one row per row of the log: `raw_user`, `item` (as in the log), `moment` (seconds since 1970), `rating`
+  (numbers), `form` (the form of the time), `problem` (null for a good row, empty for a line that is not a row, else
   the reason) and `raw` (the text of a bad row, or of a row with unpaired quotes);
-- a bucket: the events of one part: `pos` (their place in the log), `raw_user`, `item`, `moment`.
+- a bucket: the events of one part: `pos` (the position in the log), `raw_user`, `item`, `moment`.
 """
 
 import re
@@ -28,48 +28,48 @@ CREATE_TABLES = """
 
 EMPTY_BUCKET = "(SELECT 0::BIGINT AS pos, '' AS raw_user, '' AS item, 0::DOUBLE AS moment LIMIT 0)"
 
-# A row of text is always one line: a reader that lets quoted fields run over lines would swallow every line after a
-# quote that somebody forgot to close. So lines are read whole, with a delimiter that no text holds.
+# A row of text is always one line. If quoted fields could span lines, all lines after a missing closing quote would be
+# read as one field. Therefore lines are read with a delimiter that does not occur in texts.
 _NO_DELIMITER = "\x1f\x1e\x1d\x1c"
 
 
 def literal(text: str) -> str:
-    """A SQL string."""
+    """A text as an SQL string."""
     return "'" + text.replace("'", "''") + "'"
 
 
 def identifier(text: str) -> str:
-    """A SQL name."""
+    """A text as an SQL name."""
     return '"' + text.replace('"', '""') + '"'
 
 
 def file(path: str | Path) -> str:
-    """A path as a SQL string that names this one file, whatever its letters would mean in a glob."""
+    """A path as an SQL string, in which the special characters of globs are escaped."""
     return literal("".join(f"[{letter}]" if letter in "*?[" else letter for letter in str(path)))
 
 
 def parquet(*paths: str | Path) -> str:
-    """Parquet files as something that can be selected from."""
+    """Parquet files as an SQL table expression."""
     return f"read_parquet([{', '.join(map(file, paths))}], hive_partitioning = false)"
 
 
 PARQUET_TIMES = r"TIMESTAMP.*|DATE|VARCHAR|U?(TINY|SMALL|BIG|HUGE)?INT(EGER)?|FLOAT|DOUBLE|DECIMAL\(.*\)"
-"""The types that a Parquet file's times may have."""
+"""A regular expression for the allowed types of times in Parquet files."""
 
 
 def parquet_types(log: LogFile) -> str:
-    """The query for the names and types of a Parquet file's columns."""
+    """A query for the names and types of a Parquet file's columns."""
     return f"SELECT column_name, column_type FROM (DESCRIBE FROM {parquet(log.path)})"
 
 
 def stage(log: LogFile, names: ColumnNames, needs_rating: bool, unit: TimeUnit, types: dict[str, str]) -> str:
-    """The statements that read a log into `staged`, in its order, and the lines that cannot be read into `unreadable`.
+    """Statements that read a file, in its order, into `staged`, and unreadable lines into `unreadable`.
 
     Args:
         log: The file.
-        names: What its columns are called.
+        names: The names of its columns.
         needs_rating: Whether a row without a rating is bad.
-        unit: The unit of numbers in the column of times.
+        unit: The unit of numbers in the time column.
         types: The types of a Parquet file's columns.
     """
     if log.kind == "parquet":
@@ -92,7 +92,11 @@ def stage(log: LogFile, names: ColumnNames, needs_rating: bool, unit: TimeUnit, 
 
 
 def time_forms(first: int) -> str:
-    """The query for the forms of the times in a log: form, count, number below `SMALL_TIME`, first row, its seconds."""
+    """A query for the forms of a file's times: form, count, number below `SMALL_TIME`, first row, seconds of this row.
+
+    Args:
+        first: The number of the file's first row in `staged`.
+    """
     return f"""
         SELECT form, count(*), count(*) FILTER (WHERE abs(moment) < {SMALL_TIME:.0f}), min(rowid) - {first} + 1,
             arg_min(moment, rowid)
@@ -101,19 +105,19 @@ def time_forms(first: int) -> str:
 
 
 def unpaired(first: int) -> str:
-    """The query for the lines of a log with unpaired quotes: their number in it, from 1, and their text."""
+    """A query for the lines of a file with unpaired quotes: their number in the file, from 1, and their text."""
     return f"""
         SELECT rowid - {first} + 1 AS place, raw FROM staged
         WHERE rowid >= {first} AND raw LIKE '%"%' ORDER BY rowid"""
 
 
 def lines_of_blocks(log: LogFile, size: int, blocks: str) -> str:
-    """The query for the lines of a log in some of its blocks of `size` lines, in order: `place`, from 1, and `line`.
+    """A query for the lines in some blocks of a file, in order: `place` (the line number, from 1) and `line`.
 
     Args:
         log: The file.
-        size: Number of lines in a block.
-        blocks: The table whose column `block` holds their numbers, from 0.
+        size: Number of lines per block.
+        blocks: The table whose column `block` holds the numbers of the blocks, from 0.
     """
     return f"""
         SELECT place, coalesce(line, '') AS line
@@ -122,7 +126,7 @@ def lines_of_blocks(log: LogFile, size: int, blocks: str) -> str:
 
 
 def reject_lines(lines: str, first: int, reason: str) -> str:
-    """The statement that marks the lines in the table `lines` (columns `place` and `line`) as bad rows."""
+    """A statement that marks the lines in the table `lines` (columns `place` and `line`) as bad rows."""
     return f"""
         UPDATE staged SET problem = {literal(reason)}, raw = {lines}.line FROM {lines}
         WHERE staged.rowid = {lines}.place + {first} - 1 AND problem IS DISTINCT FROM ''"""
@@ -136,8 +140,13 @@ _UNREADABLE = """
     FROM reject_errors GROUP BY line"""
 
 
-def keep_rejects(name: str, first: int) -> str:
-    """The statement that keeps the bad rows of the log called `name`; its first row is number `first` of `staged`."""
+def copy_rejects(name: str, first: int) -> str:
+    """Statements that copy the bad rows of a file into `rejected`.
+
+    Args:
+        name: The name of the file.
+        first: The number of the file's first row in `staged`.
+    """
     path = literal(name)
     return f"""
         INSERT INTO rejected SELECT {path}, line, reason, raw FROM unreadable;
@@ -166,23 +175,23 @@ def _text_rows(log: LogFile) -> str:
         if role not in log.columns:
             return "NULL"
         text = f"fields[{log.columns.index(role) + 1}]"
-        bare = f"replace(substr({text}, 2, length({text}) - 2), '\"\"', '\"')"
-        return f"CASE WHEN quoted AND {text} LIKE '\"%' THEN {bare} ELSE {text} END" if log.quoted else text
+        unquoted = f"replace(substr({text}, 2, length({text}) - 2), '\"\"', '\"')"
+        return f"CASE WHEN quoted AND {text} LIKE '\"%' THEN {unquoted} ELSE {text} END" if log.quoted else text
 
-    mark = literal(log.delimiter)
-    plain = f"string_split(line, {mark})"
+    delimiter = literal(log.delimiter)
+    plain = f"string_split(line, {delimiter})"
     strict = log.delimiter in STRICT
     quoted, unpaired, fields = "false", "false", plain
     if log.quoted:
-        sign = re.escape(log.delimiter)
-        one = f'"(?:[^"]|"")*"|[^"{log.delimiter}][^{log.delimiter}]*|'
+        escaped = re.escape(log.delimiter)
+        one_field = f'"(?:[^"]|"")*"|[^"{log.delimiter}][^{log.delimiter}]*|'
         # The rest of a field that spans several lines may look like a row, except for the number of its quotes.
         paired = "(length(line) - length(replace(line, '\"', ''))) % 2 = 0"
-        well_formed = f"regexp_full_match({mark} || line, {literal(f'(?:{sign}(?:{one}))*')})"
+        well_formed = f"regexp_full_match({delimiter} || line, {literal(f'(?:{escaped}(?:{one_field}))*')})"
         unpaired = f"instr(line, '\"') > 0 AND NOT ({well_formed} AND {paired})"
         quoted = f"instr(line, '\"') > 0 AND {well_formed}{f' AND {paired}' if strict else ''}"
-        unquoted = f"regexp_extract_all({mark} || line, {literal(f'{sign}({one})')}, 1)"
-        fields = f"CASE WHEN quoted THEN {unquoted} ELSE {plain} END"
+        quoted_fields = f"regexp_extract_all({delimiter} || line, {literal(f'{escaped}({one_field})')}, 1)"
+        fields = f"CASE WHEN quoted THEN {quoted_fields} ELSE {plain} END"
     unpaired_are_bad = f"WHEN unpaired THEN {literal(UNPAIRED)}" if strict else ""
     header = f"OR line = {literal(log.header)}" if log.header is not None else ""
     return f"""
@@ -200,7 +209,7 @@ def _json_rows(log: LogFile, names: ColumnNames) -> str:
     def path(key: str) -> str:
         return literal('$."' + key.replace("\\", "\\\\").replace('"', '\\"') + '"')
 
-    def odd(key: str) -> str:
+    def invalid_id(key: str) -> str:
         return (
             f"WHEN json_type(object, {path(key)}) NOT IN ('VARCHAR', 'NULL') "
             f"AND NOT regexp_full_match(json_extract_string(object, {path(key)}), '-?[0-9]+') "
@@ -214,7 +223,8 @@ def _json_rows(log: LogFile, names: ColumnNames) -> str:
             json_extract_string(object, {path(names.rating)}) AS rating,
             line AS raw, false AS unpaired, CASE
                 WHEN line IS NULL THEN ''
-                WHEN object IS NULL THEN 'not a JSON object' {odd(names.user)} {odd(names.item)} END AS shape
+                WHEN object IS NULL THEN 'not a JSON object' {invalid_id(names.user)} {invalid_id(names.item)}
+                END AS shape
         FROM (SELECT line, CASE WHEN json_valid(line) AND json_type(line) = 'OBJECT' THEN line END AS object
             FROM {_lines(log)})"""
 
@@ -237,47 +247,66 @@ def _is_timestamp(kind: str) -> bool:
     return kind.startswith(("TIMESTAMP", "DATE"))
 
 
-def deal_out(parts: int, min_rating: float | None, folder: Path, rows_a_group: int) -> str:
-    """The statement that writes the events of each part into a folder of its own, `part=0` and so on."""
+def fill_buckets(parts: int, min_rating: float | None, folder: Path, rows_per_group: int) -> str:
+    """A statement that writes the events of each part into a separate folder: `part=0`, `part=1` ...
+
+    Args:
+        parts: Number of parts.
+        min_rating: The minimum rating of an event; None if ratings are not used.
+        folder: The parent of the parts' folders.
+        rows_per_group: Rows per row group of the Parquet files.
+    """
     return f"""
         COPY (
             SELECT rowid AS pos, raw_user, item, moment, {part_of_user("raw_user", parts)} AS part FROM staged
             WHERE {is_event(min_rating)}
-        ) TO {literal(str(folder))} (FORMAT parquet, PARTITION_BY (part), ROW_GROUP_SIZE {rows_a_group})"""
+        ) TO {literal(str(folder))} (FORMAT parquet, PARTITION_BY (part), ROW_GROUP_SIZE {rows_per_group})"""
 
 
 def keep_frequent_items(counted: str, min_item_events: int) -> str:
-    """The statements that make the tables `totals` and `kept_items` from counts of items that may come in pieces."""
+    """Statements that create the tables `totals` and `kept_items`.
+
+    Args:
+        counted: The table of counts; it may have several rows for an item, whose counts are added.
+        min_item_events: The minimum number of events of a kept item.
+    """
     return f"""
         CREATE TEMP TABLE totals AS SELECT item, CAST(sum(count) AS BIGINT) AS count FROM {counted} GROUP BY item;
         CREATE TEMP TABLE kept_items AS SELECT item FROM totals WHERE count >= {min_item_events};"""
 
 
-def load_part(bucket: str, drop_repeats: bool, kept_items: bool, fewest: int) -> str:
-    """The statements that make the tables `events` and `users` of one part."""
+def load_part(bucket: str, drop_repeats: bool, kept_items: bool, min_events: int) -> str:
+    """Statements that create the tables `events`, `counted` and `users` of one part.
+
+    Args:
+        bucket: The events of the part, as an SQL table expression.
+        drop_repeats: Whether only the first event of each user with each item counts.
+        kept_items: Whether only events with items in the table `kept_items` count.
+        min_events: The minimum number of events of a user.
+    """
     return f"""
         CREATE OR REPLACE TEMP TABLE events AS {events(bucket, drop_repeats, "kept_items" if kept_items else None)};
         CREATE OR REPLACE TEMP TABLE counted AS {USER_COUNTS};
-        CREATE OR REPLACE TEMP TABLE users AS {users(fewest)};"""
+        CREATE OR REPLACE TEMP TABLE users AS {users(min_events)};"""
 
 
 # ------------------------------------------------------------------------------------------- shared with Spark SQL
 
 
 def problem(names: ColumnNames, has_time: bool, needs_rating: bool) -> str:
-    """The expression for what is wrong with a row of text fields.
+    """An expression for the problem of a row of text fields; null for a good row.
 
     Args:
-        names: What the columns are called, for the reasons.
+        names: The names of the columns, for the reasons.
         has_time: Whether the log has times.
         needs_rating: Whether a row without a rating is bad.
     """
 
-    def broken(field: str) -> str:
+    def has_line_break(field: str) -> str:
         return f"instr({field}, chr(10)) > 0 OR instr({field}, chr(13)) > 0"
 
-    def no_number(field: str) -> str:
-        # Beyond 9e15 a double no longer holds every whole number; infinity and not-a-number lie outside as well.
+    def is_not_number(field: str) -> str:
+        # Above 9e15, a double cannot represent all integers. The range also excludes infinity and not-a-number.
         return f"coalesce(try_cast({field} AS DOUBLE) NOT BETWEEN -9e15 AND 9e15, true)"
 
     def missing(field: str) -> str:
@@ -287,25 +316,25 @@ def problem(names: ColumnNames, has_time: bool, needs_rating: bool) -> str:
         ("shape IS NOT NULL", "shape"),
         (missing("raw_user"), literal(f"missing {names.user}")),
         (missing("item"), literal(f"missing {names.item}")),
-        (broken("raw_user"), literal(f"a line break in {names.user}")),
-        (broken("item"), literal(f"a line break in {names.item}")),
+        (has_line_break("raw_user"), literal(f"a line break in {names.user}")),
+        (has_line_break("item"), literal(f"a line break in {names.item}")),
     ]
     if has_time:
         reasons.append((missing("moment"), literal(f"missing {names.time}")))
         reasons.append(("seconds IS NULL", literal(f"{names.time} is neither a number nor an ISO 8601 time")))
     if needs_rating:
         reasons.append((missing("rating"), literal(f"missing {names.rating}")))
-    reasons.append((f"rating <> '' AND {no_number('rating')}", literal(f"{names.rating} is not a number")))
+    reasons.append((f"rating <> '' AND {is_not_number('rating')}", literal(f"{names.rating} is not a number")))
     return "CASE " + " ".join(f"WHEN {test} THEN {reason}" for test, reason in reasons) + " END"
 
 
 def is_event(min_rating: float | None) -> str:
-    """The condition under which a row of `staged` is an event."""
+    """A condition: whether a row of `staged` is an event."""
     return "problem IS NULL" if min_rating is None else f"problem IS NULL AND rating >= {min_rating!r}"
 
 
 def part_of_user(raw_user: str, parts: int) -> str:
-    """The expression for a user's part: the first six hexadecimal digits of the id's MD5, modulo the parts."""
+    """An expression for a user's part: the first six hexadecimal digits of the id's MD5, modulo the number of parts."""
     places = range(1, 7)
     digits = (f"(instr('0123456789abcdef', substr(md5({raw_user}), {place}, 1)) - 1)" for place in places)
     number = " + ".join(f"{digit} * {16 ** (6 - place)}" for place, digit in zip(places, digits, strict=True))
@@ -313,22 +342,22 @@ def part_of_user(raw_user: str, parts: int) -> str:
 
 
 def item_counts(source: str) -> str:
-    """The query for how often each item stands in `source`."""
+    """A query for the number of rows of each item in `source`."""
     return f"SELECT item, CAST(count(*) AS BIGINT) AS count FROM {source} GROUP BY item"
 
 
-def met_items(bucket: str) -> str:
-    """The items that each user has met, once each, as something that can be selected from."""
-    return f"(SELECT DISTINCT raw_user, item FROM {bucket}) AS met"
+def distinct_items(bucket: str) -> str:
+    """The different pairs of a user and an item, as an SQL table expression."""
+    return f"(SELECT DISTINCT raw_user, item FROM {bucket}) AS pairs"
 
 
 def events(bucket: str, drop_repeats: bool, kept_items: str | None) -> str:
-    """The query for the events of one part.
+    """A query for the events of one part.
 
     Args:
-        bucket: Where they are.
-        drop_repeats: Whether only the first of a user's events with the same item counts.
-        kept_items: The table of items that may stay; None for all.
+        bucket: The unfiltered events of the part, as an SQL table expression.
+        drop_repeats: Whether only the first event of each user with each item counts.
+        kept_items: The table of the items to keep; None for all items.
     """
     kept = f"WHERE item IN (SELECT item FROM {kept_items})" if kept_items else ""
     if not drop_repeats:
@@ -336,24 +365,24 @@ def events(bucket: str, drop_repeats: bool, kept_items: str | None) -> str:
     return f"""
         SELECT pos, raw_user, item, moment FROM (
             SELECT pos, raw_user, item, moment,
-                row_number() OVER (PARTITION BY raw_user, item ORDER BY moment, pos) AS meeting
+                row_number() OVER (PARTITION BY raw_user, item ORDER BY moment, pos) AS occurrence
             FROM {bucket} {kept}
-        ) AS meetings WHERE meeting = 1"""
+        ) AS occurrences WHERE occurrence = 1"""
 
 
 USER_COUNTS = "SELECT raw_user, CAST(count(*) AS BIGINT) AS length FROM events GROUP BY raw_user"
-"""The query for the length of each user's history."""
+"""A query for the length of each user's history."""
 
 
-def users(fewest: int) -> str:
-    """The query for the users of a part that have enough events, numbered in the order of their ids."""
+def users(min_events: int) -> str:
+    """A query for the users of a part with at least `min_events` events, numbered in the order of their ids."""
     return f"""
         SELECT raw_user, length, row_number() OVER (ORDER BY raw_user) - 1 AS nth
-        FROM counted WHERE length >= {fewest}"""
+        FROM counted WHERE length >= {min_events}"""
 
 
 USERS_IN_ORDER = "SELECT raw_user, length FROM users ORDER BY nth"
-"""The query for a part's users and the lengths of their histories."""
+"""A query for a part's users and the lengths of their histories."""
 
 PART_COUNTS = """
     SELECT
@@ -362,19 +391,19 @@ PART_COUNTS = """
         (SELECT CAST(coalesce(sum(length), 0) AS BIGINT) FROM users) AS kept,
         (SELECT count(*) FROM (
             SELECT DISTINCT events.raw_user, item FROM events JOIN users ON events.raw_user = users.raw_user
-        ) AS met) AS pairs"""
-"""The query for the numbers of a part: users and events before short users are left out, events after it, and
-different pairs of a user and an item."""
+        ) AS distinct_pairs) AS pairs"""
+"""A query for the counts of a part: users and events before short users are removed, events after it, and different
+pairs of a user and an item."""
 
 
 def histories(part: int, parts: int, seq_min_len: int, fill: bool) -> str:
-    """The query for the rows of a part: user by user, in time order, then in the log's order.
+    """A query for the rows of a part, sorted by user, time and position in the log.
 
     Args:
-        part: The part.
-        parts: How many there are; the part's users have the numbers part, part + parts, part + 2 parts ...
-        seq_min_len: Fewest events of a user.
-        fill: Whether users with fewer get copies of their first event.
+        part: The number of the part.
+        parts: Number of parts. The users of the part have the numbers part, part + parts, part + 2 parts ...
+        seq_min_len: Minimum number of events per user.
+        fill: Whether the first event of users with fewer events is repeated.
     """
     rows = "SELECT nth, item, moment, pos FROM events JOIN users ON events.raw_user = users.raw_user"
     if fill:

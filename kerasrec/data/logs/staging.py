@@ -1,4 +1,4 @@
-"""Read the files of a log into one table, in their order; bad rows are marked."""
+"""Read the files of a log, in their order, into one table in which bad rows are marked."""
 
 import dataclasses
 import itertools
@@ -25,13 +25,13 @@ _READ_BY_DUCKDB = (None, "gzip", "zstd")
 
 
 @dataclass(frozen=True)
-class Rows:
-    """How rows are read.
+class RowFormat:
+    """The format of a log's rows.
 
     Attributes:
         names: The names of the columns.
         needs_rating: Whether a row without a rating is bad.
-        time_unit: The unit of numbers in the column of times.
+        time_unit: The unit of numbers in the time column.
     """
 
     names: ColumnNames
@@ -41,12 +41,12 @@ class Rows:
 
 @dataclass(frozen=True)
 class Staged:
-    """The counts of a log that was read.
+    """The counts of a staged log.
 
     Attributes:
         rows: Number of rows, good and bad.
-        last_time: Latest time in epoch seconds; None when the log has none.
-        time_forms: The forms of the times, in words, and the number of files with each.
+        last_time: Latest time in epoch seconds; None if the log has no times.
+        time_forms: The number of files by the name of the form of their times, such as `seconds`.
     """
 
     rows: int
@@ -54,24 +54,24 @@ class Staged:
     time_forms: dict[str, int]
 
 
-def stage(db: duckdb.DuckDBPyConnection, logs: Sequence[LogFile], how: Rows, work: Path) -> Staged:
-    """Read all logs into the table `staged` in their order, and bad rows into `rejected` as well.
+def stage(db: duckdb.DuckDBPyConnection, logs: Sequence[LogFile], row_format: RowFormat, work: Path) -> Staged:
+    """Read all files, in their order, into the table `staged`, and copy bad rows into the table `rejected`.
 
     Args:
         db: An empty database.
         logs: The files.
-        how: How their rows are read.
+        row_format: The format of their rows.
         work: A folder for files that must be unpacked first.
 
     Raises:
-        KerasrecError: a file is damaged, or its times are written in more than one unit.
+        KerasrecError: a file is damaged, or its times have more than one unit.
     """
     db.execute(sql.CREATE_TABLES)
     megabytes = [log.path.stat().st_size / 1e6 for log in logs]
     forms = Counter()
     with progress_bar("reading the log", total=sum(megabytes), unit="MB") as bar:
         for log, size in zip(logs, megabytes, strict=True):
-            form = _stage_file(db, log, how, work, bar, size)
+            form = _stage_file(db, log, row_format, work, bar, size)
             forms.update([form] if form else [])
     good = database.number(db, "SELECT count(*) FROM staged WHERE problem IS NULL")
     last = database.number(db, "SELECT max(moment) FROM staged WHERE problem IS NULL")
@@ -79,16 +79,17 @@ def stage(db: duckdb.DuckDBPyConnection, logs: Sequence[LogFile], how: Rows, wor
 
 
 def _stage_file(
-    db: duckdb.DuckDBPyConnection, log: LogFile, how: Rows, work: Path, bar: Bar, size: float
+    db: duckdb.DuckDBPyConnection, log: LogFile, row_format: RowFormat, work: Path, bar: Bar, size: float
 ) -> str | None:
     source = _readable(log, work)
     first = database.number(db, "SELECT count(*) FROM staged")
+    names = row_format.names
     try:
-        types = _parquet_types(db, log, how.names) if log.kind == "parquet" else {}
-        database.run(db, sql.stage(source, how.names, how.needs_rating, how.time_unit, types), bar, size)
+        types = _parquet_types(db, log, names) if log.kind == "parquet" else {}
+        database.run(db, sql.stage(source, names, row_format.needs_rating, row_format.time_unit, types), bar, size)
         if log.kind == "text" and log.quoted:
             _reject_multiline_rows(db, source, first)
-        db.execute(sql.keep_rejects(log.name, first))
+        db.execute(sql.copy_rejects(log.name, first))
     except duckdb.Error as error:
         if isinstance(error, duckdb.OutOfMemoryException) or database.is_disk_full(error):
             raise
@@ -102,14 +103,14 @@ def _stage_file(
     return require_one_form(
         {form: count for form, count, *_ in forms},
         {form: f"such as {as_written(seconds, form)} in {line} {row:,}" for form, _, _, row, seconds in forms},
-        f"{how.names.time} of {log.name}",
+        f"{names.time} of {log.name}",
         "--time_unit",
         small=sum(small for form, _, small, *_ in forms if form == "s"),
     )
 
 
 def _readable(log: LogFile, work: Path) -> LogFile:
-    """The log as DuckDB can read it; a compressed file is read to its end first, as DuckDB accepts a truncated one."""
+    """A file that DuckDB can read. Compressed files are first read to the end, because DuckDB accepts truncated ones."""
     if log.compression in _READ_BY_DUCKDB:
         if log.compression:
             check(log.path)
@@ -126,18 +127,19 @@ def _parquet_types(db: duckdb.DuckDBPyConnection, log: LogFile, names: ColumnNam
     for column in (names.user, names.item):
         if not re.fullmatch(r"VARCHAR|UUID|U?(TINY|SMALL|BIG|HUGE)?INT(EGER)?|DECIMAL\(\d+,0\)", types[column]):
             raise KerasrecError(
-                f"{log.path} holds {column} as {types[column]}; ids must be strings or integers: convert the column"
+                f"{log.path} has the type {types[column]} for {column}; ids must be strings or integers: convert the "
+                "column"
             )
     if "time" in log.columns and not re.fullmatch(sql.PARQUET_TIMES, types[names.time]):
         raise KerasrecError(
-            f"{log.path} holds {names.time} as {types[names.time]}; times must be timestamps, dates, numbers or "
-            "strings: convert the column"
+            f"{log.path} has the type {types[names.time]} for {names.time}; times must be timestamps, dates, numbers "
+            "or strings: convert the column"
         )
     return types
 
 
 def _reject_multiline_rows(db: duckdb.DuckDBPyConnection, log: LogFile, first: int) -> None:
-    """Mark all lines of a row that spans several as bad rows; lines within a field may look like rows."""
+    """Mark all lines of rows that span several lines as bad rows; lines within a field may look like rows."""
     places = [
         place
         for batch in db.sql(sql.unpaired(first)).to_arrow_reader(100_000)
@@ -147,26 +149,26 @@ def _reject_multiline_rows(db: duckdb.DuckDBPyConnection, log: LogFile, first: i
     if not places:
         return
     # A row ends in the block of its first line or in the next one.
-    near = pa.table({"block": sorted({(place - 1) // MAX_LINES + more for place in places for more in (0, 1)})})
-    db.register("near", near)
-    found = db.sql(sql.lines_of_blocks(log, MAX_LINES, "near")).to_arrow_reader(100_000)
-    swallowed = list(_over_lines(found, log.delimiter))
-    db.unregister("near")
-    if swallowed:
-        place, line = zip(*swallowed, strict=True)
-        db.register("swallowed", pa.table({"place": pa.array(place, pa.int64()), "line": pa.array(line, pa.string())}))
-        db.execute(sql.reject_lines("swallowed", first, MULTILINE))
-        db.unregister("swallowed")
+    searched = sorted({(place - 1) // MAX_LINES + offset for place in places for offset in (0, 1)})
+    db.register("searched_blocks", pa.table({"block": searched}))
+    lines = db.sql(sql.lines_of_blocks(log, MAX_LINES, "searched_blocks")).to_arrow_reader(100_000)
+    multiline = list(_multiline(lines, log.delimiter))
+    db.unregister("searched_blocks")
+    if multiline:
+        place, line = zip(*multiline, strict=True)
+        db.register("multiline", pa.table({"place": pa.array(place, pa.int64()), "line": pa.array(line, pa.string())}))
+        db.execute(sql.reject_lines("multiline", first, MULTILINE))
+        db.unregister("multiline")
 
 
-def _over_lines(batches: Iterable[pa.RecordBatch], delimiter: str) -> Iterator[tuple[int, str]]:
-    """Number and text of every line of a row that spans several, from batches of numbers and lines, with gaps."""
+def _multiline(batches: Iterable[pa.RecordBatch], delimiter: str) -> Iterator[tuple[int, str]]:
+    """The lines of rows that span several lines, as (number, text), from batches of numbered lines with gaps."""
     rows = (row for batch in batches for row in zip(*batch.to_pydict().values(), strict=True))
     for _, block in itertools.groupby(enumerate(rows), lambda numbered: numbered[1][0] - numbered[0]):
-        yield from _over_lines_of_block((row for _, row in block), delimiter)
+        yield from _multiline_in_block((row for _, row in block), delimiter)
 
 
-def _over_lines_of_block(rows: Iterator[tuple[int, str]], delimiter: str) -> Iterator[tuple[int, str]]:
-    begin, first = next(rows)
+def _multiline_in_block(rows: Iterator[tuple[int, str]], delimiter: str) -> Iterator[tuple[int, str]]:
+    start, first = next(rows)
     for place, row in multiline_rows(itertools.chain([first], (line for _, line in rows)), delimiter):
-        yield from zip(itertools.count(begin + place), row, strict=False)
+        yield from zip(itertools.count(start + place), row, strict=False)

@@ -1,32 +1,32 @@
-"""Logs drawn from a stated process, so that the best score any recommender can reach on them is known.
+"""Logs drawn from a known random process, so that the best possible score of a recommender on them is known.
 
 The process. There are I items in G genres of equal size. Item j has the popularity
 
     p_j = r_j^-z / sum over i of r_i^-z,        r a random order of the items from 1 to I,
 
 a Zipf law with the exponent z. Every item i has K different successors s_i1 .. s_iK in its own genre, drawn one after
-another in proportion to p, with the weights w_k = 2^-k / (2^-1 + .. + 2^-K). After item i the next one follows
+another in proportion to p, with the weights w_k = 2^-k / (2^-1 + .. + 2^-K). The next item after item i is drawn from
 
     q(j | i) = a * sum over k of w_k [j = s_ik]                        the chain: order matters
              + b * p_j [g_j = g_i] / sum of p over the genre g_i       the taste: another item of the genre
-             + (1 - a - b) * p_j                                       the drift: any item, and with it a new taste
+             + (1 - a - b) * p_j                                       the drift: any item, and possibly a new genre
 
-A user's first item follows p. Nobody takes an item twice: with the history h, whose last item is i, the next item has
-the distribution
+A user's first item is drawn from p. No user has an item twice: after the history h, whose last item is i, the next item
+has the distribution
 
     P(j | h) = q(j | i) [j not in h] / (1 - sum of q(m | i) over m in h).
 
-A history has a length of n_min + x with a geometric x from 0 with the mean n_mean - n_min, cut off at n_max. The length
-does not depend on the items, so P is also the distribution of a user's last item given those before it.
+The length of a history is n_min + x, where x is geometric from 0 with the mean n_mean - n_min, truncated to n_max. The
+length does not depend on the items, so P is also the distribution of a user's last item given the items before it.
 
-The ceiling. Call P_(r) the probability of the item that a ranking puts on place r. The ranking can expect the gain
-sum over r of P_(r) gain(r), and gain(r) never rises with r: it is [r <= k] for recall@k, [r <= k] / log2(1 + r) for
-NDCG@k and 1 / r for MRR. Sorting by P is therefore the best ranking (rearrangement inequality) and no recommender can
-be expected to exceed it. On a given set of targets a ranking may be luckier than that, so the score that the best
-ranking realises on the actual targets is given beside it.
+The ceiling. Let P_(r) be the probability of the item at rank r. The expected gain of a ranking is the sum over r of
+P_(r) gain(r), where gain(r) never increases with r: it is [r <= k] for recall@k, [r <= k] / log2(1 + r) for NDCG@k and
+1 / r for MRR. By the rearrangement inequality, sorting by P is the best ranking: no recommender has a larger expected
+gain. On a given set of targets a ranking may be better by chance. Therefore `ceiling` also returns the score of the
+best ranking on the actual targets.
 
-Successors drawn in proportion to p lead to popular items as often as p says, so the Zipf law survives the chain; that
-items do not repeat flattens its head.
+Successors are drawn in proportion to p, so the chain keeps the Zipf law. The most popular items are slightly less
+frequent than the law says, because items do not repeat.
 """
 
 import contextlib
@@ -45,7 +45,7 @@ import pyarrow.csv
 from kerasrec.errors import KerasrecError, reason, require
 from kerasrec.workspace.atomic_files import replacing
 
-USERS_PER_BLOCK = 1 << 16  # part of the process: each block has random numbers of its own
+USERS_PER_BLOCK = 1 << 16  # part of the process: each block has a separate random generator
 _SCORES_PER_BLOCK = 1 << 22  # 32 MiB of float64
 
 _GENRES = "western mystery comedy drama fantasy thriller romance history travel music space nature"
@@ -64,12 +64,12 @@ _PLACES = "Arden Belmar Corvin Dunmore Elsmere Farrow Galen Hollin Istra Kestrel
 
 @dataclasses.dataclass(frozen=True)
 class SyntheticLog:
-    """A log from the process that the module's docstring states; everything follows from these settings.
+    """A log of the process in the module's docstring. The settings determine all values of the log.
 
-    Items are numbered from 0 to `items` - 1 in all arrays; `item_numbers` leads there from the raw ids in the files.
+    In all arrays, items have the numbers 0 to `items` - 1; `item_numbers` converts the raw ids in the files.
 
     Raises:
-        KerasrecError: a setting lies outside its range.
+        KerasrecError: a setting is outside its range.
 
     Example:
         >>> log = SyntheticLog(users=3, items=100, mean_length=4, min_length=2, max_length=6, seed=1)
@@ -86,23 +86,23 @@ class SyntheticLog:
     genres: int = 10
     """Number of genres, G."""
     successors: int = 2
-    """Successors of each item, K."""
+    """Number of successors of each item, K."""
     chain_share: float = 0.7
-    """Probability that the next item is a successor of the last one, a."""
+    """Probability that the next item is a successor of the last item, a."""
     genre_share: float = 0.2
-    """Probability that it is drawn from the last one's genre, b."""
+    """Probability that the next item is drawn from the genre of the last item, b."""
     zipf: float = 0.8
-    """Exponent of the popularity, z; 0 makes all items equally popular."""
+    """Exponent of the popularity, z; with 0 all items are equally popular."""
     min_length: int = 10
-    """Shortest history, n_min, in events."""
+    """Minimum length of a history, n_min, in events."""
     mean_length: float = 25.0
-    """Mean length of a history before the cut at max_length, n_mean, in events."""
+    """Mean length of a history before truncation to max_length, n_mean, in events."""
     max_length: int = 60
-    """Longest history, n_max, in events; at most a quarter of the catalogue, because items do not repeat."""
+    """Maximum length of a history, n_max, in events; at most a quarter of the items, because items do not repeat."""
     files: int = 24
-    """Number of log files; each user's events are spread over all of them."""
+    """Number of log files; the events of each user are distributed over all files."""
     seed: int = 0
-    """Any integer from 0."""
+    """Random seed, 0 or larger."""
 
     def __post_init__(self):
         require(self.users >= 1, "users", self.users, "at least 1")
@@ -113,7 +113,7 @@ class SyntheticLog:
             self.items >= least,
             "items",
             self.items,
-            f"at least {least}, which is the larger of genres * (successors + 1) and 4 * max_length",
+            f"at least {least}, the larger of genres * (successors + 1) and 4 * max_length",
         )
         require(self.chain_share >= 0, "chain_share", self.chain_share, "0 or more")
         require(self.genre_share >= 0, "genre_share", self.genre_share, "0 or more")
@@ -128,38 +128,46 @@ class SyntheticLog:
 
     @classmethod
     def load(cls, folder: str | os.PathLike) -> "SyntheticLog":
-        """The log that `write` put into this folder, from its `process.json`.
+        """The log that `write` has written to a folder, from the settings in its `process.json`.
 
         Raises:
-            KerasrecError: the file is missing or does not hold the settings.
+            KerasrecError: the file is missing or does not hold valid settings.
         """
         path = Path(folder) / "process.json"
         try:
             return cls(**json.loads(path.read_text(encoding="utf-8")))
         except (OSError, ValueError, TypeError) as error:
             raise KerasrecError(
-                f"{path} does not hold the settings of a synthetic log ({reason(error)}): name a folder that one was "
-                "written to"
+                f"{path} does not hold the settings of a synthetic log ({reason(error)}): give a folder that "
+                "SyntheticLog.write has written"
             ) from error
 
     def write(self, folder: str | os.PathLike) -> Path:
-        """Write the log, the items' names and the settings.
+        """Write the log, the titles of the items and the settings.
 
-        `log/00.csv`, `log/01.csv`, ..: headerless lines `user,item`; the files follow each other in time by name, and
-        the lines of each user stand in time order. `items.csv`: `item_id,title`, every title once. `process.json`:
-        the settings, from which `load` makes the process again.
+        The files are
+
+        - `log/00.csv`, `log/01.csv` ...: lines `user,item` without a header. The order of the file names is the time
+          order of the files, and the lines of each user are in time order;
+        - `items.csv`: `item_id,title`; all titles are different;
+        - `process.json`: the settings, which `load` reads.
+
+        Args:
+            folder: The folder to write to.
 
         Returns:
             The folder of the log files.
 
         Raises:
-            KerasrecError: the log folder holds other files than this log's, or the disk is full.
+            KerasrecError: the log folder holds files that are not of this log, or the disk is full.
         """
         folder, log = Path(folder), Path(folder) / "log"
         paths = [log / f"{number:0{len(str(self.files - 1))}}.csv" for number in range(self.files)]
         foreign = sorted({path.name for path in log.glob("*.csv")} - {path.name for path in paths})
         if foreign:
-            raise KerasrecError(f"{log} already holds {foreign[0]}, which is no file of this log: name an empty folder")
+            raise KerasrecError(
+                f"{log} already holds {foreign[0]}, which is not a file of this log: give an empty folder"
+            )
         with contextlib.ExitStack() as open_files:
             schema = pa.schema({"user": pa.string(), "item": pa.string()})
             headerless = pa.csv.WriteOptions(include_header=False, quoting_style="none")
@@ -179,14 +187,14 @@ class SyntheticLog:
 
     @functools.cached_property
     def item_ids(self) -> pa.Array:
-        """Raw ids in the order of the item numbers, as strings such as `i042`."""
+        """Raw ids, strings such as `i042`, in the order of the item numbers."""
         return _raw_ids("i", 0, self.items, self.items)
 
     def item_numbers(self, raw: Sequence[str]) -> np.ndarray:
-        """Item numbers, int64 [N], of raw ids.
+        """The item numbers, int64 [N], of raw ids.
 
         Raises:
-            KerasrecError: an id is no item of this log.
+            KerasrecError: an id is not an item of this log.
 
         Example:
             >>> SyntheticLog().item_numbers(["i042", "i007"])
@@ -197,12 +205,12 @@ class SyntheticLog:
         if numbers.null_count:
             unknown = raw.filter(numbers.is_null())[0]
             raise KerasrecError(
-                f"{unknown} is no item of this log: its ids go from {self.item_ids[0]} to {self.item_ids[-1]}"
+                f"{unknown} is not an item of this log: its ids are {self.item_ids[0]} to {self.item_ids[-1]}"
             )
         return numbers.to_numpy().astype(np.int64)
 
     def titles(self) -> list[str]:
-        """A made-up title for each item, every one different, with its genre in brackets.
+        """An invented title for each item, with its genre in brackets; all titles are different.
 
         Example:
             >>> SyntheticLog().titles()[0]
@@ -225,11 +233,11 @@ class SyntheticLog:
         return [title(number, genre) for number, genre in enumerate(self._process.genre.tolist())]
 
     def histories(self) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-        """The users' histories in the order of the users, in blocks of `USERS_PER_BLOCK`.
+        """The histories of the users, in the order of the users, in blocks of `USERS_PER_BLOCK`.
 
         Yields:
-            `offsets` int64 [U + 1] and `items` int32 [N]: user u of the block took items[offsets[u]:offsets[u + 1]], in
-            time order.
+            `offsets` int64 [U + 1] and `items` int32 [N]: user u of the block has the history
+            items[offsets[u]:offsets[u + 1]], in time order.
         """
         for block, first in enumerate(range(0, self.users, USERS_PER_BLOCK)):
             rng = np.random.default_rng([self.seed, 1, block])
@@ -241,7 +249,7 @@ class SyntheticLog:
             yield np.append(0, np.cumsum(lengths)), events[np.arange(events.shape[1]) < lengths[:, np.newaxis]]
 
     def oracle_scores(self, offsets: np.ndarray, items: np.ndarray) -> np.ndarray:
-        """The true distribution of the next item after each history: no ranking is better than sorting by it.
+        """The true distribution of the next item after each history. Sorting by it gives the best possible ranking.
 
         Args:
             offsets: int [B + 1], from 0 to N.
@@ -260,19 +268,18 @@ class SyntheticLog:
         recall_at: Sequence[int] = (1, 5, 10, 20),
         ndcg_at: Sequence[int] = (5, 10, 20),
     ) -> dict[str, dict[str, float]]:
-        """The best scores that can be reached on these users: full ranking, seen items filtered, one target a user.
+        """The best possible scores on some users: full ranking, seen items excluded, one target per user.
 
         Args:
             offsets: int [U + 1] of the histories, as in `oracle_scores`.
             items: int [N] item numbers.
             targets: int [U] item numbers: the item that followed each history.
-            recall_at: The k of recall@k.
-            ndcg_at: The k of NDCG@k.
+            recall_at: The values of k for recall@k.
+            ndcg_at: The values of k for NDCG@k.
 
         Returns:
-            Metrics by name (`NDCG@10`), under `expected` as what the best ranking reaches on average over all that
-            could have followed these histories, and under `realised` as what it reaches on `targets`. The two differ by
-            chance only.
+            Metrics by name, such as `NDCG@10`: under `expected` the expectation of the best ranking over the
+            distribution of the next item, and under `realised` its score on `targets`. They differ only by chance.
         """
         places = np.arange(1, self.items + 1)
         gains = {f"recall@{k}": (places <= k) * 1.0 for k in recall_at}
@@ -297,19 +304,19 @@ class SyntheticLog:
         return _Process(self)
 
     def _lengths(self, uniform: np.ndarray) -> np.ndarray:
-        """Lengths, int64 [U], of histories from uniform numbers, by the inverse of the geometric distribution."""
+        """The lengths of histories, int64 [U], from uniform numbers, by inverting the geometric distribution."""
         excess = self.mean_length - self.min_length
-        # floor(log(1 - u) / log(1 - p)) is geometric from 0 with the mean (1 - p) / p, which is the excess
+        # floor(log(1 - u) / log(1 - p)) is geometric from 0 with the mean (1 - p) / p, which equals the excess
         drawn = np.floor(np.log1p(-uniform) / np.log(excess / (excess + 1))) if excess else np.zeros_like(uniform)
         return np.minimum(self.min_length + drawn, self.max_length).astype(np.int64)
 
     def _events(self) -> Iterator[tuple[int, pa.Array, pa.Array]]:
-        """The log in pieces: (number of the file, raw users, raw items), each piece in time order."""
+        """The log in pieces: (number of the file, raw users, raw items); each piece is in time order."""
         for block, (offsets, items) in enumerate(self.histories()):
             rng = np.random.default_rng([self.seed, 2, block])
             owners = np.repeat(np.arange(len(offsets) - 1), np.diff(offsets))
             times = rng.random(len(items))
-            times = times[np.lexsort((times, owners))]  # rising within each user, as their items are
+            times = times[np.lexsort((times, owners))]  # ascending for each user, in the order of the user's items
             in_time = np.argsort(times, kind="stable")
             users = _raw_ids("u", block * USERS_PER_BLOCK, block * USERS_PER_BLOCK + len(offsets) - 1, self.users)
             edges = np.searchsorted(times[in_time], np.arange(self.files + 1) / self.files)
@@ -319,11 +326,14 @@ class SyntheticLog:
 
 
 def leave_one_out(offsets: np.ndarray, items: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Histories without their last items, and these: the offsets, the items and the targets of `ceiling`.
+    """Split the last item off each history, for `ceiling`.
 
     Args:
-        offsets: int64 [U + 1]; history u has `items[offsets[u] : offsets[u + 1]]`, one item at least.
+        offsets: int64 [U + 1]; history u has `items[offsets[u] : offsets[u + 1]]`, at least one item.
         items: int [N].
+
+    Returns:
+        The offsets and the items of the histories without their last items, and the last items.
 
     Example:
         >>> leave_one_out(np.array([0, 2, 3]), np.array([7, 8, 9]))
@@ -334,9 +344,10 @@ def leave_one_out(offsets: np.ndarray, items: np.ndarray) -> tuple[np.ndarray, n
 
 
 class _Process:
-    """The numbers behind a log: popularity, genres and successors, and the distributions that follow from them.
+    """The parameters of a log (popularity, genres and successors) and the distributions that they define.
 
-    Only `Generator.random` is drawn from, whose stream NumPy has kept, so that a log can be made again later.
+    Only `Generator.random` is used, because its stream does not change with NumPy's version: the same settings give the
+    same log later.
     """
 
     def __init__(self, log: SyntheticLog):
@@ -362,20 +373,20 @@ class _Process:
                 open_items = open_items[refused]
 
     def genre_range(self, items: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Where the genres of these items begin and end in `by_genre`."""
+        """The start and the end of the items' genres in `by_genre`."""
         return self.genre_start[self.genre[items]], self.genre_start[self.genre[items] + 1]
 
     def popular(self, uniform: np.ndarray, start: np.ndarray | int, end: np.ndarray | int) -> np.ndarray:
-        """Items by_genre[start:end] in proportion to their popularity, by inverting its cumulative sum."""
+        """Draw from by_genre[start:end] in proportion to the popularity, by inverting the cumulative sum."""
         point = self.edges[start] + uniform * (self.edges[end] - self.edges[start])
-        # clipped, because the product may round up to the end of the range
+        # clipped, because rounding may give the end of the range
         return self.by_genre[np.clip(np.searchsorted(self.edges, point, side="right") - 1, start, np.subtract(end, 1))]
 
     def next_items(self, histories: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-        """One further item, int64 [B], for each of the histories [B, t]."""
+        """The next item, int64 [B], of each history [B, t]."""
         drawn = np.empty(len(histories), np.int64)
         pending = np.arange(len(histories))
-        while pending.size:  # what is drawn again until it is new follows q restricted to the new items
+        while pending.size:  # rejection sampling: seen items are drawn again, which gives P of the module's docstring
             candidates = self.candidates(histories[pending], rng)
             repeated = (histories[pending] == candidates[:, np.newaxis]).any(axis=1)
             drawn[pending[~repeated]] = candidates[~repeated]
@@ -383,7 +394,7 @@ class _Process:
         return drawn
 
     def candidates(self, histories: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-        """Draws from q(. | last item), or from p after an empty history, seen items not yet left out."""
+        """Draw from q(. | last item), or from p after an empty history; seen items are possible."""
         uniform = rng.random((3, len(histories)))
         if not histories.shape[1]:
             return self.popular(uniform[1], 0, len(self.popularity))
@@ -407,13 +418,13 @@ class _Process:
         probabilities[begun] *= (1 - chain - taste) + taste * same_genre / genre_popularity[self.genre[last]][
             :, np.newaxis
         ]
-        # an item's successors differ from each other, so that no addition is lost
+        # the successors of an item are different, so each index occurs once and no addition is lost
         probabilities[begun[:, np.newaxis], self.successors[last]] += chain * self.weights
         probabilities[np.repeat(np.arange(len(lengths)), lengths), items] = 0
         return probabilities / probabilities.sum(axis=1, keepdims=True)
 
 
 def _raw_ids(letter: str, first: int, end: int, count: int) -> pa.Array:
-    """Ids such as u0042 for the numbers from `first` up to `end`, as wide as the largest of `count` numbers needs."""
+    """Ids such as u0042 for the numbers `first` to `end` - 1, padded to the width of the number `count` - 1."""
     width = len(str(count - 1))
     return pa.array([f"{letter}{number:0{width}}" for number in range(first, end)], pa.string())

@@ -28,7 +28,7 @@ def test_errors_that_a_user_can_fix_are_one_line(tmp_path, error, message):
     assert "\n" not in str(raised.value)
 
 
-def test_other_errors_stay_what_they_are(tmp_path):
+def test_other_errors_are_not_changed(tmp_path):
     with pytest.raises(PermissionError), readable_errors(tmp_path, "1GB"):
         raise PermissionError(errno.EACCES, "Permission denied")
     with pytest.raises(KerasrecError, match="^mine$"), database(tmp_path, "1GB") as db:

@@ -70,12 +70,12 @@ def test_json_and_parquet(tmp_path):
     assert (log.kind, set(log.columns)) == (
         "json",
         {"user", "item", "time"},
-    )  # some rows have a time, so it is a log with times
+    )  # one row with a time makes it a log with times
     pq.write_table(pa.table({"item_id": [1], "x": [1], "user_id": [2]}), tmp_path / "b")
     assert sniff(tmp_path / "b", NAMES)[0].columns == ("item", None, "user")
 
 
-def test_empty_files_hold_no_log(tmp_path):
+def test_empty_files_are_skipped(tmp_path):
     assert sniff(write(tmp_path / "a.csv", ""), NAMES) == []
     assert sniff(write(tmp_path / "a.csv.gz", gzip.compress(b"\n\n")), NAMES) == []
 
@@ -98,7 +98,7 @@ def test_empty_files_hold_no_log(tmp_path):
         ("\n".join("{}" for _ in range(3)), "none of its first lines is an object"),
         ('{"user": 1, "item": 2}', "has the columns user, item, but user_id and item_id are needed"),
         ("1,2\n".encode("utf-16"), "is UTF-16: convert it with `iconv -f UTF-16 -t UTF-8 .*/log > .*/log.utf8`"),
-        (b"1\0,\0002\0\n\0", "holds zero bytes: it is not text, or UTF-16"),
+        (b"1\0,\0002\0\n\0", "contains zero bytes: it is not text, or it is UTF-16"),
         (b"PAR1 and then nothing", "the Parquet file .* cannot be read"),
         (b"7z\xbc\xaf\x27\x1c\x00\x04", "is a 7z archive, which is not supported; unpack or convert it"),
         (gzip.compress(HEADED.encode() * 1000, mtime=0)[:30], "is truncated"),
@@ -119,7 +119,7 @@ def test_parquet_with_the_wrong_columns(tmp_path):
 
 
 @pytest.mark.parametrize("kind", [pa.time32("s"), pa.duration("s")], ids=str)
-def test_parquet_times_that_are_not_points_in_time(tmp_path, kind):
+def test_parquet_times_that_are_not_points_in_time_are_refused(tmp_path, kind):
     table = pa.table(
         {
             "user_id": [1],
@@ -128,56 +128,56 @@ def test_parquet_times_that_are_not_points_in_time(tmp_path, kind):
         }
     )
     pq.write_table(table, tmp_path / "a.parquet")
-    with pytest.raises(KerasrecError, match=r"a.parquet holds timestamp as .*, which is not a point in time"):
+    with pytest.raises(KerasrecError, match=r"a.parquet has the type .* for timestamp, which is not a point in time"):
         sniff(tmp_path / "a.parquet", NAMES)
 
 
-# ------------------------------------------------------------------------------------------- files that do not agree
+# --------------------------------------------------------------------------------- files with different formats
 
 PAIRS = "1,20\n1,30\n2,20\n"
 
 
 @pytest.mark.parametrize(
-    ("odd", "message"),
+    ("content", "message"),
     [
-        (HEADED, "a.csv has no header .*'1,20'.*and .*odd has a header: name the columns .* with --columns"),
-        ('{"user_id": 1, "item_id": 2}', "a.csv has no header .*, and .*odd has names for its columns"),
+        (HEADED, "a.csv has no header .*'1,20'.*but .*odd has a header: name the columns .* with --columns"),
+        ('{"user_id": 1, "item_id": 2}', "a.csv has no header .*, but .*odd has names for its columns"),
         (
             "1;20\n",
-            "odd does not fit the other files: it has 2 columns with ';' between them .'1;20'., and .*a.csv has",
+            "odd does not match the other files: it has 2 columns with ';' between them .'1;20'., but .*a.csv has",
         ),
-        ("1,Toy Story\n2,Jumanji\n", "odd does not fit .*'1,Toy Story'.*where the item is a number"),
+        ("1,Toy Story\n2,Jumanji\n", "odd does not match .*'1,Toy Story'.*where the item is a number"),
         ("1,2,3\n", "odd has no header with user_id and item_id, and 3 columns"),
         ("item,user\n20,1\n", "odd has the columns item, user, but"),
         ("hello\n", "odd has only one column .*'hello'.*move a file that is not a log out of the folder"),
     ],
 )
-def test_a_file_that_does_not_fit_the_others_is_named(tmp_path, odd, message):
+def test_the_error_names_a_file_with_another_format(tmp_path, content, message):
     for name in ("a.csv", "b.csv"):
         write(tmp_path / name, PAIRS)
     (tmp_path / "c").mkdir()
-    write(tmp_path / "c/odd", odd)
+    write(tmp_path / "c/odd", content)
     with pytest.raises(KerasrecError, match=message) as raised:
         sniff_logs(str(tmp_path), NAMES)
     assert "\n" not in str(raised.value)
 
 
 @pytest.mark.parametrize(
-    ("odd", "message"),
+    ("content", "message"),
     [
         (
             "1,Toy Story\n2,Jumanji\n",
-            "odd does not fit .*'1,Toy Story'.*the item is a number: remove files",
+            "odd does not match .*'1,Toy Story'.*the item is a number: remove files",
         ),
-        ("".join(f"{n},{1984 if n == 7 else 'Title'}\n" for n in range(20)), "odd does not fit .*'0,Title'"),
-        ("1;20\n", "odd does not fit the other files: it has 2 columns with ';'"),
+        ("".join(f"{n},{1984 if n == 7 else 'Title'}\n" for n in range(20)), "odd does not match .*'0,Title'"),
+        ("1;20\n", "odd does not match the other files: it has 2 columns with ';'"),
         ("uid,iid\n1,20\n", "the first line of .*odd, 'uid,iid', looks like a header"),
         ("item_id,user_id\n20,1\n", "odd has the header item_id, user_id, but --columns gives user_id, item_id"),
     ],
 )
-def test_a_file_that_does_not_fit_is_named_although_the_columns_are_said(tmp_path, odd, message):
-    for name, content in {"a.csv": PAIRS, "b.csv": HEADED, "c.csv": PAIRS, "odd": odd}.items():
-        write(tmp_path / name, content)
+def test_the_error_names_a_file_with_another_format_with_columns(tmp_path, content, message):
+    for name, text in {"a.csv": PAIRS, "b.csv": HEADED, "c.csv": PAIRS, "odd": content}.items():
+        write(tmp_path / name, text)
     with pytest.raises(KerasrecError, match=message) as raised:
         sniff_logs(str(tmp_path), NAMES, ("user_id", "item_id"))
     assert "\n" not in str(raised.value)
@@ -201,10 +201,10 @@ def test_inferred_columns_are_logged(tmp_path, caplog):
     assert log.columns == ("user", "item", None, None)
     assert caplog.messages[-2:] == [
         "columns that are not read: Time, note",
-        "there is no column timestamp, so the log is assumed to be in time order; or pass --time_name Time",
+        "there is no column timestamp, so the log is assumed to be in time order; to use Time, pass --time_name Time",
     ]
     (tmp_path / "t.csv").unlink()
-    write(tmp_path / "a.csv", HEADED)  # with --columns, what files without a header hold is known
+    write(tmp_path / "a.csv", HEADED)  # with --columns, the columns of files without a header are known
     logs = sniff_logs(str(tmp_path), NAMES, ("user_id", "item_id"))
     assert [log.columns for log in logs] == [("user", "item")] * 2
     with pytest.raises(KerasrecError, match="a.csv has the header user_id, item_id, but --columns gives item_id"):

@@ -29,7 +29,7 @@ def table_of(users):
 
 @settings(max_examples=40)
 @given(users=histories, rows=st.integers(1, 4), batch=st.integers(1, 5))
-def test_what_is_written_is_read_whatever_the_groups_and_batches(tmp_path_factory, users, rows, batch):
+def test_read_part_returns_what_write_part_wrote(tmp_path_factory, users, rows, batch):
     path = tmp_path_factory.mktemp("parts") / "part-000.parquet"
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(parts, "_ROWS_PER_GROUP", rows)
@@ -43,15 +43,15 @@ def test_what_is_written_is_read_whatever_the_groups_and_batches(tmp_path_factor
     assert part.users.tolist() == sorted(users)
     assert (part.users.dtype, part.offsets.dtype, part.times.dtype) == (np.int64, np.int64, np.int64)
     spans = zip(part.offsets, part.offsets[1:], strict=False)
-    found = [list(zip(part.items[a:b].to_pylist(), part.times[a:b].tolist(), strict=True)) for a, b in spans]
-    assert found == [users[user] for user in sorted(users)]
+    read = [list(zip(part.items[a:b].to_pylist(), part.times[a:b].tolist(), strict=True)) for a, b in spans]
+    assert read == [users[user] for user in sorted(users)]
     times = [time for history in users.values() for _, time in history]
     assert limits == ([min(times), max(times)] if times else [])
     items = Counter(item for history in users.values() for item, _ in history)
     assert item_counts([path, path]).to_pylist() == [{"item": i, "count": 2 * items[i]} for i in sorted(items)]
 
 
-def test_items_are_stored_as_a_dictionary_even_of_a_large_catalogue(tmp_path):
+def test_items_of_a_large_catalogue_are_dictionary_encoded(tmp_path):
     items = [f"an item with a long name, number {n}" for n in range(100_000)] * 2
     table = pa.table(
         [np.zeros(len(items), np.int64), items, pa.nulls(len(items), pa.int64())], ["number", "item", "time"]
@@ -65,7 +65,7 @@ def test_items_are_stored_as_a_dictionary_even_of_a_large_catalogue(tmp_path):
     assert len(part.items.dictionary) == 100_000
 
 
-def test_what_is_no_part(tmp_path):
+def test_files_that_are_not_parts_are_refused(tmp_path):
     with pytest.raises(KerasrecError, match=r"part-003.parquet is missing: restore it with `kerasrec recall split`"):
         read_part(tmp_path / "part-003.parquet")
     path = tmp_path / "part-000.parquet"
@@ -81,18 +81,18 @@ def test_what_is_no_part(tmp_path):
         read_part(path)
 
 
-def test_parts_without_digests_are_believed_of_an_earlier_version_alone(tmp_path):
+def test_parts_without_digests_are_accepted_only_of_an_earlier_version(tmp_path):
     task = RunFolders(tmp_path).task("20210419-task-refine-0")
     task.parts_folder.mkdir(parents=True)
     write_part(task.part_path("part-000"), table_of({1: [("a", 1)]}).to_batches())
     assert checked_parts(task, ["part-000"]) == [task.part_path("part-000")]
-    Manifest(task.manifest_path).replace(parts={})  # as a killed split of the last version left it
+    Manifest(task.manifest_path).replace(parts={})  # as a killed split of the current version leaves it
     with pytest.raises(KerasrecError, match="was interrupted: run `kerasrec recall split`"):
         checked_parts(task, ["part-000"])
 
 
-def test_a_part_of_an_earlier_version_that_cannot_be_counted(tmp_path):
-    """Without a digest it is DuckDB that finds out."""
+def test_a_damaged_part_of_an_earlier_version_is_refused(tmp_path):
+    """There is no digest, so DuckDB detects the damage."""
     path = tmp_path / "part-000.parquet"
     write_part(path, table_of({1: [("a", 1)]}).to_batches())
     for content in (path.read_bytes()[:-20], b"", b"null"):

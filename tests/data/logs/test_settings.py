@@ -17,22 +17,22 @@ from kerasrec.errors import KerasrecError
         ("20260102/LOGS/day.csv", None),
     ],
 )
-def test_the_date_is_the_folders_name(log, date):
+def test_the_date_is_the_name_of_the_folder(log, date):
     assert SplitSettings(log).known_date == date
     chosen = SplitSettings(log, date="20200101", dataset_name="shop", refine=1, data_path="out")
     assert chosen.known_date == "20200101"
     assert chosen.task("20200101").data.as_posix() == "out/20200101-shop-refine-1"
 
 
-def test_without_a_date_in_the_path_it_is_the_last_day_of_the_log_or_today():
+def test_without_a_date_in_the_path_the_date_is_the_last_day_of_the_log_or_today():
     settings, today = SplitSettings("LOGS"), f"{datetime.date.today():%Y%m%d}"
     assert settings.date_of(1618876799.5)[0] == "20210419"  # 23:59:59 UTC
-    for last in (None, 99, -1e11, 1e12):  # no times, counters, years that have no date
+    for last in (None, 99, -1e11, 1e12):  # no times, a counter, years outside Python's dates
         assert settings.date_of(last)[0] == today
 
 
 @pytest.mark.parametrize(
-    "wrong",
+    "setting",
     [
         {"date": "2021"},
         {"dataset_name": "a/b"},
@@ -55,7 +55,7 @@ def test_without_a_date_in_the_path_it_is_the_last_day_of_the_log_or_today():
         {"report_lengths": (50, 0)},
     ],
 )
-def test_what_is_not_allowed_is_named(wrong):
-    (name,) = wrong
+def test_the_error_names_the_invalid_setting(setting):
+    (name,) = setting
     with pytest.raises(KerasrecError, match=f"({name}|column names) is .*; it must be "):
-        SplitSettings("log", **wrong)
+        SplitSettings("log", **setting)

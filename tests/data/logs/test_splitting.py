@@ -47,15 +47,15 @@ def as_csv(rows, header=("user_id", "item_id", "timestamp"), delimiter=",") -> s
     return text.getvalue()
 
 
-def run(tmp_path: Path, log: Path | str, **chosen):
-    """Split with settings that keep everything; return the report and what can be read back from the folder."""
+def run(tmp_path: Path, log: Path | str, **options):
+    """Split with settings that remove nothing; return the report and the task's folder."""
     defaults = {"data_path": str(tmp_path / "data"), "date": "20210419", "seq_min_len": 1}
-    report = split(SplitSettings(str(log), **{**defaults, **chosen}))
+    report = split(SplitSettings(str(log), **{**defaults, **options}))
     return report, Path(report.task)
 
 
 def read_back(task: Path) -> list[list[tuple[str, list[str], list[int]]]]:
-    """For each part its users, each with items and times."""
+    """The users of each part, with their items and times."""
     raw = {row["user"]: row for row in pq.read_table(task / "users.parquet").to_pylist()}
     parts = []
     for number, path in enumerate(sorted((task / "parts").glob("*.parquet"))):
@@ -68,7 +68,7 @@ def read_back(task: Path) -> list[list[tuple[str, list[str], list[int]]]]:
             times = [] if history["time"].isna().any() else history["time"].tolist()
             users.append((raw.pop(user)["raw"], history["item"].astype(str).tolist(), times))
         parts.append(users)
-    assert not raw  # users.parquet names nobody else
+    assert not raw  # users.parquet has no other users
     return parts
 
 
@@ -81,7 +81,7 @@ def part_of(user: str, parts: int) -> int:
 
 
 def split_in_pandas(events, parts, seq_min_len=1, refine=0, drop_repeats=False, min_item_events=1):
-    """The whole split once more: a list of parts, each a list of (user, items, times)."""
+    """An independent implementation of the split: a list of parts, each a list of (user, items, times)."""
     frame = pd.DataFrame(events, columns=["user", "item", "time"])
     frame = frame.sort_values("time", kind="stable") if frame["time"].notna().all() else frame
     if drop_repeats:
@@ -98,7 +98,7 @@ def split_in_pandas(events, parts, seq_min_len=1, refine=0, drop_repeats=False, 
     return result
 
 
-# ------------------------------------------------------------------------------------------------ against the oracle
+# ------------------------------------------------------------------------------------ comparison with pandas
 
 ids = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\r\n\0\ufeff"), min_size=1, max_size=4)
 few_ids = st.lists(ids, min_size=1, max_size=5, unique=True)
@@ -116,7 +116,7 @@ def logs(draw):
     events=logs(),
     cut=st.integers(0, 40),
     parts=st.integers(1, 4),
-    chosen=st.fixed_dictionaries(
+    options=st.fixed_dictionaries(
         {
             "seq_min_len": st.integers(1, 5),
             "refine": st.sampled_from([0, 1]),
@@ -125,17 +125,17 @@ def logs(draw):
         }
     ),
 )
-def test_every_log_is_split_as_pandas_splits_it(tmp_path_factory, events, cut, parts, chosen):
+def test_any_log_is_split_like_the_pandas_implementation(tmp_path_factory, events, cut, parts, options):
     tmp_path = tmp_path_factory.mktemp("log")
     write(tmp_path / "log/a.csv", as_csv(events[:cut]))
     write(tmp_path / "log/b.csv", as_csv(events[cut:]))
-    expected = split_in_pandas(events, parts, **chosen)
+    expected = split_in_pandas(events, parts, **options)
     histories = [history for part in expected for history in part]
     if not histories:
-        with pytest.raises(KerasrecError, match="no user has seq_min_len"):
-            run(tmp_path, tmp_path / "log", parts=parts, **chosen)
+        with pytest.raises(KerasrecError, match="after cleaning, no user has"):
+            run(tmp_path, tmp_path / "log", parts=parts, **options)
         return
-    report, task = run(tmp_path, tmp_path / "log", parts=parts, **chosen)
+    report, task = run(tmp_path, tmp_path / "log", parts=parts, **options)
     assert read_back(task) == expected
     assert report.rows_read == len(events)
     assert report.users == len(histories)
@@ -144,7 +144,7 @@ def test_every_log_is_split_as_pandas_splits_it(tmp_path_factory, events, cut, p
     assert report.longest == max(len(items) for _, items, _ in histories)
     assert report.first_time == min(time for _, _, times in histories for time in times)
     assert report.last_time == max(time for _, _, times in histories for time in times)
-    dropped = len(events) - len({event[:2] for event in events}) if chosen["drop_repeats"] else 0
+    dropped = len(events) - len({event[:2] for event in events}) if options["drop_repeats"] else 0
     assert report.repeats_dropped == dropped
     added = report.events + dropped + report.rare_item_events + report.short_user_events - len(events)
     assert report.filled_events == added
@@ -179,14 +179,14 @@ def test_movielens_with_times(tmp_path, kerasrec_data):
 # --------------------------------------------------------------------------------------------------------------- order
 
 
-def test_times_may_be_fractions_and_order_as_such(tmp_path):
+def test_fractional_times_are_sorted(tmp_path):
     _, task = run(
-        tmp_path, write(tmp_path / "a.csv", as_csv([("u", "late", 1.75), ("u", "soon", "1.25"), ("u", "x", -0.5)]))
+        tmp_path, write(tmp_path / "a.csv", as_csv([("u", "late", 1.75), ("u", "early", "1.25"), ("u", "x", -0.5)]))
     )
-    assert read_back(task) == [[("u", ["x", "soon", "late"], [-1, 1, 1])]]
+    assert read_back(task) == [[("u", ["x", "early", "late"], [-1, 1, 1])]]
 
 
-def test_files_are_read_in_the_order_of_their_paths_and_marker_files_are_not(tmp_path):
+def test_files_are_read_in_the_order_of_their_paths_without_marker_files(tmp_path):
     folder = tmp_path / "20210420"
     for name, item in (
         ("b.csv", "second"),
@@ -204,7 +204,7 @@ def test_files_are_read_in_the_order_of_their_paths_and_marker_files_are_not(tmp
     assert read_back(task)[0] == [("ann", ["second"], [])]
 
 
-def test_files_of_a_log_may_be_of_different_kinds_but_all_or_none_have_times(tmp_path):
+def test_files_may_have_different_formats_but_all_or_none_have_times(tmp_path):
     pq.write_table(
         pa.table({"item_id": ["bread"], "user_id": [7], "timestamp": [1]}), write(tmp_path / "log/a.parquet", "")
     )
@@ -213,7 +213,7 @@ def test_files_of_a_log_may_be_of_different_kinds_but_all_or_none_have_times(tmp
     _, task = run(tmp_path, tmp_path / "log")
     assert read_back(task) == [[("7", ["milk", "bread", "tea"], [0, 1, 1])]]
     write(tmp_path / "log/d.csv", "user_id,item_id\n7,tea\n")
-    with pytest.raises(KerasrecError, match="a.parquet has the column timestamp and .*d.csv has not"):
+    with pytest.raises(KerasrecError, match="a.parquet has the column timestamp, but .*d.csv does not"):
         run(tmp_path, tmp_path / "log")
 
 
@@ -221,17 +221,17 @@ def test_files_of_a_log_may_be_of_different_kinds_but_all_or_none_have_times(tmp
 
 
 @pytest.mark.parametrize(
-    ("name", "content", "chosen", "message"),
+    ("name", "content", "options", "message"),
     [
         (None, None, {}, "the folder .* holds no files"),
         ("a.csv", "", {}, "every file in the log .* is empty"),
         ("a.csv", "uid,iid\n1,2\n", {}, "has the columns uid, iid, but user_id and item_id are needed"),
-        ("a.csv", "user_id,item_id\n", {}, "no user has seq_min_len 1 events left"),
+        ("a.csv", "user_id,item_id\n", {}, r"after cleaning, no user has 1 events \(seq_min_len\)"),
         (
             "a.csv",
             "user_id,item_id\nann,tea\n",
             {"seq_min_len": 5},
-            "no user has seq_min_len 5 events left; pass a smaller --seq_min_len",
+            r"after cleaning, no user has 5 events \(seq_min_len\); pass a smaller --seq_min_len",
         ),
         ("a.csv", "7,tea\n", {"min_rating": 4}, "--min_rating is given, but .*a.csv has no column rating"),
         ("a.csv", as_csv(EVENTS), {"min_item_events": 9}, "no user has"),
@@ -251,13 +251,13 @@ def test_files_of_a_log_may_be_of_different_kinds_but_all_or_none_have_times(tmp
         ("a.csv", as_csv((n, n, n) for n in range(50_000)), {"memory_limit": "1MB"}, "memory_limit 1MB is too small"),
     ],
 )
-def test_what_stops_a_split(tmp_path, name, content, chosen, message):
+def test_errors_that_stop_a_split(tmp_path, name, content, options, message):
     folder = tmp_path / "log"
     folder.mkdir()
     if name:
         write(folder / name, content)
     with pytest.raises(KerasrecError, match=message) as raised:
-        run(tmp_path, folder, **chosen)
+        run(tmp_path, folder, **options)
     assert "\n" not in str(raised.value)
     task = tmp_path / "data/20210419-task-refine-0"
     assert not task.exists() or set(snapshot(task)) <= {"rejects.stopped.parquet"}
@@ -265,11 +265,13 @@ def test_what_stops_a_split(tmp_path, name, content, chosen, message):
 
 def test_parquet_ids_must_be_strings_or_integers(tmp_path):
     pq.write_table(pa.table({"user_id": [1.0], "item_id": [2]}), tmp_path / "a.parquet")
-    with pytest.raises(KerasrecError, match="a.parquet holds user_id as DOUBLE; ids must be strings or integers"):
+    with pytest.raises(
+        KerasrecError, match="a.parquet has the type DOUBLE for user_id; ids must be strings or integers"
+    ):
         run(tmp_path, tmp_path / "a.parquet")
 
 
-def test_a_damaged_parquet_file(tmp_path):
+def test_a_damaged_parquet_file_is_refused(tmp_path):
     path = tmp_path / "a.parquet"
     pq.write_table(pa.table({"user_id": ["u"] * 1000, "item_id": [f"{n}" for n in range(1000)]}), path)
     content = path.read_bytes()
@@ -286,7 +288,7 @@ def snapshot(task: Path) -> dict[str, str]:
     }
 
 
-def test_too_many_bad_rows_stop_the_split_and_are_kept(tmp_path):
+def test_too_many_bad_rows_stop_the_split_and_are_stored(tmp_path):
     log = write(tmp_path / "a.csv", "ann,tea\nann\nbob,tea\n")
     with pytest.raises(
         KerasrecError, match=r"1 of 3 rows are bad \(wrong number of fields: 1\).*--max_reject_share"
@@ -307,25 +309,25 @@ def test_too_many_bad_rows_stop_the_split_and_are_kept(tmp_path):
     assert kept == finished
 
 
-# ------------------------------------------------------------------------------------------------- files and their fate
+# ------------------------------------------------------------------------------------------------- written files
 
 
-def test_same_log_same_bytes_whatever_the_number_of_threads(tmp_path, monkeypatch):
-    chance = random.Random(0)
-    rows = [(chance.randrange(3000), chance.randrange(500), chance.randrange(50)) for _ in range(60_000)]
+def test_the_bytes_do_not_depend_on_the_number_of_threads(tmp_path, monkeypatch):
+    rng = random.Random(0)
+    rows = [(rng.randrange(3000), rng.randrange(500), rng.randrange(50)) for _ in range(60_000)]
     log = write(tmp_path / "a.csv", as_csv(rows))
-    seen = []
-    for most in (1, 2):
-        monkeypatch.setattr(database, "MOST_THREADS", most)
-        (tmp_path / str(most)).mkdir()
-        monkeypatch.chdir(tmp_path / str(most))  # the manifest keeps the command, with the folder as it was given
+    snapshots = []
+    for threads in (1, 2):
+        monkeypatch.setattr(database, "MAX_THREADS", threads)
+        (tmp_path / str(threads)).mkdir()
+        monkeypatch.chdir(tmp_path / str(threads))  # a relative path, because the manifest stores the command
         _, task = run(tmp_path, log, parts=5, data_path="data")
-        seen.append(snapshot(task))
-    assert seen[0] == seen[1]
-    assert len(seen[0]) == 8
+        snapshots.append(snapshot(task))
+    assert snapshots[0] == snapshots[1]
+    assert len(snapshots[0]) == 8
 
 
-def test_a_split_replaces_an_earlier_one(tmp_path):
+def test_a_split_replaces_an_earlier_split(tmp_path):
     log = write(tmp_path / "a.csv", as_csv(EVENTS))
     _, task = run(tmp_path, log, parts=3)
     manifest = Manifest(task / "manifest.json")
@@ -350,7 +352,7 @@ def test_a_split_replaces_an_earlier_one(tmp_path):
         ((KeyboardInterrupt,), KeyboardInterrupt, None),
     ],
 )
-def test_a_run_that_fails_half_way_leaves_the_earlier_split(tmp_path, monkeypatch, failure, raised, message):
+def test_a_failed_run_keeps_the_earlier_split(tmp_path, monkeypatch, failure, raised, message):
     log = write(tmp_path / "a.csv", as_csv(EVENTS))
     _, task = run(tmp_path, log, parts=2)
     finished = snapshot(task)
@@ -366,7 +368,7 @@ def test_a_run_that_fails_half_way_leaves_the_earlier_split(tmp_path, monkeypatc
     assert not list((tmp_path / "data").glob(".split-*"))
 
 
-def test_what_a_killed_run_left_is_cleared_away(tmp_path):
+def test_temporary_folders_of_killed_runs_are_removed(tmp_path):
     log = write(tmp_path / "a.csv", as_csv(EVENTS))
     write(tmp_path / "data/.split-killed/parts/part-007.parquet", b"half")
     with exclusive(tmp_path / "data/.split-running"):
@@ -375,40 +377,40 @@ def test_what_a_killed_run_left_is_cleared_away(tmp_path):
     assert [path.name for path in (tmp_path / "data").glob(".split-*")] == [".split-running"]
 
 
-def test_parts_come_back_after_a_kill_between_two_renames(tmp_path):
+def test_parts_are_restored_after_a_kill_between_two_renames(tmp_path):
     log = write(tmp_path / "a.csv", as_csv(EVENTS))
     _, task = run(tmp_path, log, parts=2)
     finished = snapshot(task)
     (task / "parts").rename(task / ".replaced")
-    with pytest.raises(KerasrecError, match="no user has seq_min_len"):
+    with pytest.raises(KerasrecError, match="after cleaning, no user has"):
         run(tmp_path, log, seq_min_len=99)
     assert snapshot(task) == finished
 
 
 @pytest.mark.parametrize("renames", range(4))
-def test_a_kill_between_the_renames_leaves_nothing_that_is_believed(tmp_path, monkeypatch, renames):
-    """Of parts or users: what is not that of the last split is damaged, and the command of that split restores it."""
+def test_files_of_an_earlier_split_are_refused_after_a_kill_between_renames(tmp_path, monkeypatch, renames):
+    """Parts and users of the earlier split count as damaged, and the error names the command of the last split."""
     first, second = (write(tmp_path / f"{n}.csv", as_csv(EVENTS[n:] * 2)) for n in range(2))
     _, folder = run(tmp_path, first, parts=2)
     task = RunFolders(tmp_path / "data").task(folder.name)
     parts = task.part_names()
     assert checked_parts(task, parts) == sorted(task.parts_folder.iterdir())
-    left, rename = [None] * renames, Path.rename
+    remaining, rename = [None] * renames, Path.rename
 
     def killed(path, target):
-        if not left:
+        if not remaining:
             raise KeyboardInterrupt
-        left.pop()
+        remaining.pop()
         return rename(path, target)
 
     with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
         patched.setattr(Path, "rename", killed)
         run(tmp_path, second, parts=2)
-    again = f"restore it with `kerasrec recall split --log {second} "
+    message = f"restore it with `kerasrec recall split --log {second} "
     if renames < 2:
-        with pytest.raises(Damaged, match=re.escape(again)):
+        with pytest.raises(Damaged, match=re.escape(message)):
             checked_parts(task, parts)
-    with pytest.raises(Damaged, match=re.escape(again)):
+    with pytest.raises(Damaged, match=re.escape(message)):
         Manifest(task.manifest_path).checked_path(task.users_path, "")
     run(tmp_path, second, parts=2)
     assert checked_parts(task, parts) and Manifest(task.manifest_path).checked_path(task.users_path, "")
@@ -424,7 +426,7 @@ def test_two_runs_cannot_write_to_one_folder(tmp_path):
         run(tmp_path, log)
 
 
-def test_folders_may_have_any_name(tmp_path):
+def test_names_of_folders_may_have_special_characters(tmp_path):
     folder = tmp_path / "it's [a] *"
     _, task = run(folder, write(folder / "log [1]/a*?.csv", as_csv(EVENTS)).parent, parts=2, min_item_events=2)
     assert read_back(task) == split_in_pandas(EVENTS, 2, min_item_events=2)
@@ -432,7 +434,7 @@ def test_folders_may_have_any_name(tmp_path):
     assert interactions.item_counts(paths).to_pylist() == [{"item": "tea", "count": 3}]
 
 
-def test_parts_follow_from_part_len_and_may_be_empty(tmp_path):
+def test_part_len_determines_the_parts_and_parts_may_be_empty(tmp_path):
     log = write(tmp_path / "a.csv", as_csv(EVENTS))
     assert run(tmp_path, log, part_len=4)[0].parts == 2
     _, task = run(tmp_path, log, parts=9)
@@ -456,7 +458,7 @@ def test_users_with_one_event(tmp_path):
     assert (report.short_users, report.filled_events, report.events) == (0, 3, 6)
 
 
-def test_the_report_can_be_read(tmp_path):
+def test_the_text_of_the_report(tmp_path):
     log = write(tmp_path / "a.csv", as_csv([*EVENTS, ("x", "", 1)]))
     report, _ = run(tmp_path, log, max_reject_share=1, report_lengths=(2,), min_item_events=2)
     text = str(report)
@@ -469,7 +471,7 @@ def test_the_report_can_be_read(tmp_path):
     assert "2020-09-13 12:26:40 to 2020-09-13 12:26:40 UTC" in str(run(tmp_path, late)[0])
 
 
-def test_a_new_user_changes_no_part_but_its_own(tmp_path):
+def test_a_new_user_changes_only_one_part(tmp_path):
     header = ("user_id", "item_id")
     events = [(f"user {number}", item) for number in range(40) for item in "abc"]
     _, task = run(tmp_path, write(tmp_path / "log.csv", as_csv(events, header)), parts=4)

@@ -17,22 +17,22 @@ from kerasrec.data.inputs.quoted_fields import MULTILINE
 from kerasrec.data.logs import splitting_sql as sql
 from kerasrec.data.logs.columns import ColumnNames
 from kerasrec.data.logs.log_formats import sniff
-from kerasrec.data.logs.staging import Rows, stage
+from kerasrec.data.logs.staging import RowFormat, stage
 
 EVENTS = [("62498486", "tea", 30), ("ann", "bread", 10), ("ann", "9223372036854775808", 5), ("62498486", "tea", 30)]
 NAMES = ColumnNames()
 NOT_A_TIME, PAIR = "timestamp is neither a number nor an ISO 8601 time", "unpaired or misplaced quotes"
 
 
-def read(path: Path, content: str | bytes | None = None, names=NAMES, columns=None, needs_rating=False, **chosen):
-    """A log's good rows as (user, item, moment), its bad ones as (line, reason, raw); another file comes before it."""
+def read(path: Path, content: str | bytes | None = None, names=NAMES, columns=None, needs_rating=False, **options):
+    """The good rows of a log as (user, item, moment) and its bad rows as (line, reason, raw), after another file."""
     if content is not None:
         path.write_bytes(content.encode() if isinstance(content, str) else content)
     [log] = sniff(path, names, columns)
     before = path.parent / "before.jsonl"
     before.write_text(json.dumps({names.user: "of", names.item: "another file", names.rating: 1}))
     with duckdb.connect() as db:
-        stage(db, [*sniff(before, names), log], Rows(names, needs_rating, **chosen), path.parent)
+        stage(db, [*sniff(before, names), log], RowFormat(names, needs_rating, **options), path.parent)
         before.unlink()
         good = f"SELECT raw_user, item, moment FROM staged WHERE {sql.is_event(None)} AND rowid > 0 ORDER BY rowid"
         assert {file for (file,) in db.sql("SELECT file FROM rejected").fetchall()} <= {str(path)}
@@ -56,9 +56,9 @@ FORMATS = {
     "headed.tsv": as_csv(EVENTS, delimiter="\t"),
     "windows.csv": as_csv(EVENTS).replace("\n", "\r\n"),
     "mixed.csv": as_csv(EVENTS).replace("\n", "\r\n", 2),
-    "marked.csv": "\ufeff" + as_csv(EVENTS),
+    "byte-order-mark.csv": "\ufeff" + as_csv(EVENTS),
     "blank-lines.csv": as_csv(EVENTS).replace("\n", "\n\n"),
-    "glued.csv": as_csv(EVENTS[:3]) + as_csv(EVENTS[3:]),
+    "concatenated.csv": as_csv(EVENTS[:3]) + as_csv(EVENTS[3:]),
     "wide.csv": as_csv([(t, "x,y", i, u) for u, i, t in EVENTS], ("timestamp", "text", "item_id", "user_id")),
     "ratings.dat": "".join(f"{user}::{item}::5::{time}\n" for user, item, time in EVENTS),
     "log.jsonl": as_json(EVENTS),
@@ -82,7 +82,7 @@ def test_pairs_have_no_time(tmp_path, name, mark):
     assert rows == [(user, item, None) for user, item, _ in EVENTS]
 
 
-def test_columns_without_a_header_and_names_of_all_kinds(tmp_path):
+def test_columns_without_a_header_and_names_with_special_characters(tmp_path):
     rows, _ = read(tmp_path / "a.csv", "5,ann,tea,x\n3,bob,7,y\n", columns=("timestamp", "user_id", "item_id", "other"))
     assert rows == [("ann", "tea", 5), ("bob", "7", 3)]
     names = ColumnNames("it's", 'an "id"', "when")
@@ -123,51 +123,51 @@ UGLY = [
 
 
 @pytest.mark.parametrize("name", ["a.csv", "a.tsv", "a.jsonl"])
-def test_ids_are_kept_as_they_are_written(tmp_path, name):
+def test_ids_are_not_changed(tmp_path, name):
     events = [(user, item, n) for n, (user, item) in enumerate(zip(UGLY, reversed(UGLY), strict=True))]
     content = as_json(events) if name == "a.jsonl" else as_csv(events, delimiter="\t" if name == "a.tsv" else ",")
     assert read(tmp_path / name, content) == (events, [])
 
 
 def rows_of_csv(lines: list[str]) -> list[list[str]]:
-    """The lines of each row as Python's csv reads them; a row that does not end, or is not well formed, is one line."""
+    """The lines of each row according to Python's csv module; an unclosed or malformed row is one line."""
     rows = []
     while lines:
         reader = csv.reader((f"{line}\n" for line in lines), strict=True)
         try:
             next(reader)
-            taken = reader.line_num
+            count = reader.line_num
         except csv.Error:
-            taken = 1
-        rows.append(lines[:taken])
-        lines = lines[taken:]
+            count = 1
+        rows.append(lines[:count])
+        lines = lines[count:]
     return rows
 
 
 @settings(max_examples=40)
 @given(lines=st.lists(st.text(st.sampled_from('ab,""" é'), max_size=9), min_size=1, max_size=30))
-def test_csv_is_read_as_pythons_csv_reads_it(tmp_path_factory, lines):
+def test_csv_is_read_like_pythons_csv_module(tmp_path_factory, lines):
     rows, rejected = read(tmp_path_factory.mktemp("csv") / "a.csv", "\n".join(["user_id,item_id", *lines]))
     good, bad, number = [], [], 2
     for row in rows_of_csv(lines):
-        here, number = number, number + len(row)
+        first, number = number, number + len(row)
         if len(row) > 1:
-            bad += [(here + place, MULTILINE) for place, line in enumerate(row) if line]
+            bad += [(first + place, MULTILINE) for place, line in enumerate(row) if line]
             continue
         [line] = row
         try:
             fields = next(csv.reader([line], strict=True), [])
         except csv.Error:
-            bad.append((here, PAIR))
+            bad.append((first, PAIR))
             continue
-        if line.count('"') % 2:  # not what a writer of CSV writes
-            bad.append((here, PAIR))
+        if line.count('"') % 2:  # a CSV writer does not write such a line
+            bad.append((first, PAIR))
         elif len(fields) != 2 and line:
-            bad.append((here, "wrong number of fields"))
+            bad.append((first, "wrong number of fields"))
         elif line and all(fields):
             good.append((*fields, None))
         elif line:
-            bad.append((here, "missing item_id" if fields[0] else "missing user_id"))
+            bad.append((first, "missing item_id" if fields[0] else "missing user_id"))
     assert rows == good
     assert [(line, reason) for line, reason, _ in rejected] == bad
     assert [raw for _, _, raw in rejected] == [lines[line - 2] for line, _, _ in rejected]
@@ -206,7 +206,7 @@ def test_bad_rows_of_csv(tmp_path, line, reason):
         assert rejected[0][2] == line.decode()
 
 
-def test_line_numbers_hold_beyond_lines_that_cannot_be_read(tmp_path):
+def test_line_numbers_count_unreadable_lines(tmp_path):
     broken = random.Random(1).sample(range(1, 300), 60)
     lines = [b"\xff,x" if n in broken else b"ann" if n % 7 == 3 else b"ann,tea" for n in range(300)]
     _, rejected = read(tmp_path / "a.csv", b"\n".join(lines))
@@ -215,7 +215,7 @@ def test_line_numbers_hold_beyond_lines_that_cannot_be_read(tmp_path):
     assert {line for line, reason, _ in rejected if reason != "not UTF-8"} == {n + 1 for n in short}
 
 
-def test_a_forgotten_quote_spoils_its_own_line_only(tmp_path):
+def test_a_missing_closing_quote_makes_only_its_own_line_bad(tmp_path):
     lines = [f"user{n},item{n % 9}" for n in range(5000)]
     lines[2500] = '"' + lines[2500]
     rows, rejected = read(tmp_path / "a.csv", "\n".join(lines))
@@ -223,7 +223,7 @@ def test_a_forgotten_quote_spoils_its_own_line_only(tmp_path):
     assert [user for user, _, _ in rows] == [f"user{n}" for n in range(5000) if n != 2500]
 
 
-def test_quotes_of_tsv_that_do_not_pair_up_are_taken_as_they_stand(tmp_path):
+def test_unpaired_quotes_of_tsv_are_part_of_the_text(tmp_path):
     rows, rejected = read(
         tmp_path / "a.tsv", 'a\t27" screen\n"b\t"c"\n"d"\t"e ""f"""\n', columns=("user_id", "item_id")
     )
@@ -269,21 +269,21 @@ def test_bad_json_lines(tmp_path):
     ]
 
 
-def test_a_rating_must_be_a_number_and_be_there_when_it_is_asked_for(tmp_path):
+def test_bad_and_missing_ratings(tmp_path):
     content = "user_id,item_id,rating\na,x,4\na,y,good\na,z,\na,w,5\n"
     assert read(tmp_path / "a.csv", content)[1] == [(3, "rating is not a number", "a,y,good")]
-    found = read(tmp_path / "a.csv", content, needs_rating=True)[1]
-    assert found == [(3, "rating is not a number", "a,y,good"), (4, "missing rating", "a,z,")]
+    rejected = read(tmp_path / "a.csv", content, needs_rating=True)[1]
+    assert rejected == [(3, "rating is not a number", "a,y,good"), (4, "missing rating", "a,z,")]
 
 
 # -------------------------------------------------------------------------------------------------------------- parts
 
 
 @pytest.mark.parametrize("parts", [1, 7, 201, 1024])
-def test_a_users_part_is_the_md5_of_the_id_modulo_the_parts(parts):
+def test_a_users_part_is_the_md5_of_the_id_modulo_the_number_of_parts(parts):
     users = ["", "ann", "62498486", "a'b", "😀", *map(str, range(200))]
     with duckdb.connect() as db:
-        found = [
+        in_sql = [
             db.execute(f"SELECT {sql.part_of_user('$1::VARCHAR', parts)}", [user]).fetchall()[0][0] for user in users
         ]
-    assert found == [int(hashlib.md5(user.encode()).hexdigest()[:6], 16) % parts for user in users]
+    assert in_sql == [int(hashlib.md5(user.encode()).hexdigest()[:6], 16) % parts for user in users]

@@ -1,4 +1,4 @@
-"""Whole files into the staged table; what single rows become is tested with the SQL."""
+"""Staging of whole files; the parsing of single rows is tested in test_splitting_sql.py."""
 
 import bz2
 import csv
@@ -15,18 +15,18 @@ import pytest
 from kerasrec.data.inputs.quoted_fields import MULTILINE
 from kerasrec.data.logs.columns import ColumnNames
 from kerasrec.data.logs.log_files import sniff_logs
-from kerasrec.data.logs.staging import Rows, stage
+from kerasrec.data.logs.staging import RowFormat, stage
 from kerasrec.errors import KerasrecError
 
 NAMES = ColumnNames()
 TEN = 1618826400  # 2021-04-19T10:00:00Z
 
 
-def read(log, columns=None, **chosen):
-    """What was staged, and the rejects as (file, line, reason, raw)."""
+def read(log, columns=None, **options):
+    """Stage a log; return the counts, the good rows, and the rejects as (file, line, reason, raw)."""
     logs = sniff_logs(str(log), NAMES, columns)
     with duckdb.connect() as db:
-        staged = stage(db, logs, Rows(NAMES, **chosen), log if log.is_dir() else log.parent)
+        staged = stage(db, logs, RowFormat(NAMES, **options), log if log.is_dir() else log.parent)
         rows = db.sql("SELECT raw_user, item, moment FROM staged WHERE problem IS NULL ORDER BY rowid").fetchall()
         return staged, rows, db.sql("SELECT * FROM rejected ORDER BY file, line").fetchall()
 
@@ -36,7 +36,7 @@ def write(path, content):
     return path
 
 
-# ------------------------------------------------------------------------------------------ fields that run over lines
+# ---------------------------------------------------------------------------------------- fields that span lines
 
 
 @pytest.mark.parametrize("mark", [",", ";", "\t", "|"])
@@ -49,8 +49,8 @@ def test_a_field_with_line_breaks_adds_no_events(tmp_path, mark):
 
 
 def test_reviews_from_a_csv_writer(tmp_path):
-    """Every row that the writer put on one line is an event, and no other line is."""
-    text, events, swallowed = io.StringIO(), [], []
+    """Exactly the rows that the writer wrote on one line are events."""
+    text, events, multiline = io.StringIO(), [], []
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(["user_id", "item_id", "timestamp", "review"])
     for n in range(9000):
@@ -62,12 +62,12 @@ def test_reviews_from_a_csv_writer(tmp_path):
         if len(lines) == 1:
             events.append(event)
         else:
-            swallowed += [(line + place, raw) for place, raw in enumerate(lines, 1)]
-    staged, found, rejects = read(write(tmp_path / "a.csv", text.getvalue()))
-    assert found == events
-    assert [(line, raw) for _, line, _, raw in rejects] == swallowed
+            multiline += [(line + place, raw) for place, raw in enumerate(lines, 1)]
+    staged, rows, rejects = read(write(tmp_path / "a.csv", text.getvalue()))
+    assert rows == events
+    assert [(line, raw) for _, line, _, raw in rejects] == multiline
     assert {reason for _, _, reason, _ in rejects} == {MULTILINE}
-    assert staged.rows == len(events) + len(swallowed)
+    assert staged.rows == len(events) + len(multiline)
 
 
 # --------------------------------------------------------------------------------------------------------------- times
@@ -94,7 +94,9 @@ def test_parquet_dates(tmp_path, kind):
 @pytest.mark.parametrize("times", [[True], [b"2021"], [{"x": 1}], [[1]]])
 def test_parquet_times_of_other_types(tmp_path, times):
     pq.write_table(pa.table({"user_id": ["a"], "item_id": [1], "timestamp": times}), tmp_path / "log")
-    with pytest.raises(KerasrecError, match="holds timestamp as .*; times must be timestamps, dates, numbers or strin"):
+    with pytest.raises(
+        KerasrecError, match="has the type .* for timestamp; times must be timestamps, dates, numbers or"
+    ):
         read(tmp_path / "log")
 
 
@@ -114,7 +116,7 @@ def test_units_are_detected_for_each_file(tmp_path):
 
 
 def test_dates_as_digits_among_seconds(tmp_path):
-    """Days of August 1970 for the dates, where nothing was said; a counter may pass a number that looks like a date."""
+    """Without the error, the dates would be times in August 1970. A counter may have values that look like dates."""
     rows = [f"u,i{n},{20210401 + n if n % 5 < 2 else TEN + n}" for n in range(20)]
     log = write(tmp_path / "a.csv", "\n".join(["user_id,item_id,timestamp", *rows]))
     message = (
@@ -122,7 +124,7 @@ def test_dates_as_digits_among_seconds(tmp_path):
     )
     with pytest.raises(KerasrecError, match=message):
         read(log)
-    counter = [f"u,i{n},{n}" for n in range(20210375, 20210475)]  # from the 75th of March to the 75th of April
+    counter = [f"u,i{n},{n}" for n in range(20210375, 20210475)]  # includes 20210401 to 20210430, which look like dates
     write(log, "\n".join(["user_id,item_id,timestamp", *counter]))
     assert len(read(log)[1]) == 100
 
@@ -159,14 +161,14 @@ PACK = {
 
 @pytest.mark.parametrize("kind", PACK)
 def test_compressed_logs(tmp_path, kind):
-    packed = PACK[kind](ROWS.encode() + b"u1\n")
-    log = write(tmp_path / "a.csv", packed)
+    compressed = PACK[kind](ROWS.encode() + b"u1\n")
+    log = write(tmp_path / "a.csv", compressed)
     _, rows, rejects = read(log)
     assert rows == [(f"u{n}", f"i{n % 9}", None) for n in range(50_000)]
     assert rejects == [(f"{log}/inside" if kind == "zip" else str(log), 50_001, "wrong number of fields", "u1")]
     assert [path.name for path in tmp_path.iterdir()] == ["a.csv"]
-    for cut in (len(packed) * 3 // 4, len(packed) - 1):
-        write(log, packed[:cut])
+    for size in (len(compressed) * 3 // 4, len(compressed) - 1):
+        write(log, compressed[:size])
         with pytest.raises(KerasrecError, match=f"the {kind} file .*a.csv is (truncated|damaged)"):
             read(log)
 

@@ -1,4 +1,4 @@
-"""The oracles: the formulas of the module's docstring in plain loops, brute force over all rankings, frequencies."""
+"""Oracles: the formulas of the docstring in plain loops, all rankings of a tiny catalogue, frequencies."""
 
 import csv
 import dataclasses
@@ -32,7 +32,7 @@ TINY = SyntheticLog(
 )
 
 
-def whole(log):
+def histories_of(log):
     """All histories of the log as one list of lists."""
     return [
         items[start:end].tolist()
@@ -45,13 +45,13 @@ def flat(histories):
     return np.cumsum([0, *map(len, histories)]), np.array([item for items in histories for item in items], np.int32)
 
 
-def without_lasts(log):
-    histories = whole(log)
+def without_last_items(log):
+    histories = histories_of(log)
     return *flat([items[:-1] for items in histories]), np.array([items[-1] for items in histories])
 
 
 def next_item_in_plain_python(log, history):
-    """P(. | h) as the module's docstring writes it."""
+    """P(. | h) of the module's docstring."""
     p, genre, successors = log._process.popularity, log._process.genre, log._process.successors
     if not history:
         return p
@@ -64,12 +64,12 @@ def next_item_in_plain_python(log, history):
         taste = p[item] / of_genre if genre[item] == genre[last] else 0
         drift = 1 - log.chain_share - log.genre_share
         q.append(log.chain_share * chain / sum(weights) + log.genre_share * taste + drift * p[item])
-    free = 1 - sum(q[item] for item in history)
-    return np.array([0 if item in history else q[item] / free for item in range(log.items)])
+    remaining = 1 - sum(q[item] for item in history)
+    return np.array([0 if item in history else q[item] / remaining for item in range(log.items)])
 
 
 class TestProcess:
-    def test_zipf_popularity_in_no_particular_order_of_the_items(self):
+    def test_popularity_follows_the_zipf_law(self):
         popularity = SMALL._process.popularity
         expected = np.arange(1, 81) ** -0.8
         np.testing.assert_allclose(np.sort(popularity)[::-1], expected / expected.sum())
@@ -85,23 +85,23 @@ class TestProcess:
     def test_successors_are_drawn_in_proportion_to_popularity(self):
         log = SyntheticLog(items=20_000, genres=1, successors=1, zipf=1.0, seed=5)
         popularity = log._process.popularity
-        led_to = np.bincount(log._process.successors[:, 0], minlength=log.items)
+        counts = np.bincount(log._process.successors[:, 0], minlength=log.items)
         expected = popularity * log.items
         common = expected > 20
-        chi_square = ((led_to - expected)[common] ** 2 / expected[common]).sum()
+        chi_square = ((counts - expected)[common] ** 2 / expected[common]).sum()
         assert common.sum() > 50 and chi_square < common.sum() + 5 * math.sqrt(2 * common.sum())
 
     def test_scores_equal_the_stated_formula(self):
-        histories = whole(SMALL)[:25] + [[], [3]]
+        histories = histories_of(SMALL)[:25] + [[], [3]]
         scores = SMALL.oracle_scores(*flat(histories))
         assert scores.shape == (27, 80) and scores.dtype == np.float64
         for row, history in zip(scores, histories, strict=True):
             np.testing.assert_allclose(row, next_item_in_plain_python(SMALL, history), rtol=1e-9, atol=1e-15)
 
     def test_generated_items_follow_the_scores(self):
-        """Counts of the next items against the sums of their probabilities, overall and after each predecessor."""
+        """Compare counts of next items with the sums of their probabilities, overall and after each predecessor."""
         log = dataclasses.replace(SMALL, users=3000)
-        histories = whole(log)
+        histories = histories_of(log)
         places = [(items, place) for items in histories for place in range(len(items))]
         taken = np.array([items[place] for items, place in places])
         expected_overall, variance_overall = np.zeros(80), np.zeros(80)
@@ -124,35 +124,35 @@ class TestProcess:
         assert common.sum() > 500
         assert abs(chi_square - common.sum()) < 5 * math.sqrt(2 * common.sum())
 
-    def test_nobody_takes_an_item_twice(self):
+    def test_items_of_a_user_do_not_repeat(self):
         crowded = dataclasses.replace(SMALL, min_length=15, mean_length=18, zipf=1.2)
-        for items in whole(SMALL) + whole(crowded):
+        for items in histories_of(SMALL) + histories_of(crowded):
             assert len(set(items)) == len(items)
 
     def test_lengths(self):
         log = dataclasses.replace(SMALL, users=100_000)
         lengths = np.concatenate([np.diff(offsets) for offsets, _ in log.histories()])
         assert lengths.min() == 3 and lengths.max() == 20
-        ratio = 5 / 6  # of the chances of one length and the one before it
+        ratio = 5 / 6  # of the probabilities of two successive lengths
         expected = np.array([*((1 - ratio) * ratio**excess for excess in range(17)), ratio**17])
         found = np.bincount(lengths - 3, minlength=18) / log.users
         assert (np.abs(found - expected) < 4.5 * np.sqrt(expected * (1 - expected) / log.users)).all()
 
-    def test_one_length_for_all(self):
+    def test_equal_lengths(self):
         log = dataclasses.replace(SMALL, min_length=6, mean_length=6, max_length=9)
-        assert {len(items) for items in whole(log)} == {6}
+        assert {len(items) for items in histories_of(log)} == {6}
 
-    def test_blocks_of_users_are_independent_of_those_after_them(self, monkeypatch):
+    def test_a_block_of_users_does_not_depend_on_later_blocks(self, monkeypatch):
         monkeypatch.setattr(synthetic, "USERS_PER_BLOCK", 150)
         assert [len(offsets) - 1 for offsets, _ in SMALL.histories()] == [150, 150, 100]
-        assert whole(dataclasses.replace(SMALL, users=300)) == whole(SMALL)[:300]
+        assert histories_of(dataclasses.replace(SMALL, users=300)) == histories_of(SMALL)[:300]
         blocks = [items.tolist() for _, items in SMALL.histories()]
         assert blocks[0][:50] != blocks[1][:50]
 
 
 class TestCeiling:
     @pytest.mark.parametrize("history", [[], [0], [3, 1], [5, 4, 0, 2]])
-    def test_no_ranking_of_a_tiny_catalogue_does_better(self, history):
+    def test_no_ranking_of_a_tiny_catalogue_is_better(self, history):
         probabilities = next_item_in_plain_python(TINY, history)
         free = [item for item in range(6) if item not in history]
         expected = TINY.ceiling(*flat([history]), np.array(free[:1]), recall_at=[1, 2], ndcg_at=[3])["expected"]
@@ -172,18 +172,18 @@ class TestCeiling:
 
     def test_expectation_equals_monte_carlo(self):
         rng = np.random.default_rng(2)
-        history = whole(SMALL)[0]
+        history = histories_of(SMALL)[0]
         targets = rng.choice(80, size=20_000, p=next_item_in_plain_python(SMALL, history))
         ceiling = SMALL.ceiling(*flat([history] * len(targets)), targets)
         assert ceiling["realised"] == pytest.approx(ceiling["expected"], abs=4.5 * 0.5 / math.sqrt(len(targets)))
 
-    def test_the_log_realises_its_expectation(self):
+    def test_the_realised_score_is_close_to_the_expectation(self):
         log = SyntheticLog(users=20_000, seed=8)
-        ceiling = log.ceiling(*without_lasts(log))
+        ceiling = log.ceiling(*without_last_items(log))
         assert ceiling["realised"] == pytest.approx(ceiling["expected"], abs=4.5 * 0.5 / math.sqrt(log.users))
 
-    def test_realised_equals_loops(self):
-        offsets, items, targets = without_lasts(SMALL)
+    def test_the_realised_score_equals_plain_loops(self):
+        offsets, items, targets = without_last_items(SMALL)
         gains = []
         for user, target in enumerate(targets):
             scores = next_item_in_plain_python(SMALL, items[offsets[user] : offsets[user + 1]].tolist())
@@ -192,16 +192,16 @@ class TestCeiling:
         realised = SMALL.ceiling(offsets, items, targets)["realised"]
         assert [realised["recall@10"], realised["NDCG@10"], realised["MRR"]] == pytest.approx(np.mean(gains, axis=0))
 
-    def test_leaving_last_items_out(self):
-        for found, expected in zip(leave_one_out(*flat(whole(SMALL))), without_lasts(SMALL), strict=True):
+    def test_leave_one_out(self):
+        for found, expected in zip(leave_one_out(*flat(histories_of(SMALL))), without_last_items(SMALL), strict=True):
             assert found.tolist() == expected.tolist()
 
-    def test_blocks_change_nothing(self, monkeypatch):
-        whole_at_once = SMALL.ceiling(*without_lasts(SMALL))
+    def test_the_ceiling_does_not_depend_on_the_blocks(self, monkeypatch):
+        in_one_block = SMALL.ceiling(*without_last_items(SMALL))
         monkeypatch.setattr(synthetic, "_SCORES_PER_BLOCK", 80 * 7)
-        in_blocks = SMALL.ceiling(*without_lasts(SMALL))
+        in_blocks = SMALL.ceiling(*without_last_items(SMALL))
         for kind in ("expected", "realised"):
-            assert in_blocks[kind] == pytest.approx(whole_at_once[kind])
+            assert in_blocks[kind] == pytest.approx(in_one_block[kind])
 
 
 def ndcg_at_10(scores, offsets, items, targets):
@@ -212,27 +212,27 @@ def ndcg_at_10(scores, offsets, items, targets):
 
 
 class TestOrderMatters:
-    """On the default log, who ignores the order of a history stays far from the ceiling; who counts pairs is close."""
+    """On the default log, scores without the order of a history are far below the ceiling; counted pairs are close."""
 
     @pytest.fixture(scope="class")
     @classmethod
     def sample(cls):
         log = SyntheticLog()
-        train = flat([items[:-2] for items in whole(log)])
-        test = without_lasts(log)
+        train = flat([items[:-2] for items in histories_of(log)])
+        test = without_last_items(log)
         return log, train, test, log.ceiling(*test)["realised"]["NDCG@10"]
 
-    def test_popularity_stays_far_below(self, sample):
+    def test_popularity_is_far_below_the_ceiling(self, sample):
         log, (offsets, items), test, ceiling = sample
         scores = Popularity(np.bincount(items, minlength=log.items)).scores(test[0], test[1] + 5)[:, 5:]
         assert ndcg_at_10(scores, *test) < 0.2 * ceiling
 
-    def test_co_occurrence_stays_well_below(self, sample):
+    def test_co_occurrence_is_below_the_ceiling(self, sample):
         log, (offsets, items), test, ceiling = sample
         scores = CoOccurrence().fit(offsets, items + 5, log.items + 5).scores(test[0], test[1] + 5)[:, 5:]
         assert ndcg_at_10(scores, *test) < 0.5 * ceiling
 
-    def test_counted_transitions_come_close_and_do_not_exceed(self, sample):
+    def test_counted_transitions_are_close_to_the_ceiling(self, sample):
         log, (offsets, items), test, ceiling = sample
         follows = np.ones(len(items), bool)
         follows[offsets[:-1]] = False
@@ -267,8 +267,8 @@ class TestFiles:
             sizes.append(len(lines))
             for user, item in lines:
                 by_user[user].append(item)
-        assert list(by_user) != sorted(by_user)  # users take turns, as in a real log
-        expected = whole(SMALL)
+        assert list(by_user) != sorted(by_user)  # the events of users alternate, as in a real log
+        expected = histories_of(SMALL)
         assert sorted(by_user) == [f"u{user:03}" for user in range(400)]
         for user, items in enumerate(expected):
             assert SMALL.item_numbers(by_user[f"u{user:03}"]).tolist() == items
@@ -304,7 +304,7 @@ class TestFiles:
         other.write(tmp_path)
         assert SyntheticLog.load(tmp_path) == other
 
-    def test_load_makes_the_process_again(self, tmp_path):
+    def test_load_restores_the_process(self, tmp_path):
         SMALL.write(tmp_path)
         loaded = SyntheticLog.load(tmp_path)
         assert loaded == SMALL
@@ -342,12 +342,12 @@ class TestErrors:
         with pytest.raises(KerasrecError, match=message):
             dataclasses.replace(SMALL, **change)
 
-    def test_an_item_of_another_log(self):
-        with pytest.raises(KerasrecError, match="i80 is no item of this log: its ids go from i00 to i79"):
+    def test_an_unknown_item_is_refused(self):
+        with pytest.raises(KerasrecError, match="i80 is not an item of this log: its ids are i00 to i79"):
             SMALL.item_numbers(["i07", "i80"])
 
     @pytest.mark.parametrize("content", [None, "{", '{"users": 3, "colour": 1}', '{"users": 0}', "3"])
-    def test_load_from_something_else(self, tmp_path, content):
+    def test_load_refuses_invalid_files(self, tmp_path, content):
         if content is not None:
             (tmp_path / "process.json").write_text(content)
         with pytest.raises(KerasrecError):
