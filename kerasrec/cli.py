@@ -13,7 +13,7 @@ import tyro
 from kerasrec import signals
 from kerasrec.anime import settings as anime
 from kerasrec.colarec import settings as colarec
-from kerasrec.console import logged_to_stdout, plain
+from kerasrec.console import logged_to_stdout, plain, print_result
 from kerasrec.data.inputs.encodings import is_unicode
 from kerasrec.errors import KerasrecError, quoted, reason
 from kerasrec.pretrained import settings as pretrained
@@ -113,7 +113,7 @@ def main(args: Sequence[str] | None = None) -> int:
             config=(tyro.conf.OmitSubcommandPrefixes, tyro.conf.OmitArgPrefixes, tyro.conf.FlagCreatePairsOff),
         )
         module, function = next(path for kind, path in steps.values() if type(settings) is kind).rsplit(".", 1)
-        getattr(importlib.import_module(module), function)(settings)
+        print_result(getattr(importlib.import_module(module), function)(settings))
 
     return exit_code("kerasrec", step)
 

@@ -57,7 +57,7 @@ def print_result(result: object) -> None:
     """Print what a step returned: nothing for None, a table for a DataFrame, and the text of any other object.
 
     The attributes `title` and `protocol` of a DataFrame (`.attrs`) are printed above its table. Floats have four
-    decimals and integers have thousands separators.
+    decimals; integers, and floats in the rows that the attribute `counts` names, have thousands separators.
 
     Example:
         >>> import pandas as pd
@@ -74,22 +74,25 @@ def print_result(result: object) -> None:
         say(str(result))
         return
     table = Table(title="\n".join(str(result.attrs[name]) for name in ("title", "protocol") if name in result.attrs))
+    counts = result.attrs.get("counts", ())
     if result.index.name is not None:
         result = result.reset_index()
     for name in result.columns:
         numeric = not any(isinstance(value, str) for value in result[name])
         table.add_column(str(name), justify="right" if numeric else "left")
     for row in result.itertuples(index=False):
-        table.add_row(*map(_cell, row))
+        table.add_row(*(_cell(value, is_count=row[0] in counts) for value in row))
     show(table)
 
 
-def _cell(value: object) -> str:
+def _cell(value: object, is_count: bool) -> str:
     if value is None or value != value:  # NaN
         return ""
     if isinstance(value, str):
         return value
-    return f"{value:,}" if isinstance(value, numbers.Integral) else f"{value:.4f}"
+    if isinstance(value, numbers.Integral):
+        return f"{value:,}"
+    return f"{value:,.0f}" if is_count else f"{value:.4f}"
 
 
 class _StdoutHandler(logging.StreamHandler):

@@ -27,7 +27,7 @@ from kerasrec.serving.versions import is_whole_version
 from kerasrec.training.checkpoints import read_model, read_progress
 from kerasrec.training.devices import use_devices
 from kerasrec.training.log_file import recording
-from kerasrec.training.loop import TrainingRun
+from kerasrec.training.loop import RunSettings, TrainingRun
 from kerasrec.training.monitor import Monitor
 from kerasrec.training.passes import Pass
 from kerasrec.training.settings import DeviceSettings, LoopSettings, OptimizerSettings
@@ -124,14 +124,13 @@ def _new_run(command: Train, lists: Lists) -> TrainingRun:
     model = ItemModel(
         command.model, len(lists.vocab), command.max_seq_len, command.seed, lists.ordered, lists.vocab.counts
     )
-    return TrainingRun.of(
-        model,
-        command.output,
+    settings = RunSettings(
         OptimizerSettings(command.lr, schedule="constant"),
         LoopSettings(patience=command.patience),
         command.batch_size,
         Monitor(FIGURES, falls=True, min_delta=command.min_delta, halve_after=command.halve_after),
     )
+    return TrainingRun(model, command.output, settings)
 
 
 def _passes(command: Train, output: Output, lists: Lists, run: TrainingRun) -> Iterator[Pass]:

@@ -24,8 +24,9 @@ from kerasrec.nn.settings import ItemModelSettings
 from kerasrec.training import curves as report
 from kerasrec.training.checkpoints import read_model, read_progress
 from kerasrec.training.contract import Contract
-from kerasrec.training.loop import TrainingRun
+from kerasrec.training.loop import RunSettings, TrainingRun
 from kerasrec.training.passes import Pass
+from kerasrec.training.results import TrainingResult
 from kerasrec.workspace.config import read_config, write_config
 from kerasrec.workspace.digests import errors_name_file
 from kerasrec.workspace.locks import exclusive
@@ -39,7 +40,7 @@ CONTRACT = Contract(
 )
 
 
-def item_recall(command: ItemRecall) -> None:
+def item_recall(command: ItemRecall) -> TrainingResult:
     """Train an item model on the histories; its valid figures choose the best state."""
     prepared = PreparedData(command.name, command.folders)
     command = _with_unique_items(command, prepared)
@@ -75,7 +76,7 @@ def item_recall(command: ItemRecall) -> None:
 
         run.fit(passes, rows, figures, planned=passes)
         report.draw(output, MONITOR, str(Protocol("valid", prepared.filter_seen)))
-    report.log_files(output, run.step)
+    return run.result
 
 
 def _with_unique_items(command: ItemRecall, prepared: PreparedData) -> ItemRecall:
@@ -151,7 +152,7 @@ def _run(command: ItemRecall, prepared: PreparedData, histories: Histories, outp
     counts = prepared.interactions.counts
     model = ItemModel(command.model, histories.vocab_size, command.max_seq_length, command.seed, item_counts=counts)
     batch_size = command.batches.batch_size
-    run = TrainingRun.of(model, output, command.optimizer, command.loop, batch_size, MONITOR, rowwise=True)
+    run = TrainingRun(model, output, RunSettings(command.optimizer, command.loop, batch_size, MONITOR, rowwise=True))
     config = prepared.config(command)
     if read_progress(output) is not None:
         prepared.require_same_files(read_config(output, TRAINS), output)

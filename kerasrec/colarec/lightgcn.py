@@ -25,8 +25,9 @@ from kerasrec.evaluation.full_ranking import print_table
 from kerasrec.training import curves as report
 from kerasrec.training.checkpoints import read_model, read_progress
 from kerasrec.training.contract import Contract
-from kerasrec.training.loop import TrainingRun
+from kerasrec.training.loop import RunSettings, TrainingRun
 from kerasrec.training.passes import Pass
+from kerasrec.training.results import TrainingResult
 from kerasrec.training.settings import LoopSettings, OptimizerSettings
 from kerasrec.workspace.config import read_config, write_config
 from kerasrec.workspace.locks import exclusive
@@ -56,7 +57,7 @@ def lightgcn(command: LightGcn) -> None:
         for name, recommend in recommenders.items()
     }
     print_table(table, protocol(command.split, prepared.filter_seen))
-    report.log_files(prepared.output / name, step)
+    logger.info(TrainingResult.read(prepared.output / name, step))
     logger.info(f"{path}: the embeddings of {len(prepared.user_ids):,} users and {len(prepared.item_ids):,} items")
 
 
@@ -86,14 +87,13 @@ def _train(command: LightGcn, prepared: PreparedData, name: str) -> tuple[Path, 
         prepared.require_same_files(read_config(output, TRAINS), output)
         CONTRACT.resume(output, read_config(output, TRAINS), dataclasses.asdict(command))
     model = LightGCN(interactions, settings.size, settings.propagations, settings.regularization, command.seed)
-    run = TrainingRun.of(
-        model,
-        output,
+    run_settings = RunSettings(
         OptimizerSettings(settings.learning_rate, warmup_steps=0, schedule="constant", weight_decay=0.0, clip_norm=1e9),
         LoopSettings(checkpoint_steps=10**9, evaluate_every=settings.evaluate_every, patience=settings.patience),
         settings.batch_size,
         MONITOR,
     )
+    run = TrainingRun(model, output, run_settings)
     run.restore()
     write_config(output, TRAINS, config)
     steps = -(-len(interactions.items) // settings.batch_size)

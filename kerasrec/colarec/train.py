@@ -22,8 +22,9 @@ from kerasrec.training import curves as report
 from kerasrec.training.checkpoints import read_progress
 from kerasrec.training.contract import Contract
 from kerasrec.training.devices import use_devices
-from kerasrec.training.loop import TrainingRun
+from kerasrec.training.loop import RunSettings, TrainingRun
 from kerasrec.training.passes import ReplicaPasses
+from kerasrec.training.results import TrainingResult
 from kerasrec.workspace.config import read_config, write_config
 from kerasrec.workspace.digests import content_digest, errors_name_file
 from kerasrec.workspace.locks import exclusive
@@ -38,7 +39,7 @@ CONTRACT = Contract(
 )
 
 
-def train(command: Train) -> None:
+def train(command: Train) -> TrainingResult:
     """Train from pretrained or random weights, or on from the last checkpoint; draw the curves."""
     prepared = PreparedData(command.name, command.folders)
     codes = prepared.codes
@@ -76,7 +77,7 @@ def train(command: Train) -> None:
         batches = dealt.batches(lambda epoch, first: samples.batches(dealt.share, epoch, first))
         run.fit(passes, batches, figures, planned=passes)
         report.draw(prepared.output, MONITOR, title)
-    report.log_files(prepared.output, run.step)
+    return run.result
 
 
 def _run(command: Train, prepared: PreparedData) -> TrainingRun:
@@ -98,7 +99,9 @@ def _run(command: Train, prepared: PreparedData) -> TrainingRun:
         _require_same_tokenizer(command.pretrained, prepared, pretrained.vocab_size)
         config, text_tokens = pretrained.config, pretrained.vocab_size
     model = new_model(prepared, config, command.rows, command.losses, command.formulation, text_tokens, command.seed)
-    run = TrainingRun.of(model, output, command.optimizer, command.loop, command.batch_size, MONITOR, rowwise=True)
+    run = TrainingRun(
+        model, output, RunSettings(command.optimizer, command.loop, command.batch_size, MONITOR, rowwise=True)
+    )
     if not is_new:
         run.restore()
     elif pretrained is not None:

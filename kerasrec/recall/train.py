@@ -25,8 +25,9 @@ from kerasrec.training import curves as report
 from kerasrec.training.checkpoints import read_progress
 from kerasrec.training.devices import use_devices
 from kerasrec.training.growth import carry_over
-from kerasrec.training.loop import TrainingRun
+from kerasrec.training.loop import RunSettings, TrainingRun
 from kerasrec.training.passes import Pass
+from kerasrec.training.results import TrainingResult
 from kerasrec.workspace.config import read_config, write_config
 from kerasrec.workspace.digests import errors_name_file
 from kerasrec.workspace.locks import exclusive
@@ -38,7 +39,7 @@ logger = logging.getLogger(__name__)
 START_EVENTS = 10_000_000  # bounds the memory of the pairs that stand near each other
 
 
-def train(command: Train) -> None:
+def train(command: Train) -> TrainingResult:
     """Train a part, or all of a task, from the last checkpoint; evaluate; draw the curves."""
     task, parts = find_parts(command.name, command.folders, command.task)
     prepared = PreparedData(task, parts)
@@ -86,8 +87,8 @@ def train(command: Train) -> None:
                 logger.info(f"{', '.join(parts)}: no training rows, so there is nothing to learn")
             if command.eval_mode == 0:
                 _evaluate_parts(run, prepared, command.test_users, "after training")
-        report.draw(task.output, run.monitor, str(prepared.protocol("valid")))
-    report.log_files(task.output, run.step)
+        report.draw(task.output, run.settings.monitor, str(prepared.protocol("valid")))
+    return run.result
 
 
 def _require_known_to_be_empty(prepared: PreparedData) -> None:
@@ -160,7 +161,8 @@ def _start_from_co_occurrence(command: Train, prepared: PreparedData, model: Ite
 def _new_run(command: Train, prepared: PreparedData, vocab_size: int, folder: Path) -> TrainingRun:
     counts = prepared.training_counts[: vocab_size - FIRST_ITEM]  # tokens of a vocabulary that grew stand at its end
     model = ItemModel(command.model, vocab_size, prepared.settings.max_seq_length, command.seed, item_counts=counts)
-    return TrainingRun.of(model, folder, command.optimizer, command.loop, command.batches.batch_size, rowwise=True)
+    settings = RunSettings(command.optimizer, command.loop, command.batches.batch_size, rowwise=True)
+    return TrainingRun(model, folder, settings)
 
 
 def _check_settings(command: Train, config: dict, source: Path) -> list[str]:

@@ -28,7 +28,7 @@ from kerasrec.sentence_pair.settings import Predict, Train
 from kerasrec.training import curves as report
 from kerasrec.training.checkpoints import read_progress
 from kerasrec.training.devices import hide_gpus, use_devices
-from kerasrec.training.loop import TrainingRun
+from kerasrec.training.loop import RunSettings, TrainingRun
 from kerasrec.training.monitor import Monitor
 from kerasrec.training.passes import ReplicaPasses
 from kerasrec.training.settings import DeviceSettings, LoopSettings, OptimizerSettings
@@ -102,8 +102,8 @@ def _train(command: Train) -> None:
         run.trained_on(pairs=pairs.digest, valid="" if valid is None else valid.digest)
         passes = dealt.first(command.num_train_epochs)
         run.fit(passes, dealt.batches(batches), figures, planned=passes)
-        report.draw(output, run.monitor, "valid split")
-    report.log_files(output, run.step)
+        report.draw(output, run.settings.monitor, "valid split")
+    logger.info(run.result)
 
 
 def _pretrained(command: Train) -> PretrainedBert | None:
@@ -177,14 +177,13 @@ def _run(command: Train, tokenizer: WordPieceTokenizer, pairs: TokenPairs, steps
     model = SentencePairModel(bert, command.objective, command.seed)
     model.accumulation_steps = command.gradient_accumulation_steps
     warmup_steps = int(command.warmup_proportion * steps_in_all)
-    run = TrainingRun.of(
-        model,
-        output,
+    run_settings = RunSettings(
         OptimizerSettings(learning_rate=command.learning_rate, warmup_steps=warmup_steps),
         LoopSettings(checkpoint_steps=command.save_checkpoints_steps),
         command.train_batch_size,
         Monitor(shown_figures(command.objective)),
     )
+    run = TrainingRun(model, output, run_settings)
     if start is None:
         run.restore()
     else:

@@ -18,9 +18,10 @@ from kerasrec.siamese.settings import Train
 from kerasrec.training import curves as report
 from kerasrec.training.checkpoints import read_progress
 from kerasrec.training.devices import use_devices
-from kerasrec.training.loop import TrainingRun
+from kerasrec.training.loop import RunSettings, TrainingRun
 from kerasrec.training.monitor import Monitor
 from kerasrec.training.passes import ReplicaPasses
+from kerasrec.training.results import TrainingResult
 from kerasrec.workspace.config import read_config, write_config
 from kerasrec.workspace.digests import content_digest, errors_name_file
 from kerasrec.workspace.locks import exclusive
@@ -28,7 +29,7 @@ from kerasrec.workspace.locks import exclusive
 MONITOR = Monitor((CosineThresholdEvaluator.MONITOR, "accuracy@best", "Spearman"))
 
 
-def train(command: Train) -> None:
+def train(command: Train) -> TrainingResult:
     """Train from pretrained or random weights, or on from the last checkpoint; draw the curves."""
     prepared = PreparedData(command.name, command.folders)
     use_devices(command.devices, command.seed)
@@ -58,8 +59,8 @@ def train(command: Train) -> None:
         figures = None if valid is None else _evaluation(command, prepared, run, valid)
         passes = dealt.first(command.epochs)
         run.fit(passes, dealt.batches(batches), figures, planned=passes)
-        report.draw(prepared.output, run.monitor, "valid split, cosines of the pairs")
-    report.log_files(prepared.output, run.step)
+        report.draw(prepared.output, run.settings.monitor, "valid split, cosines of the pairs")
+    return run.result
 
 
 def _require_others(command: Train, groups_a_step: int) -> None:
@@ -81,7 +82,7 @@ def _run(command: Train, prepared: PreparedData) -> TrainingRun:
         )
     bert = _checked_config(command, prepared) if start is None else start.config
     model = SiameseModel(bert, command.losses, command.seed)
-    run = TrainingRun.of(model, output, command.optimizer, command.loop, 2 * command.batch_size, MONITOR)
+    run = TrainingRun(model, output, RunSettings(command.optimizer, command.loop, 2 * command.batch_size, MONITOR))
     if start is None:
         run.restore()
     else:

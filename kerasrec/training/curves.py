@@ -16,18 +16,6 @@ from kerasrec.workspace.atomic_files import replacing
 logger = logging.getLogger(__name__)
 
 
-def log_files(folder: Path, step: int) -> None:
-    """Log which files of a run exist.
-
-    Args:
-        folder: The run's folder.
-        step: Number of steps of the run.
-    """
-    names = ("metrics.jsonl", "plots", "tensorboard")
-    existing = [f"{name}/" if (folder / name).is_dir() else name for name in names if (folder / name).exists()]
-    logger.info(f"{folder}: the model at step {step:,}" + "".join(f", {name}" for name in existing))
-
-
 def write_figures(path: Path, content: dict) -> None:
     """Write the figures of an evaluation to a JSON file, and log its path."""
     with replacing(path) as unfinished:

@@ -3,6 +3,7 @@
 import logging
 import math
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
@@ -15,87 +16,77 @@ from kerasrec.training.early_stopping import EarlyStopping
 from kerasrec.training.loss_check import CheckLoss
 from kerasrec.training.metrics_file import NEW_COMPARISON
 from kerasrec.training.monitor import Monitor
-from kerasrec.training.optimizers import WarmupSchedule, adamw, warmup_schedule
+from kerasrec.training.optimizers import adamw, warmup_schedule
 from kerasrec.training.passes import Pass
 from kerasrec.training.progress import Progress
+from kerasrec.training.results import TrainingResult
 from kerasrec.training.settings import LoopSettings, OptimizerSettings
 
 logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class RunSettings:
+    """The settings of a training run.
+
+    Attributes:
+        optimizer: Learning rate, decay and clipping.
+        loop: When the run is saved, evaluated and ended.
+        batch_size: Rows per step, for the logged rate.
+        monitor: The figures that are logged, and how evaluations are compared.
+        rowwise: Whether tables with sparse gradients are updated row by row.
+    """
+
+    optimizer: OptimizerSettings = OptimizerSettings()
+    loop: LoopSettings = LoopSettings()
+    batch_size: int = 1
+    monitor: Monitor = Monitor()
+    rowwise: bool = False
 
 
 class TrainingRun:
     """The training of a model in a folder with `checkpoints/`, `metrics.jsonl` and `tensorboard/`.
 
     Args:
-        model: Compiled with its optimizer; its variables are built.
+        model: Its variables are built. It is compiled here, with the optimizer of the settings (`adamw`).
         folder: The run's folder; lock it with `kerasrec.workspace.locks.exclusive`.
-        settings: When the run is saved, evaluated and ended.
-        batch_size: Rows per step, for the logged rate.
-        schedule: The learning rate of the model's optimizer.
-        monitor: The figures that are logged, and how evaluations are compared.
+        settings: The settings of the run.
 
     Attributes:
         progress: The passes and steps that the run has finished.
+        schedule: The learning rate of the optimizer.
         stopping: The comparison of its evaluations.
         checkpoints: Its states on disk.
 
     Example:
         >>> import tempfile
         >>> model = keras.Sequential([keras.layers.Dense(1, input_shape=[2])])
-        >>> run = TrainingRun.of(model, Path(tempfile.mkdtemp()), loop=LoopSettings(checkpoint_steps=100))
+        >>> run = TrainingRun(model, Path(tempfile.mkdtemp()), RunSettings(loop=LoopSettings(checkpoint_steps=100)))
         >>> run.restore(), run.step
         (False, 0)
     """
 
-    def __init__(
-        self,
-        model: "keras.Model",
-        folder: Path,
-        settings: LoopSettings,
-        batch_size: int,
-        schedule: WarmupSchedule,
-        monitor: Monitor = Monitor(),
-    ):
+    def __init__(self, model: "keras.Model", folder: Path, settings: RunSettings = RunSettings()):
         self.model = model
         self.folder = folder
         self.settings = settings
-        self.batch_size = batch_size
-        self.schedule = schedule
-        self.monitor = monitor
+        self.schedule = warmup_schedule(settings.optimizer)
+        model.compile(optimizer=adamw(settings.optimizer, self.schedule, settings.rowwise))
         self.progress = Progress()
-        self.stopping = EarlyStopping(monitor, settings.patience, self.progress.comparison)
+        self.stopping = EarlyStopping(settings.monitor, settings.loop.patience, self.progress.comparison)
         model.optimizer.build(model.trainable_variables)
         self.checkpoints = Checkpoints(folder, model, self.progress)
 
-    @classmethod
-    def of(
-        cls,
-        model: "keras.Model",
-        folder: Path,
-        optimizer: OptimizerSettings = OptimizerSettings(),
-        loop: LoopSettings = LoopSettings(),
-        batch_size: int = 1,
-        monitor: Monitor = Monitor(),
-        rowwise: bool = False,
-    ) -> "TrainingRun":
-        """Compile a model with the optimizer of these settings (`adamw`) and return its run.
-
-        Args:
-            model: Its variables are built.
-            folder: The run's folder.
-            optimizer: Learning rate, decay and clipping.
-            loop: When the run is saved, evaluated and ended.
-            batch_size: Rows per step, for the logged rate.
-            monitor: The figures that are logged, and how evaluations are compared.
-            rowwise: Whether tables with sparse gradients are updated row by row.
-        """
-        schedule = warmup_schedule(optimizer)
-        model.compile(optimizer=adamw(optimizer, schedule, rowwise))
-        return cls(model, folder, loop, batch_size, schedule, monitor)
+    @property
+    def result(self) -> TrainingResult:
+        """The state of the run."""
+        return TrainingResult.read(self.folder, self.step)
 
     @cached_property
     def _metrics(self) -> MetricsLog:
-        return MetricsLog(self.folder, lambda: self.step, self.settings.log_steps, self.batch_size, self.progress)
+        return MetricsLog(
+            self.folder, lambda: self.step, self.settings.loop.log_steps, self.settings.batch_size, self.progress
+        )
 
     @property
     def step(self) -> int:
@@ -193,7 +184,7 @@ class TrainingRun:
         if steps > 0:
             first = self.step
             with progress_bar(str(current), total=steps, unit="steps") as bar:
-                save = CheckpointEvery(lambda more: self._save_within(current, done + more), self.settings)
+                save = CheckpointEvery(lambda more: self._save_within(current, done + more), self.settings.loop)
                 own = [CheckLoss(is_new=first == 0), self._metrics, save, ShowProgress(bar)]
                 if self.progress.was_last(current):
                     own.append(KeepMeans())
@@ -209,7 +200,7 @@ class TrainingRun:
 
     def _finish(self, current: Pass, evaluate: Callable[[], dict[str, float]] | None) -> None:
         figures = None
-        if evaluate and (self.progress.passes + 1) % self.settings.evaluate_every == 0:
+        if evaluate and (self.progress.passes + 1) % self.settings.loop.evaluate_every == 0:
             figures = self._evaluate(current, evaluate)
         self.model.reset_metrics()
         self.progress.line_sums = {}
@@ -233,9 +224,9 @@ class TrainingRun:
     def _compare(self, figures: dict[str, float]) -> None:
         """Log the figures, save the best state, and halve the learning rate after evaluations without a gain."""
         self.log_figures("valid", figures)
-        logger.info("valid: " + ", ".join(f"{name} {figures[name]:.4f}" for name in self.monitor.figures))
+        logger.info("valid: " + ", ".join(f"{name} {figures[name]:.4f}" for name in self.settings.monitor.figures))
         halvings = self.stopping.state.halvings
-        is_best = self.stopping.is_best(figures[self.monitor.figures[0]])
+        is_best = self.stopping.is_best(figures[self.settings.monitor.figures[0]])
         if self.stopping.state.halvings > halvings:
             self.schedule.scale.assign(self.stopping.scale)
             logger.info(f"{self.stopping.monitor.halve_after} evaluations without a gain: the learning rate is halved")

@@ -2,7 +2,7 @@ import json
 
 import pytest
 
-from kerasrec.training.curves import draw, log_files, training_figure
+from kerasrec.training.curves import draw, training_figure
 from kerasrec.training.monitor import Monitor
 
 
@@ -29,12 +29,6 @@ def test_the_best_of_a_falling_figure_is_the_lowest(tmp_path):
     draw(tmp_path, Monitor(("loss",), falls=True), "valid split")
     summary = json.loads((tmp_path / "summary.json").read_text(encoding="utf-8"))
     assert summary["best"]["step"] == 20
-
-
-def test_the_files_that_exist_are_logged(tmp_path, logged):
-    (tmp_path / "plots").mkdir()
-    log_files(tmp_path, 1000)
-    assert logged() == f"{tmp_path}: the model at step 1,000, plots/\n"
 
 
 def test_a_run_without_evaluations(tmp_path):

@@ -13,9 +13,8 @@ from kerasrec.training import curves as report
 from kerasrec.training.callbacks import read_metrics
 from kerasrec.training.checkpoints import checkpoint_paths, read_model, read_progress
 from kerasrec.training.growth import carry_over
-from kerasrec.training.loop import TrainingRun
+from kerasrec.training.loop import RunSettings, TrainingRun
 from kerasrec.training.monitor import Monitor
-from kerasrec.training.optimizers import adamw, warmup_schedule
 from kerasrec.training.passes import Pass
 from kerasrec.training.progress import Progress
 from kerasrec.training.settings import LoopSettings, OptimizerSettings
@@ -52,10 +51,8 @@ class Embedded(keras.Model):
 def new_run(folder, rows=6, monitor=Monitor(), **settings):
     model = Embedded(rows)
     optimizer = OptimizerSettings(learning_rate=0.05, warmup_steps=2)
-    schedule = warmup_schedule(optimizer)
-    model.compile(optimizer=adamw(optimizer, schedule))
-    settings = LoopSettings(**{"checkpoint_steps": 3, "log_steps": 2, **settings})
-    run = TrainingRun(model, folder, settings, batch_size=4, schedule=schedule, monitor=monitor)
+    loop = LoopSettings(**{"checkpoint_steps": 3, "log_steps": 2, **settings})
+    run = TrainingRun(model, folder, RunSettings(optimizer, loop, batch_size=4, monitor=monitor))
     fit = run.fit
     run.fit = lambda passes, *rest, **more: fit(passes, *rest, **{"planned": passes, **more})
     return run
@@ -411,7 +408,7 @@ def test_changed_data_is_logged_and_resets_the_comparison(tmp_path, logged):
     run.trained_on(lists="bb")
     assert run.progress.comparison.best == -np.inf and "lists changed since the last checkpoint" in logged()
     run.fit(passes(epochs=3), batches, figures([0.3, 0.2]))
-    report.draw(tmp_path, run.monitor, "valid split")
+    report.draw(tmp_path, run.settings.monitor, "valid split")
     best = json.loads((tmp_path / "summary.json").read_text())["best"]
     assert best["NDCG@10"] == 0.3, "the better figure belongs to other lists"
 

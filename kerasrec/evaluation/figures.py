@@ -1,0 +1,31 @@
+"""Figures of several scorers as one table; imports no TensorFlow."""
+
+from collections.abc import Mapping
+from numbers import Integral
+
+import pandas as pd
+
+
+def figures_frame(figures: Mapping[str, Mapping[str, float]], protocol: str) -> pd.DataFrame:
+    """A table of figures.
+
+    Args:
+        figures: For each scorer its figures by name.
+        protocol: One sentence: how the figures are computed.
+
+    Returns:
+        float64, one row per figure (index `figure`) and one column per scorer; NaN where a scorer lacks a figure.
+        `attrs` has `protocol`, and `counts`: the names of the rows with whole numbers.
+
+    Example:
+        >>> frame = figures_frame({"model": {"recall@10": 0.5, "users": 40}, "popularity": {"recall@10": 0.1}}, "test")
+        >>> frame.loc["recall@10", "model"], frame.attrs
+        (np.float64(0.5), {'protocol': 'test', 'counts': ['users']})
+    """
+    names = list(dict.fromkeys(name for values in figures.values() for name in values))
+    frame = pd.DataFrame(
+        {scorer: [values.get(name) for name in names] for scorer, values in figures.items()}, names, "float64"
+    ).rename_axis("figure")
+    counts = [name for name in names if all(isinstance(values.get(name, 0), Integral) for values in figures.values())]
+    frame.attrs = {"protocol": protocol, "counts": counts}
+    return frame
