@@ -13,7 +13,8 @@ import filelock
 from kerasrec.anime.anilist.answers import TitlePage, UnusablePart
 from kerasrec.anime.anilist.client import AniListClient, NoAnswer, UserUnavailable
 from kerasrec.anime.anilist.queries import PER_PAGE
-from kerasrec.anime.database import Database, User
+from kerasrec.anime.database import Database
+from kerasrec.anime.records import User
 from kerasrec.anime.settings import Fetching, FetchTitles, FetchUsers
 from kerasrec.anime.unusable_answers import UnusableAnswers, set_aside
 from kerasrec.anime.user_names import read_user_names

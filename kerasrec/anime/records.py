@@ -2,7 +2,7 @@
 
 import datetime
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 WATCHED = ("COMPLETED", "CURRENT", "REPEATING", "PAUSED")
 """The statuses of what somebody has seen of their own will; planned titles are unseen, dropped ones disliked."""
@@ -89,6 +89,52 @@ class ListEntry(NamedTuple):
     started: str | None = None
     completed: str | None = None
     updated: int | None = None
+
+
+@dataclass(frozen=True)
+class User:
+    """A user in the database; `status` is ok, private, missing, or pending until the list is complete."""
+
+    name: str
+    status: Literal["pending", "ok", "private", "missing"]
+    anilist_id: int | None
+    score_format: str | None
+    fetched_at: int | None
+
+
+class SetAside(NamedTuple):
+    """An answer from AniList, or a part of one, that could not be used.
+
+    Attributes:
+        kind: What was asked for.
+        name: Which one, say a user's name.
+        reason: Why it could not be used.
+        answer: What AniList sent; at most a million characters are kept.
+    """
+
+    kind: Literal["page", "title", "user", "entry"]
+    name: str
+    reason: str
+    answer: str
+
+
+@dataclass(frozen=True)
+class History:
+    """The titles that one user has watched, oldest first.
+
+    Attributes:
+        user: The user's name.
+        titles: Title ids.
+        statuses: One for each title.
+        scores: One for each title, 1 to 100, or None.
+        dates: One for each title: a day, month or year as text, or None. See `Database.histories` for which.
+    """
+
+    user: str
+    titles: tuple[int, ...]
+    statuses: tuple[str, ...]
+    scores: tuple[int | None, ...]
+    dates: tuple[str | None, ...]
 
 
 def fuzzy_date(year: int | None, month: int | None, day: int | None) -> str | None:

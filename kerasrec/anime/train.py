@@ -10,7 +10,8 @@ from collections.abc import Iterator
 import numpy as np
 
 from kerasrec.anime.curves import collect_metrics, draw
-from kerasrec.anime.database import Database, History
+from kerasrec.anime.database import Database
+from kerasrec.anime.records import History
 from kerasrec.anime.run import CONTRACT, Output, Trained, mappings_of, read_trained, write_trained
 from kerasrec.anime.settings import Train
 from kerasrec.anime.user_lists import HELD_OUT, Lists

@@ -7,7 +7,8 @@ from typing import Literal
 
 from kerasrec.anime.anilist.answers import UnusablePart
 from kerasrec.anime.anilist.client import NoAnswer
-from kerasrec.anime.database import Database, SetAside
+from kerasrec.anime.database import Database
+from kerasrec.anime.records import SetAside
 from kerasrec.errors import KerasrecError
 
 logger = logging.getLogger(__name__)

@@ -8,7 +8,7 @@ from functools import cached_property
 
 import numpy as np
 
-from kerasrec.anime.database import History
+from kerasrec.anime.records import History
 from kerasrec.backend import tf
 from kerasrec.data.items.batches import masked_batches, steps_per_epoch
 from kerasrec.data.items.examples import TokenHistories

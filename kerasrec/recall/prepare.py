@@ -32,12 +32,13 @@ logger = logging.getLogger(__name__)
 
 def split(command: Split) -> SplitReport:
     """Step 1: the log into parts, and a report."""
-    if command.save_path is not None:
+    settings = command.current_form
+    if command.is_old_form:
         logger.info(
-            f"the old options for the log and the work folder are read as --log {command.log} --data-path "
-            f"{command.data_path}"
+            f"the old options for the log and the work folder are read as --log {settings.log} --data-path "
+            f"{settings.data_path}"
         )
-    report = interactions.split(command)
+    report = interactions.split(settings)
     logger.info(report)
     logger.info(f"{report.task}: parts/, users.parquet, manifest.json")
     return report

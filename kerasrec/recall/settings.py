@@ -3,6 +3,7 @@
 The command line is generated from them; so that it answers at once, this module imports no TensorFlow.
 """
 
+import dataclasses
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Literal
@@ -21,7 +22,7 @@ from kerasrec.workspace.run_folders import RunFolders
 
 @dataclass(frozen=True)
 class Split(SplitSettings):
-    """Step 1: a log into parts, each user whole in one of them."""
+    """Step 1: split a log into parts. All events of a user are in one part."""
 
     log: str = ""
     save_path: str | None = None
@@ -29,20 +30,33 @@ class Split(SplitSettings):
     save_path is the work folder."""
 
     def __post_init__(self):
+        _ = self.current_form  # raises an error for bad values
+
+    @property
+    def current_form(self) -> SplitSettings:
+        """The same settings without the old options.
+
+        Raises:
+            KerasrecError: no log is given, two work folders are given, or a value is out of range.
+        """
         default = SplitSettings.data_path
+        values = {field.name: getattr(self, field.name) for field in dataclasses.fields(SplitSettings)}
         if not self.log:
             if self.save_path is None and self.data_path == default:
                 raise KerasrecError("no log is given: pass --log FILE_OR_FOLDER")
-            object.__setattr__(self, "log", self.data_path)
-            object.__setattr__(self, "data_path", self.save_path or default)
-            object.__setattr__(self, "save_path", self.data_path)  # marks the old form, for the log message
+            values |= {"log": self.data_path, "data_path": self.save_path or default}
         elif self.save_path is not None:
             if self.data_path not in (default, self.save_path):
                 raise KerasrecError(
                     f"--data-path {self.data_path} and --save-path {self.save_path} both name the work folder: give one"
                 )
-            object.__setattr__(self, "data_path", self.save_path)
-        super().__post_init__()
+            values["data_path"] = self.save_path
+        return SplitSettings(**values)
+
+    @property
+    def is_old_form(self) -> bool:
+        """Whether the old options are used."""
+        return not self.log or self.save_path is not None
 
 
 @dataclass(frozen=True)

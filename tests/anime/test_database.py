@@ -9,9 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kerasrec.anime import schema
-from kerasrec.anime.database import Database, History, SetAside
-from kerasrec.anime.records import ListEntry, Relation, Tag, Title
+from kerasrec.anime.database import Database, schema
+from kerasrec.anime.records import History, ListEntry, Relation, SetAside, Tag, Title
 from kerasrec.errors import KerasrecError
 
 BEBOP = Title(

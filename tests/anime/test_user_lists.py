@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from kerasrec.anime.database import History
+from kerasrec.anime.records import History
 from kerasrec.anime.settings import Train
 from kerasrec.anime.user_lists import Lists
 from kerasrec.data.items.settings import BatchSettings

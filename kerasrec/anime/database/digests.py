@@ -9,7 +9,7 @@ import sqlite3
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from kerasrec.anime.sqlite_errors import damaged
+from kerasrec.anime.database.sqlite_errors import damaged
 from kerasrec.errors import KerasrecError, quoted
 from kerasrec.workspace.digests import digest_of
 
