@@ -13,6 +13,7 @@ _PUBLIC = {
     "SentencePair": "kerasrec.sentence_pair.api",
     "SiameseBert": "kerasrec.siamese.api",
     "load": "kerasrec.serving.loading",
+    "log_to_stdout": "kerasrec.console",
 }
 
 __all__ = ["KerasrecError", "__version__", *_PUBLIC]

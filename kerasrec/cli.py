@@ -40,7 +40,7 @@ SYSTEMS = {
         "train": (recall.Train, "kerasrec.recall.train.train"),
         "evaluate": (recall.Evaluate, "kerasrec.recall.evaluate.evaluate"),
         "export": (recall.Export, "kerasrec.recall.export.export"),
-        "recommend": (recall.Recommend, "kerasrec.recall.export.recommend"),
+        "recommend": (recall.Recommend, "kerasrec.recall.recommend.recommend"),
         "quickstart": (recall.Quickstart, "kerasrec.recall.quickstart.quickstart"),
     },
     "siamese": {

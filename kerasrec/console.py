@@ -1,16 +1,21 @@
 """The output of a command: tables, lines of text and the log."""
 
 import contextlib
+import io
 import logging
 import numbers
 import re
 import sys
 import time
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 _HARMFUL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 
@@ -40,12 +45,16 @@ def show(table: Table) -> None:
         title
         a [red] case :cat:
     """
+    Console(markup=False, emoji=False).print(_without_controls(table))
+
+
+def _without_controls(table: Table) -> Table:
     for column in table.columns:
         column._cells = [plain(cell) if isinstance(cell, str) else cell for cell in column._cells]
         column.header = plain(column.header) if isinstance(column.header, str) else column.header
     if isinstance(table.title, str):
         table.title = Text(plain(table.title))
-    Console(markup=False, emoji=False).print(table)
+    return table
 
 
 def say(text: str) -> None:
@@ -57,42 +66,65 @@ def print_result(result: object) -> None:
     """Print what a step returned: nothing for None, a table for a DataFrame, and the text of any other object.
 
     The attributes `title` and `protocol` of a DataFrame (`.attrs`) are printed above its table. Floats have four
-    decimals; integers, and floats in the rows that the attribute `counts` names, have thousands separators.
+    decimals. Integers, and floats in the rows that the attribute `counts` names, have none; from 10,000 on they have
+    thousands separators. Missing values are empty.
 
     Example:
         >>> import pandas as pd
-        >>> print_result(pd.DataFrame({"item": ["12"], "score": [0.5], "count": [1234]}))
-        ┏━━━━━━┳━━━━━━━━┳━━━━━━━┓
-        ┃ item ┃  score ┃ count ┃
-        ┡━━━━━━╇━━━━━━━━╇━━━━━━━┩
-        │ 12   │ 0.5000 │ 1,234 │
-        └──────┴────────┴───────┘
+        >>> print_result(pd.DataFrame({"item": ["12"], "score": [0.5], "count": [12345]}))
+        ┏━━━━━━┳━━━━━━━━┳━━━━━━━━┓
+        ┃ item ┃  score ┃  count ┃
+        ┡━━━━━━╇━━━━━━━━╇━━━━━━━━┩
+        │ 12   │ 0.5000 │ 12,345 │
+        └──────┴────────┴────────┘
     """
     if result is None:
         return
-    if not hasattr(result, "itertuples"):  # pandas is not imported for steps that return no table
+    if _is_frame(result):
+        show(_table(result))
+    else:
         say(str(result))
-        return
-    table = Table(title="\n".join(str(result.attrs[name]) for name in ("title", "protocol") if name in result.attrs))
-    counts = result.attrs.get("counts", ())
-    if result.index.name is not None:
-        result = result.reset_index()
-    for name in result.columns:
-        numeric = not any(isinstance(value, str) for value in result[name])
+
+
+def text_of(result: object) -> str:
+    """The text that `print_result` prints, without styles, for a log.
+
+    Example:
+        >>> import pandas as pd
+        >>> text_of(pd.DataFrame({"item": ["12"]})).splitlines()[1]
+        '┃ item ┃'
+    """
+    if not _is_frame(result):
+        return str(result)
+    text = io.StringIO()
+    Console(file=text, markup=False, emoji=False, force_terminal=False).print(_without_controls(_table(result)))
+    return text.getvalue().rstrip("\n")
+
+
+def _is_frame(result: object) -> bool:
+    return hasattr(result, "itertuples")  # pandas is not imported for steps that return no table
+
+
+def _table(frame: "pd.DataFrame") -> Table:
+    table = Table(title="\n".join(str(frame.attrs[name]) for name in ("title", "protocol") if name in frame.attrs))
+    counts = frame.attrs.get("counts", ())
+    if frame.index.name is not None:
+        frame = frame.reset_index()
+    for name in frame.columns:
+        numeric = not any(isinstance(value, str) for value in frame[name])
         table.add_column(str(name), justify="right" if numeric else "left")
-    for row in result.itertuples(index=False):
-        table.add_row(*(_cell(value, is_count=row[0] in counts) for value in row))
-    show(table)
+    for row, missing in zip(frame.itertuples(index=False), frame.isna().itertuples(index=False), strict=True):
+        is_count = row[0] in counts
+        table.add_row(*("" if none else _cell(value, is_count) for value, none in zip(row, missing, strict=True)))
+    return table
 
 
 def _cell(value: object, is_count: bool) -> str:
-    if value is None or value != value:  # NaN
-        return ""
     if isinstance(value, str):
         return value
-    if isinstance(value, numbers.Integral):
-        return f"{value:,}"
-    return f"{value:,.0f}" if is_count else f"{value:.4f}"
+    if is_count or isinstance(value, numbers.Integral):
+        return f"{value:.0f}" if abs(value) < 10_000 else f"{value:,.0f}"
+    return f"{value:.4f}"
 
 
 class _StdoutHandler(logging.StreamHandler):

@@ -3,10 +3,11 @@ import logging
 import re
 import sys
 
+import pandas as pd
 import pytest
 from rich.table import Table
 
-from kerasrec.console import log_to_stdout, logged_to_stdout, plain, say, show
+from kerasrec.console import log_to_stdout, logged_to_stdout, plain, print_result, say, show, text_of
 
 
 @pytest.mark.parametrize("text", ["wallet [illuzion] [Mandarine Black]", "a [/b] case", "[red]case", ":cat: case"])
@@ -58,3 +59,30 @@ def test_lines_begin_with_the_time_unless_stdout_is_a_terminal(monkeypatch):
             logger.info("3 rows")
         logger.info("not shown: the block has ended")
         assert re.fullmatch(expected, stream.getvalue())
+
+
+def test_results_are_printed_by_their_kind(capsys):
+    print_result(None)
+    assert capsys.readouterr().out == ""
+    print_result("a line\x07")
+    assert capsys.readouterr().out == "a line\ufffd\n"
+    figures = pd.DataFrame({"model": [0.25, 40.0, 12345.0, None]}, ["recall@10", "users", "targets", "MRR"])
+    figures = figures.rename_axis("figure")
+    figures.attrs = {"title": "after training", "protocol": "test [split]", "counts": ["users", "targets"]}
+    print_result(figures)
+    printed = capsys.readouterr().out
+    rows = [[cell.strip() for cell in line.strip("│").split("│")] for line in printed.splitlines() if "│" in line]
+    assert rows == [["recall@10", "0.2500"], ["users", "40"], ["targets", "12,345"], ["MRR", ""]]
+    assert "test [split]" in printed and printed.index("after training") < printed.index("test [split]")
+    assert text_of(figures) == printed.rstrip("\n") and text_of(3) == "3"
+
+
+@pytest.mark.parametrize("text", HOSTILE, ids=ascii)
+def test_control_characters_of_a_result_are_replaced(capsys, text):
+    frame = pd.DataFrame({"text": [text]}, dtype=object)
+    print_result(frame)
+    assert not set(capsys.readouterr().out + text_of(frame)) & set(text) - set("abc[2J")
+
+
+def test_years_have_no_separators():
+    assert "│ 2012 │" in text_of(pd.DataFrame({"year": [2012]}, dtype="Int64"))

@@ -16,7 +16,7 @@ from kerasrec.colarec import dataset as colarec
 from kerasrec.data.items.vocab import ItemVocab
 from kerasrec.errors import KerasrecError
 from kerasrec.recall import dataset as recall
-from kerasrec.recall.export import user_history
+from kerasrec.recall.histories import user_histories
 from kerasrec.serving.nearest import read_vectors, write_vectors
 from kerasrec.siamese import dataset as siamese
 from kerasrec.siamese.run import Trained
@@ -83,7 +83,7 @@ def recall_kinds(recall_harness):
 
     return {
         "part": Kind(harness.task / "parts" / "part-001.parquet", lambda: command("vocab", "all")),
-        "users": Kind(harness.task / "users.parquet", lambda: user_history(opened().task, user)),
+        "users": Kind(harness.task / "users.parquet", lambda: user_histories(opened().task, [user])),
         "vocab": Kind(harness.task / "vocab.parquet", lambda: opened().vocab.items.to_pylist()),
         "train examples": Kind(harness.task / "tfrecord" / "part-001.train.tfrecord", examples),
         "test examples": Kind(harness.task / "tfrecord" / "part-002.test.tfrecord", examples),

@@ -23,9 +23,8 @@ def figures_frame(figures: Mapping[str, Mapping[str, float]], protocol: str) -> 
         (np.float64(0.5), {'protocol': 'test', 'counts': ['users']})
     """
     names = list(dict.fromkeys(name for values in figures.values() for name in values))
-    frame = pd.DataFrame(
-        {scorer: [values.get(name) for name in names] for scorer, values in figures.items()}, names, "float64"
-    ).rename_axis("figure")
+    columns = {scorer: [values.get(name) for name in names] for scorer, values in figures.items()}
+    frame = pd.DataFrame(columns, index=names, dtype="float64").rename_axis("figure")
     counts = [name for name in names if all(isinstance(values.get(name, 0), Integral) for values in figures.values())]
     frame.attrs = {"protocol": protocol, "counts": counts}
     return frame

@@ -1,7 +1,10 @@
-"""The model's figures beside the baselines', under one protocol."""
+"""Figures of a trained model and of the baselines, under one protocol."""
+
+import pandas as pd
 
 from kerasrec.evaluation.baselines import CoOccurrence, Popularity
-from kerasrec.evaluation.full_ranking import Protocol, baseline_scorer, model_scorer, print_table, rank_catalogue
+from kerasrec.evaluation.figures import figures_frame
+from kerasrec.evaluation.full_ranking import Protocol, baseline_scorer, model_scorer, rank_catalogue
 from kerasrec.recall import run as models
 from kerasrec.recall.dataset import PreparedData
 from kerasrec.recall.settings import Evaluate
@@ -11,10 +14,16 @@ from kerasrec.workspace.run_folders import find_parts
 CO_OCCURRENCE_EVENTS = 20_000_000  # its user-item matrix takes some 50 bytes an event while it is fitted
 
 
-def evaluate(command: Evaluate) -> None:
-    """Rank a task's or a part's targets; print the table and write it to `evaluation.json`.
+def evaluate(command: Evaluate) -> pd.DataFrame:
+    """Rank the targets of a task or of a part, and write the figures to `evaluation.json`.
 
-    A single part's figures go to `evaluation-part-NNN.json`.
+    The figures of a single part are written to `evaluation-part-NNN.json`.
+
+    Returns:
+        The figures, as `kerasrec.evaluation.figures.figures_frame` returns them.
+
+    Raises:
+        KerasrecError: nothing is trained, a file is damaged, or there are no targets.
     """
     task, parts = find_parts(command.name, command.folders, command.task)
     prepared = PreparedData(task, parts)
@@ -28,10 +37,10 @@ def evaluate(command: Evaluate) -> None:
     )
     with prepared.reading():
         table = figures(prepared, protocol, command.checkpoint, command.baselines)
-    print_table(table, protocol)
     name = "evaluation.json" if parts == task.part_names() else f"evaluation-{parts[0]}.json"
     kept = {"protocol": str(protocol), "parts": parts, "checkpoint": command.checkpoint, "figures": table}
     report.write_figures(task.output / name, kept)
+    return figures_frame(table, str(protocol))
 
 
 def figures(

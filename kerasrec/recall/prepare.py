@@ -1,4 +1,4 @@
-"""Raw logs into training files: split, vocabulary, examples."""
+"""Steps 1 to 3: split a log into parts, build the vocabulary, write the examples."""
 
 import dataclasses
 import functools
@@ -19,6 +19,7 @@ from kerasrec.data.logs.parts import checked_parts, item_counts
 from kerasrec.data.logs.split_report import SplitReport
 from kerasrec.errors import KerasrecError
 from kerasrec.progress_bar import progress_bar
+from kerasrec.recall.results import WrittenExamples, WrittenVocab
 from kerasrec.recall.settings import Examples, Split, Vocab
 from kerasrec.workers import worker_pool
 from kerasrec.workspace.digests import Damaged, content_digest, errors_name_file, is_intact, map_in_threads
@@ -31,21 +32,22 @@ logger = logging.getLogger(__name__)
 
 
 def split(command: Split) -> SplitReport:
-    """Step 1: the log into parts, and a report."""
+    """Step 1: split a log into parts.
+
+    Raises:
+        KerasrecError: see `kerasrec.data.logs.splitting.split`.
+    """
     settings = command.current_form
     if command.is_old_form:
         logger.info(
             f"the old options for the log and the work folder are read as --log {settings.log} --data-path "
             f"{settings.data_path}"
         )
-    report = interactions.split(settings)
-    logger.info(report)
-    logger.info(f"{report.task}: parts/, users.parquet, manifest.json")
-    return report
+    return interactions.split(settings)
 
 
-def vocab(command: Vocab) -> ItemVocab:
-    """Step 2: the vocabulary over all parts of a task; an existing one, or that of an earlier task, grows.
+def vocab(command: Vocab) -> WrittenVocab:
+    """Step 2: build one vocabulary from all parts of a task. An existing vocabulary, or that of an earlier task, grows.
 
     Raises:
         KerasrecError: the name is that of a part, not of the whole task.
@@ -62,8 +64,7 @@ def vocab(command: Vocab) -> ItemVocab:
         manifest.add_files(again, path)
     unknown = built.unknown_share(counts)
     manifest.update("vocab", {"digest": built.digest(), "size": len(built), "unknown_share": unknown})
-    logger.info(f"{task.vocab_path}: {len(built.items):,} items; {unknown:.2%} of the events become [UNK]")
-    return built
+    return WrittenVocab(task.vocab_path, len(built.items), unknown)
 
 
 def _vocab_to_grow(task: Task, command: Vocab) -> ItemVocab | None:
@@ -117,8 +118,14 @@ def _require_grown(old: ItemVocab, command: Vocab, task: Task) -> None:
             )
 
 
-def examples(command: Examples) -> None:
-    """Step 3: the examples of one part, of a range or of all, in parallel processes."""
+def examples(command: Examples) -> WrittenExamples:
+    """Step 3: write the examples of one part, of a range of parts or of all parts, in parallel processes.
+
+    Parts whose examples exist, and are of the same input and settings, are not written again.
+
+    Raises:
+        KerasrecError: parts are missing or damaged, the settings do not fit the log, or a process was killed.
+    """
     task, parts = find_parts(command.name, command.folders, command.task, command.first, command.last)
     vocabulary = ItemVocab.load(task.vocab_path).digest()
     manifest = Manifest(task.manifest_path)
@@ -142,7 +149,7 @@ def examples(command: Examples) -> None:
         items, seen_before = _shared(task, command.examples, content_digest(task.vocab_path))
         unseen = len(items.items) - np.count_nonzero(seen_before)
         logger.info(f"{unseen:,} of {len(items.items):,} items were not seen before {command.examples.split_day}")
-    logger.info(f"{task.tfrecord_folder}: " + ", ".join(f"{total:,} {split} rows" for split, total in rows.items()))
+    return WrittenExamples(task.tfrecord_folder, dict(rows))
 
 
 def _require_day_within(settings: ExampleSettings, report: dict, task: Task) -> None:

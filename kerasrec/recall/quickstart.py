@@ -1,18 +1,20 @@
-"""All of item recall on a log from a stated process, beside the best score that any model could reach on it."""
+"""All steps of item recall on a simulated log, with the best score that any model could reach on it."""
 
 import logging
 
 import pyarrow.parquet as pq
 
+from kerasrec.console import text_of
 from kerasrec.data.items.settings import ExampleSettings
 from kerasrec.data.logs.parts import read_part
 from kerasrec.data.logs.synthetic import SyntheticLog, leave_one_out
-from kerasrec.evaluation.full_ranking import print_table
+from kerasrec.evaluation.figures import figures_frame
 from kerasrec.nn.settings import ItemModelSettings
 from kerasrec.recall.dataset import PreparedData
 from kerasrec.recall.evaluate import figures
-from kerasrec.recall.export import export, recommend
+from kerasrec.recall.export import export
 from kerasrec.recall.prepare import examples, split, vocab
+from kerasrec.recall.recommend import recommend
 from kerasrec.recall.settings import Examples, Export, Quickstart, Recommend, Split, Train, Vocab
 from kerasrec.recall.train import train
 from kerasrec.training import curves
@@ -25,17 +27,21 @@ logger = logging.getLogger(__name__)
 DATE, DATASET, ALL = "20210419", "quickstart", "quickstart-refine-0-all"
 
 
-def quickstart(command: Quickstart) -> None:
-    """Make a log, split it, train, evaluate, export, and recommend for one of its users."""
+def quickstart(command: Quickstart) -> str:
+    """Write a log, split it, train, evaluate, export, and recommend for one of its users.
+
+    Returns:
+        The folder and its sub-folders, as a line of text.
+    """
     folders = RunFolders(*(command.folder / name for name in ("data", "output", "export")))
     log = SyntheticLog(seed=command.seed)
     logs = log.write(command.folder / "raw")
     logger.info(
         f"{logs}: {log.users:,} users, {log.items:,} items, simulated, so that the best possible ranking is known"
     )
-    split(Split(str(logs), str(folders.data_path), date=DATE, dataset_name=DATASET, parts=2))
-    vocab(Vocab(ALL, folders))
-    examples(Examples(ALL, folders=folders, examples=ExampleSettings(masking="dynamic")))
+    _log(split(Split(str(logs), str(folders.data_path), date=DATE, dataset_name=DATASET, parts=2)))
+    _log(vocab(Vocab(ALL, folders)))
+    _log(examples(Examples(ALL, folders=folders, examples=ExampleSettings(masking="dynamic"))))
     training = Train(
         ALL,
         folders=folders,
@@ -44,18 +50,24 @@ def quickstart(command: Quickstart) -> None:
         model=ItemModelSettings(objective="causal", unique_items=True),
         optimizer=OptimizerSettings(learning_rate=3e-3),
     )
-    train(training)
+    _log(train(training))
     task, parts = find_parts(ALL, folders)
     prepared = PreparedData(task, parts)
     monitor = Monitor()
     references = valid_references(log, prepared, monitor.figures[0])
     curves.draw(task.output, monitor, str(prepared.protocol("valid")), references)
     protocol = prepared.protocol("test")
-    table = figures(prepared, protocol)
-    print_table(table | {"best possible": ceiling(log, task)}, protocol)
-    export(Export(ALL, folders=folders))
-    recommend(Recommend(ALL, user=first_user(task), folders=folders, names=command.folder / "raw" / "items.csv"))
-    logger.info(f"{command.folder}: raw/, data/, output/, export/")
+    table = figures(prepared, protocol) | {"best possible": ceiling(log, task)}
+    _log(figures_frame(table, str(protocol)))
+    _log(export(Export(ALL, folders=folders)))
+    titles = command.folder / "raw" / "items.csv"
+    _log(recommend(Recommend(ALL, user=first_user(task), folders=folders, names=titles)))
+    return f"{command.folder}: raw/, data/, output/, export/"
+
+
+def _log(result: object) -> None:
+    text = text_of(result)
+    logger.info(f"\n{text}" if "\n" in text else text)
 
 
 def valid_references(log: SyntheticLog, prepared: PreparedData, figure: str) -> dict[str, float]:
@@ -88,5 +100,5 @@ def ceiling(log: SyntheticLog, task: Task, held_out: int = 1) -> dict[str, float
 
 
 def first_user(task: Task) -> str:
-    """Raw id of the first user of the first part."""
+    """Raw id of the first user in the first part."""
     return pq.read_table(task.users_path, columns=["raw"])["raw"][0].as_py()

@@ -11,10 +11,12 @@ from pathlib import Path
 import numpy as np
 
 from kerasrec.backend import distribution, tf
+from kerasrec.console import text_of
 from kerasrec.data.items.batches import TrainingObjectives, training_batches
 from kerasrec.data.items.vocab import FIRST_ITEM
 from kerasrec.errors import KerasrecError
-from kerasrec.evaluation.full_ranking import model_scorer, print_table, rank_catalogue
+from kerasrec.evaluation.figures import figures_frame
+from kerasrec.evaluation.full_ranking import model_scorer, rank_catalogue
 from kerasrec.nn.co_occurrence import co_occurrence_vectors
 from kerasrec.nn.item_model import ItemModel
 from kerasrec.nn.settings import ItemModelSettings
@@ -227,4 +229,5 @@ def _evaluate_parts(run: TrainingRun, prepared: PreparedData, most_users: int, w
     rows = prepared.evaluation("test", prepared.parts, users)
     figures = rank_catalogue(model_scorer(run.model), rows, prepared.training_counts, protocol)
     run.log_figures("test", figures)
-    print_table({f"model {when}, step {run.step}": figures}, protocol)
+    table = figures_frame({f"model {when}, step {run.step}": figures}, str(protocol))
+    logger.info(f"test figures:\n{text_of(table)}")

@@ -101,7 +101,8 @@ class SplitReport:
         return table
 
     def __str__(self) -> str:
-        return "\n".join(f"{label:<26}  {value}" for label, value in self.lines())
+        lines = [f"{label:<26}  {value}" for label, value in self.lines()]
+        return "\n".join([*lines, f"{self.task}: parts/, users.parquet, manifest.json"])
 
 
 def length_histogram(lengths: Mapping[int, int]) -> dict[str, int]:
