@@ -24,7 +24,7 @@ from kerasrec.nn.settings import ItemModelSettings
 from kerasrec.training import curves as report
 from kerasrec.training.checkpoints import read_model, read_progress
 from kerasrec.training.contract import Contract
-from kerasrec.training.loop import TrainingRun
+from kerasrec.training.loop import RunSettings, TrainingRun
 from kerasrec.training.passes import Pass
 from kerasrec.training.results import TrainingResult
 from kerasrec.workspace.config import read_config, write_config

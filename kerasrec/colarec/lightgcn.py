@@ -25,7 +25,7 @@ from kerasrec.evaluation.full_ranking import print_table
 from kerasrec.training import curves as report
 from kerasrec.training.checkpoints import read_model, read_progress
 from kerasrec.training.contract import Contract
-from kerasrec.training.loop import TrainingRun
+from kerasrec.training.loop import RunSettings, TrainingRun
 from kerasrec.training.passes import Pass
 from kerasrec.training.results import TrainingResult
 from kerasrec.training.settings import LoopSettings, OptimizerSettings

@@ -22,7 +22,7 @@ from kerasrec.training import curves as report
 from kerasrec.training.checkpoints import read_progress
 from kerasrec.training.contract import Contract
 from kerasrec.training.devices import use_devices
-from kerasrec.training.loop import TrainingRun
+from kerasrec.training.loop import RunSettings, TrainingRun
 from kerasrec.training.passes import ReplicaPasses
 from kerasrec.training.results import TrainingResult
 from kerasrec.workspace.config import read_config, write_config
