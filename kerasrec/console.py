@@ -67,7 +67,8 @@ def print_result(result: object) -> None:
 
     The attributes `title` and `protocol` of a DataFrame (`.attrs`) are printed above its table. Floats have four
     decimals. Integers, and floats in the rows that the attribute `counts` names, have none; from 10,000 on they have
-    thousands separators. Missing values are empty.
+    thousands separators. Missing values are empty. If the attribute `by` names a column, each of its values has a table
+    of its own with the value as title.
 
     Example:
         >>> import pandas as pd
@@ -81,7 +82,8 @@ def print_result(result: object) -> None:
     if result is None:
         return
     if _is_frame(result):
-        show(_table(result))
+        for table in _tables(result):
+            show(table)
     else:
         say(str(result))
 
@@ -97,7 +99,9 @@ def text_of(result: object) -> str:
     if not _is_frame(result):
         return str(result)
     text = io.StringIO()
-    Console(file=text, markup=False, emoji=False, force_terminal=False).print(_without_controls(_table(result)))
+    console = Console(file=text, markup=False, emoji=False, force_terminal=False)
+    for table in _tables(result):
+        console.print(_without_controls(table))
     return text.getvalue().rstrip("\n")
 
 
@@ -105,8 +109,15 @@ def _is_frame(result: object) -> bool:
     return hasattr(result, "itertuples")  # pandas is not imported for steps that return no table
 
 
-def _table(frame: "pd.DataFrame") -> Table:
-    table = Table(title="\n".join(str(frame.attrs[name]) for name in ("title", "protocol") if name in frame.attrs))
+def _tables(frame: "pd.DataFrame") -> list[Table]:
+    by = frame.attrs.get("by")
+    if by is None or frame.empty:
+        return [_table(frame, [frame.attrs[name] for name in ("title", "protocol") if name in frame.attrs])]
+    return [_table(rows.drop(columns=by), [value]) for value, rows in frame.groupby(by, sort=False)]
+
+
+def _table(frame: "pd.DataFrame", titles: list[object]) -> Table:
+    table = Table(title="\n".join(map(str, titles)))
     counts = frame.attrs.get("counts", ())
     if frame.index.name is not None:
         frame = frame.reset_index()

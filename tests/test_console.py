@@ -86,3 +86,15 @@ def test_control_characters_of_a_result_are_replaced(capsys, text):
 
 def test_years_have_no_separators():
     assert "│ 2012 │" in text_of(pd.DataFrame({"year": [2012]}, dtype="Int64"))
+
+
+def test_a_column_can_have_one_table_per_value(capsys):
+    frame = pd.DataFrame({"text": ["soup", "soup", "tea"], "rank": [1, 2, 1], "other": ["rice", "fish", "milk"]})
+    frame.attrs["by"] = "text"
+    print_result(frame)
+    printed = capsys.readouterr().out
+    titles = [line.strip() for line in printed.splitlines() if line.strip() in ("soup", "tea")]
+    assert titles == ["soup", "tea"] and printed.count("rank") == 2
+    assert printed.index("fish") < printed.index("tea") < printed.index("milk")
+    print_result(frame[:0])
+    assert "rank" in capsys.readouterr().out
