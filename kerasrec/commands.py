@@ -1,11 +1,18 @@
-"""The command line that gives certain settings, for messages that tell the user to run a command."""
+"""Command lines from settings, for messages that name a command, and settings from such command lines."""
 
+import contextlib
 import dataclasses
+import io
 import shlex
 from collections.abc import Iterator
-from typing import Annotated, get_args, get_origin
+from typing import Annotated, TypeVar, get_args, get_origin
 
-from tyro.conf import Positional, UseAppendAction
+import tyro
+from tyro.conf import FlagCreatePairsOff, OmitArgPrefixes, Positional, UseAppendAction
+
+from kerasrec.errors import KerasrecError, quoted
+
+_Settings = TypeVar("_Settings")
 
 _POSITIONAL, _APPENDED = get_args(Positional[str])[1], get_args(UseAppendAction[str])[1]
 
@@ -25,6 +32,28 @@ def command_line(step: str, *settings: object) -> str:
     words = [(is_name, word) for part in settings for is_name, word in _words(part)]
     names = [word for is_name, word in words if is_name]
     return " ".join([step, shlex.join([*names, *(word for is_name, word in words if not is_name)])]).strip()
+
+
+def parse_command(command: str, kind: type[_Settings]) -> _Settings:
+    """The settings of a step, from the command line that `command_line` returned for them.
+
+    Args:
+        command: The command: three words such as `kerasrec recall vocab`, and its settings.
+        kind: The dataclass of the step.
+
+    Raises:
+        KerasrecError: it is not a command of this step.
+
+    Example:
+        >>> from kerasrec.recall.settings import Vocab
+        >>> parse_command("kerasrec recall vocab shop-refine-0-all --min-count 3", Vocab).min_count
+        3
+    """
+    try:
+        with contextlib.redirect_stderr(io.StringIO()), contextlib.redirect_stdout(io.StringIO()):
+            return tyro.cli(kind, args=shlex.split(command)[3:], config=(OmitArgPrefixes, FlagCreatePairsOff))
+    except (SystemExit, ValueError):
+        raise KerasrecError(f"the stored command {quoted(command)} cannot be read: run it again") from None
 
 
 def _words(settings: object, default: object = None) -> Iterator[tuple[bool, str]]:

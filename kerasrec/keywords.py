@@ -62,6 +62,28 @@ def settings_of(kind: type[_Settings], keywords: Mapping[str, object], **fixed: 
     return kind(**values)
 
 
+def keywords_of(values: Mapping[str, object], kind: type, without: Iterable[str] = ()) -> dict[str, object]:
+    """The flat keywords for stored settings of a step, as in a `config.json`; the opposite of `settings_of`.
+
+    Args:
+        values: Values by field, with inner dictionaries for settings inside; other names are ignored.
+        kind: The dataclass of the step.
+        without: Names of fields to leave out.
+
+    Example:
+        >>> from kerasrec.training.settings import DeviceSettings
+        >>> keywords_of({"gpu": 1, "precision": "float32", "of_another_version": 2}, DeviceSettings)
+        {'precision': 'float32', 'gpu': 1}
+    """
+    found: dict[str, object] = {}
+    for name, annotation in _fields(kind).items():
+        if name in without or name not in values:
+            continue
+        inner, value = _settings_class(annotation), values[name]
+        found |= {name: value} if inner is None else keywords_of(value, inner, without)
+    return found
+
+
 def require_known(keywords: Iterable[str], known: Iterable[str], where: str) -> None:
     """Refuse keywords that no step has.
 

@@ -4,8 +4,10 @@ import tempfile
 from pathlib import Path
 from typing import ClassVar, TypeVar
 
+from kerasrec.errors import KerasrecError
 from kerasrec.keywords import keyword_names, require_known, settings_of
-from kerasrec.workspace.run_folders import RunFolders
+from kerasrec.workspace.config import read_config
+from kerasrec.workspace.run_folders import RunFolders, Task
 
 _Settings = TypeVar("_Settings")
 
@@ -21,6 +23,7 @@ class System:
     Attributes:
         folder: The folder.
         settings: The keyword settings.
+        name: Name of the run inside the folder.
 
     Raises:
         KerasrecError: a setting is unknown.
@@ -39,6 +42,7 @@ class System:
             self._temporary = tempfile.TemporaryDirectory(prefix="kerasrec-", ignore_cleanup_errors=True)
             folder = self._temporary.name
         self.folder = Path(folder)
+        self.name = "run"
 
     def __repr__(self) -> str:
         settings = "".join(f", {name}={value!r}" for name, value in self.settings.items())
@@ -48,6 +52,40 @@ class System:
     def _folders(self) -> RunFolders:
         return RunFolders(*(self.folder / name for name in ("data", "output", "export")))
 
+    @property
+    def _task(self) -> Task:
+        return self._folders.task(self.name)
+
+    def _require_model(self, output: Path) -> None:
+        """Raise an error if an output folder has no trained model."""
+        if not ((output / "config.json").exists() or (output / "checkpoints").exists()):
+            raise KerasrecError(f"{type(self).__name__} has no trained model in {self.folder}: call fit first")
+
+    @classmethod
+    def _find_run(cls, folder: Path, trained_by: str, name: str | None) -> str:
+        """The name of the run that a command trained in the folders `data`, `output` and `export` of a folder.
+
+        Raises:
+            KerasrecError: there is no such run, or there are several and no name was given.
+        """
+        outputs = sorted(path.parent for path in (folder / "output").glob("*/config.json"))
+        names = [output.name for output in outputs if _is_run(output, trained_by)]
+        if name is None and len(names) == 1:
+            return names[0]
+        if name in names:
+            return name
+        found = f"it has the runs {', '.join(names)}" if names else "it has none"
+        needed = "name one of several runs (name=...)" if name is None and names else "give the folder of such a run"
+        raise KerasrecError(f"{folder} should have a run of {trained_by}, and {found}: {needed}")
+
     def _step(self, kind: type[_Settings], **fixed: object) -> _Settings:
         """Settings of one step: the keyword settings, and the values that a method sets."""
         return settings_of(kind, self.settings, **fixed)
+
+
+def _is_run(output: Path, trained_by: str) -> bool:
+    try:
+        read_config(output, trained_by)
+    except KerasrecError:
+        return False
+    return True

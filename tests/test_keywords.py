@@ -1,3 +1,5 @@
+import dataclasses
+import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -5,7 +7,7 @@ from typing import Literal
 import pytest
 
 from kerasrec.errors import KerasrecError
-from kerasrec.keywords import keyword_names, require_known, settings_of
+from kerasrec.keywords import keyword_names, keywords_of, require_known, settings_of
 
 
 @dataclass(frozen=True)
@@ -34,6 +36,14 @@ def test_values_reach_their_settings():
     given = {"size": 8, "file": "x/y", "words": ["a", "b"], "rate": 1, "of_another_step": 3, "name": "ignored"}
     assert settings_of(Step, given, name="run") == Step("run", 1, 1, Path("x/y"), ("a", "b"), False, Shape(8))
     assert settings_of(Step, {}, name="run") == Step("run")
+
+
+def test_stored_settings_become_keywords_again():
+    step = Step("run", 3, 0.5, Path("x/y"), ("a",), True, Shape(8, "b"))
+    stored = json.loads(json.dumps(dataclasses.asdict(step) | {"old": 1}, default=str))
+    keywords = keywords_of(stored, Step, without=["name"])
+    assert "name" not in keywords and "old" not in keywords
+    assert settings_of(Step, keywords, name="run") == step
 
 
 @pytest.mark.parametrize(

@@ -45,7 +45,7 @@ def train(command: Train) -> TrainingResult:
     """Train a part, or all of a task, from the last checkpoint; evaluate; draw the curves."""
     task, parts = find_parts(command.name, command.folders, command.task)
     prepared = PreparedData(task, parts)
-    terms = _terms(command)
+    terms = objectives(command)
     if terms != TrainingObjectives() and prepared.settings.masking == "static":
         raise KerasrecError(
             "the causal objective and the seq2seq and similarity losses need whole windows, and these examples are "
@@ -108,7 +108,8 @@ def _require_known_to_be_empty(prepared: PreparedData) -> None:
         )
 
 
-def _terms(command: Train) -> TrainingObjectives:
+def objectives(command: Train) -> TrainingObjectives:
+    """The objectives that the settings of a training ask for."""
     model = command.model
     return TrainingObjectives(model.objective == "causal", model.seq2seq_weight > 0, model.similarity_weight > 0)
 
@@ -191,7 +192,7 @@ def _passes(command: Train, prepared: PreparedData, run: TrainingRun, parts: lis
     else:
         wanted = ((group, epoch) for epoch in itertools.count() for group in groups)
     batches = command.batches
-    terms = _terms(command)
+    terms = objectives(command)
     order = f"{command.seed} {batches} {terms.seq2seq} {terms.similarity}" + " causal" * terms.causal
 
     def one(members: list[tuple[str, str]], epoch: int) -> Pass:

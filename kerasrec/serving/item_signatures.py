@@ -17,6 +17,7 @@ EMPTY_SCORE = float(np.finfo(np.float32).min)
 """The score of padding in a list; JSON has no infinity."""
 
 _STRINGS, _IDS = ([None, None], tf.string), ([None, None], tf.int32)
+_HISTORIES = [RAGGED_STRINGS, RAGGED_STRINGS, tf.TensorSpec([None], tf.bool)]
 
 
 class ServedItemModel(tf.Module):
@@ -67,14 +68,7 @@ class ServedItemModel(tf.Module):
             "prediction": self.prediction,
         }
 
-    @tf.function(
-        input_signature=[
-            RAGGED_STRINGS,
-            RAGGED_STRINGS,
-            tf.TensorSpec([None], tf.bool),
-            tf.TensorSpec([], tf.int32),
-        ]
-    )
+    @tf.function(input_signature=[*_HISTORIES, tf.TensorSpec([], tf.int32)])
     @no_autograph
     def recommend(self, items, exclude, filter_seen, k):
         """The k best items for each history.
@@ -90,12 +84,28 @@ class ServedItemModel(tf.Module):
             Raw ids, string [B, k], best first, and scores, float32 [B, k]. If no items are left, the lists are padded
             with `""` and the lowest float.
         """
+        return self._best(self._list_scores(items, exclude, filter_seen), k)
+
+    @tf.function(input_signature=[*_HISTORIES, tf.TensorSpec([], tf.int32), tf.TensorSpec([None], tf.string)])
+    @no_autograph
+    def recommend_among(self, items, exclude, filter_seen, k, candidates):
+        """`recommend`, with lists that hold candidates only: raw ids, string [N]. Unknown candidates are ignored."""
+        scores = self._list_scores(items, exclude, filter_seen)
+        ids = self._ids(candidates)
+        is_candidate = tf.scatter_nd(ids[:, tf.newaxis], tf.ones_like(ids), tf.shape(scores)[1:]) > 0
+        return self._best(tf.where(is_candidate[tf.newaxis], scores, EMPTY_SCORE), k)
+
+    @tf.function(input_signature=_HISTORIES)
+    @no_autograph
+    def _list_scores(self, items, exclude, filter_seen):
+        """Scores, float32 [B, V], that are the lowest float where an item may not be recommended."""
         ids = self._ids(items)
-        queries = self._queries(ids)
-        scores = self._scores(queries, self._table)  # [B, V]
+        scores = self._scores(self._queries(ids), self._table)
         scores = tf.where(tf.equal(ids.row_lengths(), 0)[:, None], self._popularity[None], scores)
         seen = tf.ragged.boolean_mask(ids, ids.with_values(tf.gather(filter_seen, ids.value_rowids())))
-        scores = _without_items(_without_specials(scores), tf.concat([self._ids(exclude), seen], axis=1))
+        return _without_items(_without_specials(scores), tf.concat([self._ids(exclude), seen], axis=1))
+
+    def _best(self, scores, k):
         scores, best = tf.math.top_k(scores, tf.minimum(k, tf.shape(scores)[1]))
         return tf.where(scores > EMPTY_SCORE, self._items(best), ""), scores
 

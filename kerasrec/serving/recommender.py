@@ -11,6 +11,8 @@ from kerasrec.errors import KerasrecError
 from kerasrec.serving import arguments
 from kerasrec.serving.versions import load_version
 
+SCORES_AT_A_TIME = 1 << 26  # 256 MB
+
 
 class Recommender:
     """An exported recommender, with raw item ids as inputs and outputs. It is thread-safe.
@@ -37,9 +39,28 @@ class Recommender:
     """
 
     def __init__(self, path: str | Path, written_by: str = "kerasrec recall export"):
-        self.path, self._module = load_version(path, written_by)
-        if not hasattr(self._module, "recommend"):
-            raise KerasrecError(f"{self.path} is not a recommender: give an export of `{written_by}`")
+        path, module = load_version(path, written_by)
+        if not hasattr(module, "recommend"):
+            raise KerasrecError(f"{path} is not a recommender: give an export of `{written_by}`")
+        self._set(path, module)
+
+    @classmethod
+    def of_module(cls, path: Path, module: "tf.Module", items: Sequence[str]) -> "Recommender":
+        """A recommender of a module that is not exported.
+
+        Args:
+            path: Folder of the model, for messages.
+            module: The module, for example a `kerasrec.serving.item_signatures.ServedItemModel`.
+            items: All raw item ids of the catalogue.
+        """
+        recommender = cls.__new__(cls)
+        recommender._set(path, module)
+        recommender.items = list(items)
+        return recommender
+
+    def _set(self, path: Path, module: "tf.Module") -> None:
+        self.path = path
+        self._module = module
         self.filter_seen = bool(self._constant("filter_seen", True))  # missing in exports of earlier versions
         self.unique_items = bool(self._constant("unique_items", False))
         self.longest = self._constant("longest", None)
@@ -60,6 +81,7 @@ class Recommender:
         k: int = 10,
         exclude: Sequence[str] = (),
         filter_seen: bool | None = None,
+        items: Sequence[str] | None = None,
     ) -> list[list[tuple[str, float]]]:
         """The k best items for each history, best first.
 
@@ -68,6 +90,8 @@ class Recommender:
             k: Length of the lists; with ColaRec at most the width of the beam.
             exclude: Raw item ids that are left out of all lists.
             filter_seen: Whether the items of a history are left out; by default as in the model's evaluation.
+            items: Raw item ids of which the lists consist; all by default. Items that the model does not know are not
+                recommended.
 
         Returns:
             For each history a list of `(raw item id, score)`, which is shorter than k if fewer items are left.
@@ -79,12 +103,29 @@ class Recommender:
         exclude = arguments.without_padding(arguments.strings(exclude, "exclude"))
         k = arguments.list_length(k, self.longest or arguments.LONGEST)
         filter_seen = arguments.yes_or_no(filter_seen, "filter_seen", self.filter_seen)
-        rows = len(histories)
-        items, scores = self._module.recommend(
-            items=arguments.ragged(histories),
-            exclude=arguments.ragged([exclude] * rows),
-            filter_seen=tf.fill([rows], filter_seen),
-            k=tf.constant(k, tf.int32),
+        among = None if items is None else arguments.without_padding(arguments.strings(items, "items"))
+        lists = []
+        for first in range(0, len(histories), self._rows_at_a_time):
+            rows = histories[first : first + self._rows_at_a_time]
+            lists += self._lists(rows, exclude, filter_seen, k, among)
+        return lists
+
+    @property
+    def _rows_at_a_time(self) -> int:
+        """Histories in one call, whose scores take a bounded amount of memory."""
+        return max(1, min(1024, SCORES_AT_A_TIME // max(1, len(self.items))))
+
+    def _lists(
+        self, rows: list[list[str]], exclude: list[str], filter_seen: bool, k: int, among: list[str] | None
+    ) -> list[list[tuple[str, float]]]:
+        given = {"filter_seen": tf.fill([len(rows)], filter_seen), "k": tf.constant(k, tf.int32)}
+        recommend = self._module.recommend
+        if among is not None and hasattr(self._module, "recommend_among"):
+            recommend, given["candidates"] = self._module.recommend_among, tf.constant(among, tf.string)
+        elif among is not None:  # ColaRec, and exports of earlier versions
+            exclude = list({*exclude, *self.items} - {*among})
+        items, scores = recommend(
+            items=arguments.ragged(rows), exclude=arguments.ragged([exclude] * len(rows)), **given
         )
         return [
             [(item.decode(), float(score)) for item, score in zip(*row, strict=True) if item]

@@ -1,6 +1,9 @@
 """Choose the devices of a process, before its model is built."""
 
-from kerasrec.backend import limit_gpu_memory, require_gpu, set_precision, set_seed, tf
+import contextlib
+from collections.abc import Iterator
+
+from kerasrec.backend import keras, limit_gpu_memory, require_gpu, set_precision, set_seed, tf
 from kerasrec.errors import KerasrecError
 from kerasrec.training.settings import DeviceSettings
 
@@ -21,6 +24,19 @@ def use_devices(settings: DeviceSettings, seed: int) -> None:
             limit_gpu_memory(settings.gpu_memory, settings.gpu or 0)
     set_precision(settings.precision)
     set_seed(seed)
+
+
+@contextlib.contextmanager
+def restored_precision() -> Iterator[None]:
+    """Restore the precision after the block, in which a training may choose another one.
+
+    Models that are built afterwards then compute as in a new process.
+    """
+    policy = keras.mixed_precision.global_policy()
+    try:
+        yield
+    finally:
+        keras.mixed_precision.set_global_policy(policy)
 
 
 def hide_gpus() -> None:

@@ -1,0 +1,69 @@
+"""Checks of pandas DataFrames that users give to the Python interface; imports no TensorFlow."""
+
+import math
+import numbers
+from collections.abc import Sequence
+
+import pandas as pd
+
+from kerasrec.errors import KerasrecError, quoted
+
+
+def require_columns(frame: object, columns: Sequence[str], name: str) -> None:
+    """Check that an object is a DataFrame with these columns and at least one row.
+
+    Args:
+        frame: The object.
+        columns: Names of columns that it must have.
+        name: Its name, for the message.
+
+    Raises:
+        KerasrecError: it is not.
+
+    Example:
+        >>> require_columns(pd.DataFrame({"user": ["ann"]}), ["user_id"], "interactions")
+        Traceback (most recent call last):
+        kerasrec.errors.KerasrecError: interactions has the columns user and lacks user_id
+    """
+    if not isinstance(frame, pd.DataFrame):
+        raise KerasrecError(
+            f"{name} is {quoted(type(frame).__name__)}; it must be a DataFrame with the columns {', '.join(columns)}, "
+            "or the path of a file"
+        )
+    if missing := [column for column in columns if column not in frame.columns]:
+        given = ", ".join(map(str, frame.columns))[:200] or "none"
+        raise KerasrecError(f"{name} has the columns {given} and lacks {', '.join(missing)}")
+    if repeated := [column for column in columns if list(frame.columns).count(column) > 1]:
+        raise KerasrecError(f"{name} has the column {repeated[0]} more than once: keep one of them")
+    if frame.empty:
+        raise KerasrecError(f"{name} is an empty DataFrame: give at least one row")
+
+
+def ids_of(column: pd.Series, name: str) -> list[str]:
+    """The ids of a column as strings; ids may be strings or whole numbers.
+
+    Raises:
+        KerasrecError: an id is missing, is another kind of value, or is a string that no file can hold: it is empty,
+            begins or ends with a space, or has a line break.
+
+    Example:
+        >>> ids_of(pd.Series([7, 12]), "user_id"), ids_of(pd.Series(["ann"]), "user_id")
+        (['7', '12'], ['ann'])
+    """
+    if pd.api.types.is_bool_dtype(column):
+        raise KerasrecError(f"{name} has truth values; ids must be strings or whole numbers")
+    return [_id(value, row, name) for row, value in enumerate(column)]
+
+
+def _id(value: object, row: int, name: str) -> str:
+    if isinstance(value, str):
+        if value.splitlines() == [value] and value == value.strip():
+            return value
+    elif isinstance(value, numbers.Integral) and not isinstance(value, bool):
+        return str(int(value))
+    elif isinstance(value, numbers.Real) and math.isfinite(value) and value == int(value):
+        return str(int(value))  # pandas turns a column of whole numbers into floats when one is missing
+    raise KerasrecError(
+        f"{name} is {quoted(value)} in row {row}; it must be a whole number, or a string that is not empty, does not "
+        "begin or end with a space, and has no line break"
+    )

@@ -1,0 +1,65 @@
+"""Behaviour logs in pandas DataFrames."""
+
+from pathlib import Path
+
+import pandas as pd
+import pyarrow as pa
+
+from kerasrec.data.inputs.frames import ids_of, require_columns
+from kerasrec.data.logs.settings import SplitSettings
+from kerasrec.errors import KerasrecError, reason
+from kerasrec.workspace.digests import content_digest
+from kerasrec.workspace.tables import write_parquet
+
+
+def write_log(frame: pd.DataFrame, folder: Path, settings: SplitSettings) -> Path:
+    """Write a DataFrame as a Parquet log that `kerasrec.data.logs.splitting.split` reads.
+
+    Args:
+        frame: One row per event: user id, item id and, if there are any, time and rating. Other columns are left out.
+            Without times, the rows are in time order.
+        folder: Where the file is written; its name is the digest of its content.
+        settings: Names of the columns.
+
+    Returns:
+        The path of the file.
+
+    Raises:
+        KerasrecError: a column is missing, there are no rows, an id is missing or is no string or whole number, or the
+            times or ratings are of mixed types.
+
+    Example:
+        >>> import tempfile
+        >>> folder, settings = Path(tempfile.mkdtemp()), SplitSettings("frame")
+        >>> path = write_log(pd.DataFrame({"user_id": [7, 7], "item_id": ["tea", "bread"]}), folder, settings)
+        >>> path.suffix
+        '.parquet'
+        >>> write_log(pd.DataFrame({"user_id": [7, 7]}), folder, settings)
+        Traceback (most recent call last):
+        kerasrec.errors.KerasrecError: the log has the columns user_id and lacks item_id
+    """
+    ids = (settings.major_name, settings.candidate_name)
+    require_columns(frame, ids, "the log")
+    columns = {name: pa.array(ids_of(frame[name], name), pa.string()) for name in ids}
+    optional = [settings.time_name] + [settings.rating_name] * (settings.min_rating is not None)
+    for name in optional:
+        if name in frame.columns:
+            require_columns(frame, [name], "the log")
+            columns[name] = _column(frame[name], name)
+    path = folder / "frame.parquet"
+    write_parquet(path, pa.table(columns))
+    return path.rename(folder / f"{content_digest(path)}.parquet")
+
+
+def remove_other_logs(path: Path) -> None:
+    """Remove the other logs that `write_log` wrote into a folder."""
+    for other in path.parent.glob("*.parquet"):
+        if other != path:
+            other.unlink()
+
+
+def _column(column: pd.Series, name: str) -> pa.Array:
+    try:
+        return pa.Array.from_pandas(column)
+    except (pa.ArrowException, OverflowError, UnicodeEncodeError) as error:
+        raise KerasrecError(f"the column {name} cannot be stored ({reason(error)}): give values of one type") from None

@@ -1,0 +1,347 @@
+"""Item recall as one Python object."""
+
+import dataclasses
+import logging
+from collections.abc import Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import ClassVar, Literal
+
+import pandas as pd
+
+from kerasrec.commands import parse_command
+from kerasrec.data.items.batches import TrainingObjectives
+from kerasrec.data.items.settings import ExampleSettings
+from kerasrec.data.logs.frames import remove_other_logs, write_log
+from kerasrec.errors import KerasrecError, quoted
+from kerasrec.keywords import keyword_names, keywords_of, settings_of
+from kerasrec.recall.dataset import PreparedData
+from kerasrec.recall.evaluate import evaluate
+from kerasrec.recall.export import export_model
+from kerasrec.recall.histories import user_histories
+from kerasrec.recall.prepare import examples, split, vocab
+from kerasrec.recall.run import TRAINS, trained_model
+from kerasrec.recall.serving import model_recommender
+from kerasrec.recall.settings import Evaluate, Examples, Export, Split, Train, Vocab
+from kerasrec.recall.train import objectives, train
+from kerasrec.serving import arguments
+from kerasrec.serving.exported import Exported
+from kerasrec.serving.item_lists import lists_frame, require_one_of, similar_items
+from kerasrec.serving.recommender import Recommender
+from kerasrec.system import System
+from kerasrec.training.devices import restored_precision
+from kerasrec.workspace.config import read_config
+from kerasrec.workspace.manifest import Manifest
+from kerasrec.workspace.run_folders import RunFolders, find_parts, require_model_folder
+from kerasrec.workspace.task_names import TaskName, task_folder_name
+
+logger = logging.getLogger(__name__)
+
+
+class ItemRecall(System):
+    """Recommends the next items of histories: BERT4Rec (masked items) or SASRec (the next item at every position).
+
+    It runs the steps of `kerasrec recall`, with their defaults: an object and command lines in the same folder continue
+    each other's work.
+
+    Args:
+        folder: Where the data, the model and the exports are stored; a folder that holds a run continues it. By default
+            a temporary folder.
+        settings: Settings of all steps by the names of the options, with `_` for `-`: for example `seq_min_len`,
+            `min_rating`, `max_seq_length`, `masking`, `objective`, `hidden_size`, `epochs`, `learning_rate`, `max_k`.
+            With the objective `causal`, or with `seq2seq_weight` or `similarity_weight`, `masking` is `dynamic` unless
+            it is given.
+
+    Raises:
+        KerasrecError: a setting is unknown. A value is checked when a step uses it.
+
+    Example:
+        >>> import kerasrec, tempfile
+        >>> log = pd.DataFrame(
+        ...     {"user_id": [f"u{n // 6}" for n in range(60)], "item_id": [f"i{n % 7}" for n in range(60)]}
+        ... )
+        >>> films = kerasrec.ItemRecall(hidden_size=8, num_layers=1, objective="causal").fit(log)
+        >>> films.evaluate().columns.tolist()
+        ['model', 'popularity', 'co-occurrence']
+        >>> films.recommend(users=["u3"], k=1).columns.tolist()
+        ['user_id', 'rank', 'item_id', 'score']
+        >>> served = kerasrec.load(films.export(tempfile.mkdtemp()))
+        >>> served.recommend(histories=[["i1", "i2"]], k=3)["rank"].tolist()
+        [1, 2, 3]
+
+    Sources: https://arxiv.org/abs/1904.06690 (BERT4Rec), https://arxiv.org/abs/1808.09781 (SASRec).
+    """
+
+    STEPS: ClassVar = (Split, Vocab, Examples, Train, Export)
+    SET_HERE: ClassVar = (
+        *("name", "folders", "task", "first", "last"),
+        *("log", "data_path", "save_path"),
+        "init_from",  # of two steps, with two meanings
+    )
+
+    def __init__(self, folder: str | Path | None = None, **settings: object):
+        super().__init__(folder, **settings)
+        self.name = ""  # known after the split
+        self._data = self.folder / "data"
+
+    def prepare(self, data: pd.DataFrame | str | Path) -> "ItemRecall":
+        """Run steps 1 to 3 only: split the log, build the vocabulary, write the examples.
+
+        Args:
+            data: As for `fit`.
+
+        Returns:
+            The object itself.
+
+        Raises:
+            KerasrecError: as for `fit`.
+        """
+        self.__dict__.pop("_recommender", None)
+        if folder := _task_folder(data):
+            self.name, self._data = folder.name, folder.parent
+        else:
+            self._split(data)
+        task = self._task
+        if not (folder and task.vocab_path.exists()):
+            logger.info(vocab(self._step(Vocab, name=self._all, folders=self._folders)))
+        asked = keyword_names(ExampleSettings, without=["seed"]) & self.settings.keys()
+        if not folder or asked or PreparedData.written(task) != task.part_names():
+            logger.info(examples(self._examples))
+        return self
+
+    def fit(self, data: pd.DataFrame | str | Path) -> "ItemRecall":
+        """Prepare a log and train on it.
+
+        A second call with the same data resumes an interrupted training, and changes nothing after its end. Other data
+        in the same folder replaces the log; the vocabulary grows, and the training continues from the last state.
+
+        Args:
+            data: A DataFrame(user_id, item_id[, timestamp]), one row per event, whose ids are strings or whole numbers
+                (other names: `major_name`, `candidate_name`, `time_name`); without timestamps, its rows are in time
+                order. Or the path of a raw log, as `kerasrec recall split --log` takes it. Or the folder of a task
+                that is prepared already.
+
+        Returns:
+            The object itself.
+
+        Raises:
+            KerasrecError: the data or a setting is invalid, or the folder holds a run with other fixed settings.
+        """
+        self.prepare(data)
+        with restored_precision():
+            logger.info(train(self._step(Train, name=self._all, folders=self._folders)))
+        return self
+
+    def evaluate(
+        self,
+        split: Literal["valid", "test"] = "test",
+        *,
+        sampled: bool = False,
+        baselines: bool = True,
+        users: int | None = None,
+    ) -> pd.DataFrame:
+        """Rank the targets of all users against the whole catalogue.
+
+        Args:
+            split: Whose targets are ranked.
+            sampled: Also rank among 100 sampled items, uniform and by popularity.
+            baselines: Whether popularity and item co-occurrence are ranked as well.
+            users: Rank for about so many users only.
+
+        Returns:
+            Figures, float64: one row per figure (index `figure`) and one column per scorer. `.attrs["protocol"]` says
+            how they are computed.
+
+        Raises:
+            KerasrecError: there is no trained model, or an argument is out of range.
+        """
+        self._require_trained()
+        asked = {"split": split, "sampled": sampled, "baselines": baselines, "users": users}
+        return evaluate(self._step(Evaluate, name=self._all, folders=self._folders, task=None, **asked))
+
+    def recommend(
+        self,
+        users: Sequence[str] | None = None,
+        k: int = 10,
+        *,
+        histories: Sequence[Sequence[str]] | None = None,
+        exclude: Sequence[str] = (),
+        items: Sequence[str] | None = None,
+        filter_seen: bool | None = None,
+    ) -> pd.DataFrame:
+        """The k best next items for users of the log or for histories.
+
+        Args:
+            users: Raw user ids of the log.
+            k: Length of the lists.
+            histories: Instead of users: raw item ids, oldest first; an empty history gets popular items.
+            exclude: Raw item ids that no list may hold.
+            items: Raw item ids of the candidates; by default all items. Unknown candidates are not recommended.
+            filter_seen: Whether a history's own items are left out; by default as in the evaluation.
+
+        Returns:
+            DataFrame(user_id, rank, item_id, score): `rank` begins at 1; `user_id` is the number of the history, from
+            0, where histories are given. A list is shorter than k when no other item is left.
+
+        Raises:
+            KerasrecError: there is no trained model, a user is unknown, or an argument has a wrong type.
+        """
+        self._require_trained()
+        require_one_of(users, histories)
+        names: Sequence[object] = []
+        if histories is None:
+            names = arguments.strings(users, "users")
+            histories = user_histories(self._task, names)
+        lists = self._recommender.recommend(histories, k, exclude, filter_seen, items)
+        return lists_frame(names or range(len(lists)), lists)
+
+    def similar_items(self, items: Sequence[str], k: int = 10) -> pd.DataFrame:
+        """The k most similar other items of each item, by the cosine of their vectors.
+
+        Args:
+            items: Raw item ids.
+            k: Length of the lists.
+
+        Returns:
+            DataFrame(query_item_id, rank, item_id, score): `rank` begins at 1, `score` is the cosine.
+
+        Raises:
+            KerasrecError: there is no trained model, an item is unknown, or an argument has a wrong type.
+        """
+        self._require_trained()
+        return similar_items(self._recommender, items, k)
+
+    def export(self, path: str | Path | None = None) -> Exported:
+        """Write the model as a SavedModel that takes and gives raw item ids.
+
+        Args:
+            path: The folder of versions; a new version is written into it. By default the export folder of the run.
+
+        Returns:
+            The version's folder and its signatures; `kerasrec.load` opens it.
+
+        Raises:
+            KerasrecError: there is no trained model, or the path cannot be written.
+        """
+        self._require_trained()
+        folder = self._task.export if path is None else Path(path)
+        require_model_folder("path", folder)
+        command = self._step(Export, name=self._all, folders=self._folders)
+        model, _ = trained_model(self.prepared, command.checkpoint)
+        return export_model(model, self.prepared, folder, command.max_k)
+
+    @classmethod
+    def from_folder(cls, folder: str | Path, name: str | None = None) -> "ItemRecall":
+        """Open a run that an earlier object or `kerasrec recall` left, with its settings.
+
+        Args:
+            folder: The parent of the folders `data`, `output` and `export`.
+            name: Name of the task, say `20210419-task-refine-0`, if the folder holds several runs.
+
+        Raises:
+            KerasrecError: there is no such run, or its files are damaged.
+        """
+        films = cls(folder)
+        films.name = cls._find_run(films.folder, TRAINS, name)
+        config = read_config(films._task.output, TRAINS)
+        if not films._task.data.is_dir():
+            films._data = Path(config["train"]["folders"]["data_path"])
+        manifest = Manifest(films._task.manifest_path)
+        for kind, path in ((Split, films._task.users_path), (Vocab, films._task.vocab_path)):
+            command = manifest.command(path, "")
+            if command:  # missing in folders of earlier versions
+                films.settings |= keywords_of(dataclasses.asdict(parse_command(command, kind)), kind, cls.SET_HERE)
+        films.settings |= keywords_of(config.get("examples", {}), ExampleSettings)
+        films.settings |= keywords_of(config["train"], Train, cls.SET_HERE)
+        return films
+
+    @property
+    def prepared(self) -> PreparedData:
+        """The vocabulary and the examples of the run.
+
+        Raises:
+            KerasrecError: nothing is prepared, or files are damaged.
+        """
+        self._require_prepared()
+        return PreparedData(*find_parts(self._all, self._folders))
+
+    @property
+    def _folders(self) -> RunFolders:
+        return RunFolders(self._data, self.folder / "output", self.folder / "export")
+
+    @property
+    def _all(self) -> str:
+        return f"{self.name}-all"
+
+    @property
+    def _examples(self) -> Examples:
+        """The settings of step 3; masking that the objective needs is the default."""
+        needs_windows = objectives(self._step(Train, name=self._all)) != TrainingObjectives()
+        settings = {"masking": "dynamic" if needs_windows else ExampleSettings.masking} | self.settings
+        return settings_of(Examples, settings, name=self._all, folders=self._folders)
+
+    def _split(self, data: pd.DataFrame | str | Path) -> None:
+        name = self.name or self._stored_name()
+        fixed = {"data_path": str(self._data)}
+        if name and "date" not in self.settings:
+            fixed["date"] = name[:8]
+        if not isinstance(data, pd.DataFrame):
+            log = str(_require_path(data))
+        else:
+            log = str(self.folder / "logs" / "frame.parquet")
+            fixed["columns"] = None
+        command = self._step(Split, log=log, **fixed)
+        if isinstance(data, pd.DataFrame):
+            command = dataclasses.replace(command, log=str(write_log(data, self.folder / "logs", command)))
+        report = split(command)
+        logger.info(report)
+        self.name = Path(report.task).name
+        if isinstance(data, pd.DataFrame):
+            remove_other_logs(Path(command.log))
+
+    def _stored_name(self) -> str:
+        """The name of the task that the data folder holds; empty if it holds none.
+
+        Raises:
+            KerasrecError: it holds several tasks.
+        """
+        wanted = TaskName(*map(self.settings.get, ("date", "dataset_name", "refine")))
+        folders = self._data.glob("*-refine-[01]")
+        names = [
+            str(name) for name in map(task_folder_name, (path.name for path in folders)) if name and name.agrees(wanted)
+        ]
+        if len(names) > 1:
+            raise KerasrecError(
+                f"{self._data} holds the tasks {', '.join(sorted(names))}: give date, dataset_name or refine, or open "
+                "one of them with from_folder"
+            )
+        return names[0] if names else ""
+
+    def _require_prepared(self) -> None:
+        self.name = self.name or self._stored_name()
+        if not self.name:
+            raise KerasrecError(f"{type(self).__name__} has no data in {self.folder}: call fit first")
+
+    def _require_trained(self) -> None:
+        self._require_prepared()
+        self._require_model(self._task.output)
+
+    @cached_property
+    def _recommender(self) -> Recommender:
+        return model_recommender(self.prepared, self._step(Export, name=self._all).checkpoint)
+
+
+def _require_path(data: object) -> Path:
+    if not isinstance(data, (str, Path)):
+        raise KerasrecError(f"the log is {quoted(type(data).__name__)}; it must be a DataFrame or a path")
+    return Path(data).expanduser()
+
+
+def _task_folder(data: object) -> Path | None:
+    """The folder of a prepared task, if `data` is its path or that of its folder of parts or of examples."""
+    if isinstance(data, pd.DataFrame):
+        return None
+    path = _require_path(data)
+    folder = path.parent if path.name in ("parts", "tfrecord") else path
+    is_task = task_folder_name(folder.name) is not None and (folder / "manifest.json").is_file()
+    return folder if is_task and (folder / "parts").is_dir() else None

@@ -1,0 +1,258 @@
+"""`kerasrec.ItemRecall` against the command line, its export, and wrong input."""
+
+import csv
+import json
+import shutil
+import subprocess
+import sys
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import kerasrec
+from kerasrec import ItemRecall, KerasrecError
+from kerasrec.backend import tf
+from kerasrec.data.logs.synthetic import SyntheticLog
+
+SETTINGS = {
+    **{"date": "20210419", "parts": 2, "masking": "dynamic", "max_seq_length": 20, "max_predictions_per_seq": 4},
+    **{"jobs": 1, "hidden_size": 8, "num_layers": 1, "learning_rate": 3e-3, "warmup_steps": 10, "epochs": 2},
+}
+
+NIGHTLY = {name: value for name, value in SETTINGS.items() if name != "jobs"}
+FOLDERS = ("data", "output", "export")
+
+
+@pytest.fixture(scope="module")
+def log(tmp_path_factory):
+    """A log of 60 users as a frame, and as the files that the frame is read from."""
+    folder = SyntheticLog(users=60, items=80, mean_length=12, max_length=20).write(tmp_path_factory.mktemp("raw"))
+    rows = [row for file in sorted((folder).glob("*.csv")) for row in csv.reader(file.open(encoding="utf-8"))]
+    return folder, pd.DataFrame(rows, columns=["user_id", "item_id"])
+
+
+@pytest.fixture(scope="module")
+def films(tmp_path_factory, log):
+    """A trained object; it is only read."""
+    return ItemRecall(tmp_path_factory.mktemp("films"), **SETTINGS).fit(log[1])
+
+
+@pytest.fixture(scope="module")
+def served(films, tmp_path_factory):
+    return kerasrec.load(films.export(tmp_path_factory.mktemp("export") / "films"))
+
+
+def test_the_command_line_continues_with_the_same_settings_and_results(films, command_line):
+    line = command_line("recall", after=lambda step: [f"--{name}-path={films.folder / name}" for name in FOLDERS])
+    words = lambda *names: [f"--{name.replace('_', '-')}={SETTINGS[name]}" for name in names]  # noqa: E731
+    examples = words("masking", "max_seq_length", "max_predictions_per_seq", "jobs")
+    assert "2 of 2 parts are written already" in line.ok("examples", "all", *examples)
+    line.ok("evaluate", "all")
+    stored = json.loads((films.folder / "output" / films.name / "evaluation.json").read_text(encoding="utf-8"))
+    figures = films.evaluate()
+    assert figures.attrs["protocol"] == stored["protocol"] and figures.index.name == "figure"
+    assert figures.to_dict() == stored["figures"]
+    line.ok("export", "all")
+    printed = line.ok("recommend", "all", "--user", "u07", "--k", "7")
+    rows = [[cell.strip() for cell in row.split("│")[1:-1]] for row in printed.splitlines() if row.startswith("│")]
+    expected = films.recommend(["u07"], 7)
+    assert rows == [[f"{row.rank}", row.item_id, f"{row.score:.4f}"] for row in expected.itertuples()]
+
+
+def test_a_run_is_opened_with_its_settings(films, tmp_path):
+    opened = ItemRecall.from_folder(films.folder)
+    assert {name: opened.settings[name] for name in SETTINGS if name != "jobs"} == NIGHTLY
+    users = ["u07", "u01"]
+    pd.testing.assert_frame_equal(opened.recommend(users, 7), films.recommend(users, 7))
+    shutil.copytree(films.folder / "output", tmp_path / "output")
+    elsewhere = ItemRecall.from_folder(tmp_path)
+    pd.testing.assert_frame_equal(elsewhere.recommend(users, 7), films.recommend(users, 7))
+    assert not (tmp_path / "data").exists(), "the data is read where the training read it"
+
+
+def test_the_export_and_its_signature_give_the_same_lists(films, served, log):
+    histories = [["i01", "i02", "i03"], [], ["not an item"], log[1]["item_id"][:30].tolist()]
+    for options in ({}, {"filter_seen": False}, {"exclude": ["i04", "i05", "?"]}):
+        frame = films.recommend(histories=histories, k=6, **options)
+        pd.testing.assert_frame_equal(served.recommend(histories, 6, **options), frame)
+        module = tf.saved_model.load(str(served.path)).signatures["recommend"]
+        rows = tf.ragged.constant(histories, dtype=tf.string).to_tensor()
+        exclude = tf.constant([options.get("exclude", [""])] * len(histories))
+        answer = module(
+            items=rows, exclude=exclude, filter_seen=tf.fill([len(histories)], options.get("filter_seen", True))
+        )
+        lists = [[item.decode() for item in row[:6]] for row in answer["items"].numpy()]
+        assert frame["item_id"].tolist() == [item for row in lists for item in row]
+        assert frame["user_id"].tolist() == np.repeat(range(len(histories)), 6).tolist()
+        assert frame["rank"].tolist() == [1, 2, 3, 4, 5, 6] * len(histories)
+
+
+def test_candidates(films, served):
+    everything = films.recommend(histories=[["i01"], []], k=1000)
+    some = ["i07", "i01", "i11", "unknown"]
+    expected = everything[everything["item_id"].isin(some)]
+    for found in (films.recommend(histories=[["i01"], []], items=some), served.recommend([["i01"], []], items=some)):
+        assert (
+            found[["user_id", "item_id", "score"]].values.tolist()
+            == expected[["user_id", "item_id", "score"]].values.tolist()
+        )
+        assert found["rank"].tolist() == [1, 2, 1, 2, 3], "the history's own item is left out"
+    assert films.recommend(histories=[["i01"]], items=["unknown"]).empty
+
+
+def test_similar_items(films, served):
+    items = served.items
+    found = films.similar_items(["i03", "i01"], k=5)
+    pd.testing.assert_frame_equal(served.similar_items(["i03", "i01"], k=5), found)
+    assert found.columns.tolist() == ["query_item_id", "rank", "item_id", "score"]
+    table = films._recommender.item_vectors(items)[0].astype(np.float64)
+    for query, rows in found.groupby("query_item_id"):
+        own = items.index(query)
+        cosines = {
+            item: table[place] @ table[own] / np.linalg.norm(table[place]) / np.linalg.norm(table[own])
+            for place, item in enumerate(items)
+            if item != query
+        }
+        best = sorted(cosines, key=cosines.get, reverse=True)[:5]
+        assert rows["item_id"].tolist() == best
+        assert rows["score"].tolist() == pytest.approx([cosines[item] for item in best], abs=1e-5)
+    assert len(films.similar_items(["i03"], k=10_000)) == len(items) - 1
+    with pytest.raises(KerasrecError, match="does not know the item 'none' and 1 others"):
+        films.similar_items(["i01", "none", "x"])
+
+
+def test_fit_again_and_with_a_log_that_grows(films, log, tmp_path):
+    shutil.copytree(films.folder, tmp_path / "films")
+    grown = ItemRecall.from_folder(tmp_path / "films")
+    metrics = grown.folder / "output" / films.name / "metrics.jsonl"
+    before = metrics.read_text(encoding="utf-8")
+    assert grown.fit(log[1]) is grown
+    kinds = [json.loads(line)["kind"] for line in metrics.read_text(encoding="utf-8")[len(before) :].splitlines()]
+    assert set(kinds) == {"test"}, "the same data is not trained on again"
+    with pytest.raises(KerasrecError, match="hidden_size"):
+        ItemRecall(grown.folder, **SETTINGS | {"hidden_size": 16}).fit(log[1])
+    more = pd.DataFrame({"user_id": ["new"] * 6, "item_id": ["a new item", *(f"i0{n}" for n in range(1, 6))]})
+    grown.fit(pd.concat([log[1], more]))
+    assert "a new item" in set(grown.recommend(users=["new"], k=100, filter_seen=False)["item_id"])
+    assert len(list((grown.folder / "logs").iterdir())) == 1
+    assert [path.name for path in (grown.folder / "output").iterdir()] == [films.name]
+
+
+def test_the_folder_that_the_first_steps_left(films, tmp_path):
+    task = films.folder / "data" / films.name
+    for folder in (task, task / "parts", str(task / "tfrecord")):
+        other = ItemRecall(tmp_path).prepare(folder)
+        assert other.prepared.settings == films.prepared.settings and other.name == films.name
+        assert not (tmp_path / "data").exists()
+
+
+def test_the_causal_objective_needs_no_other_setting(log, tmp_path):
+    films = ItemRecall(tmp_path, objective="causal", **{name: SETTINGS[name] for name in ("date", "parts", "jobs")})
+    assert films.prepare(log[1]).prepared.settings.masking == "dynamic"
+    static = ItemRecall(tmp_path, objective="causal", masking="static", jobs=1, dupe_factor=1)
+    with pytest.raises(KerasrecError, match="write them with --masking dynamic"):
+        static.fit(log[1])
+    assert ItemRecall(tmp_path, jobs=1, dupe_factor=1).prepare(log[1]).prepared.settings.masking == "static"
+
+
+FRAME = pd.DataFrame({"user_id": ["a"] * 5, "item_id": list("vwxyz"), "timestamp": range(5)})
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        (FRAME.drop(columns="item_id"), "lacks item_id"),
+        (FRAME.iloc[:0], "empty DataFrame"),
+        (FRAME.assign(user_id=["a", "a", None, "a", "a"]), "user_id is .* in row 2"),
+        (FRAME.assign(item_id=[1.5] * 5), "item_id is 1.5 in row 0"),
+        (FRAME.assign(item_id=[True] * 5), "item_id has truth values"),
+        (FRAME.assign(item_id=["", *"wxyz"]), "item_id is '' in row 0"),
+        (FRAME.assign(timestamp=[1, "2", [3], 4, 5]), "the column timestamp cannot be stored"),
+        (FRAME.assign(timestamp=["soon"] * 5), "rows are bad|bad rows"),
+        (pd.concat([FRAME, FRAME["item_id"]], axis=1), "item_id more than once"),
+        ([["a", "v"]], "the log is 'list'; it must be a DataFrame or a path"),
+        (None, "the log is 'NoneType'"),
+        ("no/such/log.csv", "no/such/log.csv"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_wrong_data_is_one_error(tmp_path, data, message):
+    with pytest.raises(KerasrecError, match=message) as caught:
+        ItemRecall(tmp_path).fit(data)
+    assert len(str(caught.value).splitlines()) == 1
+
+
+def test_before_fit(tmp_path, films):
+    for use in (
+        lambda: ItemRecall(tmp_path).evaluate(),
+        lambda: ItemRecall(tmp_path).recommend(["a"]),
+        lambda: ItemRecall().similar_items(["a"]),
+        lambda: ItemRecall().export(),
+    ):
+        with pytest.raises(KerasrecError, match="call fit first"):
+            use()
+    with pytest.raises(KerasrecError, match="should have a run of kerasrec recall train, and it has none"):
+        ItemRecall.from_folder(tmp_path)
+    with pytest.raises(KerasrecError, match="no setting hiden_size; did you mean hidden_size"):
+        ItemRecall(hiden_size=3)
+    with pytest.raises(KerasrecError, match="hidden_size is '8'; it must be int"):
+        ItemRecall(tmp_path, hidden_size="8", jobs=1).fit(FRAME)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({}, "users or histories"),
+        ({"users": ["u01"], "histories": [[]]}, "users or histories"),
+        ({"users": "u01"}, "users is 'u01'; it must be a list of strings"),
+        ({"users": [1]}, r"users\[0\] is 1; it must be a string"),
+        ({"users": ["nobody", "u01", "no one"]}, "user 'nobody' and 1 others are not in"),
+        ({"histories": [["i01"]], "k": 0}, "k is 0"),
+        ({"histories": [["i01"]], "items": "i01"}, "items is 'i01'"),
+        ({"histories": [["i01"]], "exclude": [None]}, r"exclude\[0\] is None"),
+    ],
+)
+def test_wrong_arguments(films, arguments, message):
+    with pytest.raises(KerasrecError, match=message):
+        films.recommend(**arguments)
+
+
+def test_opening_what_is_no_export(tmp_path, served):
+    with pytest.raises(KerasrecError, match="there is no exported model in .*: run `kerasrec SYSTEM export` first"):
+        kerasrec.load(tmp_path)
+    version = tmp_path / "1"
+    shutil.copytree(served.path, version)
+    (version / "assets" / "items.txt").write_text("i001\n", encoding="utf-8")
+    with pytest.raises(KerasrecError, match="items.txt is not the file that was exported"):
+        kerasrec.load(tmp_path)
+    (version / "assets" / "items.txt").unlink()
+    with pytest.raises(KerasrecError, match="items.txt is missing"):
+        kerasrec.load(tmp_path)
+
+
+def test_importing_the_package_is_fast_and_loads_nothing_heavy():
+    code = (
+        "import sys, time; begin = time.perf_counter(); import kerasrec; seconds = time.perf_counter() - begin\n"
+        "heavy = {'tensorflow', 'pandas', 'numpy', 'keras', 'tf_keras', 'bert4keras', 'pyarrow'} & set(sys.modules)\n"
+        "assert not heavy, heavy\nassert {'ItemRecall', 'Anime', 'load'} <= set(dir(kerasrec))\nprint(seconds)"
+    )
+    seconds = [
+        float(subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout)
+        for _ in range(3)
+    ]
+    assert min(seconds) < 0.1
+
+
+def test_item_recall_needs_no_packages_of_other_systems():
+    """Its modules are imported in a process in which these packages cannot be imported."""
+    code = (
+        "import sys\n"
+        "for name in ('tensorflow_text', 'faiss', 'sentencepiece', 'tokenizers', 'sklearn', 'k_means_constrained',\n"
+        "             'httpx', 'rapidfuzz', 'safetensors'):\n"
+        "    sys.modules[name] = None\n"
+        "import kerasrec, kerasrec.cli, kerasrec.recall.quickstart, kerasrec.recall.recommend\n"
+        "kerasrec.ItemRecall, kerasrec.load\n"
+    )
+    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert ended.returncode == 0, ended.stderr[-3000:]
