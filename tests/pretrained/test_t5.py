@@ -9,8 +9,8 @@ from kerasrec.errors import KerasrecError
 from kerasrec.nn.t5 import t5_decoder, t5_encoder
 from kerasrec.pretrained.t5 import open_t5
 
-# The output of T5Model of transformers 5 (PyTorch) for `weights` of this shape, these ids and this mask, with the decoder
-# inputs 0, 6, 8. It was computed once; `weights` computes the same weights by a formula.
+# The output of T5Model of transformers 5 (PyTorch) for `weights` of this shape, these ids and this mask, with the
+# decoder inputs 0, 6, 8. It was computed once; `weights` computes the same weights by a formula.
 REFERENCE = json.loads((Path(__file__).parent / "t5_reference.json").read_text(encoding="utf-8"))
 IDS, REAL = np.array([[3, 5, 7, 2, 9, 4, 1, 0, 0]]), np.arange(9)[None] < 7
 
