@@ -8,6 +8,7 @@ from command_pages import commands_page  # mkdocs adds this folder to the path
 from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import File, Files
 
+import kerasrec
 from kerasrec import cli
 
 ROOT = Path(__file__).parents[1]
@@ -29,6 +30,7 @@ def generated_pages() -> Iterator[tuple[str, str]]:
         yield f"tutorials/{notebook.stem}.md", notebook_page(notebook)
     for system, steps in cli.SYSTEMS.items():
         yield f"reference/commands/{system}.md", commands_page(system, steps)
+    yield "reference/python/interface.md", interface_page()
     packages = sorted(path.parent for path in (ROOT / "kerasrec").glob("*/__init__.py"))
     for package in packages:
         yield f"reference/python/{package.name}.md", modules_page(f"kerasrec.{package.name}", package.rglob("*.py"))
@@ -43,6 +45,19 @@ def notebook_page(path: Path) -> str:
     for cell in cells:
         blocks.append(cell.source if cell.cell_type == "markdown" else f"```python\n{cell.source}\n```")
     return "\n\n".join(blocks) + "\n"
+
+
+def interface_page() -> str:
+    """The public classes and functions of `kerasrec`."""
+    parts = [
+        "# Python interface",
+        "`import kerasrec` has these names. It takes less than 0.1 s: they are imported on first use.",
+    ]
+    for name, module in kerasrec._PUBLIC.items():
+        if (ROOT / f"{module.replace('.', '/')}.py").exists():
+            options = "    options:\n      show_root_full_path: false\n      inherited_members: true"
+            parts.append(f"::: {module}.{name}\n{options}")
+    return "\n\n".join(parts) + "\n"
 
 
 def modules_page(title: str, paths: Iterable[Path]) -> str:

@@ -69,7 +69,11 @@ def test_the_allowed_python_versions():
 
 
 def test_bert4keras_has_one_version_and_is_not_a_declared_requirement():
-    sources = [ROOT / "pyproject.toml", *(ROOT / "run_scripts").glob("*.sh"), *(ROOT / "kerasrec").rglob("*.py")]
+    sources = [
+        *(ROOT / name for name in ("pyproject.toml", "README.md", "README.zh-CN.md", "Dockerfile")),
+        *(ROOT / "run_scripts").glob("*.sh"),
+        *(ROOT / "kerasrec").rglob("*.py"),
+    ]
     text = "\n".join(path.read_text(encoding="utf-8") for path in sources)
     versions = re.findall(r"bert4keras==([0-9.]+[0-9])", text)
     versions += re.findall(r'name = "bert4keras"\nversion = "(.*)"', text)
