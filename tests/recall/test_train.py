@@ -219,7 +219,7 @@ def test_a_damaged_newest_checkpoint_is_passed_over(trained_desk):
 
 
 def test_a_card_that_is_not_there(prepared_desk):
-    assert "GPU 7 was asked for" in prepared_desk.error("train", "all", "--gpu", 7)
+    assert "GPU 7 was requested" in prepared_desk.error("train", "all", "--gpu", 7)
 
 
 def test_a_truncated_record_file(prepared_desk):
