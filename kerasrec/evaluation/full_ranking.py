@@ -109,7 +109,7 @@ def rank_catalogue(
         for rows, histories in batches:
             for batch in rows:
                 numbers = batch["info"].numpy()
-                offsets, ids = histories.of(numbers)
+                offsets, ids = histories.for_users(numbers)
                 targets = tf.where(batch["masked_lm_weights"] > 0, batch["masked_lm_ids"], 0)
                 targets = targets[:, : int(tf.reduce_max(tf.math.count_nonzero(targets, axis=1)))]
                 seen = tf.RaggedTensor.from_row_splits(ids, offsets).to_tensor()

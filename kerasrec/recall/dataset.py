@@ -15,7 +15,7 @@ from kerasrec.commands import command_line
 from kerasrec.data.items.batches import evaluation_batches, steps_per_epoch
 from kerasrec.data.items.examples import TokenHistories, histories_before
 from kerasrec.data.items.settings import ExampleSettings
-from kerasrec.data.items.tfrecord import naming_broken_files
+from kerasrec.data.items.tfrecord import errors_name_damaged_file
 from kerasrec.data.items.vocab import FIRST_ITEM, ItemVocab
 from kerasrec.data.logs.parts import SPLITS, checked_parts
 from kerasrec.data.logs.seen_items import repeats_are_common
@@ -146,7 +146,7 @@ class PreparedData:
 
     def reading(self) -> AbstractContextManager[None]:
         """While files are read within it, a damaged one is an error that names it."""
-        return naming_broken_files(
+        return errors_name_damaged_file(
             {
                 self.task.tfrecord_path(part, split): self.again(part)
                 for part in self.entries
@@ -196,8 +196,8 @@ class PreparedData:
             histories = [self.histories(part, split) for part in some]
             if every > 1:  # they are kept while training goes on
                 wanted = np.concatenate([np.zeros(0, np.int64), *(batch["info"] for batch in batches)])
-                histories = [part.only(wanted) for part in histories]
-            yield batches, TokenHistories.joined(histories)
+                histories = [part.restricted_to(wanted) for part in histories]
+            yield batches, TokenHistories.concatenated(histories)
 
     def histories(self, part: str, target: str) -> TokenHistories:
         """All that each user of a part saw before the `valid` or the `test` target."""
@@ -219,7 +219,7 @@ class PreparedData:
                 logger.info(f"{what} on the users of {len(some)} of {len(self.entries)} parts")
                 break
             some.append(self.histories(part, "valid"))
-        return TokenHistories.joined(some)
+        return TokenHistories.concatenated(some)
 
     @cached_property
     def training_counts(self) -> np.ndarray:

@@ -162,7 +162,7 @@ def test_a_fifth_of_each_valid_list_is_held_out(dated):
     for place, user in enumerate(lists.valid.users):
         ids = lists.valid.ids[lists.valid.offsets[place] : lists.valid.offsets[place + 1]].tolist()
         targets = rows[user]["masked_lm_ids"][rows[user]["masked_lm_weights"] > 0].tolist()
-        offsets, before = seen.of(np.array([user]))
+        offsets, before = seen.for_users(np.array([user]))
         assert len(targets) == max(1, round(len(ids) / 5))
         assert sorted(targets + before.tolist()) == sorted(ids)
         if dated:

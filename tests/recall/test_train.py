@@ -136,7 +136,7 @@ def test_what_the_item_embeddings_start_from(prepared_desk):
             if name.startswith("model/") and np.shape(value) == (vocab_size(desk.task), 16)
         )
     prepared = PreparedData(*find_parts("all", RunFolders(desk.folder / "data")))
-    histories = TokenHistories.joined([prepared.histories(part, "valid") for part in prepared.parts])
+    histories = TokenHistories.concatenated([prepared.histories(part, "valid") for part in prepared.parts])
     shape = tables["random"].shape
     expected = co_occurrence_vectors(histories.offsets, histories.ids, *shape, seed=12345)
     assert tables["co-occurrence"] == pytest.approx(expected, abs=1e-5)

@@ -1,6 +1,6 @@
-"""Part files into batches: order, length buckets and masks, each a function of (seed, epoch).
+"""Batches from part files. Their order, length buckets and masks are functions of the seed and the epoch.
 
-A killed run can therefore start again in the middle of an epoch and see the batches it would have seen.
+Therefore a resumed run can continue in the middle of an epoch with the same batches as an uninterrupted run.
 """
 
 import dataclasses
@@ -23,18 +23,21 @@ SHUFFLED_ROWS = 50_000
 
 @dataclass(frozen=True)
 class TrainingObjectives:
-    """Which rows a window gives: a masked one, and what else."""
+    """The training objectives, which determine the rows of a window: by default one masked row.
+
+    Attributes:
+        causal: One row without masks instead of all other rows; each position predicts the next item.
+        seq2seq: One additional row, whose continuation is predicted from its beginning.
+        similarity: Two masked rows instead of one; in both, the last item is also masked.
+    """
 
     causal: bool = False
-    """The window as it is instead of all others, and at each position the next item to be predicted."""
     seq2seq: bool = False
-    """One more row, its continuation to be predicted from its beginning."""
     similarity: bool = False
-    """Two masked rows instead of one, each also without its last item."""
 
 
 def bucket_lengths(max_seq_length: int) -> list[int]:
-    """The lengths that batches are padded to, rising; the last is `max_seq_length`.
+    """The maximum lengths of the length buckets, ascending; the last is `max_seq_length`.
 
     Example:
         >>> bucket_lengths(200)
@@ -44,12 +47,12 @@ def bucket_lengths(max_seq_length: int) -> list[int]:
 
 
 def steps_per_epoch(rows_by_length: Mapping[int, int], max_seq_length: int, batch_size: int) -> int:
-    """Batches that one pass gives: each length bucket ends with a batch that may not be full.
+    """The number of batches of an epoch. The last batch of each length bucket may not be full.
 
     Args:
-        rows_by_length: Number of rows of each length, over all files of the pass.
-        max_seq_length: Longest row.
-        batch_size: Rows a batch.
+        rows_by_length: Number of rows by length, over all files of the epoch.
+        max_seq_length: Maximum length of a row.
+        batch_size: Rows per batch.
 
     Example:
         >>> steps_per_epoch({10: 65, 25: 1, 26: 3}, max_seq_length=200, batch_size=64)
@@ -66,7 +69,7 @@ def training_batches(
     files: Sequence[Path],
     examples: ExampleSettings,
     settings: BatchSettings,
-    terms: TrainingObjectives,
+    objectives: TrainingObjectives,
     *,
     vocab_size: int,
     seed: int,
@@ -74,23 +77,23 @@ def training_batches(
     first_step: int = 0,
     replicas: int = 1,
 ) -> "tf.data.Dataset":
-    """One pass over part files, from any of its steps on.
+    """The batches of an epoch over part files.
 
     Args:
-        files: Training files, all written with `examples`.
-        examples: What the files hold.
-        settings: Batch size and last-item share.
-        terms: Rows; all but masked ones need files with dynamic masking.
-        vocab_size: Token ids, special tokens included.
-        seed: Fixes, with `epoch`, the order and the masks.
-        epoch: Number of the pass.
-        first_step: Batches to leave out at the beginning; their masks are not computed.
-        replicas: Rows are filled up with empty ones so that this many cards get whole windows.
+        files: Training files, all written with the settings `examples`.
+        examples: The settings of the examples in the files.
+        settings: Batch size and share of windows with only the last item masked.
+        objectives: The objectives; all objectives but the masked one need files with dynamic masking.
+        vocab_size: Number of token ids, including special tokens.
+        seed: Random seed; with `epoch`, it determines the order and the masks.
+        epoch: Number of the epoch.
+        first_step: Number of batches to skip at the beginning; their masks are not computed.
+        replicas: Number of GPUs. Empty rows are added so that each GPU gets complete windows.
 
     Returns:
-        Batches as `ItemModel` takes them: `input_ids` int32 [B, L], `masked_lm_positions` and `masked_lm_ids` int32
-        [B, P], `masked_lm_weights` float32 [B, P], and with the seq2seq term `segment_ids` int32 [B, L]. Causal rows
-        have P = L: a position for each place of the row.
+        Input batches of `ItemModel`: `input_ids` int32 [B, L], `masked_lm_positions` and `masked_lm_ids` int32 [B, P],
+        `masked_lm_weights` float32 [B, P], and with the seq2seq objective `segment_ids` int32 [B, L]. Causal rows have
+        P = L, one prediction per position.
     """
     order = random.Random(f"{seed}/{epoch}")
     files = [str(file) for file in files]
@@ -104,7 +107,7 @@ def training_batches(
         rows,
         examples,
         settings,
-        terms,
+        objectives,
         vocab_size=vocab_size,
         seed=seed,
         epoch=epoch,
@@ -117,7 +120,7 @@ def masked_batches(
     rows: "tf.data.Dataset",
     examples: ExampleSettings,
     settings: BatchSettings,
-    terms: TrainingObjectives = TrainingObjectives(),
+    objectives: TrainingObjectives = TrainingObjectives(),
     *,
     vocab_size: int,
     seed: int,
@@ -125,19 +128,22 @@ def masked_batches(
     first_step: int = 0,
     replicas: int = 1,
 ) -> "tf.data.Dataset":
-    """Batches of one pass over rows in the order in which they come.
+    """The batches of an epoch over given rows, in the order of the rows.
 
     Args:
-        rows: With dynamic masking windows: `input_ids` int32 [length], and the scalars `info` and `window`, int64, that
-            tell a window from all others; with static masking the features of an example.
-        examples: What the rows are.
-        settings: As for `training_batches`, like all further arguments and the batches.
-        terms: Rows.
-        vocab_size: Token ids, special tokens included.
-        seed: Fixes, with `epoch`, the masks.
-        epoch: Number of the pass.
-        first_step: Batches to leave out at the beginning.
-        replicas: Number of cards.
+        rows: With dynamic masking, windows: `input_ids` int32 [length], and the int64 scalars `info` and `window`,
+            which identify the window. With static masking, the features of an example.
+        examples: The settings of the rows.
+        settings: As in `training_batches`.
+        objectives: The objectives.
+        vocab_size: Number of token ids, including special tokens.
+        seed: Random seed; with `epoch`, it determines the masks.
+        epoch: Number of the epoch.
+        first_step: Number of batches to skip at the beginning.
+        replicas: Number of GPUs.
+
+    Returns:
+        Batches as in `training_batches`.
     """
     static = examples.masking == "static"
     batches = _bucketed(rows, examples.max_seq_length, settings.batch_size).skip(first_step)
@@ -148,7 +154,7 @@ def masked_batches(
             batch = _filled_up(batch, replicas)
         if static:
             return {name: batch[name] for name in MODEL_INPUTS}
-        return _rows_of_windows(batch, examples, settings, terms, vocab_size=vocab_size, seed=seed, epoch=epoch)
+        return _rows_of_windows(batch, examples, settings, objectives, vocab_size=vocab_size, seed=seed, epoch=epoch)
 
     return prefetch_batches(batches.map(masked, num_parallel_calls=2, deterministic=True))
 
@@ -159,16 +165,16 @@ MODEL_INPUTS = ("input_ids", "masked_lm_positions", "masked_lm_ids", "masked_lm_
 def evaluation_batches(
     files: Sequence[Path], examples: ExampleSettings, batch_size: int, every: int = 1
 ) -> "tf.data.Dataset":
-    """Valid or test rows, in batches of similar length: `info` says whose row it is.
+    """Valid or test rows, in batches of similar length.
 
     Args:
         files: Valid or test files.
-        examples: What the files hold.
-        batch_size: Rows a batch.
-        every: Take one row of so many, evenly over each file: its beginning may hold users of one kind.
+        examples: The settings of the examples in the files.
+        batch_size: Rows per batch.
+        every: Use every n-th row of each file. Such a sample covers the whole file, whose users may be sorted.
 
     Returns:
-        Batches of `info` int64 [B], `input_ids` int32 [B, L], and the `masked_lm_*` features [B, P].
+        Batches of `info` int64 [B] (the user), `input_ids` int32 [B, L], and the `masked_lm_*` features [B, P].
     """
     records = tf.data.Dataset.from_tensor_slices([str(file) for file in files])
     records = records.flat_map(lambda file: tf.data.TFRecordDataset(file).shard(every, 0))
@@ -198,19 +204,19 @@ def _bucketed(rows, max_seq_length, batch_size):
 
 
 def _filled_up(batch, replicas):
-    """Empty rows at the end, so that the number of rows is a multiple of the number of replicas."""
+    """Add empty rows at the end, so that the number of rows is a multiple of the number of replicas."""
     missing = -tf.shape(batch["input_ids"])[0] % replicas
     return {name: tf.pad(values, [[0, missing]] + [[0, 0]] * (values.shape.rank - 1)) for name, values in batch.items()}
 
 
-def _rows_of_windows(batch, examples, settings, terms, *, vocab_size, seed, epoch):
-    """The rows of each window next to each other: one or two masked ones, then the seq2seq one."""
+def _rows_of_windows(batch, examples, settings, objectives, *, vocab_size, seed, epoch):
+    """The rows of each window, adjacent to each other: one or two masked rows, then the seq2seq row."""
     windows = batch["input_ids"]
-    if terms.causal:
+    if objectives.causal:
         return _next_items(windows)
     keys = masking.example_keys(batch["info"], batch["window"])
-    if terms.similarity:
-        # One slot of a view is kept for its last item.
+    if objectives.similarity:
+        # One prediction of each row is reserved for its last item.
         rules = dataclasses.replace(examples, max_predictions_per_seq=examples.max_predictions_per_seq - 1)
         views = (2 * epoch, 2 * epoch + 1)
         rows = [_without_last(windows, keys, view, rules=rules, seed=seed, vocab_size=vocab_size) for view in views]
@@ -221,7 +227,7 @@ def _rows_of_windows(batch, examples, settings, terms, *, vocab_size, seed, epoc
         )
         rows = [masked]
     rows = [{name: row[name] for name in MODEL_INPUTS} for row in rows]
-    if terms.seq2seq:
+    if objectives.seq2seq:
         rows = [row | {"segment_ids": tf.zeros_like(windows)} for row in rows]
         slots = examples.max_predictions_per_seq
         rows.append(seq2seq_rows(windows, keys, epoch, max_predictions_per_seq=slots, seed=seed))
@@ -229,32 +235,32 @@ def _rows_of_windows(batch, examples, settings, terms, *, vocab_size, seed, epoc
 
 
 def _next_items(windows):
-    """Causal rows: what stands behind each place is to be predicted from its position."""
-    following = tf.pad(windows[:, 1:], [[0, 0], [0, 1]])
-    to_predict = following >= FIRST_ITEM
+    """Causal rows: each position predicts the next item."""
+    next_ids = tf.pad(windows[:, 1:], [[0, 0], [0, 1]])
+    is_target = next_ids >= FIRST_ITEM
     return {
         "input_ids": windows,
         "masked_lm_positions": tf.broadcast_to(tf.range(tf.shape(windows)[1]), tf.shape(windows)),
-        "masked_lm_ids": tf.where(to_predict, following, PAD),
-        "masked_lm_weights": tf.cast(to_predict, tf.float32),
+        "masked_lm_ids": tf.where(is_target, next_ids, PAD),
+        "masked_lm_weights": tf.cast(is_target, tf.float32),
     }
 
 
 def _without_last(windows, keys, epoch, **rules):
-    """A masked view whose last item is hidden, and to be predicted, beside those that chance hides."""
+    """Masked rows in which the last item is also masked and predicted."""
     last = tf.maximum(tf.math.count_nonzero(windows, axis=1, dtype=tf.int32) - 1, 0)
     at_last = tf.one_hot(last, tf.shape(windows)[1], dtype=tf.int32) * tf.cast(windows > 0, tf.int32)  # [B, L]
-    view = masking.mask_items(windows * (1 - at_last) + MASK * at_last, keys, epoch, **rules)
+    masked = masking.mask_items(windows * (1 - at_last) + MASK * at_last, keys, epoch, **rules)
     target = tf.reduce_sum(windows * at_last, axis=1)
     slots = {
         "masked_lm_positions": last,
         "masked_lm_ids": target,
         "masked_lm_weights": tf.cast(target > MASK, tf.float32),
     }
-    return view | {name: tf.concat([view[name], slot[:, None]], axis=1) for name, slot in slots.items()}
+    return masked | {name: tf.concat([masked[name], slot[:, None]], axis=1) for name, slot in slots.items()}
 
 
 def _interleaved(tensors):
-    """Row i of each tensor, then row i + 1 of each."""
+    """Interleave the rows: row 0 of each tensor, then row 1 of each tensor, and so on."""
     stacked = tf.stack(tensors, axis=1)
     return tf.reshape(stacked, tf.concat([[-1], tf.shape(stacked)[2:]], axis=0))

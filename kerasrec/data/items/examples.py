@@ -1,4 +1,4 @@
-"""One part's histories into its training, validation and test files."""
+"""Convert the histories of a part into training, validation and test examples."""
 
 import dataclasses
 import functools
@@ -18,21 +18,37 @@ from kerasrec.data.logs.parts import SPLITS, read_part
 from kerasrec.workspace.digests import content_digest
 from kerasrec.workspace.tables import read_parquet
 
-ROWS_AT_A_TIME = 2048  # the byte matrices of so many rows fit into a processor's cache
+ROWS_PER_BATCH = 2048  # the byte matrices of this number of rows fit into a processor's cache
 
 
 class TokenHistories(NamedTuple):
-    """Token ids of users' events, end to end: user `u` has `ids[offsets[u] : offsets[u + 1]]`."""
+    """The concatenated histories of users, as token ids: user `u` has `ids[offsets[u] : offsets[u + 1]]`.
+
+    Attributes:
+        users: int64 `[U]`, user numbers, ascending.
+        offsets: int64 `[U + 1]`.
+        ids: int32 `[N]`, in time order; items that are not in the vocabulary are `[UNK]`.
+
+    Example:
+        >>> histories = TokenHistories(np.array([3, 8]), np.array([0, 2, 3]), np.array([5, 6, 7], np.int32))
+        >>> offsets, ids = histories.for_users(np.array([8, 4]))
+        >>> offsets.tolist(), ids.tolist()
+        ([0, 1, 1], [7])
+    """
 
     users: np.ndarray
-    """int64 `[U]` user numbers, rising."""
     offsets: np.ndarray
-    """int64 `[U + 1]`."""
     ids: np.ndarray
-    """int32 `[N]`, in time order; `[UNK]` where the vocabulary lacks the item."""
 
-    def of(self, users: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """The histories of these users, `offsets` int64 `[B + 1]` and `ids` int32 `[n]`; an unknown user has none."""
+    def for_users(self, users: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """The histories of some users; unknown users have empty histories.
+
+        Args:
+            users: int64 `[B]` user numbers.
+
+        Returns:
+            `offsets` int64 `[B + 1]` and `ids` int32 `[n]`.
+        """
         if not len(self.users):
             return np.zeros(len(users) + 1, np.int64), self.ids
         rows = np.minimum(np.searchsorted(self.users, users), len(self.users) - 1)
@@ -45,22 +61,22 @@ class TokenHistories(NamedTuple):
         within = np.arange(offsets[-1]) - np.repeat(offsets[:-1], lengths)
         return offsets, self.ids[np.repeat(begins, lengths) + within]
 
-    def only(self, users: np.ndarray) -> "TokenHistories":
-        """The histories of those of these users, int64 `[n]`, that are among them."""
+    def restricted_to(self, users: np.ndarray) -> "TokenHistories":
+        """The histories of some users, int64 `[n]`; unknown users are ignored."""
         users = np.intersect1d(users, self.users)
-        return TokenHistories(users, *self.of(users))
+        return TokenHistories(users, *self.for_users(users))
 
     @classmethod
-    def joined(cls, parts: Sequence["TokenHistories"]) -> "TokenHistories":
-        """The histories of several parts as one; no user is in two of them."""
+    def concatenated(cls, parts: Sequence["TokenHistories"]) -> "TokenHistories":
+        """The histories of several parts, sorted by user. No user is in two parts."""
         lengths = [np.diff(part.offsets) for part in parts]
-        end_to_end = cls(
+        unsorted = cls(
             np.concatenate([np.zeros(0, np.int64), *(part.users for part in parts)]),
             np.concatenate([[0], np.cumsum(np.concatenate([np.zeros(0, np.int64), *lengths]))]),
             np.concatenate([np.zeros(0, np.int32), *(part.ids for part in parts)]),
         )
-        order = np.argsort(end_to_end.users)
-        return cls(end_to_end.users[order], *end_to_end._at(order))
+        order = np.argsort(unsorted.users)
+        return cls(unsorted.users[order], *unsorted._at(order))
 
 
 def write_part(
@@ -70,29 +86,29 @@ def write_part(
     settings: ExampleSettings,
     seen_before: np.ndarray | None = None,
 ) -> dict:
-    """Write `part-NNN.train.tfrecord`, `.valid.tfrecord` and `.test.tfrecord` of one part file.
+    """Write `part-NNN.train.tfrecord`, `.valid.tfrecord` and `.test.tfrecord` for one part file.
 
-    Train rows are windows over the events that train. With static masking each window gives `dupe_factor` masked
-    copies (copy `c` has the masks of epoch `c`) and one with only its last item masked; with dynamic masking it is
-    written once, unmasked. Their order is a shuffle by the seed. A valid or test row is the user's history before the
-    target, its most recent `max_seq_length - 1` tokens, and `[MASK]` behind them. All targets of a user belong to
-    that last position; those beyond `max_predictions_per_seq` go into further rows, and equal ones count once.
-    The same arguments give the same bytes.
+    Train rows are windows over the training events, shuffled by the seed. With static masking, each window has
+    `dupe_factor` masked copies (copy `c` has the masks of epoch `c`) and one copy with only its last item masked. With
+    dynamic masking, each window is written once without masks. A valid or test row consists of the last
+    `max_seq_length - 1` tokens before the target and `[MASK]`. All targets of a user are predicted at this last
+    position; if there are more than `max_predictions_per_seq` targets, the user has several rows. Repeated targets are
+    written once. The same arguments give the same bytes.
 
     Args:
         part_path: `parts/part-NNN.parquet`.
-        vocab: the vocabulary over all parts.
-        folder: where the files go.
-        settings: how examples are made.
-        seen_before: bool `[len(vocab)]` from `items_before`; test targets outside of it are counted.
+        vocab: The vocabulary over all parts.
+        folder: The folder to write to.
+        settings: The settings of the examples.
+        seen_before: bool `[len(vocab)]` from `items_before`, to count the test targets that are not in it.
 
     Returns:
-        The part's manifest entry, as JSON has it: the `settings`; the digests `part` and `vocab`, and `vocab_size`;
-        `files`, with the content `digest`, `bytes` and `rows` of each; `lengths`, the number of train rows of each
-        length; and `counts` of users and events, and of what gave no row, by reason.
+        The part's entry in the manifest, as JSON values: the `settings`; the digests `part` and `vocab`, and
+        `vocab_size`; `files`, with the content `digest`, `bytes` and `rows` of each file; `lengths`, the number of
+        train rows by length; and `counts` of users, events, and events without a row by reason.
 
     Raises:
-        KerasrecError: the part cannot be read, has no times for a split by time, or the disk is full.
+        KerasrecError: the part cannot be read, it has no times although the split is global-time, or the disk is full.
     """
     histories, split = _read(part_path, vocab, settings)
     begins, ends = histories.offsets[:-1], histories.offsets[1:]
@@ -134,34 +150,34 @@ def histories_before(
     settings: ExampleSettings,
     target: Literal["valid", "test"],
 ) -> TokenHistories:
-    """All that each user of a part saw before the valid or the test targets: what a seen filter leaves out.
+    """The events of each user of a part before the valid or test targets: the items that a seen filter excludes.
 
-    A user without such a target has the whole history that the split allows. `[UNK]` may stand in it, and so may the
-    target itself, where the user saw it before.
+    A user without targets has the complete history of this split. A history may contain `[UNK]`, and the target itself
+    if the user has seen it before.
 
     Args:
         part_path: `parts/part-NNN.parquet`.
-        vocab: the vocabulary that the examples were written with, or one grown from it.
-        settings: the settings that they were written with.
-        target: before which target.
+        vocab: The vocabulary of the examples, or a vocabulary that was grown from it.
+        settings: The settings of the examples.
+        target: The targets: `valid` or `test`.
 
     Raises:
-        KerasrecError: the part cannot be read, or has no times for a split by time.
+        KerasrecError: the part cannot be read, or it has no times although the split is global-time.
     """
     histories, split = _read(part_path, vocab, settings)
     ends = split.train_end if target == "valid" else split.test_begin
     sizes = ends - histories.offsets[:-1]
-    kept = np.arange(len(histories.ids)) < np.repeat(ends, np.diff(histories.offsets))
-    return TokenHistories(histories.users, np.concatenate([[0], np.cumsum(sizes)]), histories.ids[kept])
+    is_before = np.arange(len(histories.ids)) < np.repeat(ends, np.diff(histories.offsets))
+    return TokenHistories(histories.users, np.concatenate([[0], np.cumsum(sizes)]), histories.ids[is_before])
 
 
 def items_before(part_paths: Iterable[str | os.PathLike], vocab: ItemVocab, settings: ExampleSettings) -> np.ndarray:
-    """bool `[len(vocab)]`: which items some user of these parts saw before `settings.split_time`.
+    """The items with events before `settings.split_time`, bool `[len(vocab)]`.
 
     Args:
-        part_paths: all parts of a task.
-        vocab: the vocabulary over them.
-        settings: with the global-time split.
+        part_paths: All part files of a task.
+        vocab: The vocabulary over all parts.
+        settings: Settings with the split global-time.
     """
     known = np.zeros(len(vocab), bool)
     for path in part_paths:
@@ -172,22 +188,31 @@ def items_before(part_paths: Iterable[str | os.PathLike], vocab: ItemVocab, sett
 
 
 class _TrainRows(NamedTuple):
-    """The windows of a part, and which of them stands in each row of the training file."""
+    """The windows of a part, and the rows of its training file.
+
+    Attributes:
+        windows: The windows, W.
+        keys: int64 `[W]`, their keys (`masking.example_keys`).
+        numbers: int64 `[rows]`, the number of the row's window.
+        copies: int64 `[rows]`, the number of the masked copy; copy `dupe_factor` has only its last item masked.
+    """
 
     windows: splits.Windows
     keys: np.ndarray
-    """int64 `[W]`, as `masking` wants them."""
     numbers: np.ndarray
-    """int64 `[rows]`: number of the row's window."""
     copies: np.ndarray
-    """int64 `[rows]`: number of the masked copy; `dupe_factor` is the one with only its last item masked."""
 
 
 class _Targets(NamedTuple):
+    """Valid or test targets.
+
+    Attributes:
+        users: int64 `[T]`, the index of the history, ascending.
+        ids: int32 `[T]`, the token ids of the targets.
+    """
+
     users: np.ndarray
-    """int64 `[T]`: which history, counted from 0, rising."""
     ids: np.ndarray
-    """int32 `[T]` token ids."""
 
 
 def _read(part_path, vocab: ItemVocab, settings: ExampleSettings) -> tuple[TokenHistories, splits.Split]:
@@ -195,38 +220,38 @@ def _read(part_path, vocab: ItemVocab, settings: ExampleSettings) -> tuple[Token
     histories = TokenHistories(part.users, part.offsets, vocab.encode(part.items))
     split = splits.split_histories(part.offsets, part.times, settings)
     draws = masking.hash_rows(part.users, 0, seed=settings.seed, stream=masking.VALID_USERS).numpy()
-    return histories, split.validating(draws < settings.valid_share * 2.0**64)
+    return histories, split.with_valid_users(draws < settings.valid_share * 2.0**64)
 
 
 def _train_rows(
     windows: splits.Windows, histories: TokenHistories, settings: ExampleSettings, counts: dict
 ) -> _TrainRows:
-    """The windows that something can be learnt from, each as often as it is written, shuffled by the seed."""
+    """The rows of the windows that contain a known item, shuffled by the seed."""
     is_item = histories.ids >= FIRST_ITEM
     items_until = np.concatenate([[0], np.cumsum(is_item)])
-    with_items = items_until[windows.begins + windows.lengths] > items_until[windows.begins]
-    counts["windows_without_known_item"] = np.count_nonzero(~with_items)
-    windows = windows.take(np.flatnonzero(with_items))
+    has_item = items_until[windows.begins + windows.lengths] > items_until[windows.begins]
+    counts["windows_without_known_item"] = np.count_nonzero(~has_item)
+    windows = windows.take(np.flatnonzero(has_item))
     keys = masking.example_keys(histories.users[windows.users], windows.ordinals).numpy()
 
-    copies_each = settings.dupe_factor + 1 if settings.masking == "static" else 1
-    numbers, copies = np.divmod(np.arange(len(windows) * copies_each), copies_each)
+    copies_per_window = settings.dupe_factor + 1 if settings.masking == "static" else 1
+    numbers, copies = np.divmod(np.arange(len(windows) * copies_per_window), copies_per_window)
     draws = masking.hash_rows(keys[numbers], copies, seed=settings.seed, stream=masking.ORDER).numpy()
     order = np.argsort(draws, kind="stable")
     if settings.masking == "static":
-        ends_unknown = ~is_item[windows.begins + windows.lengths - 1]
-        to_no_purpose = (copies == settings.dupe_factor) & ends_unknown[numbers]
-        counts["last_only_rows_with_unknown_item"] = np.count_nonzero(to_no_purpose)
-        order = order[~to_no_purpose[order]]
+        last_is_unknown = ~is_item[windows.begins + windows.lengths - 1]
+        without_prediction = (copies == settings.dupe_factor) & last_is_unknown[numbers]
+        counts["last_only_rows_with_unknown_item"] = np.count_nonzero(without_prediction)
+        order = order[~without_prediction[order]]
     return _TrainRows(windows, keys, numbers[order], copies[order])
 
 
 def _train_batches(
     rows: _TrainRows, histories: TokenHistories, settings: ExampleSettings, vocab_size: int
 ) -> Iterator[list[bytes]]:
-    for first in range(0, len(rows.numbers), ROWS_AT_A_TIME):
-        numbers = rows.numbers[first : first + ROWS_AT_A_TIME]
-        copies = rows.copies[first : first + ROWS_AT_A_TIME]
+    for first in range(0, len(rows.numbers), ROWS_PER_BATCH):
+        numbers = rows.numbers[first : first + ROWS_PER_BATCH]
+        copies = rows.copies[first : first + ROWS_PER_BATCH]
         batch = rows.windows.take(numbers)
         info = histories.users[batch.users][:, np.newaxis]
         input_ids = splits.padded(histories.ids, batch.begins, batch.lengths, settings.max_seq_length)
@@ -238,9 +263,9 @@ def _train_batches(
             yield tfrecord.serialize({"info": info} | {name: values.numpy() for name, values in masked.items()})
 
 
-@functools.lru_cache(maxsize=1)  # tracing takes as long as some ten thousand rows, and a process has many parts
+@functools.lru_cache(maxsize=1)  # tracing takes as long as about ten thousand rows, and a process writes many parts
 def _masked_copies(settings: ExampleSettings, vocab_size: int) -> Callable[..., dict[str, tf.Tensor]]:
-    """`mask_items` with these settings as a graph, of `input_ids` `[B, L]`, `keys` `[B]` and `copies` `[B]`."""
+    """`mask_items` with these settings as a graph of `input_ids` `[B, L]`, `keys` `[B]` and `copies` `[B]`."""
 
     def masked_copies(input_ids, keys, copies):
         last_only = tf.equal(copies, settings.dupe_factor)
@@ -256,12 +281,12 @@ def _masked_copies(settings: ExampleSettings, vocab_size: int) -> Callable[..., 
 
 
 def _targets(name: str, begins, history_ends, target_ends, ids: np.ndarray, counts: dict) -> _Targets:
-    """What each user is to be asked for, once each and in time order; the rest is counted by reason."""
+    """The different known targets of users with a history, in time order; other targets are counted by reason."""
     has_target = target_ends > history_ends
-    has_past = history_ends > begins
+    has_history = history_ends > begins
     counts[f"{name}_users_without_target"] = np.count_nonzero(~has_target)
-    counts[f"{name}_users_without_past"] = np.count_nonzero(has_target & ~has_past)
-    sizes = (target_ends - history_ends) * has_past
+    counts[f"{name}_users_without_past"] = np.count_nonzero(has_target & ~has_history)
+    sizes = (target_ends - history_ends) * has_history
     users = np.repeat(np.arange(len(sizes)), sizes)
     positions = np.arange(len(users)) + np.repeat(history_ends - (np.cumsum(sizes) - sizes), sizes)
     targets = ids[positions]
@@ -277,25 +302,25 @@ def _targets(name: str, begins, history_ends, target_ends, ids: np.ndarray, coun
 def _evaluation_batches(
     targets: _Targets, history_ends: np.ndarray, histories: TokenHistories, settings: ExampleSettings
 ) -> Iterator[list[bytes]]:
-    most = settings.max_predictions_per_seq
+    max_predictions = settings.max_predictions_per_seq
     _, firsts, sizes = np.unique(targets.users, return_index=True, return_counts=True)
-    places = np.arange(len(targets.users)) - np.repeat(firsts, sizes)
-    row_begins = np.flatnonzero(places % most == 0)
-    row_sizes = np.diff(row_begins, append=len(places))
-    for first in range(0, len(row_begins), ROWS_AT_A_TIME):
-        begins, sizes = row_begins[first : first + ROWS_AT_A_TIME], row_sizes[first : first + ROWS_AT_A_TIME]
+    ordinals = np.arange(len(targets.users)) - np.repeat(firsts, sizes)
+    row_begins = np.flatnonzero(ordinals % max_predictions == 0)
+    row_sizes = np.diff(row_begins, append=len(ordinals))
+    for first in range(0, len(row_begins), ROWS_PER_BATCH):
+        begins, sizes = row_begins[first : first + ROWS_PER_BATCH], row_sizes[first : first + ROWS_PER_BATCH]
         users = targets.users[begins]
         lengths = np.minimum(history_ends[users] - histories.offsets[users], settings.max_seq_length - 1)
         at_mask = np.arange(settings.max_seq_length) == lengths[:, np.newaxis]  # [rows, L]
         input_ids = splits.padded(histories.ids, history_ends[users] - lengths, lengths, settings.max_seq_length)
-        weights = np.arange(most) < sizes[:, np.newaxis]  # [rows, P]
+        weights = np.arange(max_predictions) < sizes[:, np.newaxis]  # [rows, P]
         yield tfrecord.serialize(
             {
                 "info": histories.users[users][:, np.newaxis],
                 "input_ids": np.where(at_mask, MASK, input_ids),
                 "input_mask": (np.arange(settings.max_seq_length) <= lengths[:, np.newaxis]).astype(np.int32),
                 "masked_lm_positions": weights * lengths[:, np.newaxis],
-                "masked_lm_ids": splits.padded(targets.ids, begins, sizes, most),
+                "masked_lm_ids": splits.padded(targets.ids, begins, sizes, max_predictions),
                 "masked_lm_weights": weights.astype(np.float32),
             }
         )

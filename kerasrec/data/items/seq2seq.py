@@ -5,21 +5,22 @@ from kerasrec.data.items import masking
 
 
 def seq2seq_rows(input_ids, keys, epoch, *, max_predictions_per_seq: int, seed: int) -> "dict[str, tf.Tensor]":
-    """Split each window at a random point; the continuation is to be predicted item by item (UniLM, section 2.3).
+    """Split each window at a random point into a history and a continuation, which is predicted item by item.
 
-    The state of each item predicts the next one, from the last item of the history on, so a row's positions are those
-    before the items of its continuation. A continuation has at most `max_predictions_per_seq` items.
+    The loss is that of UniLM (https://arxiv.org/abs/1905.03197, section 2.3). Each item from the last item of the
+    history on predicts the next item, so the positions of a row are those before the items of the continuation. A
+    continuation has at most `max_predictions_per_seq` items.
 
     Args:
         input_ids: int32 [B, L], padded with 0 on the right.
-        keys: int64 [B], as for `masking.mask_items`.
-        epoch: Number of the pass; another one splits elsewhere.
-        max_predictions_per_seq: Slots of a row, P.
-        seed: Another seed splits elsewhere.
+        keys: int64 [B], as in `masking.mask_items`.
+        epoch: Number of the epoch; each epoch has other split points.
+        max_predictions_per_seq: Maximum number of predictions per row, P.
+        seed: Random seed.
 
     Returns:
         `input_ids` int32 [B, L], `segment_ids` int32 [B, L] (1 in the continuation), `masked_lm_positions` and
-        `masked_lm_ids` int32 [B, P], `masked_lm_weights` float32 [B, P]. A window of one item gives no prediction.
+        `masked_lm_ids` int32 [B, P], `masked_lm_weights` float32 [B, P]. A window with one item has no prediction.
 
     Example:
         >>> rows = seq2seq_rows([[7, 8, 0]], [1], 0, max_predictions_per_seq=2, seed=1)
@@ -31,18 +32,18 @@ def seq2seq_rows(input_ids, keys, epoch, *, max_predictions_per_seq: int, seed: 
     shortest = tf.maximum(1, lengths - max_predictions_per_seq)
     choices = tf.cast(tf.maximum(lengths - shortest, 1), tf.uint64)
     draws = masking.hash_rows(keys, epoch, seed=seed, stream=masking.SPLIT_POINTS)
-    history = shortest + tf.cast(draws % choices, tf.int32)  # items of the history, 1 .. length - 1
+    history = shortest + tf.cast(draws % choices, tf.int32)  # length of the history, 1 to length - 1
 
-    place = tf.range(tf.shape(input_ids)[1])
-    in_continuation = (place >= history[:, None]) & (place < lengths[:, None])  # [B, L]
+    position = tf.range(tf.shape(input_ids)[1])
+    in_continuation = (position >= history[:, None]) & (position < lengths[:, None])  # [B, L]
     targets = history[:, None] + tf.range(max_predictions_per_seq)  # [B, P]
-    real = targets < lengths[:, None]
-    ids = tf.gather(input_ids, tf.where(real, targets, 0), batch_dims=1)
-    real &= ids >= masking.FIRST_ITEM  # an unknown item cannot be recommended, so it is not to be learned either
+    is_target = targets < lengths[:, None]
+    ids = tf.gather(input_ids, tf.where(is_target, targets, 0), batch_dims=1)
+    is_target &= ids >= masking.FIRST_ITEM  # unknown items cannot be recommended, so they are not predicted
     return {
         "input_ids": input_ids,
         "segment_ids": tf.cast(in_continuation, tf.int32),
-        "masked_lm_positions": tf.where(real, targets - 1, 0),
-        "masked_lm_ids": tf.where(real, ids, 0),
-        "masked_lm_weights": tf.cast(real, tf.float32),
+        "masked_lm_positions": tf.where(is_target, targets - 1, 0),
+        "masked_lm_ids": tf.where(is_target, ids, 0),
+        "masked_lm_weights": tf.cast(is_target, tf.float32),
     }

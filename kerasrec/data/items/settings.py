@@ -1,18 +1,19 @@
-"""What a person may choose about training examples; imports no TensorFlow, so that a command line starts at once."""
+"""Settings for training examples. Imports no TensorFlow, so that the command line starts quickly."""
 
 import dataclasses
 from typing import Literal
 
+from kerasrec.choices import require_choices
 from kerasrec.data.inputs.times import epoch_seconds
 from kerasrec.errors import require
 
 
 @dataclasses.dataclass(frozen=True)
 class MaskingRules:
-    """How many items of a window are hidden, and what stands in their place.
+    """Settings for masking the items of a window (Sun et al., "BERT4Rec", CIKM 2019, section 3.6).
 
     Raises:
-        KerasrecError: a share lies outside its range, or no prediction is allowed.
+        KerasrecError: a value is outside its range.
 
     Example:
         >>> MaskingRules(masked_lm_prob=0.4).max_predictions_per_seq
@@ -20,11 +21,13 @@ class MaskingRules:
     """
 
     masked_lm_prob: float = 0.2
-    """Share of a window's items that are to be predicted; at least one item always is."""
+    """Share of the items of a window that are predicted, typically 0.15 to 0.6; at least one item is predicted. Use
+    larger values for short histories."""
     max_predictions_per_seq: int = 10
-    """Most items that are predicted in one row."""
+    """Maximum number of predictions per row, typically masked_lm_prob times max_seq_length."""
     mask_prob: float = 1.0
-    """Share of the chosen items that become [MASK]; of the rest half become a random item, half stay as they are."""
+    """Share of the predicted items that are replaced by [MASK]. Of the others, half are replaced by a random item and
+    half are not changed. 0.8 is the value of the BERT paper."""
 
     def __post_init__(self):
         require(0 < self.masked_lm_prob <= 1, "masked_lm_prob", self.masked_lm_prob, "above 0 and at most 1")
@@ -34,10 +37,10 @@ class MaskingRules:
 
 @dataclasses.dataclass(frozen=True)
 class ExampleSettings(MaskingRules):
-    """How the histories of a part become training, validation and test examples.
+    """Settings for the training, validation and test examples of a part.
 
     Raises:
-        KerasrecError: a value lies outside its range, or `split` and `split_day` do not fit together.
+        KerasrecError: a value is outside its range, or `split` and `split_day` contradict each other.
 
     Example:
         >>> ExampleSettings(prop_sliding_window=0.1).window_step
@@ -45,25 +48,31 @@ class ExampleSettings(MaskingRules):
     """
 
     max_seq_length: int = 50
-    """Longest row; longer histories become several overlapping windows."""
+    """Maximum length of a row, in items; longer histories are cut into overlapping windows. Use about the length of
+    long histories: the report of the split shows the share of truncated events."""
     prop_sliding_window: float = 0.5
-    """Distance between two windows as a share of max_seq_length; -1 lets them lie end to end."""
+    """Step between two windows as a share of max_seq_length; with -1, windows do not overlap. Smaller values give more
+    training rows."""
     masking: Literal["static", "dynamic"] = "static"
-    """static writes masked copies; dynamic writes each window once, to be masked anew in every epoch."""
+    """static writes masked copies of each window. dynamic writes each window once; new masks are drawn in each epoch.
+    dynamic makes smaller files and is required for the causal, seq2seq and similarity objectives."""
     dupe_factor: int = 10
-    """Masked copies of each window when masking is static; one more has only its last item masked."""
+    """Number of masked copies of each window with static masking. One additional copy has only its last item masked."""
     split: Literal["leave-one-out", "global-time"] = "leave-one-out"
-    """leave-one-out: a user's last item is the test target; global-time: all events on or after split_day are."""
+    """leave-one-out: the last item of each user is the test target. global-time: all events on or after split_day are
+    test targets, as in production."""
     split_day: str | None = None
-    """First day of the test events, as 2021-04-19 (UTC), an ISO 8601 time, or in epoch seconds."""
+    """First day of the test events for global-time: a day such as 2021-04-19 (UTC), an ISO 8601 time, or epoch
+    seconds."""
     valid_share: float = 1.0
-    """Share of the users whose valid target is held out; the others train on it. Below 1 for a last training, whose
-    settings were chosen with all of them: the newest events teach the most."""
+    """Share of the users whose valid target is held out; the targets of other users are training data. Use a value such
+    as 0.1 for a final training, after the settings were chosen with 1: more recent events are trained on."""
     seed: int = 12345
-    """Where every random choice comes from."""
+    """Random seed of masks, row order and validation users."""
 
     def __post_init__(self):
         super().__post_init__()
+        require_choices(self)
         require(0 <= self.valid_share <= 1, "valid_share", self.valid_share, "between 0 and 1")
         require(2 <= self.max_seq_length < 2**16, "max_seq_length", self.max_seq_length, "between 2 and 65535")
         require(
@@ -77,14 +86,14 @@ class ExampleSettings(MaskingRules):
             (self.split == "global-time") == (self.split_day is not None),
             "split_day",
             self.split_day,
-            "a day with --split global-time, and left out with --split leave-one-out",
+            "a day with --split global-time, and omitted with --split leave-one-out",
         )
         if self.split_day is not None:
-            epoch_seconds(self.split_day, "split_day")  # an unreadable day is reported before any work starts
+            epoch_seconds(self.split_day, "split_day")  # raises an error for an invalid day before any work starts
 
     @property
     def window_step(self) -> int:
-        """Distance between the beginnings of two windows of one history, in items."""
+        """Distance between the starts of two windows of a history, in items."""
         if self.prop_sliding_window == -1:
             return self.max_seq_length
         return max(1, int(self.prop_sliding_window * self.max_seq_length))
@@ -97,16 +106,17 @@ class ExampleSettings(MaskingRules):
 
 @dataclasses.dataclass(frozen=True)
 class BatchSettings:
-    """How training rows are put together.
+    """Settings for training batches.
 
     Raises:
-        KerasrecError: a value lies outside its range.
+        KerasrecError: a value is outside its range.
     """
 
     batch_size: int = 64
-    """Windows a step, over all cards together."""
+    """Windows per step, over all GPUs, typically 64 to 1024. Larger batches train faster on GPUs and need more
+    memory."""
     last_item_prob: float = 0.1
-    """With dynamic masking: share of the windows in which only the last item is masked, as it is when in use."""
+    """With dynamic masking: share of the windows in which only the last item is masked, as in serving."""
 
     def __post_init__(self):
         require(self.batch_size >= 1, "batch_size", self.batch_size, ">= 1")

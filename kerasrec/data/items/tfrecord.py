@@ -1,18 +1,18 @@
-"""The example schema, and part files in it: written without a Python loop over values, read in tf.data.
+"""The schema of examples, and TFRecord files with this schema.
 
-An example is masked already (L = max_seq_length, P = max_predictions_per_seq; padding is 0, on the right):
+Features of a masked example (L = max_seq_length, P = max_predictions_per_seq; padding is 0, on the right):
 
 | feature | shape | type | meaning |
 |---|---|---|---|
 | `info` | [1] | int64 | user number |
-| `input_ids` | [L] | int64 | token ids, masked positions replaced |
-| `input_mask` | [L] | int64 | 1 where a real token stands |
-| `masked_lm_positions` | [P] | int64 | positions that were masked |
-| `masked_lm_ids` | [P] | int64 | the token ids that stood there |
-| `masked_lm_weights` | [P] | float32 | 1.0 for a real prediction, 0.0 for padding |
+| `input_ids` | [L] | int64 | token ids, with replacements at masked positions |
+| `input_mask` | [L] | int64 | 1 for a token, 0 for padding |
+| `masked_lm_positions` | [P] | int64 | masked positions |
+| `masked_lm_ids` | [P] | int64 | original token ids at these positions |
+| `masked_lm_weights` | [P] | float32 | 1.0 for a prediction, 0.0 for padding |
 
-A window is to be masked while training (n tokens, no padding): `info` [1], `window` [1] (the ordinal of the
-window in its user's history) and `input_ids` [n], all int64.
+Features of a window that is masked during training (n tokens, no padding): `info` [1], `window` [1] (the number of the
+window in the history of its user) and `input_ids` [n], all int64.
 """
 
 import contextlib
@@ -30,14 +30,19 @@ from kerasrec.workspace.digests import Damaged, content_digest
 
 
 def parse_example(serialized: tf.Tensor, max_seq_length: int, max_predictions_per_seq: int) -> dict[str, tf.Tensor]:
-    """Masked rows from their bytes, one (scalar) or a batch of them (`[B]`), inside or outside of tf.data.
+    """Parse masked examples.
+
+    Args:
+        serialized: The bytes of an example (scalar) or of a batch of examples (`[B]`).
+        max_seq_length: L.
+        max_predictions_per_seq: P.
 
     Returns:
-        The six features of the schema by name, with `B` in front for a batch: `info` int64, weights float32, the
-        others int32.
+        The six features of the schema by name, with the additional dimension `B` for a batch: `info` int64,
+        `masked_lm_weights` float32, the others int32.
 
     Raises:
-        tf.errors.InvalidArgumentError: a row has other features or lengths.
+        tf.errors.InvalidArgumentError: an example has other features or lengths.
     """
     length, predictions = [max_seq_length], [max_predictions_per_seq]
     features = {
@@ -52,13 +57,16 @@ def parse_example(serialized: tf.Tensor, max_seq_length: int, max_predictions_pe
 
 
 def parse_window(serialized: tf.Tensor) -> dict[str, tf.Tensor]:
-    """Windows from their bytes, one (scalar) or a batch of them (`[B]`), inside or outside of tf.data.
+    """Parse windows.
+
+    Args:
+        serialized: The bytes of a window (scalar) or of a batch of windows (`[B]`).
 
     Returns:
-        `info` int64 and `window` int64, scalar or `[B]`; `input_ids` int32 `[n]`, or `[B, longest n]` padded with 0.
+        `info` int64 and `window` int64, scalar or `[B]`; `input_ids` int32 `[n]`, or `[B, largest n]` padded with 0.
 
     Raises:
-        tf.errors.InvalidArgumentError: a row has other features.
+        tf.errors.InvalidArgumentError: a window has other features.
     """
     features = {
         "info": tf.io.FixedLenFeature([], tf.int64),
@@ -69,15 +77,15 @@ def parse_window(serialized: tf.Tensor) -> dict[str, tf.Tensor]:
 
 
 def serialize(features: Mapping[str, np.ndarray], lengths: Mapping[str, np.ndarray] | None = None) -> list[bytes]:
-    """Rows as the bytes of `tf.train.Example`, equal to its `SerializeToString(deterministic=True)`.
+    """Serialize rows as `tf.train.Example`, with the bytes of `SerializeToString(deterministic=True)`.
 
-    Each row is laid out in a byte matrix whose columns are as wide as the widest value needs; one selection then
-    takes the bytes that are used. The layout is that of the protocol buffers' encoding guide
+    The rows are built in a matrix of bytes with NumPy, without a loop over values; the columns are as wide as the
+    largest value needs, and a mask selects the used bytes. The encoding is that of protocol buffers
     (https://protobuf.dev/programming-guides/encoding) for `tensorflow/core/example/example.proto`.
 
     Args:
         features: `[B, n]` arrays of integers or of float32, with B and n at least 1.
-        lengths: `[B]` numbers of values, at least 1, for features whose rows are filled only in part.
+        lengths: `[B]` numbers of values, at least 1, for features whose rows have different lengths.
 
     Example:
         >>> row = serialize({"info": np.array([[7]])})[0]
@@ -101,10 +109,14 @@ def serialize(features: Mapping[str, np.ndarray], lengths: Mapping[str, np.ndarr
 
 
 def write_records(path: str | os.PathLike, batches: Iterable[Sequence[bytes]]) -> dict[str, str | int]:
-    """Write a TFRecord file, whole or not at all.
+    """Write a TFRecord file atomically.
+
+    Args:
+        path: The file.
+        batches: Batches of serialized rows.
 
     Returns:
-        What the manifest keeps about the file: its content `digest`, `bytes` and `rows`.
+        The file's entry in the manifest: its content `digest`, `bytes` and `rows`.
 
     Raises:
         KerasrecError: the disk is full, or the file cannot be written.
@@ -123,11 +135,11 @@ def write_records(path: str | os.PathLike, batches: Iterable[Sequence[bytes]]) -
 
 
 @contextlib.contextmanager
-def naming_broken_files(files: Mapping[str | os.PathLike, str]) -> Iterator[None]:
-    """Turn TensorFlow's error for a damaged record into an error that names the file.
+def errors_name_damaged_file(files: Mapping[str | os.PathLike, str]) -> Iterator[None]:
+    """Replace TensorFlow's error for a damaged record by an error that names the file.
 
     Args:
-        files: The files, each with the command that writes it again.
+        files: The commands that write the files again, by file.
 
     Raises:
         Damaged: a file is truncated or damaged.
@@ -135,32 +147,35 @@ def naming_broken_files(files: Mapping[str | os.PathLike, str]) -> Iterator[None
     try:
         yield
     except (tf.errors.DataLossError, tf.errors.NotFoundError) as error:
-        for path, again in files.items():
-            intact = 0
+        for path, restore_command in files.items():
+            intact_records = 0
             try:
                 for _ in tf.data.TFRecordDataset(os.fspath(path)):
-                    intact += 1
+                    intact_records += 1
             except tf.errors.OpError:
                 raise Damaged(
-                    f"{path} is truncated or damaged after record {intact}: restore it with `{again}`"
+                    f"{path} is truncated or damaged after record {intact_records}: restore it with `{restore_command}`"
                 ) from error
         raise
 
 
 def _ids_to_int32(features: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
-    kept = ("info", "window", "masked_lm_weights")
-    return {name: value if name in kept else tf.cast(value, tf.int32) for name, value in features.items()}
+    unchanged = ("info", "window", "masked_lm_weights")
+    return {name: value if name in unchanged else tf.cast(value, tf.int32) for name, value in features.items()}
 
 
 class _Block(NamedTuple):
-    """Columns of the byte matrix; a single row stands for equal ones."""
+    """Columns of the byte matrix. If all rows are equal, the block has one row.
+
+    Attributes:
+        data: uint8 `[B, width]` or `[1, width]`.
+        used: bool, the same shape: whether a byte is written.
+        sizes: int64 `[B]` or `[1]`: the number of written bytes.
+    """
 
     data: np.ndarray
-    """uint8 `[B, width]` or `[1, width]`."""
     used: np.ndarray
-    """bool, of the same shape: which of the bytes are written."""
     sizes: np.ndarray
-    """int64 `[B]` or `[1]`: how many they are."""
 
     @property
     def width(self) -> int:
@@ -170,7 +185,7 @@ class _Block(NamedTuple):
 def _map_entry(name: str, values: np.ndarray, lengths: np.ndarray | None) -> list[_Block]:
     """`{name: values}` as one entry of `Features.feature`."""
     if values.dtype == np.float32:
-        packed = _whole(np.ascontiguousarray(values, "<f4").view(np.uint8))
+        packed = _all_used(np.ascontiguousarray(values, "<f4").view(np.uint8))
         kind = b"\x12"  # Feature.float_list
     else:
         packed = _varints(values, lengths)
@@ -186,12 +201,12 @@ def _nested(tag: bytes, blocks: list[_Block]) -> list[_Block]:
 
 
 def _varints(values: np.ndarray, lengths: np.ndarray | None = None) -> _Block:
-    """Base-128 varints, low bits first; the upper bit of a byte says that another follows."""
+    """Base-128 varints, low bits first; the highest bit of a byte is set if another byte follows."""
     rows, count = values.shape
-    rest = values.astype(np.int64, copy=False).view(np.uint64)  # negative numbers are written as their complements
+    rest = values.astype(np.int64, copy=False).view(np.uint64)  # negative numbers are written in two's complement
     largest = int(rest.max())
     if largest < 128 and lengths is None:
-        return _whole(rest.astype(np.uint8))
+        return _all_used(rest.astype(np.uint8))
     rest = rest.astype(np.uint32 if largest < 2**32 else np.uint64)
     width = max(1, -(-largest.bit_length() // 7))
     data = np.empty((rows, count, width), np.uint8)
@@ -210,8 +225,8 @@ def _varints(values: np.ndarray, lengths: np.ndarray | None = None) -> _Block:
 
 
 def _constant(data: bytes) -> _Block:
-    return _whole(np.frombuffer(data, np.uint8)[np.newaxis])
+    return _all_used(np.frombuffer(data, np.uint8)[np.newaxis])
 
 
-def _whole(data: np.ndarray) -> _Block:
+def _all_used(data: np.ndarray) -> _Block:
     return _Block(data, np.ones((1, data.shape[1]), bool), np.array([data.shape[1]]))

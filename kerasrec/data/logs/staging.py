@@ -110,7 +110,7 @@ def _stage_file(
 
 
 def _readable(log: LogFile, work: Path) -> LogFile:
-    """A file that DuckDB can read. Compressed files are read to the end, because DuckDB accepts truncated ones."""
+    """A file that DuckDB can read. Compressed files are read to the end first: DuckDB accepts truncated files."""
     if log.compression in _READ_BY_DUCKDB:
         if log.compression:
             check(log.path)

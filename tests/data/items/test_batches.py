@@ -42,46 +42,52 @@ def files(tmp_path_factory):
 
 
 def batches(
-    files, epoch=0, first_step=0, terms=TrainingObjectives(), settings=BatchSettings(batch_size=8), seed=1, replicas=1
+    files,
+    epoch=0,
+    first_step=0,
+    objectives=TrainingObjectives(),
+    settings=BatchSettings(batch_size=8),
+    seed=1,
+    replicas=1,
 ):
     dataset = training_batches(
-        files[0], DYNAMIC, settings, terms, vocab_size=VOCAB_SIZE, seed=seed, epoch=epoch, first_step=first_step,
+        files[0], DYNAMIC, settings, objectives, vocab_size=VOCAB_SIZE, seed=seed, epoch=epoch, first_step=first_step,
         replicas=replicas,
     )  # fmt: skip
     return [{name: value.numpy() for name, value in batch.items()} for batch in dataset]
 
 
-def assert_equal(some, others):
-    assert len(some) == len(others)
-    for one, other in zip(some, others, strict=True):
-        assert one.keys() == other.keys()
-        for name in one:
-            np.testing.assert_array_equal(one[name], other[name])
+def assert_equal(actual, expected):
+    assert len(actual) == len(expected)
+    for actual_batch, expected_batch in zip(actual, expected, strict=True):
+        assert actual_batch.keys() == expected_batch.keys()
+        for name in actual_batch:
+            np.testing.assert_array_equal(actual_batch[name], expected_batch[name])
 
 
 def restored(batch):
-    """The windows before they were masked."""
+    """The input ids of a batch before masking."""
     ids = batch["input_ids"].copy()
     rows, slots = np.nonzero(batch["masked_lm_weights"])
     ids[rows, batch["masked_lm_positions"][rows, slots]] = batch["masked_lm_ids"][rows, slots]
     return ids
 
 
-def windows_of(some):
-    return sorted(tuple(row[row > 0]) for batch in some for row in restored(batch))
+def windows_in(batches):
+    return sorted(tuple(row[row > 0]) for batch in batches for row in restored(batch))
 
 
-def test_an_epoch_has_every_window_once(files):
-    some = batches(files)
-    assert len(windows_of(some)) == 150
-    assert windows_of(some) == windows_of(batches(files, epoch=1))
+def test_an_epoch_contains_every_window_once(files):
+    windows = windows_in(batches(files))
+    assert len(windows) == 150
+    assert windows == windows_in(batches(files, epoch=1))
 
 
-def test_causal_rows_predict_what_follows(files):
-    some = batches(files, terms=TrainingObjectives(causal=True))
-    windows = sorted(tuple(row[row > 0]) for batch in some for row in batch["input_ids"])
-    assert windows == windows_of(batches(files))
-    for batch in some:
+def test_causal_rows_predict_the_next_item(files):
+    causal = batches(files, objectives=TrainingObjectives(causal=True))
+    windows = sorted(tuple(row[row > 0]) for batch in causal for row in batch["input_ids"])
+    assert windows == windows_in(batches(files))
+    for batch in causal:
         real = batch["masked_lm_weights"] > 0
         lengths = np.count_nonzero(batch["input_ids"], axis=1)
         np.testing.assert_array_equal(real.sum(axis=1), lengths - 1)
@@ -95,17 +101,17 @@ def test_causal_rows_do_not_predict_unknown_items(tmp_path):
     row = {"info": [[1]], "window": [[0]], "input_ids": [[7, UNK, UNK, 8]]}
     path = tmp_path / "part.tfrecord"
     tfrecord.write_records(path, [tfrecord.serialize({name: np.array(values) for name, values in row.items()})])
-    [batch] = batches(([path], None), terms=TrainingObjectives(causal=True))
+    [batch] = batches(([path], None), objectives=TrainingObjectives(causal=True))
     assert batch["masked_lm_ids"][0, :4].tolist() == [0, 0, 8, 0]
     assert batch["masked_lm_weights"][0, :4].tolist() == [0, 0, 1, 0]
 
 
-def test_steps_are_known_beforehand(files):
+def test_steps_per_epoch(files):
     lengths, counts = np.unique(files[1], return_counts=True)
     assert len(batches(files)) == steps_per_epoch(dict(zip(lengths, counts, strict=True)), 40, 8)
 
 
-def test_padding_stays_within_the_bucket(files):
+def test_rows_are_padded_within_their_bucket(files):
     longest = bucket_lengths(40)
     for batch in batches(files):
         lengths = np.count_nonzero(batch["input_ids"], axis=1)
@@ -113,17 +119,17 @@ def test_padding_stays_within_the_bucket(files):
         assert batch["input_ids"].shape[1] == lengths.max()
 
 
-def test_order_and_masks_follow_from_seed_and_epoch(files):
+def test_seed_and_epoch_determine_order_and_masks(files):
     assert_equal(batches(files, epoch=3), batches(files, epoch=3))
     for other in (batches(files, epoch=4), batches(files, epoch=3, seed=2)):
         assert any(
-            one["input_ids"].shape != two["input_ids"].shape or np.any(one["input_ids"] != two["input_ids"])
-            for one, two in zip(batches(files, epoch=3), other, strict=False)
+            first["input_ids"].shape != second["input_ids"].shape or np.any(first["input_ids"] != second["input_ids"])
+            for first, second in zip(batches(files, epoch=3), other, strict=False)
         )
 
 
 @pytest.mark.parametrize("first_step", [1, 7, 20])
-def test_a_pass_goes_on_in_its_middle(files, first_step):
+def test_an_epoch_can_be_resumed_at_any_step(files, first_step):
     assert_equal(batches(files, epoch=2)[first_step:], batches(files, epoch=2, first_step=first_step))
 
 
@@ -136,17 +142,17 @@ def test_last_item_share(files):
     assert all(only_last)
 
 
-def test_rows_of_all_terms_stand_window_by_window(files):
-    for batch in batches(files, terms=TrainingObjectives(seq2seq=True, similarity=True)):
+def test_rows_of_all_objectives_are_grouped_by_window(files):
+    for batch in batches(files, objectives=TrainingObjectives(seq2seq=True, similarity=True)):
         ids, segments = batch["input_ids"], batch["segment_ids"]
         assert len(ids) % 3 == 0
-        whole = restored(batch)
+        windows = restored(batch)
         for row in range(0, len(ids), 3):
             lengths = np.count_nonzero(ids[row : row + 3], axis=1)
             assert len(set(lengths)) == 1
             assert ids[row, lengths[0] - 1] == MASK == ids[row + 1, lengths[0] - 1]
-            np.testing.assert_array_equal(whole[row], whole[row + 1])
-            np.testing.assert_array_equal(whole[row], ids[row + 2])
+            np.testing.assert_array_equal(windows[row], windows[row + 1])
+            np.testing.assert_array_equal(windows[row], ids[row + 2])
             assert not segments[row].any() and not segments[row + 1].any()
             real = batch["masked_lm_weights"][row + 2] > 0
             positions = batch["masked_lm_positions"][row + 2][real]
@@ -156,14 +162,14 @@ def test_rows_of_all_terms_stand_window_by_window(files):
     assert batch["input_ids"].shape[1] < 10 or np.any(first != second)
 
 
-def test_replicas_get_whole_windows(files):
-    for batch in batches(files, terms=TrainingObjectives(seq2seq=True, similarity=True), replicas=4):
+def test_replicas_get_complete_windows(files):
+    for batch in batches(files, objectives=TrainingObjectives(seq2seq=True, similarity=True), replicas=4):
         assert len(batch["input_ids"]) % 12 == 0
         empty = ~batch["input_ids"].any(axis=1)
         assert not batch["masked_lm_weights"][empty].any()
 
 
-def test_static_files_are_read_as_they_are(small_part, tmp_path):
+def test_rows_of_static_files_are_not_changed(small_part, tmp_path):
     part, vocab = small_part
     settings = ExampleSettings(max_seq_length=12, max_predictions_per_seq=3, dupe_factor=2)
     entry = write_part(part, vocab, tmp_path, settings)
@@ -189,14 +195,14 @@ def test_evaluation_rows(small_part, tmp_path):
     settings = ExampleSettings(max_seq_length=12, max_predictions_per_seq=3, dupe_factor=1)
     entry = write_part(part, vocab, tmp_path, settings)
     file = tmp_path / f"{part.stem}.test.tfrecord"
-    some = list(evaluation_batches([file], settings, batch_size=3))
-    assert sum(len(batch["info"]) for batch in some) == entry["files"]["test"]["rows"]
-    for batch in some:
+    test_batches = list(evaluation_batches([file], settings, batch_size=3))
+    assert sum(len(batch["info"]) for batch in test_batches) == entry["files"]["test"]["rows"]
+    for batch in test_batches:
         ids, positions = batch["input_ids"].numpy(), batch["masked_lm_positions"].numpy()[:, 0]
         np.testing.assert_array_equal(ids[np.arange(len(ids)), positions], MASK)
     in_order = tf.data.TFRecordDataset([str(file)]).map(
         lambda row: tfrecord.parse_example(row, settings.max_seq_length, settings.max_predictions_per_seq)["info"][0]
     )
-    everyone = np.array(list(in_order.as_numpy_iterator()))
+    users = np.array(list(in_order.as_numpy_iterator()))
     sample = np.concatenate([batch["info"] for batch in evaluation_batches([file], settings, 3, every=3)])
-    assert sorted(sample) == sorted(everyone[::3])
+    assert sorted(sample) == sorted(users[::3])

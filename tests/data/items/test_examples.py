@@ -20,7 +20,7 @@ DAY = int(datetime(2021, 4, 19, tzinfo=timezone.utc).timestamp())
 
 
 def write_histories(path, histories, times=None):
-    """A part file as step 1 writes it, from `{user: items}` and, if the log has times, `{user: times}`."""
+    """Write a part file in the format of step 1, from `{user: items}` and, if the log has times, `{user: times}`."""
     path.parent.mkdir(parents=True, exist_ok=True)
     users = [user for user, items in histories.items() for _ in items]
     items = [item for items in histories.values() for item in items]
@@ -47,7 +47,7 @@ def vocab_of(histories, without=()):
 
 
 def read_rows(path):
-    """Rows by TensorFlow's own message class, as `{feature: list}`."""
+    """The rows as `{feature: list}`, parsed by TensorFlow's message class."""
     rows = []
     for record in tf.data.TFRecordDataset(str(path)):
         features = tf.train.Example.FromString(record.numpy()).features.feature
@@ -66,7 +66,7 @@ def in_any_order(rows):
 
 @pytest.fixture
 def small(tmp_path):
-    """Five users: lengths 1, 2, 3, 5 and 7, at L = 4."""
+    """A part of five users with histories of length 1, 2, 3, 5 and 7, its vocabulary and an output folder."""
     histories = {
         10: ["a"],
         11: ["a", "b"],
@@ -79,7 +79,7 @@ def small(tmp_path):
     return write_histories(tmp_path / "parts" / "part-003.parquet", histories), vocab, tmp_path / "tfrecord"
 
 
-def test_leave_one_out_rows_of_a_small_part(small):
+def test_rows_of_a_leave_one_out_split(small):
     settings = ExampleSettings(max_seq_length=4, max_predictions_per_seq=2, masking="dynamic")
     part, vocab, folder = small
     entry = write_part(part, vocab, folder, settings)
@@ -132,8 +132,8 @@ def test_leave_one_out_rows_of_a_small_part(small):
     assert entry["counts"]["valid_users_without_target"] == entry["counts"]["test_users_without_target"] == 2
 
 
-def masked_alone(window, copy, last_only, settings, vocab):
-    """The row that a window and a copy give, computed by itself."""
+def masked_separately(window, copy, last_only, settings, vocab):
+    """One masked copy of a window, computed separately."""
     key = example_keys(window["info"], window["window"])
     row = [window["input_ids"] + [0] * (settings.max_seq_length - len(window["input_ids"]))]
     options = {"rules": settings, "seed": settings.seed, "vocab_size": len(vocab), "last_only": [last_only]}
@@ -142,7 +142,7 @@ def masked_alone(window, copy, last_only, settings, vocab):
 
 
 @pytest.mark.parametrize("mask_prob", [1.0, 0.5])
-def test_static_rows_are_each_window_with_the_masks_of_the_epochs(tmp_path, mask_prob):
+def test_static_copies_have_the_masks_of_the_epochs(tmp_path, mask_prob):
     histories = random_histories()
     vocab = vocab_of(histories)
     part = write_histories(tmp_path / "part-000.parquet", histories)
@@ -153,12 +153,12 @@ def test_static_rows_are_each_window_with_the_masks_of_the_epochs(tmp_path, mask
 
     windows = read_rows(tmp_path / "dynamic" / "part-000.train.tfrecord")
     expected = [
-        masked_alone(window, copy, copy == 3, static, vocab)
+        masked_separately(window, copy, copy == 3, static, vocab)
         for window in windows
         for copy in range(static.dupe_factor + 1)
     ]
-    found = read_rows(tmp_path / "static" / "part-000.train.tfrecord")
-    assert in_any_order(found) == in_any_order(expected)
+    rows = read_rows(tmp_path / "static" / "part-000.train.tfrecord")
+    assert in_any_order(rows) == in_any_order(expected)
     assert len(windows) > len(histories)
     assert entry["lengths"] == {
         str(length): 4 * number
@@ -176,7 +176,7 @@ def test_rows_are_shuffled_by_the_seed(tmp_path):
         orders[seed] = np.array([row["info"][0] for row in rows])
     for order in orders.values():
         assert len(order) == 300 * 11
-        # Shuffled rows of one user lie a third of the file apart on average; unshuffled they lie next to each other.
+        # Without shuffling, the rows of a user would be adjacent and the correlation would be 1.
         assert np.abs(np.corrcoef(order, np.arange(len(order)))[0, 1]) < 0.1
         assert np.count_nonzero(np.diff(order) == 0) < 50
     assert (orders[1] != orders[2]).any()
@@ -194,10 +194,10 @@ def test_the_same_arguments_give_the_same_bytes(tmp_path, masking):
     assert other["files"]["test"] == first["files"]["test"]
 
 
-def test_unknown_items_stay_in_histories_and_give_no_rows_of_their_own(tmp_path):
+def test_unknown_items_are_in_histories_but_are_not_predicted(tmp_path):
     histories = {
-        1: ["x", "x", "a", "b"],  # windows without a known item
-        2: ["a", "x", "b", "a"],  # the window ends unknown
+        1: ["x", "x", "a", "b"],  # the window has no known item
+        2: ["a", "x", "b", "a"],  # the last item of the window is unknown
         3: ["a", "b", "x", "b"],  # the valid target is unknown
         4: ["a", "b", "a", "x"],  # the test target is unknown
     }
@@ -234,10 +234,10 @@ def test_unknown_items_stay_in_histories_and_give_no_rows_of_their_own(tmp_path)
 def test_global_time(tmp_path):
     before, after = DAY - 1, DAY
     histories = {
-        1: ["a", "b", "c", "d", "e", "d", "f", "x"],  # targets d, e, f: one repeated, one unknown
-        2: ["a", "b"],  # unseen before the day
-        3: ["a", "b", "c"],  # nothing after it
-        4: ["e", "c"],  # a single event before it: no valid target
+        1: ["a", "b", "c", "d", "e", "d", "f", "x"],  # targets d, e and f, a repeated target and an unknown target
+        2: ["a", "b"],  # no events before the day
+        3: ["a", "b", "c"],  # no events on or after the day
+        4: ["e", "c"],  # only one event before the day: no valid target
     }
     times = {1: [before] * 3 + [after] * 5, 2: [after] * 2, 3: [before] * 3, 4: [before, after + 10**6]}
     part = write_histories(tmp_path / "part-000.parquet", histories, times)
@@ -281,40 +281,40 @@ def test_global_time(tmp_path):
     }
 
 
-def test_a_share_of_the_users_validates(tmp_path):
-    """The same users in whatever part they stand; the others have a longer history to train on."""
+def test_valid_share_of_the_users_have_valid_targets(tmp_path):
+    """The choice of users does not depend on the part; other users have one training event more."""
     histories = {user: ["a", "b", "c", "d", "e"] for user in range(400)}
     vocab = vocab_of(histories)
     settings = ExampleSettings(masking="dynamic", valid_share=0.25)
-    whole = write_histories(tmp_path / "part-000.parquet", histories)
+    all_users = write_histories(tmp_path / "part-000.parquet", histories)
     half = write_histories(tmp_path / "part-001.parquet", {user: histories[user] for user in range(200, 400)})
-    entry = write_part(whole, vocab, tmp_path, settings)
+    entry = write_part(all_users, vocab, tmp_path, settings)
     write_part(half, vocab, tmp_path, settings)
 
     def users(part, name):
         return {row["info"][0]: row for row in read_rows(tmp_path / f"{part}.{name}.tfrecord")}
 
-    validating = users("part-000", "valid")
-    assert 70 < len(validating) < 130
-    assert {user for user in validating if user >= 200} == users("part-001", "valid").keys()
+    valid_users = users("part-000", "valid")
+    assert 70 < len(valid_users) < 130
+    assert {user for user in valid_users if user >= 200} == users("part-001", "valid").keys()
     assert users("part-000", "test").keys() == histories.keys()
     for user, row in users("part-000", "train").items():
-        assert len(row["input_ids"]) == (3 if user in validating else 4)
+        assert len(row["input_ids"]) == (3 if user in valid_users else 4)
     assert sum(entry["lengths"].values()) == 400 and entry["counts"]["valid_users_without_target"] == 400 - len(
-        validating
+        valid_users
     )
-    before = histories_before(whole, vocab, settings, "valid")
-    assert np.diff(before.offsets).tolist() == [3 if user in validating else 4 for user in range(400)]
+    before = histories_before(all_users, vocab, settings, "valid")
+    assert np.diff(before.offsets).tolist() == [3 if user in valid_users else 4 for user in range(400)]
 
 
-def test_a_split_by_time_of_a_log_without_times(small):
+def test_a_global_time_split_without_times_is_refused(small):
     part, vocab, folder = small
     with pytest.raises(KerasrecError, match="the log has no times"):
         write_part(part, vocab, folder, ExampleSettings(split="global-time", split_day="2021-04-19"))
     assert not folder.exists()
 
 
-def test_a_part_in_which_nobody_has_a_target(tmp_path):
+def test_a_part_without_targets(tmp_path):
     part = write_histories(tmp_path / "part-000.parquet", {1: ["a"], 2: ["a", "b"]})
     entry = write_part(part, ItemVocab.build({"a": 1, "b": 1}), tmp_path, ExampleSettings())
     assert {name: file["rows"] for name, file in entry["files"].items()} == {"train": 22, "valid": 0, "test": 0}
@@ -328,20 +328,20 @@ def test_a_part_without_users(tmp_path):
     assert set(entry["counts"].values()) == {0}
 
 
-@pytest.mark.parametrize("target, left_out", [("valid", 2), ("test", 1)])
-def test_histories_before_the_targets(small, target, left_out):
+@pytest.mark.parametrize("target, removed", [("valid", 2), ("test", 1)])
+def test_histories_before_the_targets(small, target, removed):
     part, vocab, _ = small
     histories = histories_before(part, vocab, ExampleSettings(), target)
-    found = {
+    by_user = {
         user: vocab.decode(histories.ids[begin:end])
         for user, begin, end in zip(histories.users, histories.offsets[:-1], histories.offsets[1:], strict=True)
     }
     table = pq.read_table(part).to_pylist()
-    whole = {row["user"]: [other["item"] for other in table if other["user"] == row["user"]] for row in table}
-    assert found == {user: items if len(items) < 3 else items[:-left_out] for user, items in whole.items()}
+    complete = {row["user"]: [event["item"] for event in table if event["user"] == row["user"]] for row in table}
+    assert by_user == {user: items if len(items) < 3 else items[:-removed] for user, items in complete.items()}
 
 
-def test_a_full_disk_leaves_no_half_written_file(small, monkeypatch):
+def test_a_full_disk_leaves_no_incomplete_file(small, monkeypatch):
     part, vocab, folder = small
 
     class FullDisk(tf.io.TFRecordWriter):
@@ -355,7 +355,7 @@ def test_a_full_disk_leaves_no_half_written_file(small, monkeypatch):
     assert list(folder.iterdir()) == []
 
 
-def test_written_windows_are_what_parse_window_reads(small):
+def test_parse_window_reads_the_written_windows(small):
     part, vocab, folder = small
     write_part(part, vocab, folder, ExampleSettings(masking="dynamic"))
     rows = tf.data.TFRecordDataset(str(folder / "part-003.train.tfrecord")).map(tfrecord.parse_window)
@@ -364,12 +364,12 @@ def test_written_windows_are_what_parse_window_reads(small):
     )
 
 
-def test_beauty_gives_the_windows_of_the_fields_generator(kerasrec_data, tmp_path):
+def test_beauty_has_as_many_windows_as_in_bert4rec(kerasrec_data, tmp_path):
     lines = np.loadtxt(kerasrec_data / "beauty" / "beauty.txt.gz", dtype=str)
     histories = {}
     for user, item in lines.tolist():
         histories.setdefault(int(user), []).append(item)
-    # That generator trains on the valid item, too; one event more makes ours do the same.
+    # BERT4Rec's generator also trains on the valid item. One additional event per user has the same effect here.
     histories = {user: [*items, items[-1]] for user, items in sorted(histories.items())}
     part = write_histories(tmp_path / "part-000.parquet", histories)
     settings = ExampleSettings(
@@ -383,7 +383,7 @@ def test_beauty_gives_the_windows_of_the_fields_generator(kerasrec_data, tmp_pat
     }
 
 
-def test_joined_histories_stand_in_the_order_of_the_users():
+def test_concatenated_histories_are_sorted_by_user():
     histories = {4: [9, 8], 1: [5], 6: [], 3: [7, 7, 6]}
 
     def part(*users):
@@ -391,8 +391,13 @@ def test_joined_histories_stand_in_the_order_of_the_users():
         ids = np.array([token for user in users for token in histories[user]], np.int32)
         return TokenHistories(np.array(users, np.int64), np.cumsum([0, *lengths]), ids)
 
-    joined = TokenHistories.joined([part(4, 6), part(), part(1, 3)])
-    assert joined.users.tolist() == [1, 3, 4, 6]
-    assert [ids.tolist() for ids in np.split(joined.ids, joined.offsets[1:-1])] == [[5], [7, 7, 6], [9, 8], []]
-    assert [values.tolist() for values in joined.of(np.array([6, 4, 5]))] == [[0, 0, 2, 2], [9, 8]]
-    assert TokenHistories.joined([]).of(np.array([1]))[0].tolist() == [0, 0]
+    histories_of_all = TokenHistories.concatenated([part(4, 6), part(), part(1, 3)])
+    assert histories_of_all.users.tolist() == [1, 3, 4, 6]
+    assert [ids.tolist() for ids in np.split(histories_of_all.ids, histories_of_all.offsets[1:-1])] == [
+        [5],
+        [7, 7, 6],
+        [9, 8],
+        [],
+    ]
+    assert [values.tolist() for values in histories_of_all.for_users(np.array([6, 4, 5]))] == [[0, 0, 2, 2], [9, 8]]
+    assert TokenHistories.concatenated([]).for_users(np.array([1]))[0].tolist() == [0, 0]

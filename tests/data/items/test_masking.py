@@ -1,4 +1,4 @@
-"""The masks against a restatement in plain Python integers, row by row, and against the shares that are promised."""
+"""Compare masks with an implementation in plain Python integers, and their frequencies with the settings."""
 
 import numpy as np
 import pytest
@@ -84,17 +84,17 @@ rows_of = st.lists(st.sampled_from([1, 4, *range(5, 12)]), max_size=12)
     seed=int64s,
     data=st.data(),
 )
-def test_masks_are_those_of_the_restatement(rows, width, rules, seed, data):
-    drawn = st.lists(int64s, min_size=len(rows), max_size=len(rows))
-    keys, epochs = data.draw(drawn), data.draw(drawn)
+def test_masks_equal_the_plain_python_implementation(rows, width, rules, seed, data):
+    numbers = st.lists(int64s, min_size=len(rows), max_size=len(rows))
+    keys, epochs = data.draw(numbers), data.draw(numbers)
     last_only = data.draw(st.lists(st.booleans(), min_size=len(rows), max_size=len(rows)))
     rows = [pad(row, width) for row in rows]
-    found = masked(rows, keys, epochs, rules=rules, seed=seed, vocab_size=12, last_only=last_only)
+    features = masked(rows, keys, epochs, rules=rules, seed=seed, vocab_size=12, last_only=last_only)
     expected = [
         expected_row(row, key, epoch, rules, seed, 12, last)
         for row, key, epoch, last in zip(rows, keys, epochs, last_only, strict=True)
     ]
-    assert found == {name: [row[name] for row in expected] for name in found}
+    assert features == {name: [row[name] for row in expected] for name in features}
 
 
 def test_types_and_shapes():
@@ -118,79 +118,78 @@ def random_rows(number, longest, vocab_size, seed=0):
     return np.where(np.arange(longest) < lengths[:, np.newaxis], rows, 0), generator.integers(0, 2**63, number)
 
 
-def test_a_row_is_masked_alike_in_any_batch_any_width_and_inside_a_dataset():
+def test_the_mask_of_a_row_does_not_depend_on_its_batch_width_or_dataset():
     rules = MaskingRules(masked_lm_prob=0.4, mask_prob=0.6)
     options = {"rules": rules, "seed": 3, "vocab_size": 500}
     rows, keys = random_rows(200, 30, 500)
     lengths = np.count_nonzero(rows, axis=1)
-    together = masked(rows, keys, 5, **options)
+    in_one_batch = masked(rows, keys, 5, **options)
 
     dataset = tf.data.Dataset.from_tensor_slices((tf.RaggedTensor.from_tensor(rows, lengths), keys))
-    dataset = dataset.map(lambda row, key: (tf.identity(row), key)).padded_batch(16)  # as wide as each batch needs
+    dataset = dataset.map(lambda row, key: (tf.identity(row), key)).padded_batch(16)  # each batch has a different width
     dataset = dataset.map(lambda row, key: mask_items(row, key, tf.constant(5, tf.int64), **options))
     in_dataset = [row for batch in dataset.as_numpy_iterator() for row in zip(*batch.values(), strict=True)]
 
     for number, length in enumerate(lengths):
-        alone = masked(rows[number : number + 1, :length], keys[number : number + 1], 5, **options)
-        for name, streamed in zip(together, in_dataset[number], strict=True):
-            padding = len(together[name][number]) - len(alone[name][0])
-            assert together[name][number] == pad(alone[name][0], len(alone[name][0]) + padding)
-            assert streamed.tolist()[: len(alone[name][0])] == alone[name][0]
+        separate = masked(rows[number : number + 1, :length], keys[number : number + 1], 5, **options)
+        for name, values in zip(in_one_batch, in_dataset[number], strict=True):
+            assert in_one_batch[name][number] == pad(separate[name][0], len(in_one_batch[name][number]))
+            assert values.tolist()[: len(separate[name][0])] == separate[name][0]
 
 
 def test_another_seed_key_or_epoch_gives_another_mask():
     rules = MaskingRules(masked_lm_prob=0.5, max_predictions_per_seq=60)
     row = [list(range(5, 105))]
-    found = [
+    masks = [
         masked(row, [key], epoch, rules=rules, seed=seed, vocab_size=105)["masked_lm_positions"][0]
         for seed, key, epoch in ((0, 0, 0), (1, 0, 0), (0, 1, 0), (0, 0, 1), (0, 0, 2**40))
     ]
-    for number, one in enumerate(found):
-        for other in found[:number]:
+    for number, mask in enumerate(masks):
+        for other in masks[:number]:
             # Two independent halves of 100 positions share 25, with a standard deviation of 2.5.
-            assert 12 <= len(set(one) & set(other)) <= 38
+            assert 12 <= len(set(mask) & set(other)) <= 38
 
 
 @pytest.mark.parametrize("items, number", [(1, 1), (2, 1), (3, 2), (5, 2), (7, 4), (9, 4), (11, 6), (40, 10)])
-def test_halves_are_rounded_to_even_and_the_most_is_kept(items, number):
+def test_halves_are_rounded_to_even_numbers_and_the_maximum_is_respected(items, number):
     rules = MaskingRules(masked_lm_prob=0.5, max_predictions_per_seq=10)
-    found = masked([list(range(5, 5 + items))], [1], 0, rules=rules, seed=0, vocab_size=99)
-    assert sum(found["masked_lm_weights"][0]) == number
+    features = masked([list(range(5, 5 + items))], [1], 0, rules=rules, seed=0, vocab_size=99)
+    assert sum(features["masked_lm_weights"][0]) == number
 
 
 def test_special_tokens_are_never_chosen():
     rows, keys = random_rows(500, 12, 12)
     rows[rows > 8] = 1  # [UNK]
-    found = masked(rows, keys, 0, rules=MaskingRules(masked_lm_prob=1.0, mask_prob=0.0), seed=0, vocab_size=12)
-    ids, weights = np.array(found["masked_lm_ids"]), np.array(found["masked_lm_weights"])
+    features = masked(rows, keys, 0, rules=MaskingRules(masked_lm_prob=1.0, mask_prob=0.0), seed=0, vocab_size=12)
+    ids, weights = np.array(features["masked_lm_ids"]), np.array(features["masked_lm_weights"])
     assert (ids[weights == 1] >= FIRST_ITEM).all()
-    assert (np.array(found["input_ids"])[rows == 1] == 1).all()
+    assert (np.array(features["input_ids"])[rows == 1] == 1).all()
     assert weights.sum() == sum(min(10, count) for count in np.count_nonzero(rows >= FIRST_ITEM, axis=1))
 
 
-def test_rows_without_items_give_no_prediction():
+def test_rows_without_items_have_no_prediction():
     rows = [[0, 0, 0], [1, 1, 0], [1, 4, 2]]
-    found = masked(rows, [1, 2, 3], 0, rules=MaskingRules(), seed=0, vocab_size=9, last_only=[False, False, True])
-    assert found["input_ids"] == rows
-    assert np.sum(found["masked_lm_weights"]) == 0
-    assert found["input_mask"] == [[0, 0, 0], [1, 1, 0], [1, 1, 1]]
+    features = masked(rows, [1, 2, 3], 0, rules=MaskingRules(), seed=0, vocab_size=9, last_only=[False, False, True])
+    assert features["input_ids"] == rows
+    assert np.sum(features["masked_lm_weights"]) == 0
+    assert features["input_mask"] == [[0, 0, 0], [1, 1, 0], [1, 1, 1]]
 
 
-def test_the_last_item_alone_is_masked_even_where_others_are_replaced():
+def test_last_only_rows_are_masked_even_with_mask_prob_0():
     rows = [[7, 8, 9, 0], [7, 8, 9, 6], [7, 1, 0, 0]]
     rules = MaskingRules(masked_lm_prob=0.9, mask_prob=0.0, max_predictions_per_seq=3)
-    found = masked(rows, [1, 2, 3], 0, rules=rules, seed=0, vocab_size=9, last_only=[True] * 3)
-    assert found["input_ids"] == [[7, 8, MASK, 0], [7, 8, 9, MASK], [7, 1, 0, 0]]
-    assert found["masked_lm_positions"] == [[2, 0, 0], [3, 0, 0], [0, 0, 0]]
-    assert found["masked_lm_ids"] == [[9, 0, 0], [6, 0, 0], [0, 0, 0]]
-    assert found["masked_lm_weights"] == [[1, 0, 0], [1, 0, 0], [0, 0, 0]]
+    features = masked(rows, [1, 2, 3], 0, rules=rules, seed=0, vocab_size=9, last_only=[True] * 3)
+    assert features["input_ids"] == [[7, 8, MASK, 0], [7, 8, 9, MASK], [7, 1, 0, 0]]
+    assert features["masked_lm_positions"] == [[2, 0, 0], [3, 0, 0], [0, 0, 0]]
+    assert features["masked_lm_ids"] == [[9, 0, 0], [6, 0, 0], [0, 0, 0]]
+    assert features["masked_lm_weights"] == [[1, 0, 0], [1, 0, 0], [0, 0, 0]]
 
 
 def test_all_sets_of_positions_are_equally_likely():
     keys = np.arange(20_000)  # neighbouring keys, as the worst case for a hash
     rules = MaskingRules(masked_lm_prob=0.5, max_predictions_per_seq=3)
-    found = mask_items(np.tile([5, 6, 7, 8, 9, 10, 0], (20_000, 1)), keys, 0, rules=rules, seed=1, vocab_size=11)
-    sets, counts = np.unique(found["masked_lm_positions"].numpy(), axis=0, return_counts=True)
+    features = mask_items(np.tile([5, 6, 7, 8, 9, 10, 0], (20_000, 1)), keys, 0, rules=rules, seed=1, vocab_size=11)
+    sets, counts = np.unique(features["masked_lm_positions"].numpy(), axis=0, return_counts=True)
     assert len(sets) == 20  # 6 over 3
     assert stats.chisquare(counts).pvalue > 1e-3
 
@@ -210,9 +209,9 @@ def test_shares_of_masks_random_items_and_kept_items():
     vocab_size = 105
     rows, keys = np.tile(np.arange(5, 55), (2_000, 1)), np.arange(2_000)
     rules = MaskingRules(masked_lm_prob=0.4, max_predictions_per_seq=20, mask_prob=0.8)
-    found = mask_items(rows, keys, 0, rules=rules, seed=1, vocab_size=vocab_size)
-    now = np.take_along_axis(found["input_ids"].numpy(), found["masked_lm_positions"].numpy(), axis=1).ravel()
-    before = found["masked_lm_ids"].numpy().ravel()
+    features = mask_items(rows, keys, 0, rules=rules, seed=1, vocab_size=vocab_size)
+    now = np.take_along_axis(features["input_ids"].numpy(), features["masked_lm_positions"].numpy(), axis=1).ravel()
+    before = features["masked_lm_ids"].numpy().ravel()
     assert len(now) == 40_000
     # A random item is the same one again with probability 1 / 100.
     random, kept = (now != MASK) & (now != before), now == before
@@ -221,7 +220,7 @@ def test_shares_of_masks_random_items_and_kept_items():
     drawn = np.bincount(now[random] - FIRST_ITEM, minlength=100)
     assert stats.chisquare(drawn[50:]).pvalue > 1e-3  # the items that no row held, so that none of them was kept
     assert drawn[:50].min() > 0
-    untouched = found["input_ids"].numpy() == rows
+    untouched = features["input_ids"].numpy() == rows
     assert (~untouched).sum() == (~kept).sum()
 
 
@@ -235,7 +234,7 @@ def test_last_only_draws_have_their_share_and_their_own_stream():
     assert not draw_last_only(keys, 0, probability=0.0, seed=4).numpy().any()
 
 
-def test_example_keys_differ_and_are_those_of_the_restatement():
+def test_example_keys_are_unique_and_equal_the_plain_python_implementation():
     users, windows = np.repeat(np.arange(-50, 50), 40), np.tile(np.arange(40), 100)
     keys = example_keys(users, windows).numpy()
     assert keys.dtype == np.int64

@@ -15,7 +15,7 @@ def offsets_of(sizes):
 
 
 def windows_of_one(history, length, step):
-    """A restatement of the loop over users in FeiSun/BERT4Rec's generator."""
+    """The loop over users of FeiSun/BERT4Rec's generator."""
     if not history:
         return []
     if len(history) <= length:
@@ -25,11 +25,11 @@ def windows_of_one(history, length, step):
 
 
 @given(sizes_of, st.integers(1, 12), st.data())
-def test_windows_agree_with_the_loop(sizes, length, data):
+def test_windows_equal_those_of_the_loop(sizes, length, data):
     step = data.draw(st.integers(1, length))
     offsets = offsets_of(sizes)
     windows = sliding_windows(offsets[:-1], offsets[1:], length, step)
-    found = [
+    actual = [
         (int(user), int(ordinal), list(range(begin, begin + size)))
         for user, ordinal, begin, size in zip(
             windows.users, windows.ordinals, windows.begins, windows.lengths, strict=True
@@ -40,8 +40,8 @@ def test_windows_agree_with_the_loop(sizes, length, data):
         for user, (begin, end) in enumerate(zip(offsets[:-1], offsets[1:], strict=True))
         for ordinal, window in enumerate(windows_of_one(list(range(begin, end)), length, step))
     ]
-    assert found == expected
-    assert {event for _, _, window in found for event in window} == set(range(offsets[-1]))
+    assert actual == expected
+    assert {event for _, _, window in actual for event in window} == set(range(offsets[-1]))
 
 
 def test_windows_of_no_users():
@@ -63,14 +63,14 @@ def test_leave_one_out(sizes):
 
 
 @given(sizes_of, st.data())
-def test_users_who_do_not_validate_train_on_their_targets(sizes, data):
+def test_targets_of_other_users_are_training_events(sizes, data):
     offsets = offsets_of(sizes)
-    validates = np.array(data.draw(st.lists(st.booleans(), min_size=len(sizes), max_size=len(sizes))), bool)
-    whole = split_histories(offsets, None, ExampleSettings())
-    split = whole.validating(validates)
-    np.testing.assert_array_equal(split.test_begin, whole.test_begin)
-    for user, held_out in enumerate(validates):
-        assert split.train_end[user] == (whole.train_end if held_out else whole.test_begin)[user]
+    is_valid_user = np.array(data.draw(st.lists(st.booleans(), min_size=len(sizes), max_size=len(sizes))), bool)
+    complete = split_histories(offsets, None, ExampleSettings())
+    split = complete.with_valid_users(is_valid_user)
+    np.testing.assert_array_equal(split.test_begin, complete.test_begin)
+    for user, is_valid in enumerate(is_valid_user):
+        assert split.train_end[user] == (complete.train_end if is_valid else complete.test_begin)[user]
 
 
 @given(st.lists(st.lists(st.integers(0, 9), max_size=8).map(sorted), min_size=1, max_size=8), st.integers(0, 9))
@@ -84,7 +84,7 @@ def test_global_time(times, day):
         assert split.train_end[user] - offsets[user] == (earlier - 1 if earlier >= 2 else earlier)
 
 
-def test_a_split_by_time_needs_times():
+def test_a_global_time_split_without_times_is_refused():
     with pytest.raises(KerasrecError, match="the log has no times"):
         split_histories(np.array([0, 3]), None, ExampleSettings(split="global-time", split_day="2021-04-19"))
 

@@ -8,7 +8,7 @@ from hypothesis.extra import numpy as hnp
 
 from kerasrec.backend import tf
 from kerasrec.data.items.tfrecord import (
-    naming_broken_files,
+    errors_name_damaged_file,
     parse_example,
     parse_window,
     serialize,
@@ -19,7 +19,7 @@ from kerasrec.workspace.digests import is_intact
 
 
 def by_protocol_buffers(features, lengths, row):
-    """The bytes of one row by TensorFlow's own message class."""
+    """The bytes of one row, serialized by TensorFlow's message class."""
     lists = {}
     for name, values in features.items():
         values = values[row][: lengths[name][row] if name in lengths else None]
@@ -34,7 +34,7 @@ def by_protocol_buffers(features, lengths, row):
 @st.composite
 def batches(draw):
     rows = draw(st.integers(1, 4))
-    # Python's protobuf writes "ab" before "a"; no name of the schema begins another, and none does here.
+    # Python's protobuf writes "ab" before "a". In the schema, no name is a prefix of another name, and neither here.
     names = draw(
         st.lists(st.text("abz_09", max_size=20).map(lambda name: name + "."), max_size=5, min_size=1, unique=True)
     )
@@ -59,7 +59,7 @@ def batches(draw):
 
 
 @given(batches())
-def test_bytes_are_those_of_protocol_buffers(batch):
+def test_serialize_gives_the_bytes_of_protocol_buffers(batch):
     features, lengths = batch
     serialized = serialize(features, lengths)
     rows = len(next(iter(features.values())))
@@ -78,7 +78,7 @@ def example_rows(rows=5, length=7, predictions=3, seed=0):
     }
 
 
-def test_examples_come_back_one_by_one_and_in_batches():
+def test_examples_are_parsed_separately_and_in_batches():
     rows = example_rows()
     serialized = serialize(rows)
     batch = parse_example(serialized, 7, 3)
@@ -92,7 +92,7 @@ def test_examples_come_back_one_by_one_and_in_batches():
             np.testing.assert_array_equal(values, rows[name][number])
 
 
-def test_windows_come_back_without_and_with_padding():
+def test_windows_are_parsed_separately_and_in_batches():
     features = {
         "info": np.array([[2**40], [1]]),
         "window": np.array([[3], [0]]),
@@ -109,12 +109,12 @@ def test_windows_come_back_without_and_with_padding():
     }
 
 
-def test_rows_of_another_length_are_refused():
+def test_rows_with_another_length_are_refused():
     with pytest.raises(tf.errors.InvalidArgumentError, match="Values size: 7 but output shape: .8."):
         parse_example(serialize(example_rows()), 8, 3)
 
 
-def test_a_written_file_is_read_by_tensorflow(tmp_path):
+def test_tensorflow_reads_a_written_file(tmp_path):
     path = tmp_path / "deep" / "part-000.train.tfrecord"
     rows = serialize(example_rows())
     report = write_records(path, [rows[:2], rows[2:]])
@@ -122,18 +122,18 @@ def test_a_written_file_is_read_by_tensorflow(tmp_path):
     assert report["rows"] == 5
     assert report["bytes"] == path.stat().st_size
     assert is_intact(path, report["digest"])
-    assert write_records(path.with_name("again"), [rows])["digest"] == report["digest"]
-    assert write_records(path.with_name("other"), [rows[::-1]])["digest"] != report["digest"]
+    assert write_records(path.with_name("same-rows"), [rows])["digest"] == report["digest"]
+    assert write_records(path.with_name("other-order"), [rows[::-1]])["digest"] != report["digest"]
 
 
-def test_a_file_without_rows_is_whole(tmp_path):
+def test_a_file_without_rows(tmp_path):
     assert write_records(tmp_path / "empty", [])["bytes"] == 0
     assert list(tf.data.TFRecordDataset(str(tmp_path / "empty"))) == []
 
 
-@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="this system has no /dev/full to stand for a full disk")
-@pytest.mark.parametrize("rows", [1, 20_000])  # one that fails when the file is closed, and one while it is written
-def test_a_full_disk_leaves_the_earlier_file(tmp_path, rows):
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs /dev/full, which simulates a full disk")
+@pytest.mark.parametrize("rows", [1, 20_000])  # fails when the file is closed, and while it is written
+def test_a_full_disk_keeps_the_earlier_file(tmp_path, rows):
     path = tmp_path / "part-000.train.tfrecord"
     write_records(path, [[b"earlier"]])
     (tmp_path / f".{path.name}.{os.getpid()}.unfinished").symlink_to("/dev/full")
@@ -143,12 +143,12 @@ def test_a_full_disk_leaves_the_earlier_file(tmp_path, rows):
     assert [file.name for file in tmp_path.iterdir()] == [path.name]
 
 
-def test_a_run_that_breaks_off_leaves_nothing(tmp_path):
+def test_a_failed_write_leaves_no_file(tmp_path):
     def batches():
         yield [b"one"]
-        raise RuntimeError("broken off")
+        raise RuntimeError("failed")
 
-    with pytest.raises(RuntimeError, match="broken off"):
+    with pytest.raises(RuntimeError, match="failed"):
         write_records(tmp_path / "file", batches())
     assert list(tmp_path.iterdir()) == []
 
@@ -162,7 +162,7 @@ def flip(content):
 
 
 @pytest.mark.parametrize("damage", [truncate, flip])
-def test_a_damaged_file_among_others_is_named(tmp_path, damage):
+def test_the_error_names_the_damaged_file(tmp_path, damage):
     paths = [tmp_path / name for name in ("a", "b", "c")]
     for path in paths:
         write_records(path, [[b"first", b"second", b"third"]])
@@ -173,12 +173,15 @@ def test_a_damaged_file_among_others_is_named(tmp_path, damage):
         pytest.raises(
             KerasrecError, match=f"{paths[1]} is truncated or damaged after record 2.*`kerasrec recall examples`"
         ),
-        naming_broken_files(dict.fromkeys(paths, "kerasrec recall examples")),
+        errors_name_damaged_file(dict.fromkeys(paths, "kerasrec recall examples")),
     ):
         list(rows)
 
 
-def test_data_loss_elsewhere_is_passed_on(tmp_path):
-    write_records(tmp_path / "whole", [[b"first"]])
-    with pytest.raises(tf.errors.DataLossError, match="of a checkpoint"), naming_broken_files({tmp_path / "whole": ""}):
+def test_other_data_loss_errors_are_not_changed(tmp_path):
+    write_records(tmp_path / "intact", [[b"first"]])
+    with (
+        pytest.raises(tf.errors.DataLossError, match="of a checkpoint"),
+        errors_name_damaged_file({tmp_path / "intact": ""}),
+    ):
         raise tf.errors.DataLossError(None, None, "of a checkpoint")

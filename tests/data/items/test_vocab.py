@@ -12,36 +12,36 @@ from hypothesis import strategies as st
 from kerasrec.data.items.vocab import FIRST_ITEM, MASK, PAD, SPECIALS, UNK, ItemVocab
 from kerasrec.errors import KerasrecError
 
-UGLY = ["[MASK]", "[PAD]", "a,b", 'say "hi"', "with space", " ", "62498486", "手机", "🍵", "é", "e\u0301", "A", "a"]
+UNUSUAL = ["[MASK]", "[PAD]", "a,b", 'say "hi"', "with space", " ", "62498486", "手机", "🍵", "é", "e\u0301", "A", "a"]
 
 raw_ids = st.one_of(
-    st.sampled_from(UGLY),
+    st.sampled_from(UNUSUAL),
     st.text(st.characters(exclude_characters="\r\n", exclude_categories=["Cs"]), min_size=1, max_size=4),
 )
 counts_of = st.dictionaries(raw_ids, st.integers(1, 5), min_size=1, max_size=30)
 
 
-def by_falling_count(counts, min_count=1):
-    kept = [item for item, count in counts.items() if count >= min_count]
-    return sorted(kept, key=lambda item: (-counts[item], item.encode()))
+def sorted_by_count(counts, min_count=1):
+    frequent = [item for item, count in counts.items() if count >= min_count]
+    return sorted(frequent, key=lambda item: (-counts[item], item.encode()))
 
 
 @given(counts_of)
-def test_items_stand_by_falling_count_and_then_by_their_bytes(counts):
+def test_items_are_sorted_by_count_and_bytes(counts):
     vocab = ItemVocab.build(counts)
-    expected = by_falling_count(counts)
+    expected = sorted_by_count(counts)
     assert vocab.items.to_pylist() == expected
     assert vocab.counts.tolist() == [counts[item] for item in expected]
     assert len(vocab) == len(expected) + 5
 
 
 @given(counts_of, st.lists(raw_ids))
-def test_encode_agrees_with_a_dictionary_whatever_holds_the_ids(counts, raw):
+def test_encode_agrees_with_a_dictionary_for_all_types(counts, raw):
     vocab = ItemVocab.build(counts)
-    ids = {item: FIRST_ITEM + number for number, item in enumerate(by_falling_count(counts))}
+    ids = {item: FIRST_ITEM + number for number, item in enumerate(sorted_by_count(counts))}
     expected = [ids.get(item, UNK) for item in raw]
     strings = pa.array(raw, pa.string())
-    for given_as in (
+    for ids_as_type in (
         raw,
         tuple(raw),
         np.array(raw, dtype=object),
@@ -51,7 +51,7 @@ def test_encode_agrees_with_a_dictionary_whatever_holds_the_ids(counts, raw):
         pa.chunked_array([strings, strings[:0]]),
         pa.chunked_array([strings[:1].dictionary_encode(), strings[1:].dictionary_encode()]),
     ):
-        encoded = vocab.encode(given_as)
+        encoded = vocab.encode(ids_as_type)
         assert encoded.dtype == np.int32
         assert encoded.tolist() == expected
 
@@ -76,19 +76,19 @@ def test_nulls_are_unknown():
 
 
 @given(counts_of, st.integers(1, 6))
-def test_minimum_count_and_the_share_of_events_it_costs(counts, min_count):
-    expected = by_falling_count(counts, min_count)
+def test_minimum_count_and_unknown_share(counts, min_count):
+    expected = sorted_by_count(counts, min_count)
     if not expected:
         with pytest.raises(KerasrecError, match=f"at least {min_count} times"):
             ItemVocab.build(counts, min_count)
         return
     vocab = ItemVocab.build(counts, min_count)
     assert vocab.items.to_pylist() == expected
-    lost = sum(count for count in counts.values() if count < min_count)
-    assert vocab.unknown_share(counts) == pytest.approx(lost / sum(counts.values()))
+    unknown = sum(count for count in counts.values() if count < min_count)
+    assert vocab.unknown_share(counts) == pytest.approx(unknown / sum(counts.values()))
 
 
-def test_an_arrow_table_counts_like_a_mapping():
+def test_counts_may_be_an_arrow_table():
     counts = {"b": 2, "a": 2, "c": 9}
     table = pa.table({"item": pa.array(list(counts)).dictionary_encode(), "count": pa.array([2, 2, 9], pa.int32())})
     assert ItemVocab.build(table).items.to_pylist() == ItemVocab.build(counts).items.to_pylist() == ["c", "a", "b"]
@@ -96,38 +96,38 @@ def test_an_arrow_table_counts_like_a_mapping():
 
 
 @given(counts_of, counts_of, st.integers(1, 4))
-def test_growing_moves_no_old_id_and_counts_the_new_log(old_counts, new_counts, min_count):
+def test_growing_keeps_old_ids_and_counts_the_new_log(old_counts, new_counts, min_count):
     old = ItemVocab.build(old_counts)
     grown = old.grow(new_counts, min_count)
     added = {item: count for item, count in new_counts.items() if item not in old_counts and count >= min_count}
-    assert grown.items.to_pylist() == old.items.to_pylist() + by_falling_count(added)
+    assert grown.items.to_pylist() == old.items.to_pylist() + sorted_by_count(added)
     assert grown.counts.tolist() == [new_counts.get(item, 0) for item in grown.items.to_pylist()]
     assert grown.digest(len(old)) == old.digest()
     assert (grown.digest() == old.digest()) == (not added)
-    again = grown.grow(new_counts, min_count)
-    assert again.items.equals(grown.items)
-    assert again.counts.tolist() == grown.counts.tolist()
+    grown_twice = grown.grow(new_counts, min_count)
+    assert grown_twice.items.equals(grown.items)
+    assert grown_twice.counts.tolist() == grown.counts.tolist()
 
 
-def test_growing_by_an_empty_log_changes_no_id():
+def test_growing_by_an_empty_log_keeps_all_ids():
     vocab = ItemVocab.build({"a": 2})
     assert vocab.grow({}).items.to_pylist() == ["a"]
 
 
-def test_a_digest_tells_apart_what_runs_together():
+def test_digests_of_different_items_with_equal_concatenation_differ():
     digests = {
         ItemVocab(pa.array(items), np.ones(len(items))).digest() for items in (["ab", "c"], ["a", "bc"], ["abc"])
     }
     assert len(digests) == 3
 
 
-def test_a_digest_longer_than_the_vocabulary():
-    with pytest.raises(KerasrecError, match="9 tokens was asked for; this vocabulary has 6"):
+def test_a_digest_of_more_tokens_than_the_vocabulary_has_is_refused():
+    with pytest.raises(KerasrecError, match="9 tokens was requested; this vocabulary has 6"):
         ItemVocab.build({"a": 1}).digest(9)
 
 
 @pytest.mark.parametrize("ids", [[6], [-1]])
-def test_decoding_an_id_outside(ids):
+def test_decoding_an_id_outside_the_vocabulary_is_refused(ids):
     with pytest.raises(KerasrecError, match="this vocabulary has 0 to 5"):
         ItemVocab.build({"a": 1}).decode(ids)
 
@@ -138,13 +138,13 @@ def test_line_breaks_are_refused(item):
         ItemVocab.build({"a": 1, item: 1})
 
 
-def test_an_id_that_stands_twice_is_refused():
+def test_a_duplicate_id_is_refused():
     with pytest.raises(KerasrecError, match="'b' occurs twice"):
         ItemVocab(pa.array(["a", "b", "b"]), [1, 1, 1])
 
 
-def test_a_saved_vocabulary_comes_back(tmp_path):
-    vocab = ItemVocab.build({item: 2 + number for number, item in enumerate(UGLY)})
+def test_save_and_load(tmp_path):
+    vocab = ItemVocab.build({item: 2 + number for number, item in enumerate(UNUSUAL)})
     vocab.save(tmp_path / "vocab.parquet")
     loaded = ItemVocab.load(tmp_path / "vocab.parquet")
     assert loaded.items.equals(vocab.items)
@@ -155,7 +155,7 @@ def test_a_saved_vocabulary_comes_back(tmp_path):
     assert all(rows[token_id]["token"] == item for token_id, item in enumerate(vocab.items.to_pylist(), start=5))
 
 
-def test_a_full_disk_leaves_the_earlier_file(tmp_path, monkeypatch):
+def test_a_full_disk_keeps_the_earlier_file(tmp_path, monkeypatch):
     path = tmp_path / "vocab.parquet"
     ItemVocab.build({"a": 1}).save(path)
 
@@ -185,25 +185,25 @@ def columns(tokens, counts=None):
         (columns([*SPECIALS, "a"], ["many"] * 6), "is damaged.*kerasrec recall vocab"),
     ],
 )
-def test_a_parquet_file_that_is_no_vocabulary(tmp_path, table, message):
+def test_a_parquet_file_that_is_not_a_vocabulary_is_refused(tmp_path, table, message):
     pq.write_table(pa.table(table), tmp_path / "vocab.parquet")
     with pytest.raises(KerasrecError, match=message):
         ItemVocab.load(tmp_path / "vocab.parquet")
 
 
-def test_missing_truncated_and_foreign_files(tmp_path):
+def test_missing_truncated_and_foreign_files_are_refused(tmp_path):
     path = tmp_path / "vocab.parquet"
     with pytest.raises(KerasrecError, match="there is no vocabulary at .*kerasrec recall vocab"):
         ItemVocab.load(path)
     ItemVocab.build({"a": 1}).save(path)
-    whole = path.read_bytes()
-    for content in (whole[: len(whole) // 2], b"a,1\n", b""):
+    complete = path.read_bytes()
+    for content in (complete[: len(complete) // 2], b"a,1\n", b""):
         path.write_bytes(content)
         with pytest.raises(KerasrecError, match="is damaged.*kerasrec recall vocab"):
             ItemVocab.load(path)
 
 
-def test_vocabularies_settings_and_splits_load_no_tensorflow():
+def test_vocab_settings_and_splits_do_not_import_tensorflow():
     code = (
         "import kerasrec.data.items.vocab, kerasrec.data.items.settings, kerasrec.data.items.splits, sys;"
         "sys.exit('tensorflow' in sys.modules)"

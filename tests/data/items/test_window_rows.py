@@ -14,8 +14,8 @@ def test_windows_cover_the_histories():
     assert {number for row in rows if row["info"] == 3 for number in row["input_ids"]} == set(range(5, 12))
     assert [row["input_ids"].tolist() for row in rows if row["info"] == 8] == [[12, 13]]
     assert all(len(row["input_ids"]) <= 4 for row in rows)
-    taken = windows.take(np.array([1, 0]))
+    reordered = windows.take(np.array([1, 0]))
     assert (
-        next(iter(window_rows(histories, taken).as_numpy_iterator()))["input_ids"].tolist()
+        next(iter(window_rows(histories, reordered).as_numpy_iterator()))["input_ids"].tolist()
         == rows[1]["input_ids"].tolist()
     )
