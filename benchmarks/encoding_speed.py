@@ -29,7 +29,7 @@ from kerasrec.nn.heads import mean_pooling
 from kerasrec.nn.inference_encoder import InferenceEncoder
 from kerasrec.nn.settings import BertConfig
 from kerasrec.nn.transformer import text_encoder
-from kerasrec.pretrained import open_bert
+from kerasrec.pretrained.bert import open_bert
 from kerasrec.serving.encoding import SentenceEncoder
 
 MAX_LENGTH, ROUNDS = 256, 3  # the model's own configuration truncates texts to 256 tokens

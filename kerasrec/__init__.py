@@ -3,6 +3,7 @@
 import importlib
 
 from kerasrec.errors import KerasrecError
+from kerasrec.extras import missing_package
 
 __version__ = "0.1.0"
 
@@ -23,7 +24,10 @@ def __getattr__(name: str) -> object:
     """Import a public name when it is first used, because most of them load TensorFlow."""
     if name not in _PUBLIC:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = getattr(importlib.import_module(_PUBLIC[name]), name)
+    try:
+        value = getattr(importlib.import_module(_PUBLIC[name]), name)
+    except ModuleNotFoundError as error:
+        raise missing_package(error) from None
     globals()[name] = value
     return value
 

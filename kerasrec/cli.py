@@ -16,6 +16,7 @@ from kerasrec.colarec import settings as colarec
 from kerasrec.console import logged_to_stdout, plain, print_result
 from kerasrec.data.inputs.encodings import is_unicode
 from kerasrec.errors import KerasrecError, quoted, reason
+from kerasrec.extras import missing_package
 from kerasrec.pretrained import settings as pretrained
 from kerasrec.recall import settings as recall
 from kerasrec.sentence_pair import settings as sentence_pair
@@ -133,6 +134,11 @@ def exit_code(program: str, work: Callable[[], None]) -> int:
             work()
     except KerasrecError as error:
         return _refuse(program, str(error))
+    except ModuleNotFoundError as error:
+        known = missing_package(error)
+        if not isinstance(known, KerasrecError):
+            raise
+        return _refuse(program, str(known))
     except OSError as error:
         path = error.filename2 or error.filename  # in a rename, the target
         return _refuse(program, f"{path}: {reason(error)}" if path else reason(error))

@@ -308,7 +308,9 @@ class ItemRecall(System):
         wanted = TaskName(*map(self.settings.get, ("date", "dataset_name", "refine")))
         folders = self._data.glob("*-refine-[01]")
         names = [
-            str(name) for name in map(task_folder_name, (path.name for path in folders)) if name and name.agrees(wanted)
+            str(name)
+            for name in map(task_folder_name, (path.name for path in folders))
+            if name and name.is_compatible(wanted)
         ]
         if len(names) > 1:
             raise KerasrecError(

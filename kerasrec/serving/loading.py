@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from kerasrec.extras import missing_package
 from kerasrec.serving.item_lists import ItemLists
 from kerasrec.serving.recommender import Recommender
 from kerasrec.serving.versions import check_files, latest_version
@@ -37,6 +38,8 @@ def load(path: "str | Path") -> "ItemLists | TextModel":
     if (version / "assets" / "items.txt").is_file():
         return ItemLists(Recommender(version, EXPORTS))
     check_files(version, EXPORTS)
-    from kerasrec.serving.text_model import TextModel  # needs tensorflow-text
-
+    try:
+        from kerasrec.serving.text_model import TextModel
+    except ModuleNotFoundError as error:
+        raise missing_package(error) from None
     return TextModel(version)

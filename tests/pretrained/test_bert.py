@@ -15,7 +15,7 @@ from kerasrec.data.text.tokenizer import WordPieceTokenizer
 from kerasrec.errors import KerasrecError
 from kerasrec.nn.heads import MaskedItemHead
 from kerasrec.nn.transformer import text_encoder
-from kerasrec.pretrained import open_bert
+from kerasrec.pretrained.bert import open_bert
 
 IDS = np.array([[2, 7, 29, 13, 3, 0, 0], [2, 5, 5, 3, 11, 28, 3]])
 SEGMENTS = np.array([[0, 0, 0, 0, 0, 0, 0], [0, 0, 0, 0, 1, 1, 1]])

@@ -5,7 +5,7 @@ import struct
 import pytest
 
 from kerasrec.errors import KerasrecError
-from kerasrec.pretrained import open_bert
+from kerasrec.pretrained.bert import open_bert
 from kerasrec.pretrained.checkpoints import stored_tensors, weights_file
 
 

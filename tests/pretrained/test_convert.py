@@ -8,7 +8,7 @@ from kerasrec.backend import bert4keras, tf
 from kerasrec.data.text.tokenizer import WordPieceTokenizer
 from kerasrec.errors import KerasrecError
 from kerasrec.nn.transformer import text_encoder
-from kerasrec.pretrained import open_bert
+from kerasrec.pretrained.bert import open_bert
 from kerasrec.pretrained.convert import convert
 from kerasrec.pretrained.settings import Convert
 from kerasrec.workspace.locks import exclusive

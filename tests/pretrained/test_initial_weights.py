@@ -3,7 +3,7 @@ import pytest
 
 from kerasrec.errors import KerasrecError
 from kerasrec.nn.transformer import text_encoder
-from kerasrec.pretrained import open_bert
+from kerasrec.pretrained.bert import open_bert
 from kerasrec.pretrained.initial_weights import InitialWeights
 
 

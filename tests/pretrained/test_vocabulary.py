@@ -5,7 +5,7 @@ import tokenizers
 
 from kerasrec.data.text.tokenizer import SPECIALS, WordPieceTokenizer
 from kerasrec.errors import KerasrecError
-from kerasrec.pretrained import open_bert
+from kerasrec.pretrained.bert import open_bert
 from kerasrec.pretrained.vocabulary import agreed_lower_case, read_vocabulary
 
 TOKENS = [*SPECIALS, "un", "##aff", "##able", "猫", "!"]

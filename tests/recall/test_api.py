@@ -3,8 +3,6 @@
 import csv
 import json
 import shutil
-import subprocess
-import sys
 
 import numpy as np
 import pandas as pd
@@ -229,30 +227,3 @@ def test_opening_what_is_no_export(tmp_path, served):
     (version / "assets" / "items.txt").unlink()
     with pytest.raises(KerasrecError, match="items.txt is missing"):
         kerasrec.load(tmp_path)
-
-
-def test_importing_the_package_is_fast_and_loads_nothing_heavy():
-    code = (
-        "import sys, time; begin = time.perf_counter(); import kerasrec; seconds = time.perf_counter() - begin\n"
-        "heavy = {'tensorflow', 'pandas', 'numpy', 'keras', 'tf_keras', 'bert4keras', 'pyarrow'} & set(sys.modules)\n"
-        "assert not heavy, heavy\nassert {'ItemRecall', 'Anime', 'load'} <= set(dir(kerasrec))\nprint(seconds)"
-    )
-    seconds = [
-        float(subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout)
-        for _ in range(3)
-    ]
-    assert min(seconds) < 0.1
-
-
-def test_item_recall_needs_no_packages_of_other_systems():
-    """Its modules are imported in a process in which these packages cannot be imported."""
-    code = (
-        "import sys\n"
-        "for name in ('tensorflow_text', 'faiss', 'sentencepiece', 'tokenizers', 'sklearn', 'k_means_constrained',\n"
-        "             'httpx', 'rapidfuzz', 'safetensors'):\n"
-        "    sys.modules[name] = None\n"
-        "import kerasrec, kerasrec.cli, kerasrec.recall.quickstart, kerasrec.recall.recommend\n"
-        "kerasrec.ItemRecall, kerasrec.load\n"
-    )
-    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
-    assert ended.returncode == 0, ended.stderr[-3000:]
