@@ -49,6 +49,7 @@ def test_the_blocks_of_a_page_run(path, tmp_path, monkeypatch):
     run_page(path, tmp_path, monkeypatch)
 
 
+@pytest.mark.slow
 def test_the_readme_runs(tmp_path, monkeypatch):
     assert run_page("README.md", tmp_path, monkeypatch) >= 4
     assert (tmp_path / "export" / "20210419-shop-refine-0").is_dir()
