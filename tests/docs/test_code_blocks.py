@@ -44,7 +44,14 @@ def run_page(path, folder, monkeypatch):
     return run
 
 
-@pytest.mark.parametrize("path", [path for path in PAGES if path not in READMES and blocks(path, "python", "bash")])
+def pages_with_code():
+    for path in PAGES:
+        if path not in READMES and (code := blocks(path, "python", "bash")):
+            trains = any(".fit(" in block for block in code)
+            yield pytest.param(path, marks=pytest.mark.slow if trains else ())
+
+
+@pytest.mark.parametrize("path", pages_with_code())
 def test_the_blocks_of_a_page_run(path, tmp_path, monkeypatch):
     run_page(path, tmp_path, monkeypatch)
 
@@ -58,6 +65,16 @@ def test_the_readme_runs(tmp_path, monkeypatch):
 def test_the_chinese_readme_has_the_same_code():
     english, chinese = ([re.sub(r" *#.*", "", block) for block in blocks(path, "python", "bash")] for path in READMES)
     assert len(english) == 4 and chinese == english
+
+
+def test_links_of_the_readmes_lead_to_files():
+    for path in [*READMES, "CONTRIBUTING.md"]:
+        links = re.findall(r"\]\((?!http)([^)#]+)\)", (ROOT / path).read_text(encoding="utf-8"))
+        assert len(links) > 0 and all((ROOT / link).exists() for link in links), path
+
+
+def test_the_readme_is_short():
+    assert all((ROOT / path).stat().st_size <= 7 * 1024 for path in READMES)
 
 
 @pytest.mark.parametrize("path", [path for path in PAGES if blocks(path, "bash")])
