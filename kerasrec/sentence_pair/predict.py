@@ -40,11 +40,11 @@ def predict(command: Predict) -> None:
     outputs = PairEvaluator(trained.model, trained.max_length, command.eval_batch_size).outputs(pairs)
     with replacing(command.result_file) as unfinished:
         _table(pairs.sides, outputs).to_csv(unfinished, index=False)
-    strange = pairs.sides.strange
-    if strange.texts:
+    invalid = pairs.sides.invalid_labels
+    if invalid.texts:
         logger.info(
-            f"{command.predict_file}: {len(strange.texts):,} labels, such as "
-            f"{quoted(strange.texts[0], 60)}, are left out of the figures; the model knows {strange.allowed}"
+            f"{command.predict_file}: {len(invalid.texts):,} labels, such as "
+            f"{quoted(invalid.texts[0], 60)}, are left out of the figures; the model knows {invalid.allowed}"
         )
     if pairs.labelled.any():
         figures = figures_of(outputs[pairs.labelled], pairs.sides.labels[pairs.labelled], trained.model.objective)

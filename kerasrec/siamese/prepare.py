@@ -87,7 +87,7 @@ def _write(path: Path, columns: dict) -> None:
 
 def _report(groups: Groups, pairs: dict, rejects: list[Reject], tokenizer: WordPieceTokenizer, folder: Path) -> None:
     for split, read in pairs.items():
-        trained = groups.hold_together(read.first, read.second)
+        trained = groups.count_pairs(read.first, read.second)
         logger.info(
             f"{split}: {len(read):,} pairs, {np.mean(read.labels):.1%} of which mean the same; {trained:,} stand in "
             "one training group" + (", so that their figures say little about other texts" if trained else "")

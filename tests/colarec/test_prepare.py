@@ -66,8 +66,8 @@ def test_target_files_in_the_folder_of_interactions_are_no_interactions(desk):
     targets = ("--valid", folder / "valid.csv", "--test", desk.folder / "test.csv")
     (folder / "old" / "test.csv.bz2").write_bytes(bz2.compress((desk.folder / "test.csv").read_bytes()))
     out = desk.prepare(*targets)
-    assert f"{folder / 'valid.csv'} is left out of {folder}: it is evaluated" in out
-    assert f"old/test.csv.bz2 is left out of {folder}: it is a copy of {desk.folder / 'test.csv'}, which" in out
+    assert f"{folder / 'valid.csv'} is excluded from {folder}: it is evaluated" in out
+    assert f"old/test.csv.bz2 is excluded from {folder}: it is a copy of {desk.folder / 'test.csv'}, which" in out
     assert histories(desk.prepared) == by_user(rows)
     desk.prepare("--valid", folder / "valid.csv", "--test", folder / "valid.csv", "--max-reject-share", 0.1)
     message = desk.error("prepare", *desk.files("--valid", folder, "--test", desk.folder / "test.csv"))
@@ -288,7 +288,7 @@ def test_a_given_tokenizer(desk):
     SubwordTokenizer.train(["red case", "blue cable"] * 20, 30).save(desk.folder / "spiece.model")
     desk.prepare("--tokenizer", desk.folder / "spiece.model")
     assert len(desk.prepared.tokenizer) == len(SubwordTokenizer.load(desk.folder / "spiece.model"))
-    assert "no SentencePiece model" in desk.error("prepare", *desk.files("--tokenizer", desk.corpus))
+    assert "not a SentencePiece model" in desk.error("prepare", *desk.files("--tokenizer", desk.corpus))
 
 
 @pytest.mark.parametrize(

@@ -208,7 +208,7 @@ def test_a_wrong_label_stops_the_training(desk, label):
         (["0"], ("--loss", "ranking"), "is above 0"),
         (["0", "1"], ("--loss", "ranking", "--train_batch_size", 1), "always 0"),
         (["0", "5"], ("--loss", "cosine", "--highest_score", 1), "give --highest_score 5"),
-        (["a", "b", "c"], (), "3 different labels ('a', 'b', 'c') and num_labels is 2"),
+        (["a", "b", "c"], (), "3 different labels ('a', 'b', 'c'), but num_labels is 2"),
         (["0", "1"], ("--num_train_epochs", "2.5"), "num_train_epochs is 2.5"),
     ],
 )
@@ -240,7 +240,7 @@ def test_scripts(desk):
     _, *words = desk.words_to_train("--num_train_epochs", 1, "--train_file", folder, "--eval_file", desk.valid)
     ran = run("train_sentence_pair.sh", *words)
     assert ran.returncode == 0, ran.stderr
-    assert f"{desk.valid} is left out of {folder}: it is evaluated" in ran.stdout and "'0' 90, '1' 110" in ran.stdout
+    assert f"{desk.valid} is excluded from {folder}: it is evaluated" in ran.stdout and "'0' 90, '1' 110" in ran.stdout
     ran = run("predict.sh", desk.output, desk.valid, desk.folder / "result.csv")
     assert ran.returncode == 0, ran.stderr
     assert len(pd.read_csv(desk.folder / "result.csv")) == 40

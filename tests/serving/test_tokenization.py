@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kerasrec.backend import tf
-from kerasrec.data.text.characters import is_blank, spaced_once, with_ascii_quotes
+from kerasrec.data.text.characters import is_blank, with_ascii_quotes, with_single_spaces
 from kerasrec.data.text.rows import TextTokens, single_rows
 from kerasrec.data.text.tokenizer import SPECIALS, WordPieceTokenizer
 from kerasrec.errors import KerasrecError
@@ -85,7 +85,9 @@ def test_any_strings(both, texts):
     tokenizer, graph = both
     expected = as_lists(tokenizer.encode(texts))
     assert graph(tf.constant(texts, tf.string)).to_list() == expected
-    assert as_lists(tokenizer.encode([spaced_once(text) for text in texts])) == expected, "what readers do to a text"
+    assert as_lists(tokenizer.encode([with_single_spaces(text) for text in texts])) == expected, (
+        "what readers do to a text"
+    )
     if tokenizer.ascii_quotes:
         assert as_lists(tokenizer.encode([with_ascii_quotes(text) for text in texts])) == expected
 

@@ -190,7 +190,7 @@ def test_files_for_evaluation_are_not_trained_on(desk):
         (folder / path.name).write_bytes(path.read_bytes())  # copies
     desk.train_file = folder
     out = desk.prepare()
-    assert out.count("is left out of") == 2 and "12 groups of 48 texts" in out
+    assert out.count("is excluded from") == 2 and "12 groups of 48 texts" in out
     desk.valid = desk.test
     assert "not used for training or to choose the model" in desk.error("prepare", *desk.words_to_prepare())
 

@@ -1,6 +1,6 @@
-"""Tokenised texts into batches: order, pairs and padding, each a function of (seed, epoch).
+"""Batches of tokenised texts. Their order, pairs and padding are functions of the seed and the epoch.
 
-A killed run can therefore start again in the middle of an epoch and see the batches it would have seen.
+Therefore a resumed run can continue in the middle of an epoch with the same batches as an uninterrupted run.
 """
 
 import numpy as np
@@ -13,7 +13,7 @@ from kerasrec.errors import require
 
 
 def steps(count: int, batch_size: int) -> int:
-    """Batches an epoch has, of `count` groups or pairs; the last one may not be full.
+    """The number of batches of an epoch over `count` groups or pairs; one batch may not be full.
 
     Example:
         >>> steps(10, batch_size=4)
@@ -32,44 +32,47 @@ def siamese_batches(
     epoch: int,
     first_step: int = 0,
 ) -> "tf.data.Dataset":
-    """One pass over groups of texts that mean the same, from any of its steps on.
+    """The batches of an epoch over groups of texts with the same meaning (SimBERT).
 
-    Each group gives two of its texts, a and b, in two rows: (a, b) in row 2i and (b, a) in row 2i + 1. So a batch has
-    each meaning once, and all its other rows are negatives.
+    For each group, two of its texts, a and b, are drawn for two rows: row 2i is (a, b) and row 2i + 1 is (b, a). Each
+    group occurs once in an epoch, so all other rows of a batch are negatives.
 
     Args:
-        tokens: The groups' texts.
-        groups: int64 [G + 1]; group `g` has the texts `groups[g]` to `groups[g + 1]`, at least two of them.
-        batch_size: Pairs a batch, N.
-        max_length: Longest row, special tokens included.
-        seed: Fixes, with `epoch`, the pairs and the order.
-        epoch: Number of the pass.
-        first_step: Batches to leave out at the beginning.
+        tokens: The texts of the groups.
+        groups: int64 [G + 1]; group `g` has the texts `groups[g]` to `groups[g + 1]` - 1, at least two.
+        batch_size: Pairs per batch, N.
+        max_length: Maximum length of a row, including special tokens.
+        seed: Random seed; with `epoch`, it determines the pairs and the order.
+        epoch: Number of the epoch.
+        first_step: Number of batches to skip at the beginning.
 
     Returns:
         `steps(G, batch_size) - first_step` batches of `input_ids` and `segment_ids`, int32 [2N, L]. The rows of a batch
         have similar lengths; L is one of `bucket_lengths(max_length)`.
+
+    Raises:
+        KerasrecError: a group has fewer than two texts.
     """
     sizes = np.diff(groups)
     smallest = int(sizes.min(initial=2))
     require(smallest >= 2, "the smallest group", smallest, "of two texts or more")
     rng = np.random.default_rng([seed, epoch])
-    one = rng.integers(sizes)
+    member = rng.integers(sizes)
     other = rng.integers(sizes - 1)
-    first, second = groups[:-1] + one, groups[:-1] + other + (other >= one)
+    first, second = groups[:-1] + member, groups[:-1] + other + (other >= member)
     lengths = np.minimum(tokens.lengths(first) + tokens.lengths(second) + 3, max_length)
-    plan = batches_of_similar_length(lengths, batch_size, bucket_lengths(max_length), rng)
+    groups_by_step = batches_of_similar_length(lengths, batch_size, bucket_lengths(max_length), rng)
 
     def batch(step: int) -> Batch:
-        members = plan[step]
-        width = _width(lengths[members], max_length)
-        a, b = first[members], second[members]
-        both_ways = np.stack([a, b], axis=1).ravel(), np.stack([b, a], axis=1).ravel()
-        ids, segments = pair_rows(tokens, *both_ways, max_length, width)
+        numbers = groups_by_step[step]
+        width = _width(lengths[numbers], max_length)
+        a, b = first[numbers], second[numbers]
+        both_orders = np.stack([a, b], axis=1).ravel(), np.stack([b, a], axis=1).ravel()
+        ids, segments = pair_rows(tokens, *both_orders, max_length, width)
         return {"input_ids": ids, "segment_ids": segments}
 
     specs = {"input_ids": _spec([None, None]), "segment_ids": _spec([None, None])}
-    return prefetched(batch, specs, first_step, len(plan))
+    return prefetched(batch, specs, first_step, len(groups_by_step))
 
 
 def sentence_batches(
@@ -83,40 +86,51 @@ def sentence_batches(
     epoch: int,
     first_step: int = 0,
 ) -> "tf.data.Dataset":
-    """One pass over labelled pairs of sides, each of one sentence or several, from any of its steps on.
+    """The batches of an epoch over labelled pairs of sides; a side has one or several sentences.
 
     Args:
         tokens: The sentences.
-        sides: int64 [2P + 1]; side `s` has the sentences `sides[s]` to `sides[s + 1]`, at least one. Sides 2i and
+        sides: int64 [2P + 1]; side `s` has the sentences `sides[s]` to `sides[s + 1]` - 1, at least one. Sides 2i and
             2i + 1 are a pair.
         labels: int32 or float32 [P].
-        batch_size: Pairs a batch, B.
-        max_length: Longest sentence, special tokens included; a longer one loses its end.
-        seed: Fixes, with `epoch`, the order.
-        epoch: Number of the pass.
-        first_step: Batches to leave out at the beginning.
+        batch_size: Pairs per batch, B.
+        max_length: Maximum length of a sentence, including special tokens; longer sentences are truncated at the end.
+        seed: Random seed; with `epoch`, it determines the order.
+        epoch: Number of the epoch.
+        first_step: Number of batches to skip at the beginning.
 
     Returns:
         `steps(P, batch_size) - first_step` batches of `input_ids` int32 [S, L], all sentences of the batch; `side`
-        int32 [S], which of the sides 0 to 2B - 1 each belongs to, 2i and 2i + 1 being the pair whose label is number
-        i of `labels` [B]. The longest sentences of a batch's pairs have similar lengths; L is one of
+        int32 [S], the side of each sentence, 0 to 2B - 1, where sides 2i and 2i + 1 are the pair with label i; and
+        `labels` [B]. The longest sentences of the pairs of a batch have similar lengths; L is one of
         `bucket_lengths(max_length)`.
+
+    Raises:
+        KerasrecError: a side has no sentence.
     """
     rng = np.random.default_rng([seed, epoch])
     lengths = _longest_sentences(tokens, sides, max_length)
-    plan = batches_of_similar_length(lengths, batch_size, bucket_lengths(max_length), rng)
+    pairs_by_step = batches_of_similar_length(lengths, batch_size, bucket_lengths(max_length), rng)
 
     def batch(step: int) -> Batch:
-        return _sentences_of(tokens, sides, plan[step], lengths, max_length) | {"labels": labels[plan[step]]}
+        pairs = pairs_by_step[step]
+        return _sentences_of(tokens, sides, pairs, lengths, max_length) | {"labels": labels[pairs]}
 
     specs = _SENTENCES | {"labels": tf.TensorSpec([None], labels.dtype)}
-    return prefetched(batch, specs, first_step, len(plan))
+    return prefetched(batch, specs, first_step, len(pairs_by_step))
 
 
 def sentence_evaluation_batches(
     tokens: TextTokens, sides: np.ndarray, batch_size: int, max_length: int
 ) -> "tf.data.Dataset":
-    """The same batches as `sentence_batches`, without labels, in the order of the pairs."""
+    """Batches as in `sentence_batches`, but without labels and in the order of the pairs.
+
+    Args:
+        tokens: The sentences.
+        sides: int64 [2P + 1], as in `sentence_batches`.
+        batch_size: Pairs per batch.
+        max_length: Maximum length of a sentence, including special tokens.
+    """
     lengths = _longest_sentences(tokens, sides, max_length)
 
     def batch(step: int) -> Batch:
@@ -134,7 +148,7 @@ _SENTENCES = {"input_ids": _spec([None, None]), "side": _spec([None])}
 
 
 def _longest_sentences(tokens: TextTokens, sides: np.ndarray, max_length: int) -> np.ndarray:
-    """int64 [P], the length of each pair's longest row."""
+    """The length of the longest row of each pair, int64 [P]."""
     smallest = int(np.diff(sides).min(initial=1))
     require(smallest >= 1, "the smallest side", smallest, "of one sentence or more")
     if len(sides) < 2:
@@ -144,16 +158,16 @@ def _longest_sentences(tokens: TextTokens, sides: np.ndarray, max_length: int) -
 
 
 def _sentences_of(tokens, sides, pairs, lengths, max_length) -> dict[str, np.ndarray]:
-    of_batch = np.stack([2 * pairs, 2 * pairs + 1], axis=1).ravel()
-    sizes = sides[of_batch + 1] - sides[of_batch]
+    numbers = np.stack([2 * pairs, 2 * pairs + 1], axis=1).ravel()  # of the sides of these pairs
+    sizes = sides[numbers + 1] - sides[numbers]
     within = np.arange(sizes.sum()) - np.repeat(np.cumsum(sizes) - sizes, sizes)
-    sentences = np.repeat(sides[of_batch], sizes) + within
+    sentences = np.repeat(sides[numbers], sizes) + within
     return {
         "input_ids": single_rows(tokens, sentences, max_length, _width(lengths[pairs], max_length)),
-        "side": np.repeat(np.arange(len(of_batch), dtype=np.int32), sizes),
+        "side": np.repeat(np.arange(len(numbers), dtype=np.int32), sizes),
     }
 
 
 def _width(lengths: np.ndarray, max_length: int) -> int:
-    """The shortest of the lengths that batches are padded to in which all rows have room."""
+    """The smallest bucket length that is at least the length of all rows."""
     return next(length for length in bucket_lengths(max_length) if length >= lengths.max())

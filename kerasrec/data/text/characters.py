@@ -1,7 +1,7 @@
-"""Google's classes of characters, on which BERT's tokenisation rests.
+"""The character classes of Google's BERT tokenisation.
 
-Source: `tokenization.py` of https://github.com/google-research/bert, in its last state. Everything that splits text
-takes the classes from here: a library with Unicode tables of its own would put newer characters into other classes.
+Source: the last version of `tokenization.py` in https://github.com/google-research/bert. All code that splits text uses
+these classes, because a library with other Unicode tables would put newer characters into other classes.
 """
 
 import sys
@@ -9,8 +9,8 @@ import unicodedata
 from collections.abc import Callable
 from functools import cache
 
-# Half of a surrogate pair cannot be written in UTF-8. This noncharacter stands for it: no vocabulary has it, so that
-# the word becomes [UNK], which is what Google's rules make of the half itself.
+# Replaces a lone surrogate, which UTF-8 cannot encode. No vocabulary contains this noncharacter, so the word becomes
+# [UNK]; Google's rules give the same result for the lone surrogate.
 INVALID = "\uffff"
 
 _CJK = (
@@ -27,35 +27,39 @@ _ASCII_PUNCTUATION = set("!\"#$%&'()*+,-./:;<=>?@[\\]^_`{|}~")
 
 
 def is_space(character: str) -> bool:
-    """Whether it parts words: space, tab, line feed, carriage return, and Unicode's separators."""
+    """Whether a character separates words: space, tab, line feed, carriage return, and Unicode's separators."""
     return character in "\t\n\r" or unicodedata.category(character) in ("Zs", "Zl", "Zp")
 
 
 def is_removed(character: str) -> bool:
-    """Whether it is taken out of the text: control and format characters, and U+FFFD.
+    """Whether a character is removed from the text: control and format characters, and U+FFFD.
 
-    Unassigned and private characters stay, unlike in the first release of Google's code and in its descendants.
+    Unassigned and private characters are not removed, unlike in the first release of Google's code and in libraries
+    that are based on it.
     """
     return character == "\ufffd" or (character not in "\t\n\r" and unicodedata.category(character) in ("Cc", "Cf"))
 
 
 def is_cjk(character: str) -> bool:
-    """Whether it is a CJK ideograph, each of which is a word by itself; kana and Hangul are not."""
+    """Whether a character is a CJK ideograph, which is a separate word. Kana and Hangul are not CJK ideographs."""
     return any(first <= ord(character) <= last for first, last in _CJK)
 
 
 def is_punctuation(character: str) -> bool:
-    """Whether it is punctuation, each of which is a word by itself; ASCII symbols such as `$` count as punctuation."""
+    """Whether a character is punctuation, which is a separate word. ASCII symbols such as `$` are punctuation."""
     return character in _ASCII_PUNCTUATION or unicodedata.category(character).startswith("P")
 
 
 def is_accent(character: str) -> bool:
-    """Whether it is a nonspacing mark, which lower-casing takes off."""
+    """Whether a character is a nonspacing mark, which is removed with lower-casing."""
     return unicodedata.category(character) == "Mn"
 
 
 class Replacements(dict):
-    """A table for `str.translate` that asks for a character's replacement when it first meets it.
+    """A table for `str.translate` that computes the replacement of a character when it first occurs.
+
+    Args:
+        replacement: Function that returns the replacement of a character.
 
     Example:
         >>> "a-b".translate(Replacements(lambda character: " " if is_punctuation(character) else character))
@@ -67,12 +71,12 @@ class Replacements(dict):
         self._replacement = replacement
 
     def __missing__(self, code: int) -> str:
-        found = self[code] = self._replacement(chr(code))
-        return found
+        replacement = self[code] = self._replacement(chr(code))
+        return replacement
 
 
 def is_blank(text: str) -> bool:
-    """Whether a text holds only spaces and characters that the tokenizer removes, so that it has no tokens.
+    """Whether a text has no tokens: it contains only spaces and characters that the tokenizer removes.
 
     Example:
         >>> is_blank(" \\u3000\\u200b"), is_blank("."), is_blank("")
@@ -82,7 +86,7 @@ def is_blank(text: str) -> bool:
 
 
 def is_blank_character(character: str) -> bool:
-    """Whether it is a space or a character that the tokenizer removes."""
+    """Whether a character is a space or is removed by the tokenizer."""
     return is_space(character) or is_removed(character)
 
 
@@ -90,23 +94,23 @@ _WITHOUT_BLANKS = Replacements(lambda character: "" if is_blank_character(charac
 _SPACES = Replacements(lambda character: " " if is_space(character) else character)
 
 
-def spaced_once(text: str) -> str:
-    """A text with single spaces, and none at its ends; its tokens stay the same.
+def with_single_spaces(text: str) -> str:
+    """A text with single spaces between words and no spaces at its ends; its tokens do not change.
 
     Example:
-        >>> spaced_once(" a \\u3000\\n b ")
+        >>> with_single_spaces(" a \\u3000\\n b ")
         'a b'
     """
     return " ".join(part for part in text.translate(_SPACES).split(" ") if part)
 
 
-# Quotation marks, and the ASCII marks that replace them in a tokenizer with `ascii_quotes`.
+# The ASCII quotation marks that replace typographic quotation marks in a tokenizer with `ascii_quotes`.
 QUOTES = {"“": '"', "”": '"', "‘": "'", "’": "'"}
 _ASCII_QUOTES = str.maketrans(QUOTES)
 
 
 def with_ascii_quotes(text: str) -> str:
-    """A text with ASCII quotation marks.
+    """A text with ASCII quotation marks instead of typographic quotation marks.
 
     Example:
         >>> with_ascii_quotes("“it’s”")
@@ -116,14 +120,17 @@ def with_ascii_quotes(text: str) -> str:
 
 
 @cache
-def re2_class(holds: Callable[[str], bool]) -> str:
-    """The characters for which one of the functions above holds, as a character class of RE2.
+def re2_class(is_member: Callable[[str], bool]) -> str:
+    """A character class as an expression of RE2, TensorFlow's library for regular expressions.
+
+    Args:
+        is_member: Whether a character is in the class, for example `is_punctuation`.
 
     Example:
         >>> print(re2_class(lambda character: character in "abc~"))
         [\\x{61}-\\x{63}\\x{7E}-\\x{7E}]
     """
-    codes = (code for code in range(sys.maxunicode + 1) if holds(chr(code)))
+    codes = (code for code in range(sys.maxunicode + 1) if is_member(chr(code)))
     ranges: list[list[int]] = []
     for code in codes:
         if ranges and ranges[-1][1] == code - 1:

@@ -1,4 +1,4 @@
-"""Groups of sentences that mean the same: read, check, and merge those that share a sentence."""
+"""Groups of sentences with the same meaning: read, check, and merge groups that share a sentence."""
 
 import json
 import re
@@ -13,7 +13,7 @@ from scipy.sparse.csgraph import connected_components
 
 from kerasrec.data.inputs.encodings import is_unicode
 from kerasrec.data.inputs.rejects import Reject, count_reasons, describe_rejects
-from kerasrec.data.text.characters import is_blank, spaced_once
+from kerasrec.data.text.characters import is_blank, with_single_spaces
 from kerasrec.data.text.files import find_texts, read_text
 from kerasrec.errors import KerasrecError
 
@@ -23,16 +23,16 @@ _LINE = re.compile(r".*")
 
 @dataclass(frozen=True)
 class Groups:
-    """Sentences by meaning.
+    """Groups of sentences with the same meaning.
 
     Attributes:
-        texts: The sentences, group after group.
-        offsets: int64 [G + 1]; group `g` has `texts[offsets[g] : offsets[g + 1]]`, two or more that differ.
-        read: Groups that were read.
-        merged: Groups that went into another one, because they share a text with it.
-        too_small: Groups left out, because they have fewer than two texts that differ.
-        duplicates: Texts left out, because their group has the same text already.
-        rejects: Bad groups, and bad texts of good ones.
+        texts: The sentences of all groups, concatenated.
+        offsets: int64 [G + 1]; group `g` has `texts[offsets[g] : offsets[g + 1]]`, at least two different texts.
+        read: Number of groups in the files.
+        merged: Number of groups that were merged into another group, because they share a text with it.
+        too_small: Number of removed groups with fewer than two different texts.
+        duplicates: Number of removed texts whose group already has the same text.
+        rejects: Bad groups, and bad texts of good groups.
     """
 
     texts: list[str]
@@ -47,38 +47,43 @@ class Groups:
         """Number of groups, G."""
         return len(self.offsets) - 1
 
-    def hold_together(self, first: Sequence[str], second: Sequence[str]) -> int:
-        """How many pairs of texts have both sides in one group.
+    def count_pairs(self, first: Sequence[str], second: Sequence[str]) -> int:
+        """The number of pairs whose two texts are in the same group.
+
+        Args:
+            first: The first text of each pair.
+            second: The second text of each pair.
 
         Example:
             >>> groups = Groups(["hi", "hello", "bye", "see you"], np.array([0, 2, 4]), 2, 0, 0, 0, [])
-            >>> groups.hold_together(["Hello", "hi"], ["hi", "bye"])
+            >>> groups.count_pairs(["Hello", "hi"], ["hi", "bye"])
             1
         """
         numbers = np.repeat(np.arange(len(self)), np.diff(self.offsets))
-        group = {_sameness(text): number for text, number in zip(self.texts, numbers.tolist(), strict=True)}
-        both = (
-            (group.get(_sameness(one)), group.get(_sameness(other))) for one, other in zip(first, second, strict=True)
+        group_of = {_normalized(text): number for text, number in zip(self.texts, numbers.tolist(), strict=True)}
+        groups = (
+            (group_of.get(_normalized(text)), group_of.get(_normalized(other)))
+            for text, other in zip(first, second, strict=True)
         )
-        return sum(left is not None and left == right for left, right in both)
+        return sum(group is not None and group == other for group, other in groups)
 
 
 def read_groups(path: str | Path, held_out: Collection[Path] = ()) -> Groups:
-    """Read groups from a JSON file, or from all files of a folder; a file may be gzip-compressed.
+    """Read groups from a JSON file, or from all files of a folder; files may be compressed.
 
-    A file holds JSON objects one after the other, each a record as SimBERT has it, `{"text": "...", "synonyms": ["...",
-    ...]}`, or any number of groups by their names, `{"17": ["...", "..."], ...}`. Line breaks may stand inside of
-    strings. Runs of white space become one space; what stands twice under one name is one group.
+    A file holds concatenated JSON objects. An object is a record of SimBERT, `{"text": "...", "synonyms": ["...",
+    ...]}`, or holds groups by name, `{"17": ["...", "..."], ...}`. Strings may contain line breaks; runs of white space
+    become one space. Lists with the same name in an object are one group.
 
-    Texts are the same when they differ in case, width (NFKC) or white space only. Groups that share a text become one:
-    two sentences with one meaning must not be taken for sentences of different meanings.
+    Texts are equal if they differ only in case, width (NFKC) or white space. Groups that share a text are merged:
+    otherwise sentences with the same meaning would be negatives of each other.
 
     Args:
         path: The file or folder.
-        held_out: Files of the folder that are left out (`find_texts`).
+        held_out: Files to exclude from the folder (`find_texts`).
 
     Raises:
-        KerasrecError: there is no file, or no group of two texts in it.
+        KerasrecError: there is no file, or no group with two different texts.
 
     Example:
         >>> import tempfile
@@ -88,10 +93,10 @@ def read_groups(path: str | Path, held_out: Collection[Path] = ()) -> Groups:
         >>> groups.texts, groups.offsets.tolist(), groups.merged, groups.too_small, groups.duplicates
         (['hi', 'hello', 'good day'], [0, 3], 1, 1, 1)
     """
-    found: list[list[str]] = []
+    groups: list[list[str]] = []
     rejects: list[Reject] = []
     for file in find_texts(path, held_out):
-        for line, raw, record in _objects(read_text(file)):
+        for line, raw, record in _json_values(read_text(file)):
             reject = _Rejecter(rejects, str(file), line)
             if not isinstance(record, _Object):
                 reject("not JSON" if record is None else "not a JSON object", raw)
@@ -102,12 +107,12 @@ def read_groups(path: str | Path, held_out: Collection[Path] = ()) -> Groups:
                     if not _is_list(value):
                         reject("value is not a list", json.dumps({name: value}, ensure_ascii=False))
                 if lists:
-                    found.append(_texts_of([text for texts in lists for text in texts], reject))
-    return _merged(path, found, rejects)
+                    groups.append(_texts_of([text for texts in lists for text in texts], reject))
+    return _merged(path, groups, rejects)
 
 
 class _Object(list):
-    """A JSON object as its (key, value) pairs: a dictionary would keep only the last of equal keys."""
+    """A JSON object as a list of (key, value) pairs: a dictionary would lose all but the last of equal keys."""
 
 
 @dataclass(frozen=True)
@@ -120,24 +125,26 @@ class _Rejecter:
         self.rejects.append(Reject(self.file, self.line, reason, raw))
 
 
-def _objects(text: str) -> Iterator[tuple[int, str, object]]:
-    """What stands one after the other in a JSON file: line, the line's text unless it is an object, and the value.
+def _json_values(text: str) -> Iterator[tuple[int, str, object]]:
+    """The concatenated values of a JSON file.
 
-    The value is None where there is no JSON; reading goes on with the next line that begins with `{`.
+    Yields:
+        The line number, the text of the line (empty for an object), and the value. For invalid JSON the value is None,
+        and reading continues at the next line that begins with `{`.
     """
     decoder = json.JSONDecoder(object_pairs_hook=_Object, strict=False)
-    place, line, counted = 0, 1, 0
+    place, line, start = 0, 1, 0
     while (place := _WHITE_SPACE.match(text, place).end()) < len(text):
-        line, counted = line + text.count("\n", counted, place), place
+        line, start = line + text.count("\n", start, place), place
         try:
             value, place = decoder.raw_decode(text, place)
         except (ValueError, RecursionError):
             value, place = None, text.find("\n{", place) % (len(text) + 1)
-        yield line, "" if isinstance(value, _Object) else _LINE.match(text, counted).group(), value
+        yield line, "" if isinstance(value, _Object) else _LINE.match(text, start).group(), value
 
 
 def _groups_of(record: _Object) -> dict[str, list]:
-    """Each group of an object: its name, and what stands there under this name."""
+    """The values of each group in an object, by the name of the group."""
     keys = dict(record)
     if keys.keys() >= {"text", "synonyms"}:
         synonyms = keys["synonyms"]
@@ -162,43 +169,43 @@ def _texts_of(values: list, reject: _Rejecter) -> list[str]:
         elif is_blank(value):
             reject("empty text", value)
         else:
-            texts.append(spaced_once(value))
+            texts.append(with_single_spaces(value))
     return texts
 
 
-def _merged(path: str | Path, found: Sequence[Sequence[str]], rejects: list[Reject]) -> Groups:
+def _merged(path: str | Path, groups: Sequence[Sequence[str]], rejects: list[Reject]) -> Groups:
     numbers: dict[str, int] = {}
     texts: list[str] = []
-    for text in (text for group in found for text in group):
-        if numbers.setdefault(_sameness(text), len(texts)) == len(texts):
+    for text in (text for group in groups for text in group):
+        if numbers.setdefault(_normalized(text), len(texts)) == len(texts):
             texts.append(text)
-    members = [sorted({numbers[_sameness(text)] for text in group}) for group in found]
-    group_of = np.repeat(np.arange(len(found)), [len(group) for group in members])
+    members = [sorted({numbers[_normalized(text)] for text in group}) for group in groups]
+    group_of = np.repeat(np.arange(len(groups)), [len(group) for group in members])
     text_of = np.array([text for group in members for text in group], np.int64)
-    # A graph of the texts, then the groups; an edge leads from a text to each group that has it.
-    nodes = len(texts) + len(found)
+    # The nodes of the graph are the texts and the groups; an edge connects a text with each group that contains it.
+    nodes = len(texts) + len(groups)
     edges = coo_array((np.ones(len(text_of), bool), (text_of, len(texts) + group_of)), shape=(nodes, nodes))
-    meanings, meaning = connected_components(edges, directed=False)
-    order = np.argsort(meaning[: len(texts)], kind="stable")
-    sizes = np.bincount(meaning[: len(texts)], minlength=meanings)
-    kept = sizes >= 2
-    if not kept.any():
+    count, component = connected_components(edges, directed=False)
+    order = np.argsort(component[: len(texts)], kind="stable")
+    sizes = np.bincount(component[: len(texts)], minlength=count)
+    is_large = sizes >= 2
+    if not is_large.any():
         why = f" ({describe_rejects(count_reasons(rejects))})" if rejects else ""
         raise KerasrecError(
-            f"{path} has no group of two texts that differ{why}; give JSON such as "
+            f"{path} has no group of two different texts{why}; give JSON such as "
             '{"17": ["a text", "the same in other words"]} or {"text": "...", "synonyms": ["..."]}'
         )
     return Groups(
-        texts=[texts[number] for number in order[np.repeat(kept, sizes)]],
-        offsets=np.concatenate([[0], np.cumsum(sizes[kept])]),
-        read=len(found),
-        merged=len(found) - meanings,
-        too_small=int((~kept).sum()),
-        duplicates=sum(len(group) - len(set(member)) for group, member in zip(found, members, strict=True)),
+        texts=[texts[number] for number in order[np.repeat(is_large, sizes)]],
+        offsets=np.concatenate([[0], np.cumsum(sizes[is_large])]),
+        read=len(groups),
+        merged=len(groups) - count,
+        too_small=int((~is_large).sum()),
+        duplicates=sum(len(group) - len(set(member)) for group, member in zip(groups, members, strict=True)),
         rejects=rejects,
     )
 
 
-def _sameness(text: str) -> str:
-    """Equal for texts that are taken to be the same."""
+def _normalized(text: str) -> str:
+    """A normal form of a text; two texts are equal if their normal forms are equal."""
     return unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", text).casefold())

@@ -1,4 +1,4 @@
-"""Labelled pairs of sentences, or of sides of several sentences: read and check."""
+"""Read and check labelled pairs of sentences, or of sides with several sentences."""
 
 import math
 import re
@@ -8,11 +8,11 @@ from pathlib import Path
 
 import numpy as np
 
-from kerasrec.data.inputs.rejects import Reject, count_reasons
+from kerasrec.data.inputs.rejects import Reject, count_reasons, describe_rejects
 from kerasrec.data.text.characters import is_blank
 from kerasrec.data.text.files import find_texts
 from kerasrec.data.text.labels import Labels
-from kerasrec.data.text.pair_files import Form, read_rows
+from kerasrec.data.text.pair_files import RowContent, read_rows
 from kerasrec.errors import KerasrecError, quoted, require
 
 NO_CLASS = "label is not one of the classes"
@@ -20,11 +20,11 @@ NO_NUMBER = "label is not a number"
 
 
 @dataclass(frozen=True)
-class UnknownLabels:
-    """Labels of a file that are not valid.
+class InvalidLabels:
+    """The invalid labels of a file.
 
     Args:
-        allowed: The valid labels, in words.
+        allowed: A description of the valid labels.
         texts: The invalid labels, as written in the file.
     """
 
@@ -32,10 +32,10 @@ class UnknownLabels:
     texts: list[str] = field(default_factory=list)
 
     def reasons(self, rejects: Sequence[Reject]) -> dict[str, int]:
-        """The counts of bad rows by reason; a reason about labels shows an invalid one and the valid ones."""
-        such = f" (such as {quoted(self.texts[0], 60)}; allowed: {self.allowed})" if self.texts else ""
+        """The counts of bad rows by reason. A reason about labels includes an invalid label and the valid labels."""
+        details = f" (such as {quoted(self.texts[0], 60)}; allowed: {self.allowed})" if self.texts else ""
         counts = count_reasons(rejects)
-        return {f"{reason}{such if reason in (NO_CLASS, NO_NUMBER) else ''}": n for reason, n in counts.items()}
+        return {f"{reason}{details if reason in (NO_CLASS, NO_NUMBER) else ''}": n for reason, n in counts.items()}
 
 
 @dataclass(frozen=True)
@@ -44,11 +44,11 @@ class Pairs:
 
     Attributes:
         first: The first sentence of each pair.
-        second: The second one.
-        labels: int32 [P], classes, -1 where there is none; or float32 [P], scores, NaN where there is none.
+        second: The second sentence of each pair.
+        labels: int32 [P], classes, -1 for a missing class; or float32 [P], scores, NaN for a missing score.
         places: File and line of each pair.
         rejects: Bad rows.
-        strange: Labels that are not valid, of bad rows or, where rows need no label, of pairs.
+        invalid_labels: Invalid labels of bad rows; if labels are optional, of pairs.
     """
 
     first: list[str]
@@ -56,7 +56,7 @@ class Pairs:
     labels: np.ndarray
     places: list[tuple[str, int]]
     rejects: list[Reject]
-    strange: UnknownLabels
+    invalid_labels: InvalidLabels
 
     def __len__(self) -> int:
         """Number of pairs, P."""
@@ -64,25 +64,25 @@ class Pairs:
 
     @property
     def reasons(self) -> dict[str, int]:
-        """How many rows are bad for each reason, the most frequent first."""
-        return self.strange.reasons(self.rejects)
+        """The number of bad rows by reason, the most frequent reason first."""
+        return self.invalid_labels.reasons(self.rejects)
 
 
 @dataclass(frozen=True)
 class Sides:
-    """Pairs of sides, each of one sentence or several.
+    """Pairs of sides; a side has one or several sentences.
 
     Attributes:
-        sentences: All sentences, side after side.
-        offsets: int64 [2P + 1]; side `s` has `sentences[offsets[s] : offsets[s + 1]]`, at least one. Sides 2i and
-            2i + 1 are pair i.
+        sentences: The sentences of all sides, concatenated.
+        offsets: int64 [2P + 1]; side `s` has `sentences[offsets[s] : offsets[s + 1]]`, at least one sentence. Sides 2i
+            and 2i + 1 are pair i.
         labels: As in `Pairs`.
-        label_texts: Each pair's label as written in the file; empty where it has none.
-        classes: The names of the classes; None where labels are scores.
-        names: Each pair's name; None where it has none.
+        label_texts: The label of each pair as written in the file; empty for a missing label.
+        classes: The names of the classes; None if labels are scores.
+        names: The name of each pair; None for a missing name.
         places: File and line of each pair.
         rejects: Bad rows.
-        strange: As in `Pairs`.
+        invalid_labels: As in `Pairs`.
     """
 
     sentences: list[str]
@@ -93,7 +93,7 @@ class Sides:
     names: list[str | None]
     places: list[tuple[str, int]]
     rejects: list[Reject]
-    strange: UnknownLabels
+    invalid_labels: InvalidLabels
 
     def __len__(self) -> int:
         """Number of pairs, P."""
@@ -101,8 +101,8 @@ class Sides:
 
     @property
     def reasons(self) -> dict[str, int]:
-        """How many rows are bad for each reason, the most frequent first."""
-        return self.strange.reasons(self.rejects)
+        """The number of bad rows by reason, the most frequent reason first."""
+        return self.invalid_labels.reasons(self.rejects)
 
 
 def read_pairs(
@@ -112,19 +112,19 @@ def read_pairs(
     labelled: bool = True,
     held_out: Collection[Path] = (),
 ) -> Pairs:
-    """Read rows `text1 \\t text2 \\t label` from a file or from all files of a folder; a file may be gzip-compressed.
+    """Read rows `text1 \\t text2 \\t label` from a file or from all files of a folder; files may be compressed.
 
-    If the first line names the columns, such as `sentence1`, `sentence2` and `label`, with tabs, commas or semicolons
-    between them, the file is read by these names (`pair_files`), and so are JSON lines. Otherwise there are tabs
-    between the fields; a first column of ids, whole numbers that all differ, is skipped.
+    If the first line is a header with names such as `sentence1`, `sentence2` and `label`, separated by tabs, commas or
+    semicolons, the columns are read by name (`pair_files`), as in JSON lines. Otherwise the fields are separated by
+    tabs, and a first column of ids (different integers) is skipped.
 
     Args:
         path: The file or folder.
-        num_labels: Labels are classes 0 to `num_labels - 1`; two classes may also be -1 and 1, or False and True.
-            Without it, labels are scores, which may be any number.
-        labelled: Whether each row must have a label, as for training. If not, as for prediction, a row with an invalid
-            label is a pair without a label.
-        held_out: Files of the folder that are left out (`find_texts`).
+        num_labels: Number of classes. Labels are 0 to `num_labels - 1`; two classes may also be -1 and 1, or False and
+            True. None if labels are scores, which may be any number.
+        labelled: Whether each row must have a label, as for training. If False, as for prediction, a row with an
+            invalid label is a pair without a label.
+        held_out: Files to exclude from the folder (`find_texts`).
 
     Raises:
         KerasrecError: there is no file, or no good row.
@@ -137,8 +137,8 @@ def read_pairs(
         >>> pairs.first, pairs.labels.tolist(), [(reject.line, reject.reason) for reject in pairs.rejects]
         (['how are you'], [1], [(2, 'label is not one of the classes')])
     """
-    rows, bad = _read(find_texts(path, held_out), Form(labelled, scores=num_labels is None), None)
-    classes = None if num_labels is None else _numbers([row.label for row in rows], num_labels)
+    rows, bad = _read(find_texts(path, held_out), RowContent(labelled, scores=num_labels is None), None)
+    classes = None if num_labels is None else _numbered_classes([row.label for row in rows], num_labels)
     read = _labelled(path, rows, bad, labelled, classes)
     return Pairs(
         first=[row.first for row in read.rows],
@@ -146,7 +146,7 @@ def read_pairs(
         labels=read.labels,
         places=[row.place for row in read.rows],
         rejects=read.rejects,
-        strange=read.strange,
+        invalid_labels=read.invalid_labels,
     )
 
 
@@ -158,20 +158,20 @@ def read_sides(
     labelled: bool = True,
     held_out: Collection[Path] = (),
 ) -> Sides:
-    """Read rows `side A \\t side B \\t label [\\t name]`, a side being one sentence or several joined by `||`.
+    """Read rows `side A \\t side B \\t label [\\t name]`. A side is one sentence, or several sentences joined by `||`.
 
-    The rest is as in `read_pairs`.
+    Other file formats are read as in `read_pairs`.
 
     Args:
         path: The file or folder.
-        classes: The names of the classes; or their number, and the names come from the files (`Labels.learned`).
-            Without it, labels are scores.
-        top_n: Take only the first so many sentences of each side.
+        classes: The names of the classes; or the number of classes, whose names are inferred from the labels
+            (`Labels.inferred`); None if labels are scores.
+        top_n: Maximum number of sentences per side; further sentences are ignored.
         labelled: As in `read_pairs`.
         held_out: As in `read_pairs`.
 
     Raises:
-        KerasrecError: there is no file, or no good row, or the number of different labels is wrong.
+        KerasrecError: there is no file, or no good row, or the number of different labels is not the number of classes.
 
     Example:
         >>> import tempfile
@@ -185,10 +185,10 @@ def read_sides(
     """
     require(top_n is None or top_n >= 1, "top_n", top_n, "at least 1")
     known = classes if isinstance(classes, Labels) else None
-    form = Form(labelled, named=True, scores=classes is None, labels=known)
-    rows, bad = _read(find_texts(path, held_out), form, "||")
+    content = RowContent(labelled, named=True, scores=classes is None, labels=known)
+    rows, bad = _read(find_texts(path, held_out), content, "||")
     if isinstance(classes, int):
-        classes = Labels.learned((row.label for row in rows if row.label), classes, str(path))
+        classes = Labels.inferred((row.label for row in rows if row.label), classes, str(path))
     read = _labelled(path, rows, bad, labelled, classes)
     sides = [_sentences(side, "||")[:top_n] for row in read.rows for side in (row.first, row.second)]
     return Sides(
@@ -200,7 +200,7 @@ def read_sides(
         names=[row.name for row in read.rows],
         places=[row.place for row in read.rows],
         rejects=read.rejects,
-        strange=read.strange,
+        invalid_labels=read.invalid_labels,
     )
 
 
@@ -219,15 +219,17 @@ class _Labelled:
     rows: list[_Row]
     labels: np.ndarray
     rejects: list[Reject]
-    strange: UnknownLabels
+    invalid_labels: InvalidLabels
 
 
-def _read(files: Sequence[Path], form: Form, separator: str | None) -> tuple[list[_Row], dict[tuple[str, int], Reject]]:
-    """Rows whose texts can be read, and bad rows by their places."""
+def _read(
+    files: Sequence[Path], content: RowContent, separator: str | None
+) -> tuple[list[_Row], dict[tuple[str, int], Reject]]:
+    """The rows with two valid texts, and the bad rows by file and line."""
     rows: list[_Row] = []
     bad: dict[tuple[str, int], Reject] = {}
     for file in files:
-        for line, raw, fields in read_rows(file, form):
+        for line, raw, fields in read_rows(file, content):
             place = str(file), line
             if not isinstance(fields, str) and not all(
                 _sentences(fields[side], separator) for side in ("first", "second")
@@ -242,37 +244,37 @@ def _read(files: Sequence[Path], form: Form, separator: str | None) -> tuple[lis
 
 
 def _labelled(path, rows: Sequence[_Row], bad: dict, labelled: bool, classes: Labels | None) -> _Labelled:
-    """The labels of rows; if each row must have one, rows without a valid label are bad."""
+    """The rows with their labels. If each row must have a label, rows without a valid label are bad."""
     missing, dtype = (math.nan, np.float32) if classes is None else (-1, np.int32)
-    no_label = NO_NUMBER if classes is None else NO_CLASS
-    strange = UnknownLabels("any number" if classes is None else str(classes))
+    invalid_reason = NO_NUMBER if classes is None else NO_CLASS
+    invalid_labels = InvalidLabels("any number" if classes is None else str(classes))
     bad, kept, labels = dict(bad), [], []
     for row in rows:
         label = _score(row.label) if classes is None else classes.class_of(row.label)
         if label is None and row.label:
-            strange.texts.append(row.label)
+            invalid_labels.texts.append(row.label)
         if label is None and labelled:
-            bad[row.place] = Reject(*row.place, no_label if row.label else "label is missing", row.raw)
+            bad[row.place] = Reject(*row.place, invalid_reason if row.label else "label is missing", row.raw)
         else:
             kept.append(row)
             labels.append(missing if label is None else label)
     rejects = [bad[place] for place in sorted(bad)]
     if not kept:
-        counts = ", ".join(f"{reason}: {count:,}" for reason, count in strange.reasons(rejects).items())
+        counts = describe_rejects(invalid_labels.reasons(rejects))
         label = " and label" if labelled else ""
         raise KerasrecError(
-            f"{path} has no row that can be used{f' ({counts})' if counts else ''}; give rows of text1, text2{label} "
-            f"with tabs between them, or a CSV file or JSON lines with the names sentence1, sentence2{label}"
+            f"{path} has no usable row{f' ({counts})' if counts else ''}; give rows of text1, text2{label} with tabs "
+            f"between them, or a CSV file or JSON lines with the names sentence1, sentence2{label}"
         )
-    return _Labelled(kept, np.array(labels, dtype), rejects, strange)
+    return _Labelled(kept, np.array(labels, dtype), rejects, invalid_labels)
 
 
-def _numbers(labels: Sequence[str], num_labels: int) -> Labels:
-    """Classes that must be numbers, because words do not say which class means "the same"."""
+def _numbered_classes(labels: Sequence[str], num_labels: int) -> Labels:
+    """Classes whose names are numbers: with other names, the class for equal meanings would be unknown."""
     signed = Labels(("-1", "1"))
-    found = {signed.class_of(label) for label in labels}
+    classes = {signed.class_of(label) for label in labels}
     numbered = Labels.numbered(num_labels)
-    return signed if num_labels == 2 and found >= {0, 1} and not any(map(_is_zero, labels)) else numbered
+    return signed if num_labels == 2 and classes >= {0, 1} and not any(map(_is_zero, labels)) else numbered
 
 
 def _is_zero(label: str) -> bool:
@@ -280,7 +282,7 @@ def _is_zero(label: str) -> bool:
 
 
 def _sentences(side: str, separator: str | None) -> list[str]:
-    """The sentences of a side; what is empty between separators is none."""
+    """The non-empty sentences of a side."""
     parts = side.split(separator) if separator else [side]
     return [part.strip() for part in parts if not is_blank(part)]
 
@@ -289,8 +291,8 @@ _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?", re.ASCII | re.IGNORE
 
 
 def _score(text: str) -> float | None:
-    """A finite number; True and False are 1 and 0."""
-    truth = {"true": 1.0, "false": 0.0}.get(text.casefold())
-    if truth is not None or not _NUMBER.fullmatch(text):
-        return truth
+    """The value of a score, or None if the text is not a finite number; True and False are 1 and 0."""
+    boolean = {"true": 1.0, "false": 0.0}.get(text.casefold())
+    if boolean is not None or not _NUMBER.fullmatch(text):
+        return boolean
     return float(text) if abs(float(text)) <= float(np.finfo(np.float32).max) else None

@@ -1,4 +1,4 @@
-"""Text into subwords with SentencePiece: a model that is given, or one trained on the texts at hand."""
+"""Subword tokenisation with SentencePiece, with a given model or a model that is trained on the texts."""
 
 import io
 import os
@@ -16,13 +16,13 @@ class SubwordTokenizer:
     """A SentencePiece model (https://arxiv.org/abs/1808.06226), such as T5's `spiece.model`.
 
     Args:
-        serialized: The model's bytes.
+        serialized: The bytes of the model.
 
     Raises:
-        KerasrecError: they are no SentencePiece model.
+        KerasrecError: the bytes are not a SentencePiece model.
 
     Example:
-        >>> tokenizer = SubwordTokenizer.train(["a phone", "a case", "a phone case"] * 20, most=20)
+        >>> tokenizer = SubwordTokenizer.train(["a phone", "a case", "a phone case"] * 20, max_pieces=20)
         >>> offsets, ids = tokenizer.encode(["a phone", ""])
         >>> tokenizer.decode(ids), np.diff(offsets)[1].item()
         ('a phone', 0)
@@ -34,14 +34,14 @@ class SubwordTokenizer:
         try:
             self._processor.LoadFromSerializedProto(serialized)
         except RuntimeError:
-            raise KerasrecError("it is no SentencePiece model: give the spiece.model of a T5, or train one") from None
+            raise KerasrecError("not a SentencePiece model: give the spiece.model of a T5, or train a model") from None
 
     @classmethod
     def load(cls, path: str | os.PathLike) -> "SubwordTokenizer":
         """Read a `spiece.model`.
 
         Raises:
-            KerasrecError: there is none, or it is damaged.
+            KerasrecError: the file cannot be read, or is not a SentencePiece model.
         """
         try:
             return cls(Path(path).read_bytes())
@@ -51,42 +51,42 @@ class SubwordTokenizer:
             raise KerasrecError(f"{path}: {error}") from None
 
     @classmethod
-    def train(cls, texts: Iterable[str], most: int) -> "SubwordTokenizer":
-        """A unigram model (https://arxiv.org/abs/1804.10959) of these texts; the same texts give the same model.
+    def train(cls, texts: Iterable[str], max_pieces: int) -> "SubwordTokenizer":
+        """Train a unigram model (https://arxiv.org/abs/1804.10959); the same texts give the same model.
 
-        Ids are as in T5: 0 is padding, 1 the end, 2 an unknown piece.
+        The special ids are those of T5: 0 is padding, 1 is the end, 2 is an unknown piece.
 
         Args:
-            texts: What it is to tokenise.
-            most: Most pieces; texts of few different words give fewer.
+            texts: The training texts.
+            max_pieces: Maximum number of pieces; texts with few different words give fewer pieces.
 
         Raises:
-            KerasrecError: there is no text, or it needs more pieces than that for its characters alone.
+            KerasrecError: there is no text, or `max_pieces` is smaller than the number of different characters.
         """
         model = io.BytesIO()
         texts = [text for text in texts if text.strip()]
         if not texts:
-            raise KerasrecError("there is no text to train a tokenizer on: give items some content, or a tokenizer")
+            raise KerasrecError("there is no text to train a tokenizer on: give items with content, or a tokenizer")
         try:
             sentencepiece.SentencePieceTrainer.Train(
                 sentence_iterator=iter(texts),
                 model_writer=model,
-                vocab_size=most,
+                vocab_size=max_pieces,
                 hard_vocab_limit=False,
-                # Longer ones would be passed over; 4,192 is the default.
+                # SentencePiece skips longer texts; 4,192 is the default.
                 max_sentence_length=max(4192, *(len(text.encode()) for text in texts)),
                 model_type="unigram",
                 pad_id=0,
                 eos_id=1,
                 unk_id=2,
                 bos_id=-1,
-                num_threads=1,  # with several, the pieces' scores differ in the last digits from run to run
+                num_threads=1,  # with several threads, the last digits of the pieces' scores differ between runs
                 minloglevel=2,
             )
         except RuntimeError as error:
             why = str(error).strip().splitlines()[-1][:200]
             raise KerasrecError(
-                f"no tokenizer of {most} pieces can be trained on these texts ({why}): allow more pieces"
+                f"a tokenizer of {max_pieces} pieces cannot be trained on these texts ({why}): allow more pieces"
             ) from None
         return cls(model.getvalue())
 
@@ -95,7 +95,14 @@ class SubwordTokenizer:
         return self._processor.GetPieceSize()
 
     def encode(self, texts: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
-        """Piece ids of texts, end to end: `offsets` int64 [n + 1] and `ids` int32 [N], no special ones among them."""
+        """The piece ids of texts, without special ids.
+
+        Args:
+            texts: n texts.
+
+        Returns:
+            `offsets` int64 [n + 1] and `ids` int32 [N]; text `i` has the ids `ids[offsets[i] : offsets[i + 1]]`.
+        """
         pieces = self._processor.Encode(list(texts))
         offsets = np.cumsum([0, *map(len, pieces)])
         return offsets, np.array([piece for text in pieces for piece in text], np.int32)
@@ -105,6 +112,6 @@ class SubwordTokenizer:
         return self._processor.Decode([int(number) for number in ids])
 
     def save(self, path: str | os.PathLike) -> None:
-        """Write it as a `spiece.model`."""
+        """Write the model as a `spiece.model`."""
         with replacing(path) as unfinished:
             unfinished.write_bytes(self._serialized)

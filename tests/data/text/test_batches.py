@@ -15,7 +15,7 @@ counts_of = st.lists(st.integers(2, 4), min_size=1, max_size=40)
 
 
 def texts_with_names(count, seed=0, longest=20):
-    """Texts whose first token is their number, so that a row tells which texts it has."""
+    """Texts whose first token is the index of the text, so that the texts of a row can be identified."""
     rng = np.random.default_rng(seed)
     lengths = rng.integers(1, longest, count)
     offsets = np.concatenate([[0], np.cumsum(lengths)])
@@ -48,56 +48,54 @@ def texts_in(row):
 
 @settings(max_examples=25)
 @given(counts_of, st.integers(1, 9), st.integers(0, 3), st.integers(0, 3), st.integers(5, 48))
-def test_each_group_gives_two_of_its_texts_and_meets_no_text_of_its_own_as_a_negative(
-    sizes, batch_size, seed, epoch, max_length
-):
+def test_each_group_gives_two_texts_and_occurs_once_per_epoch(sizes, batch_size, seed, epoch, max_length):
     tokens, groups = texts_with_names(sum(sizes)), offsets_of(sizes)
     group_of = np.repeat(np.arange(len(sizes)), sizes)
     batches = as_arrays(siamese_batches(tokens, groups, batch_size, max_length, seed=seed, epoch=epoch))
     assert len(batches) == steps(len(sizes), batch_size)
-    met = []
+    seen = []
     for batch in batches:
         ids, segments = batch["input_ids"], batch["segment_ids"]
         assert ids.dtype == segments.dtype == np.int32
         assert ids.shape == segments.shape
         pairs = [texts_in(row) for row in ids]
-        meanings = [group_of[a] for a, _ in pairs[::2]]
+        groups_in_batch = [group_of[a] for a, _ in pairs[::2]]
         for (a, b), partner in zip(pairs[::2], pairs[1::2], strict=True):
             assert group_of[a] == group_of[b] and a != b
             assert partner == (b, a)
-        assert len(set(meanings)) == len(meanings)
-        met += meanings
+        assert len(set(groups_in_batch)) == len(groups_in_batch)
+        seen += groups_in_batch
         lengths = (ids != 0).sum(axis=1)
         assert ids.shape[1] == min(length for length in bucket_lengths(max_length) if length >= lengths.max())
         ends = [np.flatnonzero(row == SEP) for row in ids]
         assert [segment.tolist() for segment in segments] == [
             [int(first < place <= second) for place in range(ids.shape[1])] for first, second in ends
         ]
-    assert sorted(met) == list(range(len(sizes)))
+    assert sorted(seen) == list(range(len(sizes)))
     full = [len(batch["input_ids"]) == 2 * batch_size for batch in batches]
     assert full.count(False) <= 1
 
 
 @settings(max_examples=15)
 @given(counts_of, st.integers(1, 9), st.integers(0, 3), st.data())
-def test_a_resumed_epoch_goes_on_with_the_batches_it_would_have_seen(sizes, batch_size, epoch, data):
+def test_a_resumed_epoch_continues_with_the_same_batches(sizes, batch_size, epoch, data):
     tokens, groups = texts_with_names(sum(sizes)), offsets_of(sizes)
     first_step = data.draw(st.integers(0, steps(len(sizes), batch_size)))
-    how = {"batch_size": batch_size, "max_length": 32, "seed": 1, "epoch": epoch}
+    options = {"batch_size": batch_size, "max_length": 32, "seed": 1, "epoch": epoch}
     assert equal(
-        as_arrays(siamese_batches(tokens, groups, first_step=first_step, **how)),
-        as_arrays(siamese_batches(tokens, groups, **how))[first_step:],
+        as_arrays(siamese_batches(tokens, groups, first_step=first_step, **options)),
+        as_arrays(siamese_batches(tokens, groups, **options))[first_step:],
     )
     sides = np.arange(2 * (sum(sizes) // 2) + 1)
     labels = np.arange(len(sides) // 2, dtype=np.float32)
     first_step = data.draw(st.integers(0, steps(len(labels), batch_size)))
     assert equal(
-        as_arrays(sentence_batches(tokens, sides, labels, first_step=first_step, **how)),
-        as_arrays(sentence_batches(tokens, sides, labels, **how))[first_step:],
+        as_arrays(sentence_batches(tokens, sides, labels, first_step=first_step, **options)),
+        as_arrays(sentence_batches(tokens, sides, labels, **options))[first_step:],
     )
 
 
-def test_seed_and_epoch_fix_order_and_pairs():
+def test_seed_and_epoch_determine_order_and_pairs():
     tokens, groups = texts_with_names(400), offsets_of([4] * 100)
 
     def batches(seed, epoch):
@@ -106,16 +104,16 @@ def test_seed_and_epoch_fix_order_and_pairs():
     assert equal(batches(1, 0), batches(1, 0))
     assert not equal(batches(1, 0), batches(1, 1))
     assert not equal(batches(1, 0), batches(2, 0))
-    drawn = {texts_in(row) for epoch in range(40) for batch in batches(0, epoch) for row in batch["input_ids"]}
-    assert len(drawn) > 0.99 * 100 * 12  # all ordered pairs of each group come up
+    pairs = {texts_in(row) for epoch in range(40) for batch in batches(0, epoch) for row in batch["input_ids"]}
+    assert len(pairs) > 0.99 * 100 * 12  # nearly all ordered pairs of each group
 
 
 def test_batches_hold_rows_of_similar_length():
     tokens, groups = texts_with_names(4000, longest=60), offsets_of([2] * 2000)
     batches = as_arrays(siamese_batches(tokens, groups, 16, 120, seed=0, epoch=0))
-    real = sum((batch["input_ids"] != 0).sum() for batch in batches)
-    places = sum(batch["input_ids"].size for batch in batches)
-    assert real / places > 0.85
+    tokens_in_batches = sum((batch["input_ids"] != 0).sum() for batch in batches)
+    positions = sum(batch["input_ids"].size for batch in batches)
+    assert tokens_in_batches / positions > 0.85
     widths = [batch["input_ids"].shape[1] for batch in batches]
     assert set(widths) <= set(bucket_lengths(120))
     assert widths != sorted(widths)
@@ -127,7 +125,7 @@ def test_batches_hold_rows_of_similar_length():
     st.integers(1, 6),
     st.integers(2, 24),
 )
-def test_sentences_know_their_side(sizes, batch_size, max_length):
+def test_sentences_are_assigned_to_their_sides(sizes, batch_size, max_length):
     sides = offsets_of([size for pair in sizes for size in pair])
     tokens = texts_with_names(sides[-1])
     labels = np.arange(len(sizes), dtype=np.int32)
@@ -156,7 +154,7 @@ def test_sentences_know_their_side(sizes, batch_size, max_length):
     assert all(batch.keys() == {"input_ids", "side"} for batch in in_order)
 
 
-def test_scores_keep_their_type_and_shapes_are_known():
+def test_type_of_scores_and_static_shapes():
     tokens, sides = texts_with_names(4), np.arange(5)
     batches = sentence_batches(tokens, sides, np.array([0.5, 4.8], np.float32), 2, 16, seed=0, epoch=0)
     assert sorted(as_arrays(batches)[0]["labels"].tolist()) == [0.5, np.float32(4.8)]
@@ -168,13 +166,13 @@ def test_scores_keep_their_type_and_shapes_are_known():
     assert batches.cardinality() == 1
 
 
-def test_nothing_at_all():
+def test_empty_data():
     tokens = texts_with_names(0)
     assert as_arrays(siamese_batches(tokens, np.zeros(1, int), 4, 16, seed=0, epoch=0)) == []
     assert as_arrays(sentence_evaluation_batches(tokens, np.zeros(1, int), 4, 16)) == []
 
 
-def test_groups_and_sides_that_are_too_small():
+def test_groups_and_sides_that_are_too_small_are_refused():
     tokens = texts_with_names(4)
     with pytest.raises(KerasrecError, match="the smallest group is 1; it must be of two texts"):
         siamese_batches(tokens, np.array([0, 3, 4]), 4, 16, seed=0, epoch=0)

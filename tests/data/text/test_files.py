@@ -11,22 +11,22 @@ from kerasrec.data.text.files import find_texts, read_lines, read_text
 from kerasrec.errors import KerasrecError
 
 
-def test_a_file_and_a_folder(tmp_path):
+def test_find_texts_of_a_file_and_a_folder(tmp_path):
     for name in ("b.txt", "a.txt.gz", ".hidden", "_SUCCESS"):
         (tmp_path / name).write_text("x")
     for folder in ("aside", ".hidden.folder", "empty"):
         (tmp_path / folder).mkdir()
         if folder != "empty":
             (tmp_path / folder / "c.txt").write_text("x")
-    (tmp_path / "aside" / "round").symlink_to(tmp_path)
+    (tmp_path / "aside" / "cycle").symlink_to(tmp_path)
     (tmp_path / "z-link.txt").symlink_to(tmp_path / "b.txt")
     (tmp_path / "z-nowhere.txt").symlink_to(tmp_path / "none")
     assert find_texts(tmp_path / "b.txt") == [tmp_path / "b.txt"]
-    found = find_texts(str(tmp_path))
-    assert [str(path.relative_to(tmp_path)) for path in found] == ["a.txt.gz", "aside/c.txt", "b.txt"]
+    files = find_texts(str(tmp_path))
+    assert [str(path.relative_to(tmp_path)) for path in files] == ["a.txt.gz", "aside/c.txt", "b.txt"]
 
 
-def test_nothing_there(tmp_path):
+def test_a_path_without_files_is_refused(tmp_path):
     with pytest.raises(KerasrecError, match="does not exist"):
         find_texts(tmp_path / "none")
     with pytest.raises(KerasrecError, match="holds no files"):
@@ -41,14 +41,14 @@ def test_byte_order_marks_and_bytes_that_are_not_utf8(tmp_path, pack):
     assert not is_unicode(text) and is_unicode(text[:-1])
 
 
-def test_files_that_cannot_be_read(tmp_path):
+def test_files_that_cannot_be_read_are_refused(tmp_path):
     (tmp_path / "utf16").write_text("好", encoding="utf-16")
     with pytest.raises(KerasrecError, match="is UTF-16: .*iconv -f UTF-16"):
         read_text(tmp_path / "utf16")
     for pack in (gzip.compress, bz2.compress, lzma.compress):
-        whole = pack(b"text" * 100)
-        for broken in (whole[:-4], whole[:10] + b"\0" + whole[11:]):
-            (tmp_path / "a.gz").write_bytes(broken)
+        content = pack(b"text" * 100)
+        for damaged in (content[:-4], content[:10] + b"\0" + content[11:]):
+            (tmp_path / "a.gz").write_bytes(damaged)
             with pytest.raises(KerasrecError, match="is (truncated|damaged)"):
                 read_text(tmp_path / "a.gz")
     with pytest.raises(KerasrecError, match="cannot be read"):
@@ -63,7 +63,7 @@ CHINESE = {
 
 @pytest.mark.parametrize("pack", [bytes, gzip.compress])
 @pytest.mark.parametrize("encoding", CHINESE)
-def test_the_iconv_line_for_chinese_encodings_makes_the_file_utf8(tmp_path, encoding, pack):
+def test_the_command_in_the_error_converts_chinese_encodings(tmp_path, encoding, pack):
     path = tmp_path / ("it's.txt.gz" if pack is gzip.compress else "it's.txt")
     path.write_bytes(pack(CHINESE[encoding].encode(encoding)))
     with pytest.raises(KerasrecError, match=f"looks like {encoding}: convert it with `") as error:
@@ -72,7 +72,7 @@ def test_the_iconv_line_for_chinese_encodings_makes_the_file_utf8(tmp_path, enco
     assert read_text(tmp_path / "it's.utf8.txt") == CHINESE[encoding]
 
 
-def test_utf8_with_a_broken_line_is_still_utf8(tmp_path):
+def test_utf8_with_an_invalid_line_is_accepted(tmp_path):
     content = CHINESE["GBK"].encode() + "重要的事情".encode("gbk") + b"\n" + CHINESE["BIG5"].encode()
     (tmp_path / "a").write_bytes(content)
     assert [is_unicode(line) for line in read_lines(tmp_path / "a")] == [True, True, True, False, True, True]
@@ -84,7 +84,7 @@ def test_line_ends_of_all_systems(tmp_path):
         assert read_lines(tmp_path / "a") == ["one", "", "two"]
 
 
-def test_files_for_evaluation_are_left_out_of_a_folder_and_named(tmp_path, logged):
+def test_files_for_evaluation_are_excluded_and_logged(tmp_path, logged):
     folder = tmp_path / "pairs"
     (folder / "more").mkdir(parents=True)
     for name in ("data.train", "data.dev", "data.test"):
@@ -94,11 +94,11 @@ def test_files_for_evaluation_are_left_out_of_a_folder_and_named(tmp_path, logge
     os.symlink(folder, tmp_path / "link")
     kept = find_texts(folder, [tmp_path / "link" / "data.dev", tmp_path / "elsewhere"])
     assert kept == [folder / "data.train"]
-    said = [line for line in logged().splitlines() if "is left out of" in line]
-    assert [line.split(" ")[0] for line in said] == [
+    lines = [line for line in logged().splitlines() if "is excluded from" in line]
+    assert [line.split(" ")[0] for line in lines] == [
         str(folder / name) for name in ("data.dev", "data.test", "more/copy.gz")
     ]
-    assert f"it is a copy of {tmp_path / 'link' / 'data.dev'}" in said[2]
+    assert f"it is a copy of {tmp_path / 'link' / 'data.dev'}" in lines[2]
     for held_out in (folder, tmp_path / "link" / "data.dev"):
         with pytest.raises(KerasrecError, match="not used for training"):
             find_texts(folder / "data.dev", [held_out])

@@ -24,14 +24,14 @@ from kerasrec.errors import KerasrecError
     ],
 )
 def test_names_of_classes(texts, num_labels, names):
-    learned = Labels.learned(texts.split(), num_labels)
-    assert learned.names == tuple(names.split())
+    labels = Labels.inferred(texts.split(), num_labels)
+    assert labels.names == tuple(names.split())
     for text in texts.replace(" x", "").split():
         if text != "-1" or "-1" in names:
-            assert learned.class_of(text) is not None
+            assert labels.class_of(text) is not None
 
 
-def test_labels_in_other_forms():
+def test_spellings_of_labels():
     assert [Labels.numbered(2).class_of(text) for text in ("1.0", " TRUE ", "False", "-0", "1.5", "²", "")] == [
         *(1, 1, 0, 0),
         *(None, None, None),
@@ -41,15 +41,15 @@ def test_labels_in_other_forms():
 
 
 @pytest.mark.parametrize(
-    ("texts", "num_labels", "said"),
+    ("texts", "num_labels", "message"),
     [
-        (["same", "other", "-"], 2, r"3 different labels \('-', 'other', 'same'\) and num_labels is 2"),
+        (["same", "other", "-"], 2, r"3 different labels \('-', 'other', 'same'\), but num_labels is 2"),
         (["2"], 2, "1 different labels \\('2'\\)"),
         ([f"text {number}" for number in range(5000)], 2, "5,000 different labels .*'text 0', .*, \\.\\.\\."),
         (["\x1b[2J" + "a" * 500, "b", "c"], 2, "\\\\x1b"),
     ],
 )
-def test_more_or_fewer_labels_than_classes_are_named(texts, num_labels, said):
-    with pytest.raises(KerasrecError, match=said) as error:
-        Labels.learned(texts, num_labels, "a.txt")
+def test_more_or_fewer_labels_than_classes_are_refused(texts, num_labels, message):
+    with pytest.raises(KerasrecError, match=message) as error:
+        Labels.inferred(texts, num_labels, "a.txt")
     assert len(str(error.value)) < 600

@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kerasrec.data.text.rows import TextTokens, fair_lengths, pair_rows, single_rows
+from kerasrec.data.text.rows import TextTokens, pair_rows, single_rows, truncated_lengths
 from kerasrec.data.text.tokenizer import SPECIALS, WordPieceTokenizer
 from kerasrec.errors import KerasrecError
 
@@ -22,29 +22,29 @@ def padded(rows, width=None):
     return [row + [PAD] * (width - len(row)) for row in rows]
 
 
-def shortened(first, second, room):
-    """Google's `_truncate_seq_pair`: a token at a time from the end of the longer one, of equals from the second."""
+def truncated(first, second, max_total):
+    """Google's `_truncate_seq_pair`: removes tokens from the end of the longer text, or of the second text."""
     first, second = list(first), list(second)
-    while len(first) + len(second) > room:
+    while len(first) + len(second) > max_total:
         (first if len(first) > len(second) else second).pop()
     return first, second
 
 
 @given(texts_of, st.data(), st.integers(2, 16))
 def test_single_rows(texts, data, max_length):
-    chosen = data.draw(st.lists(st.integers(0, len(texts) - 1), min_size=1, max_size=8))
-    expected = [[CLS, *texts[number][: max_length - 2], SEP] for number in chosen]
-    rows = single_rows(tokens_of(texts), np.array(chosen), max_length)
+    numbers = data.draw(st.lists(st.integers(0, len(texts) - 1), min_size=1, max_size=8))
+    expected = [[CLS, *texts[number][: max_length - 2], SEP] for number in numbers]
+    rows = single_rows(tokens_of(texts), np.array(numbers), max_length)
     assert rows.dtype == np.int32
     assert rows.tolist() == padded(expected)
-    assert single_rows(tokens_of(texts), np.array(chosen), max_length, width=20).tolist() == padded(expected, 20)
+    assert single_rows(tokens_of(texts), np.array(numbers), max_length, width=20).tolist() == padded(expected, 20)
 
 
 @given(texts_of, st.data(), st.integers(3, 27))
 def test_pair_rows(texts, data, max_length):
     number = st.integers(0, len(texts) - 1)
     chosen = data.draw(st.lists(st.tuples(number, number), min_size=1, max_size=8))
-    pairs = [shortened(texts[first], texts[second], max_length - 3) for first, second in chosen]
+    pairs = [truncated(texts[first], texts[second], max_length - 3) for first, second in chosen]
     first, second = (np.array(side) for side in zip(*chosen, strict=True))
     for width in (None, 30):
         ids, segments = pair_rows(tokens_of(texts), first, second, max_length, width)
@@ -54,9 +54,10 @@ def test_pair_rows(texts, data, max_length):
 
 
 @given(st.integers(0, 60), st.integers(0, 60), st.integers(0, 60))
-def test_the_longer_of_two_texts_loses_first(first, second, room):
-    left = [len(side) for side in shortened(range(first), range(second), room)]
-    assert [int(length[0]) for length in fair_lengths(np.array([first]), np.array([second]), room)] == left
+def test_truncated_lengths(first, second, max_total):
+    expected = [len(side) for side in truncated(range(first), range(second), max_total)]
+    lengths = truncated_lengths(np.array([first]), np.array([second]), max_total)
+    assert [int(length[0]) for length in lengths] == expected
 
 
 def test_no_rows():
@@ -65,7 +66,7 @@ def test_no_rows():
     assert pair_rows(tokens, np.zeros(0, int), np.zeros(0, int), 8)[0].shape == (0, 3)
 
 
-def test_rows_without_room():
+def test_a_max_length_without_space_for_special_tokens_is_refused():
     tokens = tokens_of([[7]])
     with pytest.raises(KerasrecError, match="max_length is 1; it must be at least 2"):
         single_rows(tokens, np.array([0]), 1)
@@ -73,7 +74,7 @@ def test_rows_without_room():
         pair_rows(tokens, np.array([0]), np.array([0]), 2)
 
 
-def test_texts_are_tokenised_once_and_for_all():
+def test_lengths_of_tokenised_texts():
     tokenizer = WordPieceTokenizer([*SPECIALS, "a", "b"])
     tokens = TextTokens.encode(tokenizer, ["a b", "", "b"])
     assert len(tokens) == 3

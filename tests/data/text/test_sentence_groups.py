@@ -32,7 +32,7 @@ def test_groups_by_name(tmp_path, indent):
     assert len(groups) == 2
 
 
-def test_records_one_after_the_other_with_line_breaks_inside_of_strings(tmp_path):
+def test_concatenated_records_with_line_breaks_in_strings(tmp_path):
     content = (
         '{"text": "a b", "synonyms": ["c\n d", "e"]}\n{"synonyms": ["g"], "text": "f", "more": 1} {"text": "h",'
         '\n"synonyms": []}\n'
@@ -42,7 +42,7 @@ def test_records_one_after_the_other_with_line_breaks_inside_of_strings(tmp_path
     assert (groups.read, groups.too_small, groups.rejects) == (3, 1, [])
 
 
-def test_simberts_own_sample(kerasrec_data):
+def test_the_sample_of_simbert(kerasrec_data):
     groups = read_groups(kerasrec_data / "text" / "simbert_data_sample.json")
     assert (groups.read, len(groups), groups.rejects) == (14, 14, [])
     assert groups_of(groups)[0][:2] == [
@@ -58,7 +58,7 @@ def test_a_byte_order_mark_gzip_and_a_folder(tmp_path):
     assert groups_of(read_groups(tmp_path)) == [["a", "b"], ["c", "d"]]
 
 
-def test_equal_texts_of_a_group_are_counted_and_groups_that_share_one_are_merged(tmp_path):
+def test_duplicate_texts_are_counted_and_groups_with_a_common_text_are_merged(tmp_path):
     content = {
         "1": ["Good day", "hello", "good  DAY", "ｇｏｏｄ day"],
         "2": ["bye", "so long"],
@@ -78,31 +78,31 @@ some_groups = st.lists(st.lists(st.text(letters, min_size=1, max_size=2), max_si
 
 @settings(max_examples=60)
 @given(some_groups)
-def test_no_two_groups_share_a_text(tmp_path_factory, found):
+def test_no_two_groups_share_a_text(tmp_path_factory, groups_in_file):
     def same(text):
         return unicodedata.normalize("NFKC", " ".join(text.split())).casefold()
 
-    meanings = []  # united one by one, by hand
-    for group in found:
-        united = {same(text) for text in group if text.strip()}
-        apart = [meaning for meaning in meanings if not meaning & united]
-        meanings = [*apart, united.union(*(meaning for meaning in meanings if meaning & united))]
-    expected = {frozenset(meaning) for meaning in meanings if len(meaning) > 1}
-    path = tmp_path_factory.getbasetemp() / "found.json"
-    path.write_text(json.dumps({str(number): group for number, group in enumerate(found)}))
+    merged = []
+    for group in groups_in_file:
+        texts = {same(text) for text in group if text.strip()}
+        disjoint = [other for other in merged if not other & texts]
+        merged = [*disjoint, texts.union(*(other for other in merged if other & texts))]
+    expected = {frozenset(group) for group in merged if len(group) > 1}
+    path = tmp_path_factory.getbasetemp() / "groups.json"
+    path.write_text(json.dumps({str(number): group for number, group in enumerate(groups_in_file)}))
     if not expected:
-        with pytest.raises(KerasrecError, match="no group of two texts that differ"):
+        with pytest.raises(KerasrecError, match="no group of two different texts"):
             read_groups(path)
         return
     groups = read_groups(path)
     texts = groups_of(groups)
     assert {frozenset(map(same, group)) for group in texts} == expected
     assert sum(map(len, texts)) == sum(map(len, expected))
-    assert groups.read == len(found) == len(groups) + groups.merged + groups.too_small
-    assert len(groups.rejects) == sum(not text.strip() for group in found for text in group)
+    assert groups.read == len(groups_in_file) == len(groups) + groups.merged + groups.too_small
+    assert len(groups.rejects) == sum(not text.strip() for group in groups_in_file for text in group)
 
 
-def test_bad_values_are_kept_with_their_reasons(tmp_path):
+def test_bad_values_are_returned_with_reasons(tmp_path):
     content = (
         '{"good": ["a", "b", 3, null, "", "half \\ud83d"],\n "text": "c", "object": {"x": ["y", "z"]}, "null": null}\n'
         '["a", "list"]\n'
@@ -130,13 +130,13 @@ def test_bad_values_are_kept_with_their_reasons(tmp_path):
     assert {reject.file for reject in groups.rejects} == {str(tmp_path / "groups.json")}
 
 
-def test_bytes_that_are_not_utf8_cost_one_text(tmp_path):
+def test_bytes_that_are_not_utf8_make_one_text_bad(tmp_path):
     groups = read(tmp_path, b'{"1": ["a", "b", "c\xff"]}')
     assert groups_of(groups) == [["a", "b"]]
     assert count_reasons(groups.rejects) == {"text is not valid Unicode": 1}
 
 
-def test_what_stands_twice_under_one_name_is_one_group(tmp_path):
+def test_lists_with_the_same_name_are_one_group(tmp_path):
     groups = read(tmp_path, '{"1": ["a", "b"], "2": ["c", "d"], "1": ["e"], "1": 5}')
     assert groups_of(groups) == [["a", "b", "e"], ["c", "d"]]
     assert count_reasons(groups.rejects) == {"value is not a list": 1}
@@ -148,12 +148,12 @@ def test_what_stands_twice_under_one_name_is_one_group(tmp_path):
         ('{"1": "a", "2": {"x": 1}}', "value is not a list: 2"),
         ("text1\ttext2\t1", "not JSON: 1"),
         ('["a", "b"]', "not a JSON object: 1"),
-        ('{"1": ["a"]}', "differ; give JSON"),
-        ("", "differ; give JSON"),
+        ('{"1": ["a"]}', "different texts; give JSON"),
+        ("", "different texts; give JSON"),
         ("[" * 100_000, "not JSON: 1"),
     ],
 )
-def test_files_without_groups(tmp_path, content, reason):
-    with pytest.raises(KerasrecError, match="no group of two texts that differ") as error:
+def test_files_without_groups_are_refused(tmp_path, content, reason):
+    with pytest.raises(KerasrecError, match="no group of two different texts") as error:
         read(tmp_path, content)
     assert reason in str(error.value)

@@ -29,7 +29,7 @@ def test_rows_of_two_texts_and_a_class(tmp_path):
     assert len(pairs) == 3 and pairs.rejects == []
 
 
-def test_bad_rows_are_kept_with_line_and_reason(tmp_path):
+def test_bad_rows_are_returned_with_line_and_reason(tmp_path):
     rows = [
         b"a\tb\t1",
         b"\tb\t1",
@@ -77,11 +77,11 @@ def test_scores_are_any_finite_numbers(tmp_path):
     assert pairs.reasons == {"label is not a number (such as 'nan'; allowed: any number)": 5}
 
 
-def test_labels_may_be_missing_where_they_are_to_be_predicted(tmp_path):
+def test_labels_are_optional_for_prediction(tmp_path):
     path = write(tmp_path, "a\tb\nc\td\t1\ne\tf\t\ng\th\t7")
     pairs = read_pairs(path, num_labels=2, labelled=False)
-    assert pairs.labels.tolist() == [-1, 1, -1, -1], "whatever stands there, the texts can be read"
-    assert (pairs.rejects, pairs.strange.texts, pairs.strange.allowed) == ([], ["7"], "0, 1")
+    assert pairs.labels.tolist() == [-1, 1, -1, -1], "rows with an invalid label are pairs"
+    assert (pairs.rejects, pairs.invalid_labels.texts, pairs.invalid_labels.allowed) == ([], ["7"], "0, 1")
     assert np.array_equal(read_pairs(path, labelled=False).labels, np.float32([np.nan, 1, np.nan, 7]), equal_nan=True)
     with pytest.raises(KerasrecError, match="label is missing: 3.*rows of text1, text2 and label"):
         read_pairs(write(tmp_path, "a\tb\nc\td\ne\tf\n"))
@@ -90,7 +90,7 @@ def test_labels_may_be_missing_where_they_are_to_be_predicted(tmp_path):
 HEADER = "split\tscore\tsentence1\tsentence2\n"
 
 
-def test_columns_by_their_names(tmp_path):
+def test_columns_by_name(tmp_path):
     path = write(tmp_path, HEADER + "train\t1.5\ta\tb\ntest\t2.5\tc\td\ntest\t\te\tf\ntest\t1\tg\nunread\tx\ty\tz\n")
     pairs = read_pairs(path)
     assert (pairs.first, pairs.second, pairs.labels.tolist()) == (["a", "c"], ["b", "d"], [1.5, 2.5])
@@ -108,12 +108,12 @@ def test_a_folder_of_files(tmp_path):
 
 
 @pytest.mark.parametrize("content", ["", "\n\n", "one column\nand again\n"])
-def test_files_without_a_good_row(tmp_path, content):
-    with pytest.raises(KerasrecError, match="no row that can be used"):
+def test_files_without_a_good_row_are_refused(tmp_path, content):
+    with pytest.raises(KerasrecError, match="no usable row"):
         read_pairs(write(tmp_path, content))
 
 
-def test_data_sets_at_hand_lose_no_row(kerasrec_data):
+def test_no_row_of_the_real_data_sets_is_rejected(kerasrec_data):
     text = kerasrec_data / "text"
     for name, classes, labelled, rows in (
         ("afqmc/train.txt", 2, True, 34_334),
@@ -153,12 +153,12 @@ def test_sides_of_several_sentences(tmp_path):
         read_sides(path, 2, top_n=0)
 
 
-def test_sides_to_be_predicted_may_have_a_name_and_no_label(tmp_path):
+def test_sides_for_prediction_may_have_a_name_and_no_label(tmp_path):
     sides = read_sides(write(tmp_path, "a\tb\nc\td\t\tBob\n"), 2, labelled=False)
     assert (sides.labels.tolist(), sides.names) == ([-1, -1], [None, "Bob"])
 
 
-def test_twenty_lines_of_dialogue_a_side(kerasrec_data):
+def test_dialogues_with_twenty_lines_per_side(kerasrec_data):
     path = kerasrec_data / "text" / "two-sentences-sample.txt"
     sides = read_sides(path, 2)
     assert (len(sides), sides.rejects) == (3, [])
@@ -178,7 +178,7 @@ rows_of = st.lists(
 
 
 @given(rows_of)
-def test_what_was_written_is_read(tmp_path_factory, rows):
+def test_written_rows_are_read(tmp_path_factory, rows):
     lines = [f"{'||'.join(first)}\t{'||'.join(second)}\t{label}" for first, second, label in rows]
     path = write(tmp_path_factory.getbasetemp(), "a\tb\t0\n" + "\n".join(lines))
     sides = read_sides(path, 5)

@@ -16,7 +16,7 @@ from kerasrec.data.text import tokenizer as tokenizer_module
 from kerasrec.data.text.tokenizer import SPECIALS, WordPieceTokenizer
 from kerasrec.errors import KerasrecError
 
-# Google's rules once more, character by character, from the last state of its tokenization.py.
+# Google's rules, implemented again character by character from the last version of tokenization.py.
 
 
 @cache
@@ -72,7 +72,7 @@ def as_lists(encoded):
     return [ids[start:end].tolist() for start, end in zip(offsets, offsets[1:], strict=False)]
 
 
-UGLY = {
+UNUSUAL = {
     "nothing": "",
     "only spaces": " \t\r\n\u3000\xa0",
     "NUL": "a\0b",
@@ -85,7 +85,7 @@ UGLY = {
     "ideographic space": "a\u3000b",
     "line separator": "a\u2028b\u2029c",
     "accents": "Café naïve Ångström e\u0301",
-    "accents that stand alone": "\u0301 a",
+    "accents without a letter": "\u0301 a",
     "Turkish i": "İIıi",
     "sharp s": "straße",
     "final sigma": "ΣΑΣ ΑΣ",
@@ -115,7 +115,9 @@ UGLY = {
 
 
 def small_vocab():
-    letters = [character for text in UGLY.values() for character in unicodedata.normalize("NFD", text + text.lower())]
+    letters = [
+        character for text in UNUSUAL.values() for character in unicodedata.normalize("NFD", text + text.lower())
+    ]
     letters = [letter for letter in dict.fromkeys(letters) if kind(letter) not in ("space", "removed")]
     letters = [letter for letter in letters if letter not in "\u2028\u2029\uffff"]
     return [*SPECIALS, *letters, *(f"##{letter}" for letter in letters), "ab", "##ab", "stop", "##aaa"]
@@ -156,27 +158,27 @@ def english_sentences(kerasrec_data):
 
 
 @pytest.mark.parametrize("lower_case", [True, False])
-@pytest.mark.parametrize("name", UGLY)
-def test_ugly_strings_by_googles_rules(name, lower_case):
+@pytest.mark.parametrize("name", UNUSUAL)
+def test_unusual_strings_follow_googles_rules(name, lower_case):
     tokens = small_vocab()
-    found = as_lists(WordPieceTokenizer(tokens, lower_case).encode([UGLY[name]]))
-    assert found == google_ids([UGLY[name]], tokens, lower_case)
+    found = as_lists(WordPieceTokenizer(tokens, lower_case).encode([UNUSUAL[name]]))
+    assert found == google_ids([UNUSUAL[name]], tokens, lower_case)
 
 
-ugly_text = st.text(
-    st.one_of(st.sampled_from("".join(UGLY.values())), st.characters(exclude_categories=["Cs"])), max_size=30
+unusual_text = st.text(
+    st.one_of(st.sampled_from("".join(UNUSUAL.values())), st.characters(exclude_categories=["Cs"])), max_size=30
 )
 
 
-@given(st.lists(ugly_text, max_size=5), st.booleans())
-def test_any_strings_by_googles_rules(texts, lower_case):
+@given(st.lists(unusual_text, max_size=5), st.booleans())
+def test_any_strings_follow_googles_rules(texts, lower_case):
     tokens = small_vocab()
     assert as_lists(WordPieceTokenizer(tokens, lower_case).encode(texts)) == google_ids(texts, tokens, lower_case)
 
 
-def test_each_character_by_googles_rules():
-    alike = [range(0x3401, 0x4DBF), range(0x4E01, 0x9FFF), range(0xAC01, 0xD7A3), range(0xD800, 0xE000)]
-    codes = [code for code in range(0x323B0) if not any(code in codes for codes in alike)]
+def test_each_character_follows_googles_rules():
+    similar = [range(0x3401, 0x4DBF), range(0x4E01, 0x9FFF), range(0xAC01, 0xD7A3), range(0xD800, 0xE000)]
+    codes = [code for code in range(0x323B0) if not any(code in codes for codes in similar)]
     letters = [chr(code) for code in codes if code < 0x1F000 or unicodedata.category(chr(code)) != "Lo"]
     texts = ["".join(f"a{letter}b {letter}c" for letter in letters[i : i + 50]) for i in range(0, len(letters), 50)]
     tokenizer = WordPieceTokenizer(small_vocab())
@@ -184,16 +186,18 @@ def test_each_character_by_googles_rules():
     assert [tokenizer._words(text) for text in texts] == [google_words(text) for text in texts]
 
 
-def test_every_sentence_at_hand_by_googles_rules(chinese_vocab, minilm_vocab, chinese_sentences, english_sentences):
+def test_all_sentences_of_the_real_data_follow_googles_rules(
+    chinese_vocab, minilm_vocab, chinese_sentences, english_sentences
+):
     for vocab, texts in ((chinese_vocab, chinese_sentences), (minilm_vocab, english_sentences)):
         tokenizer = WordPieceTokenizer.load(vocab)
         assert as_lists(tokenizer.encode(texts)) == google_ids(texts, tokenizer.tokens)
 
 
-# Where two other libraries part from Google's rules: a cause, and what a text that has it matches.
+# The causes of differences between other libraries and Google's rules, with a test for texts that have the cause.
 
 
-def folds_otherwise(text):
+def is_folded_differently(text):
     """Whether folding case and width (NFKC) gives other letters than lower-casing."""
 
     def letters(text):
@@ -204,11 +208,11 @@ def folds_otherwise(text):
 
 CAUSES = {
     "lower-cases before it removes control characters": lambda text: re.search("Σ[\0-\x1f]", text),
-    "folds case and width": folds_otherwise,
-    "parts words at control characters": lambda text: any(unicodedata.category(c) == "Cc" for c in text),
+    "folds case and width": is_folded_differently,
+    "splits words at control characters": lambda text: any(unicodedata.category(c) == "Cc" for c in text),
     "keeps U+FFFD": lambda text: "\ufffd" in text,
-    "parts no words at U+2028 and U+2029": lambda text: re.search("[\u2028\u2029]", text),
-    "takes no words of more than 100 bytes": lambda text: any(len(word.encode()) > 100 for word in text.split()),
+    "does not split words at U+2028 and U+2029": lambda text: re.search("[\u2028\u2029]", text),
+    "does not split words of more than 100 bytes": lambda text: any(len(word.encode()) > 100 for word in text.split()),
 }
 FOLDING, CONTROL, REPLACEMENT, SEPARATOR, LONG = list(CAUSES)[1:]
 FAST = {
@@ -254,26 +258,26 @@ def texts_that_differ(library, tokenizer, texts):
 
 
 @pytest.mark.parametrize("library", DIFFERENCES)
-def test_other_libraries_differ_from_googles_rules_as_listed(library):
-    differ = texts_that_differ(library, WordPieceTokenizer(small_vocab()), list(UGLY.values()))
-    listed = [(cause, name) for cause, names in DIFFERENCES[library].items() for name in names]
-    assert sorted(name for name, text in UGLY.items() if text in differ) == sorted(name for _, name in listed)
-    assert all(CAUSES[cause](UGLY[name]) for cause, name in listed)
+def test_differences_between_other_libraries_and_googles_rules(library):
+    differ = texts_that_differ(library, WordPieceTokenizer(small_vocab()), list(UNUSUAL.values()))
+    expected = [(cause, name) for cause, names in DIFFERENCES[library].items() for name in names]
+    assert sorted(name for name, text in UNUSUAL.items() if text in differ) == sorted(name for _, name in expected)
+    assert all(CAUSES[cause](UNUSUAL[name]) for cause, name in expected)
 
 
 @pytest.mark.parametrize("library", DIFFERENCES)
-def test_other_libraries_differ_on_no_sentence_at_hand_for_another_cause(
+def test_differences_on_real_sentences_have_the_known_causes(
     library, chinese_sentences, english_sentences, chinese_vocab
 ):
     sentences = chinese_sentences + english_sentences
     differ = texts_that_differ(library, WordPieceTokenizer.load(chinese_vocab), sentences)
     causes = [CAUSES[cause] for cause in DIFFERENCES[library]]
     assert [text for text in differ if not any(cause(text) for cause in causes)] == []
-    assert (len(differ) > 20_000) == library.startswith("tensorflow_text")  # full-width punctuation, above all
+    assert (len(differ) > 20_000) == library.startswith("tensorflow_text")  # mainly full-width punctuation
 
 
 @pytest.mark.parametrize("half", ["\ud83d", "\udc4d", "\udc80"])
-def test_half_a_surrogate_pair_makes_its_word_unknown(half):
+def test_a_word_with_a_lone_surrogate_is_unknown(half):
     tokenizer = WordPieceTokenizer(small_vocab())
     ids = tokenizer.encode([f"好{half}好 a{half}b，{half}"])
     tokens = [tokenizer.tokens[number] for number in ids[1]]
@@ -281,18 +285,18 @@ def test_half_a_surrogate_pair_makes_its_word_unknown(half):
     assert as_lists(ids) == google_ids([f"好{half}好 a{half}b，{half}"], tokenizer.tokens)
 
 
-@given(st.lists(ugly_text, max_size=9))
-def test_texts_are_encoded_each_by_itself(texts):
+@given(st.lists(unusual_text, max_size=9))
+def test_texts_are_encoded_independently(texts):
     tokenizer = WordPieceTokenizer(small_vocab())
-    alone = [as_lists(tokenizer.encode([text]))[0] for text in texts]
+    separate = [as_lists(tokenizer.encode([text]))[0] for text in texts]
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(tokenizer_module, "_TEXTS_AT_ONCE", 2)
-        assert as_lists(tokenizer.encode(texts)) == alone
-    assert as_lists(tokenizer.encode(texts)) == alone
+        patch.setattr(tokenizer_module, "_TEXTS_PER_BLOCK", 2)
+        assert as_lists(tokenizer.encode(texts)) == separate
+    assert as_lists(tokenizer.encode(texts)) == separate
 
 
-@given(st.lists(ugly_text, min_size=1, max_size=3), st.booleans())
-def test_encoding_what_was_decoded_gives_the_ids_again(texts, lower_case):
+@given(st.lists(unusual_text, min_size=1, max_size=3), st.booleans())
+def test_encoding_the_decoded_text_gives_the_same_ids(texts, lower_case):
     tokenizer = WordPieceTokenizer(small_vocab(), lower_case)
     for ids in as_lists(tokenizer.encode(texts)):
         ids = [number for number in ids if number != tokenizer.unk]
@@ -310,13 +314,13 @@ def test_encoding_what_was_decoded_gives_the_ids_again(texts, lower_case):
         "“好”，他说：‘走吧’……",
     ],
 )
-def test_decoded_text_is_spaced_as_it_is_written(text):
+def test_decoded_text_has_the_usual_spaces(text):
     letters = sorted(set(text) - {" "})
     tokenizer = WordPieceTokenizer([*SPECIALS, *letters, *(f"##{letter}" for letter in letters)])
     assert tokenizer.decode(tokenizer.encode([text])[1]) == text
 
 
-def test_what_decoding_shows_of_special_tokens_and_stray_pieces():
+def test_decoding_special_tokens_and_pieces_without_a_word():
     tokenizer = WordPieceTokenizer([*SPECIALS, "a", "##b", "##猫", "##"])
     assert tokenizer.decode(np.array([2, 5, 6, 1, 7, 3, 6, 4, 0, 0], np.int32)) == "ab [UNK]猫b [MASK]"
     assert tokenizer.decode([6, 5, 8]) == "##b a ##"
@@ -326,7 +330,7 @@ def test_what_decoding_shows_of_special_tokens_and_stray_pieces():
             tokenizer.decode([outside])
 
 
-def test_a_simplified_vocabulary_is_that_of_bert4keras(chinese_vocab, chinese_sentences):
+def test_a_simplified_vocabulary_equals_that_of_bert4keras(chinese_vocab, chinese_sentences):
     from bert4keras.tokenizers import load_vocab
 
     tokenizer = WordPieceTokenizer.load(chinese_vocab)
@@ -334,11 +338,12 @@ def test_a_simplified_vocabulary_is_that_of_bert4keras(chinese_vocab, chinese_se
     _, their_keep_tokens = load_vocab(str(chinese_vocab), simplified=True, startswith=list(SPECIALS))
     assert keep_tokens == their_keep_tokens
     assert 13_000 < len(small) < 14_000
-    some = chinese_sentences[::10]
-    assert as_lists(tokenizer.encode(some)) == [[keep_tokens[k] for k in row] for row in as_lists(small.encode(some))]
+    sample = chinese_sentences[::10]
+    ids = [[keep_tokens[k] for k in row] for row in as_lists(small.encode(sample))]
+    assert as_lists(tokenizer.encode(sample)) == ids
 
 
-@given(st.lists(ugly_text, max_size=4), st.lists(ugly_text, max_size=4), st.booleans())
+@given(st.lists(unusual_text, max_size=4), st.lists(unusual_text, max_size=4), st.booleans())
 def test_a_simplified_vocabulary_gives_the_same_tokens(texts, others, lower_case):
     pad, unk, *rest = small_vocab()
     tokenizer = WordPieceTokenizer([pad, "[unused1]", *rest, unk, "..."], lower_case)
@@ -346,15 +351,15 @@ def test_a_simplified_vocabulary_gives_the_same_tokens(texts, others, lower_case
     assert small.lower_case == lower_case
     assert small.tokens == [tokenizer.tokens[number] for number in keep_tokens]
     assert small.tokens[:5] == list(SPECIALS)
-    assert set(tokenizer.tokens) - set(small.tokens) == {"[unused1]", "...", *pieces_of_what_stands_alone(rest)}
+    assert set(tokenizer.tokens) - set(small.tokens) == {"[unused1]", "...", *pieces_of_separate_words(rest)}
     both = texts + others
     assert as_lists(tokenizer.encode(both)) == [[keep_tokens[k] for k in row] for row in as_lists(small.encode(both))]
-    least, keep_tokens = tokenizer.simplified(texts)
-    assert as_lists(tokenizer.encode(texts)) == [[keep_tokens[k] for k in r] for r in as_lists(least.encode(texts))]
+    smallest, keep_tokens = tokenizer.simplified(texts)
+    assert as_lists(tokenizer.encode(texts)) == [[keep_tokens[k] for k in r] for r in as_lists(smallest.encode(texts))]
     assert set(keep_tokens) == {*keep_tokens[:5], *tokenizer.encode(texts)[1].tolist()}
 
 
-def pieces_of_what_stands_alone(tokens):
+def pieces_of_separate_words(tokens):
     return {token for token in tokens if token[:2] == "##" and kind(token[-1]) in ("cjk", "punctuation")} - {"##"}
 
 
@@ -366,12 +371,12 @@ def test_byte_order_marks_and_line_ends_of_a_vocabulary(tmp_path, content, line_
     assert WordPieceTokenizer.load(tmp_path / "vocab.txt").tokens == tokens
 
 
-def test_words_behind_a_token_are_left_out(tmp_path):
+def test_words_after_a_token_are_ignored(tmp_path):
     (tmp_path / "vocab.txt").write_text("\n".join(f"{token}\t{n}" for n, token in enumerate([*SPECIALS, "a"])))
     assert WordPieceTokenizer.load(tmp_path / "vocab.txt").tokens == [*SPECIALS, "a"]
 
 
-def test_a_saved_vocabulary_comes_back(tmp_path):
+def test_save_and_load(tmp_path):
     tokenizer = WordPieceTokenizer([*SPECIALS, "\u2028", "é", "##😎"], lower_case=False)
     tokenizer.save(tmp_path / "new" / "vocab.txt")
     loaded = WordPieceTokenizer.load(tmp_path / "new" / "vocab.txt", lower_case=False)
@@ -382,14 +387,14 @@ def test_a_saved_vocabulary_comes_back(tmp_path):
 @pytest.mark.parametrize(
     "tokens, message",
     [
-        ([*SPECIALS, "a", "b", "a"], "'a' occurs twice in the vocabulary, as number 5 and 7"),
+        ([*SPECIALS, "a", "b", "a"], "'a' occurs twice in the vocabulary, with the ids 5 and 7"),
         ([*SPECIALS, "a", "", "b"], "token 6 of the vocabulary is empty"),
         (["[PAD]", "[UNK]", "[CLS]", "a"], r"lacks \[SEP\], \[MASK\]"),
         ([*reversed(SPECIALS)], r"\[PAD\] is token 4"),
         ([""], "token 0 of the vocabulary is empty"),
     ],
 )
-def test_what_is_no_vocabulary(tmp_path, tokens, message):
+def test_invalid_vocabularies_are_refused(tmp_path, tokens, message):
     with pytest.raises(KerasrecError, match=message):
         WordPieceTokenizer(tokens)
     (tmp_path / "vocab.txt").write_text("\n".join(tokens))
@@ -397,7 +402,7 @@ def test_what_is_no_vocabulary(tmp_path, tokens, message):
         WordPieceTokenizer.load(tmp_path / "vocab.txt")
 
 
-def test_files_that_cannot_be_read(tmp_path):
+def test_files_that_cannot_be_read_are_refused(tmp_path):
     for path in (tmp_path / "none.txt", tmp_path):
         with pytest.raises(KerasrecError, match="cannot be read"):
             WordPieceTokenizer.load(path)
@@ -406,6 +411,6 @@ def test_files_that_cannot_be_read(tmp_path):
         WordPieceTokenizer.load(tmp_path / "vocab.txt")
 
 
-def test_tokenisation_loads_no_tensorflow():
+def test_the_tokenizer_does_not_import_tensorflow():
     code = "import kerasrec.data.text.tokenizer, sys; sys.exit('tensorflow' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code]).returncode == 0
