@@ -19,11 +19,12 @@ from kerasrec.recall.dataset import PreparedData
 from kerasrec.recall.evaluate import evaluate
 from kerasrec.recall.export import export_model
 from kerasrec.recall.histories import user_histories
+from kerasrec.recall.new_model import objectives
 from kerasrec.recall.prepare import examples, split, vocab
 from kerasrec.recall.run import TRAINS, trained_model
 from kerasrec.recall.serving import model_recommender
 from kerasrec.recall.settings import Evaluate, Examples, Export, Split, Train, Vocab
-from kerasrec.recall.train import objectives, train
+from kerasrec.recall.train import train
 from kerasrec.serving import arguments
 from kerasrec.serving.exported import Exported
 from kerasrec.serving.item_lists import lists_frame, require_one_of, similar_items
@@ -129,7 +130,7 @@ class ItemRecall(System):
         """
         self.prepare(data)
         with restored_precision():
-            logger.info(train(self._step(Train, name=self._all, folders=self._folders)))
+            logger.info(train(self.training_settings))
         return self
 
     def evaluate(
@@ -266,6 +267,16 @@ class ItemRecall(System):
         return PreparedData(*find_parts(self._all, self._folders))
 
     @property
+    def training_settings(self) -> Train:
+        """The settings of step 4, the training.
+
+        Raises:
+            KerasrecError: nothing is prepared, or a setting is invalid.
+        """
+        self._require_prepared()
+        return self._step(Train, name=self._all, folders=self._folders)
+
+    @property
     def _folders(self) -> RunFolders:
         return RunFolders(self._data, self.folder / "output", self.folder / "export")
 
@@ -276,7 +287,7 @@ class ItemRecall(System):
     @property
     def _examples(self) -> Examples:
         """The settings of step 3; masking that the objective needs is the default."""
-        needs_windows = objectives(self._step(Train, name=self._all)) != TrainingObjectives()
+        needs_windows = objectives(self.training_settings) != TrainingObjectives()
         settings = {"masking": "dynamic" if needs_windows else ExampleSettings.masking} | self.settings
         return settings_of(Examples, settings, name=self._all, folders=self._folders)
 

@@ -12,7 +12,7 @@ import numpy as np
 
 from kerasrec.backend import tf
 from kerasrec.commands import command_line
-from kerasrec.data.items.batches import evaluation_batches, steps_per_epoch
+from kerasrec.data.items.batches import TrainingObjectives, evaluation_batches, steps_per_epoch
 from kerasrec.data.items.examples import TokenHistories, histories_before
 from kerasrec.data.items.settings import ExampleSettings
 from kerasrec.data.items.tfrecord import errors_name_damaged_file
@@ -167,6 +167,18 @@ class PreparedData:
         paths = [self.task.tfrecord_path(part, split) for part in parts]
         digests = [self.entries[part]["files"][split]["digest"] for part in parts]
         return map_in_threads(require_intact, paths, digests, map(self.again, parts))
+
+    def require_windows(self, objectives: TrainingObjectives) -> None:
+        """Refuse statically masked examples for objectives that need whole windows.
+
+        Raises:
+            KerasrecError: the examples are masked already.
+        """
+        if objectives != TrainingObjectives() and self.settings.masking == "static":
+            raise KerasrecError(
+                "the causal objective and the seq2seq and similarity losses need whole windows, and these examples are "
+                "masked already: write them with --masking dynamic"
+            )
 
     def steps(self, parts: list[str], batch_size: int) -> int:
         """Steps of one pass over these parts together."""

@@ -12,16 +12,15 @@ import numpy as np
 
 from kerasrec.backend import distribution, tf
 from kerasrec.console import text_of
-from kerasrec.data.items.batches import TrainingObjectives, training_batches
+from kerasrec.data.items.batches import training_batches
 from kerasrec.data.items.vocab import FIRST_ITEM
 from kerasrec.errors import KerasrecError
 from kerasrec.evaluation.figures import figures_frame
 from kerasrec.evaluation.full_ranking import model_scorer, rank_catalogue
-from kerasrec.nn.co_occurrence import co_occurrence_vectors
-from kerasrec.nn.item_model import ItemModel
 from kerasrec.nn.settings import ItemModelSettings
 from kerasrec.recall import run as models
 from kerasrec.recall.dataset import PreparedData
+from kerasrec.recall.new_model import new_model, objectives, start_items
 from kerasrec.recall.settings import Train
 from kerasrec.training import curves as report
 from kerasrec.training.checkpoints import read_progress
@@ -38,19 +37,13 @@ from kerasrec.workspace.run_folders import find_parts
 
 logger = logging.getLogger(__name__)
 
-START_EVENTS = 10_000_000  # bounds the memory of the pairs that stand near each other
-
 
 def train(command: Train) -> TrainingResult:
     """Train a part, or all of a task, from the last checkpoint; evaluate; draw the curves."""
     task, parts = find_parts(command.name, command.folders, command.task)
     prepared = PreparedData(task, parts)
     terms = objectives(command)
-    if terms != TrainingObjectives() and prepared.settings.masking == "static":
-        raise KerasrecError(
-            "the causal objective and the seq2seq and similarity losses need whole windows, and these examples are "
-            "masked already: write them with --masking dynamic"
-        )
+    prepared.require_windows(terms)
     use_devices(command.devices, command.seed)
     with exclusive(task.output):
         if command.model.unique_items:
@@ -108,12 +101,6 @@ def _require_known_to_be_empty(prepared: PreparedData) -> None:
         )
 
 
-def objectives(command: Train) -> TrainingObjectives:
-    """The objectives that the settings of a training ask for."""
-    model = command.model
-    return TrainingObjectives(model.objective == "causal", model.seq2seq_weight > 0, model.similarity_weight > 0)
-
-
 def _run(command: Train, prepared: PreparedData) -> tuple[TrainingRun, bool]:
     """The run as its last checkpoint left it, grown where the vocabulary has, and whether it starts from nothing."""
     output = prepared.task.output
@@ -122,8 +109,7 @@ def _run(command: Train, prepared: PreparedData) -> tuple[TrainingRun, bool]:
     run.progress.data = data
     source = output if read_progress(output) else command.init_from
     if source is None:
-        if command.item_start == "co-occurrence":
-            _start_from_co_occurrence(command, prepared, run.model)
+        start_items(command, prepared, run.model)
         return run, True
     config = read_config(source, models.TRAINS)
     changed = _check_settings(command, config, source)
@@ -155,15 +141,8 @@ def _run(command: Train, prepared: PreparedData) -> tuple[TrainingRun, bool]:
     return run, False
 
 
-def _start_from_co_occurrence(command: Train, prepared: PreparedData, model: ItemModel) -> None:
-    histories = prepared.some_histories(START_EVENTS, "co-occurrence, which items start from, is counted")
-    table = model.item_table
-    table.assign(co_occurrence_vectors(histories.offsets, histories.ids, *table.shape, seed=command.seed))
-
-
 def _new_run(command: Train, prepared: PreparedData, vocab_size: int, folder: Path) -> TrainingRun:
-    counts = prepared.training_counts[: vocab_size - FIRST_ITEM]  # tokens of a vocabulary that grew stand at its end
-    model = ItemModel(command.model, vocab_size, prepared.settings.max_seq_length, command.seed, item_counts=counts)
+    model = new_model(command, prepared, vocab_size)
     settings = RunSettings(command.optimizer, command.loop, command.batches.batch_size, rowwise=True)
     return TrainingRun(model, folder, settings)
 

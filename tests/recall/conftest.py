@@ -1,7 +1,11 @@
+import csv
 import shutil
+import tempfile
 
+import pandas as pd
 import pytest
 
+from kerasrec import ItemRecall
 from kerasrec.data.logs.synthetic import SyntheticLog
 
 
@@ -77,3 +81,33 @@ def trained_desk(tmp_path, command_line, made_once):
     made = made_once("recall-trained", lambda folder: prepared(folder, command_line).train("all", "--epochs", 2))
     shutil.copytree(made, tmp_path, dirs_exist_ok=True)
     return CliHarness(tmp_path, command_line)
+
+
+OBJECT_SETTINGS = {
+    **{"date": "20210419", "parts": 2, "masking": "dynamic", "max_seq_length": 20, "max_predictions_per_seq": 4},
+    **{"jobs": 1, "hidden_size": 8, "num_layers": 1, "learning_rate": 3e-3, "warmup_steps": 10, "epochs": 2},
+}
+
+
+@pytest.fixture(scope="session")
+def object_settings():
+    """Settings of the trained object; not to be changed."""
+    return OBJECT_SETTINGS
+
+
+@pytest.fixture(scope="session")
+def log():
+    """A log of 60 users: DataFrame(user_id, item_id)."""
+    with tempfile.TemporaryDirectory() as folder:
+        files = SyntheticLog(users=60, items=80, mean_length=12, max_length=20).write(folder)
+        rows = [row for file in sorted(files.glob("*.csv")) for row in csv.reader(file.open(encoding="utf-8"))]
+    return pd.DataFrame(rows, columns=["user_id", "item_id"])
+
+
+@pytest.fixture(scope="session")
+def films(tmp_path_factory, log, made_once):
+    """A trained object; it is only read."""
+    made = made_once("recall-object", lambda folder: ItemRecall(folder, **OBJECT_SETTINGS).fit(log))
+    folder = tmp_path_factory.mktemp("object") / "films"
+    shutil.copytree(made, folder)
+    return ItemRecall.from_folder(folder)

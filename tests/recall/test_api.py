@@ -1,6 +1,5 @@
 """`kerasrec.ItemRecall` against the command line, its export, and wrong input."""
 
-import csv
 import json
 import shutil
 
@@ -11,29 +10,8 @@ import pytest
 import kerasrec
 from kerasrec import ItemRecall, KerasrecError
 from kerasrec.backend import tf
-from kerasrec.data.logs.synthetic import SyntheticLog
 
-SETTINGS = {
-    **{"date": "20210419", "parts": 2, "masking": "dynamic", "max_seq_length": 20, "max_predictions_per_seq": 4},
-    **{"jobs": 1, "hidden_size": 8, "num_layers": 1, "learning_rate": 3e-3, "warmup_steps": 10, "epochs": 2},
-}
-
-NIGHTLY = {name: value for name, value in SETTINGS.items() if name != "jobs"}
 FOLDERS = ("data", "output", "export")
-
-
-@pytest.fixture(scope="module")
-def log(tmp_path_factory):
-    """A log of 60 users as a frame, and as the files that the frame is read from."""
-    folder = SyntheticLog(users=60, items=80, mean_length=12, max_length=20).write(tmp_path_factory.mktemp("raw"))
-    rows = [row for file in sorted((folder).glob("*.csv")) for row in csv.reader(file.open(encoding="utf-8"))]
-    return folder, pd.DataFrame(rows, columns=["user_id", "item_id"])
-
-
-@pytest.fixture(scope="module")
-def films(tmp_path_factory, log):
-    """A trained object; it is only read."""
-    return ItemRecall(tmp_path_factory.mktemp("films"), **SETTINGS).fit(log[1])
 
 
 @pytest.fixture(scope="module")
@@ -41,9 +19,9 @@ def served(films, tmp_path_factory):
     return kerasrec.load(films.export(tmp_path_factory.mktemp("export") / "films"))
 
 
-def test_the_command_line_continues_with_the_same_settings_and_results(films, command_line):
+def test_the_command_line_continues_with_the_same_settings_and_results(films, command_line, object_settings):
     line = command_line("recall", after=lambda step: [f"--{name}-path={films.folder / name}" for name in FOLDERS])
-    words = lambda *names: [f"--{name.replace('_', '-')}={SETTINGS[name]}" for name in names]  # noqa: E731
+    words = lambda *names: [f"--{name.replace('_', '-')}={object_settings[name]}" for name in names]  # noqa: E731
     examples = words("masking", "max_seq_length", "max_predictions_per_seq", "jobs")
     assert "2 of 2 parts are written already" in line.ok("examples", "all", *examples)
     line.ok("evaluate", "all")
@@ -58,9 +36,9 @@ def test_the_command_line_continues_with_the_same_settings_and_results(films, co
     assert rows == [[f"{row.rank}", row.item_id, f"{row.score:.4f}"] for row in expected.itertuples()]
 
 
-def test_a_run_is_opened_with_its_settings(films, tmp_path):
+def test_a_run_is_opened_with_its_settings(films, tmp_path, object_settings):
     opened = ItemRecall.from_folder(films.folder)
-    assert {name: opened.settings[name] for name in SETTINGS if name != "jobs"} == NIGHTLY
+    assert {**object_settings, **opened.settings, "jobs": 1} == {**opened.settings, **object_settings}
     users = ["u07", "u01"]
     pd.testing.assert_frame_equal(opened.recommend(users, 7), films.recommend(users, 7))
     shutil.copytree(films.folder / "output", tmp_path / "output")
@@ -70,7 +48,7 @@ def test_a_run_is_opened_with_its_settings(films, tmp_path):
 
 
 def test_the_export_and_its_signature_give_the_same_lists(films, served, log):
-    histories = [["i01", "i02", "i03"], [], ["not an item"], log[1]["item_id"][:30].tolist()]
+    histories = [["i01", "i02", "i03"], [], ["not an item"], log["item_id"][:30].tolist()]
     for options in ({}, {"filter_seen": False}, {"exclude": ["i04", "i05", "?"]}):
         frame = films.recommend(histories=histories, k=6, **options)
         pd.testing.assert_frame_equal(served.recommend(histories, 6, **options), frame)
@@ -120,18 +98,18 @@ def test_similar_items(films, served):
         films.similar_items(["i01", "none", "x"])
 
 
-def test_fit_again_and_with_a_log_that_grows(films, log, tmp_path):
+def test_fit_again_and_with_a_log_that_grows(films, log, tmp_path, object_settings):
     shutil.copytree(films.folder, tmp_path / "films")
     grown = ItemRecall.from_folder(tmp_path / "films")
     metrics = grown.folder / "output" / films.name / "metrics.jsonl"
     before = metrics.read_text(encoding="utf-8")
-    assert grown.fit(log[1]) is grown
+    assert grown.fit(log) is grown
     kinds = [json.loads(line)["kind"] for line in metrics.read_text(encoding="utf-8")[len(before) :].splitlines()]
     assert set(kinds) == {"test"}, "the same data is not trained on again"
     with pytest.raises(KerasrecError, match="hidden_size"):
-        ItemRecall(grown.folder, **SETTINGS | {"hidden_size": 16}).fit(log[1])
+        ItemRecall(grown.folder, **object_settings | {"hidden_size": 16}).fit(log)
     more = pd.DataFrame({"user_id": ["new"] * 6, "item_id": ["a new item", *(f"i0{n}" for n in range(1, 6))]})
-    grown.fit(pd.concat([log[1], more]))
+    grown.fit(pd.concat([log, more]))
     assert "a new item" in set(grown.recommend(users=["new"], k=100, filter_seen=False)["item_id"])
     assert len(list((grown.folder / "logs").iterdir())) == 1
     assert [path.name for path in (grown.folder / "output").iterdir()] == [films.name]
@@ -146,12 +124,12 @@ def test_the_folder_that_the_first_steps_left(films, tmp_path):
 
 
 def test_the_causal_objective_needs_no_other_setting(log, tmp_path):
-    films = ItemRecall(tmp_path, objective="causal", **{name: SETTINGS[name] for name in ("date", "parts", "jobs")})
-    assert films.prepare(log[1]).prepared.settings.masking == "dynamic"
+    films = ItemRecall(tmp_path, objective="causal", parts=2, jobs=1)
+    assert films.prepare(log).prepared.settings.masking == "dynamic"
     static = ItemRecall(tmp_path, objective="causal", masking="static", jobs=1, dupe_factor=1)
     with pytest.raises(KerasrecError, match="write them with --masking dynamic"):
-        static.fit(log[1])
-    assert ItemRecall(tmp_path, jobs=1, dupe_factor=1).prepare(log[1]).prepared.settings.masking == "static"
+        static.fit(log)
+    assert ItemRecall(tmp_path, jobs=1, dupe_factor=1).prepare(log).prepared.settings.masking == "static"
 
 
 FRAME = pd.DataFrame({"user_id": ["a"] * 5, "item_id": list("vwxyz"), "timestamp": range(5)})
