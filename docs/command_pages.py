@@ -88,4 +88,10 @@ def option_row(name: str, meaning: str) -> str:
             default = f"`{default.removeprefix('default: ')}`"
     name, _, kind = name.replace("{None}|", "").partition(" ")
     cells = (f"`{name}` `{kind}`" if kind else f"`{name}`", meaning.strip(), default)
-    return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
+    return "| " + " | ".join(map(_without_pipes, cells)) + " |"
+
+
+def _without_pipes(text: str) -> str:
+    """A text for a cell of a table: `|` is escaped, except in code, where it is allowed."""
+    outside_code = re.compile(r"(`[^`]*`)|\|")
+    return outside_code.sub(lambda found: found[1] or r"\|", text)
