@@ -65,7 +65,7 @@ def main() -> None:
         task = prepared(Path(os.environ["KERASREC_DATA"], log), folder, length, **settings)
         pass_steps = task.steps(task.parts, BATCH)
         batches = training_batches(
-            task.training_files(task.parts), task.settings, BatchSettings(BATCH), TrainingObjectives(causal=True),
+            task.files("train", task.parts), task.settings, BatchSettings(BATCH), TrainingObjectives(causal=True),
             vocab_size=len(task.vocab), seed=1, epoch=0,
         )  # fmt: skip
         batches = list(itertools.islice(batches, ROUNDS * STEPS))
