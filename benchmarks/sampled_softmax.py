@@ -20,6 +20,7 @@ from rich.table import Table
 from timing import time_in_turn
 
 from kerasrec.backend import tf
+from kerasrec.data.epochs import Epoch
 from kerasrec.data.items.batches import TrainingObjectives, training_batches
 from kerasrec.data.items.settings import BatchSettings
 from kerasrec.nn.item_model import ItemModel
@@ -65,9 +66,13 @@ def main() -> None:
         task = prepared(Path(os.environ["KERASREC_DATA"], log), folder, length, **settings)
         pass_steps = task.steps(task.parts, BATCH)
         batches = training_batches(
-            task.files("train", task.parts), task.settings, BatchSettings(BATCH), TrainingObjectives(causal=True),
-            vocab_size=len(task.vocab), seed=1, epoch=0,
-        )  # fmt: skip
+            task.files("train", task.parts),
+            task.settings,
+            BatchSettings(BATCH),
+            Epoch(0, seed=1),
+            len(task.vocab),
+            TrainingObjectives(causal=True),
+        )
         batches = list(itertools.islice(batches, ROUNDS * STEPS))
         steps = {name: step_of(task, settings) for name, (settings, _) in SIDES.items()}
     for step in steps.values():

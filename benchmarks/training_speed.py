@@ -16,6 +16,7 @@ bert4keras==0.11.5 .`
 import collections
 import gzip
 import importlib.util
+import itertools
 import os
 import tempfile
 import time
@@ -28,8 +29,9 @@ from rich.table import Table
 from timing import median_seconds, time_in_turn
 
 from kerasrec.backend import bert4keras, keras, set_precision, tf
+from kerasrec.data.epochs import Epoch
 from kerasrec.data.items import tfrecord
-from kerasrec.data.items.batches import TrainingObjectives, training_batches
+from kerasrec.data.items.batches import training_batches
 from kerasrec.data.items.settings import BatchSettings, ExampleSettings
 from kerasrec.data.items.vocab import FIRST_ITEM
 from kerasrec.nn.item_model import ItemModel
@@ -59,12 +61,8 @@ def read_histories() -> tuple[list[np.ndarray], int]:
 
 def pipeline(file: Path, vocab_size: int) -> Iterator[dict]:
     """The batches that kerasrec trains on, pass after pass."""
-    epoch = 0
-    while True:
-        yield from training_batches(
-            [file], EXAMPLES, BatchSettings(BATCH), TrainingObjectives(), vocab_size=vocab_size, seed=1, epoch=epoch
-        )
-        epoch += 1
+    for number in itertools.count():
+        yield from training_batches([file], EXAMPLES, BatchSettings(BATCH), Epoch(number, seed=1), vocab_size)
 
 
 def full(batches: Iterator[dict], padded: bool) -> list[dict]:

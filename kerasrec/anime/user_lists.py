@@ -10,6 +10,7 @@ import numpy as np
 
 from kerasrec.anime.records import History
 from kerasrec.backend import tf
+from kerasrec.data.epochs import Epoch
 from kerasrec.data.items.batches import masked_batches, steps_per_epoch
 from kerasrec.data.items.examples import TokenHistories
 from kerasrec.data.items.settings import BatchSettings, ExampleSettings
@@ -123,10 +124,8 @@ class Lists:
             window_rows(histories, windows.take(rng.permutation(len(windows)))),
             rules,
             settings,
-            vocab_size=len(self.vocab),
-            seed=seed,
-            epoch=epoch,
-            first_step=first_step,
+            Epoch(epoch, seed, first_step),
+            len(self.vocab),
             replicas=replicas,
         )
 
@@ -134,7 +133,7 @@ class Lists:
         """The masked rows of the valid users, the same ones every time."""
         settings = BatchSettings(batch_size, last_item_prob=0.0)
         rows = window_rows(self.valid, windows_of(self.valid, rules))
-        return masked_batches(rows, rules, settings, vocab_size=len(self.vocab), seed=seed, epoch=0)
+        return masked_batches(rows, rules, settings, Epoch(0, seed), len(self.vocab))
 
     def held_out(self, max_seq_length: int) -> tuple["tf.data.Dataset", TokenHistories]:
         """Rows and histories for `rank_catalogue`: the last fifth of each valid user's titles is to be found.

@@ -10,6 +10,7 @@ from kerasrec.backend import no_autograph, set_seed, tf
 from kerasrec.colarec.comparison import MONITOR, Recommender, by_scores, rank
 from kerasrec.colarec.dataset import PreparedData
 from kerasrec.colarec.settings import ItemRecall
+from kerasrec.data.epochs import Epoch
 from kerasrec.data.items.batches import TrainingObjectives, masked_batches, steps_per_epoch
 from kerasrec.data.items.examples import TokenHistories
 from kerasrec.data.items.settings import ExampleSettings, MaskingRules
@@ -62,11 +63,9 @@ def item_recall(command: ItemRecall) -> TrainingResult:
                 window_rows(histories.tokens, shuffled),
                 rules,
                 batches,
+                Epoch(this.epoch, command.seed, first_step),
+                histories.vocab_size,
                 TrainingObjectives(causal=command.model.objective == "causal"),
-                vocab_size=histories.vocab_size,
-                seed=command.seed,
-                epoch=this.epoch,
-                first_step=first_step,
             )
 
         valid, recommend = prepared.targets("valid"), recommender(prepared, histories, run.model, rules)

@@ -26,6 +26,7 @@ from pathlib import Path
 import pandas as pd
 
 from kerasrec.backend import keras, tf
+from kerasrec.data.epochs import Epoch
 from kerasrec.data.items.batches import training_batches
 from kerasrec.evaluation.figures import figures_frame
 from kerasrec.evaluation.full_ranking import model_scorer, rank_catalogue
@@ -93,10 +94,9 @@ def training_set(films: ItemRecall, epochs: int | None = None) -> "tf.data.Datas
             files,
             prepared.settings,
             settings.batches,
+            Epoch(epoch, settings.seed),
+            len(prepared.vocab),
             objectives(settings),
-            vocab_size=len(prepared.vocab),
-            seed=settings.seed,
-            epoch=epoch,
         )
         for epoch in range(settings.epochs if epochs is None else epochs)
     ]

@@ -12,6 +12,7 @@ import numpy as np
 
 from kerasrec.backend import distribution, tf
 from kerasrec.console import text_of
+from kerasrec.data.epochs import Epoch
 from kerasrec.data.items.batches import training_batches
 from kerasrec.data.items.vocab import FIRST_ITEM
 from kerasrec.errors import KerasrecError
@@ -59,12 +60,10 @@ def train(command: Train) -> TrainingResult:
                 prepared.files("train", [part for part, _ in this.parts]),
                 prepared.settings,
                 command.batches,
+                Epoch(this.epoch, command.seed, first_step),
+                len(prepared.vocab),
                 terms,
-                vocab_size=len(prepared.vocab),
-                seed=command.seed,
-                epoch=this.epoch,
-                first_step=first_step,
-                replicas=strategy.num_replicas_in_sync,
+                strategy.num_replicas_in_sync,
             )
 
         until = math.inf if command.train_multi is None else command.train_multi * command.steps_per_multi

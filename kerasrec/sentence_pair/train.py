@@ -5,6 +5,7 @@ import logging
 from pathlib import Path
 
 from kerasrec.backend import distribution, set_precision
+from kerasrec.data.epochs import Epoch
 from kerasrec.data.text.batches import sentence_batches, steps
 from kerasrec.data.text.labels import Labels
 from kerasrec.data.text.tokenizer import WordPieceTokenizer
@@ -80,9 +81,7 @@ def _train(command: Train) -> None:
                 pairs.sides.labels,
                 dealt.share,
                 command.max_seq_length,
-                seed=command.seed,
-                epoch=epoch,
-                first_step=first_batch,
+                Epoch(epoch, command.seed, first_batch),
             )
 
         figures, valid = None, None

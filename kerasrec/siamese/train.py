@@ -4,6 +4,7 @@ import dataclasses
 from collections.abc import Callable
 
 from kerasrec.backend import distribution
+from kerasrec.data.epochs import Epoch
 from kerasrec.data.text.batches import siamese_batches, steps
 from kerasrec.errors import KerasrecError
 from kerasrec.evaluation.cosine_threshold import CosineThresholdEvaluator, LabelledPairs
@@ -50,9 +51,7 @@ def train(command: Train) -> TrainingResult:
 
         def batches(epoch: int, first_batch: int):
             size, longest = dealt.share, command.max_length
-            return siamese_batches(
-                tokens, groups, size, longest, seed=command.seed, epoch=epoch, first_step=first_batch
-            )
+            return siamese_batches(tokens, groups, size, longest, Epoch(epoch, command.seed, first_batch))
 
         valid = prepared.pairs("valid")
         run.trained_on(groups=prepared.digest, valid=prepared.valid_digest)

@@ -13,6 +13,7 @@ from kerasrec.backend import keras, tf
 tf.config.set_logical_device_configuration(
     tf.config.list_physical_devices("CPU")[0], [tf.config.LogicalDeviceConfiguration()] * 2
 )
+from kerasrec.data.epochs import Epoch
 from kerasrec.data.text.batches import sentence_batches, siamese_batches
 from kerasrec.data.text.rows import TextTokens
 from kerasrec.nn.settings import BertConfig
@@ -34,11 +35,11 @@ labels = rng.integers(0, 2, 8).astype(np.int32)
 
 
 def texts(batch_size):
-    return siamese_batches(tokens, np.arange(0, 33, 4), batch_size, 12, seed=1, epoch=0)
+    return siamese_batches(tokens, np.arange(0, 33, 4), batch_size, 12, Epoch(0, seed=1))
 
 
 def pairs(batch_size):
-    return sentence_batches(tokens, sides, labels, batch_size, 12, seed=1, epoch=0)
+    return sentence_batches(tokens, sides, labels, batch_size, 12, Epoch(0, seed=1))
 
 
 def trained(strategy, make, batches, steps):

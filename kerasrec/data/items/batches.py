@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from kerasrec.backend import no_autograph, tf
+from kerasrec.data.epochs import Epoch
 from kerasrec.data.items import masking, tfrecord
 from kerasrec.data.items.seq2seq import seq2seq_rows
 from kerasrec.data.items.settings import BatchSettings, ExampleSettings
@@ -69,12 +70,9 @@ def training_batches(
     files: Sequence[Path],
     examples: ExampleSettings,
     settings: BatchSettings,
-    objectives: TrainingObjectives,
-    *,
+    epoch: Epoch,
     vocab_size: int,
-    seed: int,
-    epoch: int,
-    first_step: int = 0,
+    objectives: TrainingObjectives = TrainingObjectives(),
     replicas: int = 1,
 ) -> "tf.data.Dataset":
     """The batches of an epoch over part files.
@@ -83,11 +81,9 @@ def training_batches(
         files: Training files, all written with the settings `examples`.
         examples: The settings of the examples in the files.
         settings: Batch size and share of windows with only the last item masked.
-        objectives: The objectives; all objectives but the masked one need files with dynamic masking.
+        epoch: The epoch, which determines the order and the masks.
         vocab_size: Number of token ids, including special tokens.
-        seed: Random seed; with `epoch`, it determines the order and the masks.
-        epoch: Number of the epoch.
-        first_step: Number of batches to skip at the beginning; their masks are not computed.
+        objectives: The objectives; all objectives but the masked one need files with dynamic masking.
         replicas: Number of GPUs. Empty rows are added so that each GPU gets complete windows.
 
     Returns:
@@ -95,7 +91,7 @@ def training_batches(
         `masked_lm_weights` float32 [B, P], and with the seq2seq objective `segment_ids` int32 [B, L]. Causal rows have
         P = L, one prediction per position.
     """
-    order = random.Random(f"{seed}/{epoch}")
+    order = random.Random(f"{epoch.seed}/{epoch.number}")
     files = [str(file) for file in files]
     order.shuffle(files)
     rows = tf.data.Dataset.from_tensor_slices(files).interleave(
@@ -103,29 +99,16 @@ def training_batches(
     )
     rows = rows.shuffle(SHUFFLED_ROWS, seed=order.getrandbits(31), reshuffle_each_iteration=False)
     rows = _parsed(rows, examples, static=examples.masking == "static")
-    return masked_batches(
-        rows,
-        examples,
-        settings,
-        objectives,
-        vocab_size=vocab_size,
-        seed=seed,
-        epoch=epoch,
-        first_step=first_step,
-        replicas=replicas,
-    )
+    return masked_batches(rows, examples, settings, epoch, vocab_size, objectives, replicas)
 
 
 def masked_batches(
     rows: "tf.data.Dataset",
     examples: ExampleSettings,
     settings: BatchSettings,
-    objectives: TrainingObjectives = TrainingObjectives(),
-    *,
+    epoch: Epoch,
     vocab_size: int,
-    seed: int,
-    epoch: int,
-    first_step: int = 0,
+    objectives: TrainingObjectives = TrainingObjectives(),
     replicas: int = 1,
 ) -> "tf.data.Dataset":
     """The batches of an epoch over given rows, in the order of the rows.
@@ -135,18 +118,16 @@ def masked_batches(
             which identify the window. With static masking, the features of an example.
         examples: The settings of the rows.
         settings: As in `training_batches`.
-        objectives: The objectives.
+        epoch: The epoch, which determines the masks.
         vocab_size: Number of token ids, including special tokens.
-        seed: Random seed; with `epoch`, it determines the masks.
-        epoch: Number of the epoch.
-        first_step: Number of batches to skip at the beginning.
+        objectives: The objectives.
         replicas: Number of GPUs.
 
     Returns:
         Batches as in `training_batches`.
     """
     static = examples.masking == "static"
-    batches = _bucketed(rows, examples.max_seq_length, settings.batch_size).skip(first_step)
+    batches = _bucketed(rows, examples.max_seq_length, settings.batch_size).skip(epoch.first_step)
 
     @no_autograph
     def masked(batch):
@@ -154,7 +135,7 @@ def masked_batches(
             batch = _filled_up(batch, replicas)
         if static:
             return {name: batch[name] for name in MODEL_INPUTS}
-        return _rows_of_windows(batch, examples, settings, objectives, vocab_size=vocab_size, seed=seed, epoch=epoch)
+        return _rows_of_windows(batch, examples, settings, epoch, vocab_size, objectives)
 
     return prefetch_batches(batches.map(masked, num_parallel_calls=2, deterministic=True))
 
@@ -209,7 +190,7 @@ def _filled_up(batch, replicas):
     return {name: tf.pad(values, [[0, missing]] + [[0, 0]] * (values.shape.rank - 1)) for name, values in batch.items()}
 
 
-def _rows_of_windows(batch, examples, settings, objectives, *, vocab_size, seed, epoch):
+def _rows_of_windows(batch, examples, settings, epoch, vocab_size, objectives):
     """The rows of each window, adjacent to each other: one or two masked rows, then the seq2seq row."""
     windows = batch["input_ids"]
     if objectives.causal:
@@ -218,19 +199,18 @@ def _rows_of_windows(batch, examples, settings, objectives, *, vocab_size, seed,
     if objectives.similarity:
         # One prediction of each row is reserved for its last item.
         rules = dataclasses.replace(examples, max_predictions_per_seq=examples.max_predictions_per_seq - 1)
-        views = (2 * epoch, 2 * epoch + 1)
-        rows = [_without_last(windows, keys, view, rules=rules, seed=seed, vocab_size=vocab_size) for view in views]
+        options = {"rules": rules, "seed": epoch.seed, "vocab_size": vocab_size}
+        # The two masked rows use the masks of two different epoch numbers.
+        rows = [_without_last(windows, keys, 2 * epoch.number + number, **options) for number in range(2)]
     else:
-        last_only = masking.draw_last_only(keys, epoch, seed=seed, probability=settings.last_item_prob)
-        masked = masking.mask_items(
-            windows, keys, epoch, last_only=last_only, rules=examples, seed=seed, vocab_size=vocab_size
-        )
-        rows = [masked]
+        options = {"rules": examples, "seed": epoch.seed, "vocab_size": vocab_size}
+        last_only = masking.draw_last_only(keys, epoch.number, seed=epoch.seed, probability=settings.last_item_prob)
+        rows = [masking.mask_items(windows, keys, epoch.number, last_only=last_only, **options)]
     rows = [{name: row[name] for name in MODEL_INPUTS} for row in rows]
     if objectives.seq2seq:
         rows = [row | {"segment_ids": tf.zeros_like(windows)} for row in rows]
-        slots = examples.max_predictions_per_seq
-        rows.append(seq2seq_rows(windows, keys, epoch, max_predictions_per_seq=slots, seed=seed))
+        max_predictions = examples.max_predictions_per_seq
+        rows.append(seq2seq_rows(windows, keys, epoch.number, max_predictions_per_seq=max_predictions, seed=epoch.seed))
     return {name: _interleaved([row[name] for row in rows]) for name in rows[0]}
 
 

@@ -7,6 +7,7 @@ from datetime import date as Date
 from datetime import datetime, timezone
 from pathlib import Path
 
+from kerasrec.choices import require_choices
 from kerasrec.data.inputs.times import TimeUnit
 from kerasrec.data.logs.columns import typed_delimiter
 from kerasrec.errors import require
@@ -78,6 +79,7 @@ class SplitSettings:
     """Sequence lengths for which the report shows the share of truncated events."""
 
     def __post_init__(self):
+        require_choices(self)
         named = (self.major_name, self.candidate_name, self.time_name, self.rating_name)
         task_name(self.date or "20210419", self.dataset_name, self.refine)
         # DuckDB reads the text after a question mark in the name of an output folder as options.

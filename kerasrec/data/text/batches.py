@@ -6,6 +6,7 @@ Therefore a resumed run can continue in the middle of an epoch with the same bat
 import numpy as np
 
 from kerasrec.backend import tf
+from kerasrec.data.epochs import Epoch
 from kerasrec.data.items.batches import bucket_lengths
 from kerasrec.data.numpy_batches import Batch, batches_of_similar_length, prefetched
 from kerasrec.data.text.rows import TextTokens, pair_rows, single_rows
@@ -27,10 +28,7 @@ def siamese_batches(
     groups: np.ndarray,
     batch_size: int,
     max_length: int,
-    *,
-    seed: int,
-    epoch: int,
-    first_step: int = 0,
+    epoch: Epoch,
 ) -> "tf.data.Dataset":
     """The batches of an epoch over groups of texts with the same meaning (SimBERT).
 
@@ -42,13 +40,11 @@ def siamese_batches(
         groups: int64 [G + 1]; group `g` has the texts `groups[g]` to `groups[g + 1]` - 1, at least two.
         batch_size: Pairs per batch, N.
         max_length: Maximum length of a row, including special tokens.
-        seed: Random seed; with `epoch`, it determines the pairs and the order.
-        epoch: Number of the epoch.
-        first_step: Number of batches to skip at the beginning.
+        epoch: The epoch, which determines the pairs and the order.
 
     Returns:
-        `steps(G, batch_size) - first_step` batches of `input_ids` and `segment_ids`, int32 [2N, L]. The rows of a batch
-        have similar lengths; L is one of `bucket_lengths(max_length)`.
+        `steps(G, batch_size) - epoch.first_step` batches of `input_ids` and `segment_ids`, int32 [2N, L]. The rows of a
+        batch have similar lengths; L is one of `bucket_lengths(max_length)`.
 
     Raises:
         KerasrecError: a group has fewer than two texts.
@@ -56,7 +52,7 @@ def siamese_batches(
     sizes = np.diff(groups)
     smallest = int(sizes.min(initial=2))
     require(smallest >= 2, "the smallest group", smallest, "of two texts or more")
-    rng = np.random.default_rng([seed, epoch])
+    rng = np.random.default_rng([epoch.seed, epoch.number])
     member = rng.integers(sizes)
     other = rng.integers(sizes - 1)
     first, second = groups[:-1] + member, groups[:-1] + other + (other >= member)
@@ -72,7 +68,7 @@ def siamese_batches(
         return {"input_ids": ids, "segment_ids": segments}
 
     specs = {"input_ids": _spec([None, None]), "segment_ids": _spec([None, None])}
-    return prefetched(batch, specs, first_step, len(groups_by_step))
+    return prefetched(batch, specs, epoch.first_step, len(groups_by_step))
 
 
 def sentence_batches(
@@ -81,10 +77,7 @@ def sentence_batches(
     labels: np.ndarray,
     batch_size: int,
     max_length: int,
-    *,
-    seed: int,
-    epoch: int,
-    first_step: int = 0,
+    epoch: Epoch,
 ) -> "tf.data.Dataset":
     """The batches of an epoch over labelled pairs of sides; a side has one or several sentences.
 
@@ -95,20 +88,18 @@ def sentence_batches(
         labels: int32 or float32 [P].
         batch_size: Pairs per batch, B.
         max_length: Maximum length of a sentence, including special tokens; longer sentences are truncated at the end.
-        seed: Random seed; with `epoch`, it determines the order.
-        epoch: Number of the epoch.
-        first_step: Number of batches to skip at the beginning.
+        epoch: The epoch, which determines the order.
 
     Returns:
-        `steps(P, batch_size) - first_step` batches of `input_ids` int32 [S, L], all sentences of the batch; `side`
-        int32 [S], the side of each sentence, 0 to 2B - 1, where sides 2i and 2i + 1 are the pair with label i; and
-        `labels` [B]. The longest sentences of the pairs of a batch have similar lengths; L is one of
+        `steps(P, batch_size) - epoch.first_step` batches of `input_ids` int32 [S, L], all sentences of the batch;
+        `side` int32 [S], the side of each sentence, 0 to 2B - 1, where sides 2i and 2i + 1 are the pair with label i;
+        and `labels` [B]. The longest sentences of the pairs of a batch have similar lengths; L is one of
         `bucket_lengths(max_length)`.
 
     Raises:
         KerasrecError: a side has no sentence.
     """
-    rng = np.random.default_rng([seed, epoch])
+    rng = np.random.default_rng([epoch.seed, epoch.number])
     lengths = _longest_sentences(tokens, sides, max_length)
     pairs_by_step = batches_of_similar_length(lengths, batch_size, bucket_lengths(max_length), rng)
 
@@ -117,7 +108,7 @@ def sentence_batches(
         return _sentences_of(tokens, sides, pairs, lengths, max_length) | {"labels": labels[pairs]}
 
     specs = _SENTENCES | {"labels": tf.TensorSpec([None], labels.dtype)}
-    return prefetched(batch, specs, first_step, len(pairs_by_step))
+    return prefetched(batch, specs, epoch.first_step, len(pairs_by_step))
 
 
 def sentence_evaluation_batches(

@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 
 from kerasrec.backend import tf
+from kerasrec.data.epochs import Epoch
 from kerasrec.data.items import tfrecord
 from kerasrec.data.items.batches import (
     TrainingObjectives,
@@ -50,10 +51,8 @@ def batches(
     seed=1,
     replicas=1,
 ):
-    dataset = training_batches(
-        files[0], DYNAMIC, settings, objectives, vocab_size=VOCAB_SIZE, seed=seed, epoch=epoch, first_step=first_step,
-        replicas=replicas,
-    )  # fmt: skip
+    part_of_epoch = Epoch(epoch, seed, first_step)
+    dataset = training_batches(files[0], DYNAMIC, settings, part_of_epoch, VOCAB_SIZE, objectives, replicas)
     return [{name: value.numpy() for name, value in batch.items()} for batch in dataset]
 
 
@@ -177,10 +176,8 @@ def test_rows_of_static_files_are_not_changed(small_part, tmp_path):
         [tmp_path / f"{part.stem}.train.tfrecord"],
         settings,
         BatchSettings(4),
-        TrainingObjectives(),
-        vocab_size=len(vocab),
-        seed=1,
-        epoch=0,
+        Epoch(0, seed=1),
+        len(vocab),
     )
     rows = [row for batch in dataset for row in batch["input_ids"].numpy()]
     assert len(rows) == entry["files"]["train"]["rows"]

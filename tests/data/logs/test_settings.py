@@ -46,6 +46,7 @@ def test_without_a_date_in_the_path_the_date_is_the_last_day_of_the_log_or_today
         {"seq_min_len": 0},
         {"major_name": "item_id"},
         {"time_name": ""},
+        {"time_unit": "minutes"},
         {"min_rating": float("nan")},
         {"min_item_events": 0},
         {"part_len": 0},

@@ -3,6 +3,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from kerasrec.data.epochs import Epoch
 from kerasrec.data.items.batches import bucket_lengths
 from kerasrec.data.text.batches import sentence_batches, sentence_evaluation_batches, siamese_batches, steps
 from kerasrec.data.text.rows import TextTokens
@@ -51,7 +52,7 @@ def texts_in(row):
 def test_each_group_gives_two_texts_and_occurs_once_per_epoch(sizes, batch_size, seed, epoch, max_length):
     tokens, groups = texts_with_names(sum(sizes)), offsets_of(sizes)
     group_of = np.repeat(np.arange(len(sizes)), sizes)
-    batches = as_arrays(siamese_batches(tokens, groups, batch_size, max_length, seed=seed, epoch=epoch))
+    batches = as_arrays(siamese_batches(tokens, groups, batch_size, max_length, Epoch(epoch, seed)))
     assert len(batches) == steps(len(sizes), batch_size)
     seen = []
     for batch in batches:
@@ -81,17 +82,18 @@ def test_each_group_gives_two_texts_and_occurs_once_per_epoch(sizes, batch_size,
 def test_a_resumed_epoch_continues_with_the_same_batches(sizes, batch_size, epoch, data):
     tokens, groups = texts_with_names(sum(sizes)), offsets_of(sizes)
     first_step = data.draw(st.integers(0, steps(len(sizes), batch_size)))
-    options = {"batch_size": batch_size, "max_length": 32, "seed": 1, "epoch": epoch}
+    options = {"batch_size": batch_size, "max_length": 32}
+    complete = Epoch(epoch, seed=1)
     assert equal(
-        as_arrays(siamese_batches(tokens, groups, first_step=first_step, **options)),
-        as_arrays(siamese_batches(tokens, groups, **options))[first_step:],
+        as_arrays(siamese_batches(tokens, groups, **options, epoch=Epoch(epoch, 1, first_step))),
+        as_arrays(siamese_batches(tokens, groups, **options, epoch=complete))[first_step:],
     )
     sides = np.arange(2 * (sum(sizes) // 2) + 1)
     labels = np.arange(len(sides) // 2, dtype=np.float32)
     first_step = data.draw(st.integers(0, steps(len(labels), batch_size)))
     assert equal(
-        as_arrays(sentence_batches(tokens, sides, labels, first_step=first_step, **options)),
-        as_arrays(sentence_batches(tokens, sides, labels, **options))[first_step:],
+        as_arrays(sentence_batches(tokens, sides, labels, **options, epoch=Epoch(epoch, 1, first_step))),
+        as_arrays(sentence_batches(tokens, sides, labels, **options, epoch=complete))[first_step:],
     )
 
 
@@ -99,7 +101,7 @@ def test_seed_and_epoch_determine_order_and_pairs():
     tokens, groups = texts_with_names(400), offsets_of([4] * 100)
 
     def batches(seed, epoch):
-        return as_arrays(siamese_batches(tokens, groups, 8, 32, seed=seed, epoch=epoch))
+        return as_arrays(siamese_batches(tokens, groups, 8, 32, Epoch(epoch, seed)))
 
     assert equal(batches(1, 0), batches(1, 0))
     assert not equal(batches(1, 0), batches(1, 1))
@@ -110,7 +112,7 @@ def test_seed_and_epoch_determine_order_and_pairs():
 
 def test_batches_hold_rows_of_similar_length():
     tokens, groups = texts_with_names(4000, longest=60), offsets_of([2] * 2000)
-    batches = as_arrays(siamese_batches(tokens, groups, 16, 120, seed=0, epoch=0))
+    batches = as_arrays(siamese_batches(tokens, groups, 16, 120, Epoch(0, seed=0)))
     tokens_in_batches = sum((batch["input_ids"] != 0).sum() for batch in batches)
     positions = sum(batch["input_ids"].size for batch in batches)
     assert tokens_in_batches / positions > 0.85
@@ -129,7 +131,7 @@ def test_sentences_are_assigned_to_their_sides(sizes, batch_size, max_length):
     sides = offsets_of([size for pair in sizes for size in pair])
     tokens = texts_with_names(sides[-1])
     labels = np.arange(len(sizes), dtype=np.int32)
-    batches = as_arrays(sentence_batches(tokens, sides, labels, batch_size, max_length, seed=3, epoch=1))
+    batches = as_arrays(sentence_batches(tokens, sides, labels, batch_size, max_length, Epoch(1, seed=3)))
     assert len(batches) == steps(len(sizes), batch_size)
     seen = []
     for batch in batches:
@@ -156,7 +158,7 @@ def test_sentences_are_assigned_to_their_sides(sizes, batch_size, max_length):
 
 def test_type_of_scores_and_static_shapes():
     tokens, sides = texts_with_names(4), np.arange(5)
-    batches = sentence_batches(tokens, sides, np.array([0.5, 4.8], np.float32), 2, 16, seed=0, epoch=0)
+    batches = sentence_batches(tokens, sides, np.array([0.5, 4.8], np.float32), 2, 16, Epoch(0, seed=0))
     assert sorted(as_arrays(batches)[0]["labels"].tolist()) == [0.5, np.float32(4.8)]
     assert {name: tuple(spec.shape) for name, spec in batches.element_spec.items()} == {
         "input_ids": (None, None),
@@ -168,13 +170,13 @@ def test_type_of_scores_and_static_shapes():
 
 def test_empty_data():
     tokens = texts_with_names(0)
-    assert as_arrays(siamese_batches(tokens, np.zeros(1, int), 4, 16, seed=0, epoch=0)) == []
+    assert as_arrays(siamese_batches(tokens, np.zeros(1, int), 4, 16, Epoch(0, seed=0))) == []
     assert as_arrays(sentence_evaluation_batches(tokens, np.zeros(1, int), 4, 16)) == []
 
 
 def test_groups_and_sides_that_are_too_small_are_refused():
     tokens = texts_with_names(4)
     with pytest.raises(KerasrecError, match="the smallest group is 1; it must be of two texts"):
-        siamese_batches(tokens, np.array([0, 3, 4]), 4, 16, seed=0, epoch=0)
+        siamese_batches(tokens, np.array([0, 3, 4]), 4, 16, Epoch(0, seed=0))
     with pytest.raises(KerasrecError, match="the smallest side is 0; it must be of one sentence"):
         sentence_evaluation_batches(tokens, np.array([0, 3, 3]), 4, 16)
