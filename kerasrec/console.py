@@ -66,9 +66,9 @@ def print_result(result: object) -> None:
     """Print what a step returned: nothing for None, a table for a DataFrame, and the text of any other object.
 
     The attributes `title` and `protocol` of a DataFrame (`.attrs`) are printed above its table. Floats have four
-    decimals. Integers, and floats in the rows that the attribute `counts` names, have none; from 10,000 on they have
-    thousands separators. Missing values are empty. If the attribute `by` names a column, each of its values has a table
-    of its own with the value as title.
+    decimals. Integers, and floats in the rows that the attribute `counts` names, have no decimals; numbers of 10,000 or
+    more have thousands separators. Missing values are empty. If the attribute `by` names a column, a separate table is
+    printed for each value of the column, with the value as its title.
 
     Example:
         >>> import pandas as pd

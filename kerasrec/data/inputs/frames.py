@@ -1,4 +1,4 @@
-"""Checks of pandas DataFrames that users give to the Python interface; imports no TensorFlow."""
+"""Checks of pandas DataFrames that users pass to the Python interface. Imports no TensorFlow."""
 
 import math
 import numbers
@@ -14,11 +14,11 @@ def require_columns(frame: object, columns: Sequence[str], name: str) -> None:
 
     Args:
         frame: The object.
-        columns: Names of columns that it must have.
-        name: Its name, for the message.
+        columns: Names of the required columns.
+        name: The name of the object, for the message.
 
     Raises:
-        KerasrecError: it is not.
+        KerasrecError: the object is not such a DataFrame.
 
     Example:
         >>> require_columns(pd.DataFrame({"user": ["ann"]}), ["user_id"], "interactions")
@@ -40,11 +40,15 @@ def require_columns(frame: object, columns: Sequence[str], name: str) -> None:
 
 
 def ids_of(column: pd.Series, name: str) -> list[str]:
-    """The ids of a column as strings; ids may be strings or whole numbers.
+    """The ids of a column as strings; ids may be strings or integers.
+
+    Args:
+        column: The column.
+        name: Its name, for the message.
 
     Raises:
-        KerasrecError: an id is missing, is another kind of value, or is a string that no file can hold: it is empty,
-            begins or ends with a space, or has a line break.
+        KerasrecError: an id is missing, is not a string or an integer, or is a string that cannot be stored in a text
+            file: it is empty, begins or ends with a space, or has a line break.
 
     Example:
         >>> ids_of(pd.Series([7, 12]), "user_id"), ids_of(pd.Series(["ann"]), "user_id")
@@ -62,7 +66,7 @@ def _id(value: object, row: int, name: str) -> str:
     elif isinstance(value, numbers.Integral) and not isinstance(value, bool):
         return str(int(value))
     elif isinstance(value, numbers.Real) and math.isfinite(value) and value == int(value):
-        return str(int(value))  # pandas turns a column of whole numbers into floats when one is missing
+        return str(int(value))  # pandas converts integers to floats if a value is missing
     raise KerasrecError(
         f"{name} is {quoted(value)} in row {row}; it must be a whole number, or a string that is not empty, does not "
         "begin or end with a space, and has no line break"

@@ -16,16 +16,16 @@ def write_log(frame: pd.DataFrame, folder: Path, settings: SplitSettings) -> Pat
     """Write a DataFrame as a Parquet log that `kerasrec.data.logs.splitting.split` reads.
 
     Args:
-        frame: One row per event: user id, item id and, if there are any, time and rating. Other columns are left out.
-            Without times, the rows are in time order.
-        folder: Where the file is written; its name is the digest of its content.
+        frame: One row per event: user id, item id and optionally time and rating. Other columns are ignored.
+            Without times, the rows must be in time order.
+        folder: The folder to write to; the name of the file is the digest of its content.
         settings: Names of the columns.
 
     Returns:
         The path of the file.
 
     Raises:
-        KerasrecError: a column is missing, there are no rows, an id is missing or is no string or whole number, or the
+        KerasrecError: a column is missing, there are no rows, an id is missing or is not a string or an integer, or the
             times or ratings are of mixed types.
 
     Example:
@@ -52,7 +52,7 @@ def write_log(frame: pd.DataFrame, folder: Path, settings: SplitSettings) -> Pat
 
 
 def remove_other_logs(path: Path) -> None:
-    """Remove the other logs that `write_log` wrote into a folder."""
+    """Remove all logs of `write_log` in the folder of `path` except `path`."""
     for other in path.parent.glob("*.parquet"):
         if other != path:
             other.unlink()

@@ -52,8 +52,8 @@ def as_json(rows) -> str:
 # ------------------------------------------------------------------------------------------------------------ formats
 
 FORMATS = {
-    "headed.csv": as_csv(EVENTS),
-    "headed.tsv": as_csv(EVENTS, delimiter="\t"),
+    "header.csv": as_csv(EVENTS),
+    "header.tsv": as_csv(EVENTS, delimiter="\t"),
     "windows.csv": as_csv(EVENTS).replace("\n", "\r\n"),
     "mixed.csv": as_csv(EVENTS).replace("\n", "\r\n", 2),
     "byte-order-mark.csv": "\ufeff" + as_csv(EVENTS),
