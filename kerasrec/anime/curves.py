@@ -10,6 +10,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from kerasrec.anime.results import DrawnCurves
 from kerasrec.anime.run import TRAINS, Output
 from kerasrec.anime.settings import Plot
 from kerasrec.errors import KerasrecError
@@ -27,13 +28,25 @@ SMOOTHING = 0.8
 _FIGURES = ("train_loss", "loss", *(f"top{k}" for k in TOP), "learning_rate")
 
 
-def plot(command: Plot) -> None:
+def plot(command: Plot) -> DrawnCurves:
     """Draw the curves of a training again.
+
+    Returns:
+        The paths of the pictures.
 
     Raises:
         KerasrecError: there is no training, or its file of figures is damaged.
     """
     output = Output(command.output)
+    return DrawnCurves(draw(output, read_curves(output)))
+
+
+def read_curves(output: Output) -> dict:
+    """What `collect_metrics` wrote.
+
+    Raises:
+        KerasrecError: there is no training, or its file of figures is damaged.
+    """
     metrics = read_json(
         output.metrics_path, missing=f"there is no {output.metrics_path}: run {TRAINS}, or give its --output"
     )
@@ -41,8 +54,7 @@ def plot(command: Plot) -> None:
         raise KerasrecError(
             f"{output.metrics_path} lacks figures: it must hold {', '.join(_FIGURES)} of each epoch; run {TRAINS}"
         )
-    for path in draw(output, metrics):
-        logger.info(path)
+    return metrics
 
 
 def _is_whole(metrics: object) -> bool:

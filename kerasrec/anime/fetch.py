@@ -15,9 +15,11 @@ from kerasrec.anime.anilist.client import AniListClient, NoAnswer, UserUnavailab
 from kerasrec.anime.anilist.queries import PER_PAGE
 from kerasrec.anime.database import Database
 from kerasrec.anime.records import User
+from kerasrec.anime.results import StoredData
 from kerasrec.anime.settings import Fetching, FetchTitles, FetchUsers
 from kerasrec.anime.unusable_answers import UnusableAnswers, set_aside
 from kerasrec.anime.user_names import read_user_names
+from kerasrec.errors import KerasrecError
 from kerasrec.progress_bar import tracked
 
 logger = logging.getLogger(__name__)
@@ -26,7 +28,7 @@ MOST_CHUNKS = 100
 """Chunks of 500 entries in one list; AniList gives 11,000 entries at most."""
 
 
-def fetch_titles(command: FetchTitles) -> None:
+def fetch_titles(command: FetchTitles) -> StoredData:
     """Fetch the first pages of titles in some order, each as one transaction.
 
     A page that was fetched less than `max_age` ago is not fetched again, so a run that ended early goes on where it
@@ -64,12 +66,14 @@ def fetch_titles(command: FetchTitles) -> None:
             fetched += 1
             if not page.has_next:
                 break
-        logger.info(
+        titles, lists = len(database.titles()), len(database.watched_counts())
+        summary = (
             f"{command.fetching.database}: {fetched:,} pages fetched in {client.requests:,} requests, "
-            f"{len(wanted) - len(waiting):,} were still fresh; {len(database.titles()):,} titles"
+            f"{len(wanted) - len(waiting):,} were still fresh; {titles:,} titles"
             f"{troubles.in_short()}{ended}"
         )
-        troubles.require_none(len(waiting) - fetched if troubles.are_too_many else failed)
+        unfetched = len(waiting) - fetched if troubles.are_too_many else failed
+        return _stored(StoredData(command.fetching.database, titles, lists, summary), troubles, unfetched)
 
 
 def _title_page(client: AniListClient, sort: str, number: int) -> TitlePage:
@@ -79,7 +83,7 @@ def _title_page(client: AniListClient, sort: str, number: int) -> TitlePage:
     return page
 
 
-def fetch_users(command: FetchUsers) -> None:
+def fetch_users(command: FetchUsers) -> StoredData:
     """Fetch the lists of the users named in a file, each as one transaction (long lists: one a chunk).
 
     Users whose list was fetched, or found to be private or missing, less than `max_age` ago are not fetched again.
@@ -112,15 +116,27 @@ def fetch_users(command: FetchUsers) -> None:
         found = Counter(statuses.values())
         watched = {name.casefold(): count for name, count in database.watched_counts().items()}
         few = sum(status == "ok" and watched[name.casefold()] < command.min_anime for name, status in statuses.items())
-        without_titles = "" if database.titles() else f"; {command.fetching.database} {database.no_titles()}"
-        logger.info(
+        titles = len(database.titles())
+        without_titles = "" if titles else f"; {command.fetching.database} {database.no_titles()}"
+        summary = (
             f"{command.file}: {len(names):,} users: {Counter(fetched.values())['ok']:,} fetched in "
             f"{client.requests:,} requests, {len(names) - len(waiting):,} were still fresh; skipped "
             f"{found['private']:,} private and {found['missing']:,} missing; {few:,} have watched fewer than "
             f"{command.min_anime} titles and are left out of training{''.join(problems)}{troubles.in_short()}"
             f"{without_titles}; {command.fetching.database} holds the lists of {len(watched):,} users"
         )
-        troubles.require_none(len(waiting) - len(fetched))
+        stored = StoredData(command.fetching.database, titles, len(watched), summary)
+        return _stored(stored, troubles, len(waiting) - len(fetched))
+
+
+def _stored(stored: StoredData, troubles: UnusableAnswers, unfetched: int) -> StoredData:
+    """The result of a step, which is logged if an error follows it."""
+    try:
+        troubles.require_none(unfetched)
+    except KerasrecError:
+        logger.info(stored)
+        raise
+    return stored
 
 
 def fetch_user(database: Database, client: AniListClient, name: str, since: float) -> tuple[str, list[UnusablePart]]:

@@ -3,7 +3,6 @@
 import contextlib
 import csv
 import itertools
-import logging
 import time
 from collections import Counter
 from collections.abc import Iterator
@@ -16,13 +15,12 @@ from kerasrec.anime.input_files import Member, unpacked
 from kerasrec.anime.list_exports import kind_of, read_export
 from kerasrec.anime.mal_files import LISTS, SOURCES, TITLES, fits, read_table
 from kerasrec.anime.records import Title
+from kerasrec.anime.results import StoredData
 from kerasrec.anime.settings import Import
 from kerasrec.data.inputs.rejects import require_few
 from kerasrec.errors import KerasrecError, quoted
 from kerasrec.progress_bar import tracked
 from kerasrec.workspace.atomic_files import replacing
-
-logger = logging.getLogger(__name__)
 
 _BATCH = 10_000
 
@@ -43,7 +41,7 @@ class _Read:
         return f"{path}: {self.good:,} rows{self.owner and f' of {self.owner}'}"
 
 
-def import_files(command: Import) -> None:
+def import_files(command: Import) -> StoredData:
     """Read titles, histories, ratings and exported lists into the database, in transactions of 10,000 rows.
 
     Every file is read twice: first to count its bad rows, so that nothing is stored when a file is refused. A title or
@@ -83,10 +81,11 @@ def import_files(command: Import) -> None:
         for counts, what in ((bad, "bad rows"), (fields, "rows with a field that was left out"))
         if counts
     )
-    logger.info(
+    summary = (
         f"{', '.join(read.in_words(path) for (_, path), read in reads.items())}{kept}\n{command.database}: {titles:,} "
         f"titles, {len(lists):,} users, {sum(lists.values()):,} watched{without_titles}"
     )
+    return StoredData(command.database, titles, len(lists), summary)
 
 
 def _check(command: Import, kind: str, path: Path, rejects) -> _Read:

@@ -1,12 +1,14 @@
-"""Ask the trained model: for a user's list, or for titles that somebody likes."""
+"""Recommend titles with a trained model: for the list of a user, or for titles that a user likes."""
 
 import logging
 import tempfile
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
-from rich.table import Table
+import pandas as pd
 
 from kerasrec.anime.anilist.client import AniListClient, NoAnswer
 from kerasrec.anime.database import Database
@@ -19,7 +21,6 @@ from kerasrec.anime.titles import find_title, unseen_before
 from kerasrec.anime.unusable_answers import tell
 from kerasrec.anime.user_lists import in_random_order
 from kerasrec.anime.user_names import user_name
-from kerasrec.console import show
 from kerasrec.errors import KerasrecError, quoted
 from kerasrec.serving.recommender import Recommender
 
@@ -30,66 +31,136 @@ HISTORIES_AT_A_TIME = 64
 
 @dataclass(frozen=True)
 class Taste:
-    """What is known of somebody, in ids of titles."""
+    """What is known of a user, as ids of titles."""
 
     watched: tuple[int, ...]
-    """Oldest first."""
+    """Watched titles, oldest first."""
     liked: frozenset[int]
-    """Those watched to which the user gives no less than the mean of all scores, or none at all."""
+    """Watched titles with a score of at least the user's mean score, or without a score."""
     seen: frozenset[int]
-    """All that need not be recommended any more, also what was given up."""
+    """Titles that are not recommended again, including dropped ones."""
     dropped: frozenset[int] = frozenset()
     """Seen titles that the user dropped."""
 
 
-def recommend(command: Recommend) -> list[Recommendation]:
-    """Print a list, and write it as a page if one is asked for.
+class Keep(NamedTuple):
+    """Titles that are recommended although they are left out by default."""
+
+    seen: bool = False
+    """Titles of the user's list."""
+    sequels: bool = False
+    """Sequels of titles that the user has not seen."""
+    adult: bool = False
+    """Adult titles."""
+
+
+class TitleRecommender:
+    """The best model of a training, and the titles that it knows.
+
+    Args:
+        output: The training.
 
     Raises:
-        KerasrecError: nothing was trained, the user has no list that can be seen, or no title is like what was typed.
+        KerasrecError: nothing was trained, or a file of the training is damaged.
     """
-    output = Output(command.output)
-    trained = read_trained(output)
-    recommender = Recommender(output.model_path("best"), TRAINS)
-    if recommender.items != trained.vocab.items.to_pylist():
-        raise KerasrecError(
-            f"{output.mappings_path} does not belong to {recommender.path}: it is damaged or was changed; train with "
-            "another --output"
-        )
-    with Database(command.fetching.database) as database:
-        titles = database.known_titles()
-        taste = _taste_of_user(command, database, titles) if command.user else _taste_of_likes(command, titles)
-    known = {title.id: title for title in titles}
-    history = _history(taste, trained)
 
-    left_out = set() if command.keep_seen else set(taste.seen)
-    if not command.keep_sequels:
-        left_out |= unseen_before(titles, set(taste.seen - taste.dropped))
-        if not any(title.relations for title in titles):
-            logger.info(f"{command.fetching.database} holds no relations between titles, so no sequels are left out")
-    if not command.keep_adult:
-        left_out |= {title.id for title in titles if title.is_adult}
-    [best] = recommender.recommend([history], command.k, [str(title) for title in left_out], filter_seen=False)
+    def __init__(self, output: Output):
+        self.trained = read_trained(output)
+        self.recommender = Recommender(output.model_path("best"), TRAINS)
+        if self.recommender.items != self.trained.vocab.items.to_pylist():
+            raise KerasrecError(
+                f"{output.mappings_path} does not belong to {self.recommender.path}: it is damaged or was changed; "
+                "train with another --output"
+            )
 
-    liked = [place for place, item in enumerate(history) if int(item) in taste.liked] or range(len(history))
-    because = _because(recommender, history, list(liked), [item for item, _ in best])
+    def recommend(
+        self, taste: Taste, titles: list[Title], k: int, keep: Keep = Keep(), exclude: Sequence[str] = ()
+    ) -> list[Recommendation]:
+        """The k best titles for a user.
 
-    def title_of(item: str) -> Title:
-        return known.get(int(item)) or Title(int(item), romaji=trained.names[int(item)])
+        Args:
+            taste: What is known of the user.
+            titles: All titles of the database.
+            k: Length of the list.
+            keep: Titles that are not left out.
+            exclude: Ids of further titles that are left out.
+        """
+        known = {title.id: title for title in titles}
+        history = _history(taste, self.trained)
+        left_out = {*exclude, *map(str, _left_out(taste, titles, keep))}
+        [best] = self.recommender.recommend([history], k, list(left_out), filter_seen=False)
+        liked = [place for place, item in enumerate(history) if int(item) in taste.liked] or range(len(history))
+        because = _because(self.recommender, history, list(liked), [item for item, _ in best])
 
-    found = [
-        Recommendation(title_of(item), score, None if place is None else title_of(history[place]))
-        for (item, score), place in zip(best, because, strict=True)
-    ]
-    _print(found)
+        def title_of(item: str) -> Title:
+            return known.get(int(item)) or Title(int(item), romaji=self.trained.names[int(item)])
+
+        return [
+            Recommendation(title_of(item), score, None if place is None else title_of(history[place]))
+            for (item, score), place in zip(best, because, strict=True)
+        ]
+
+
+def recommend(command: Recommend) -> pd.DataFrame:
+    """The best titles for a user or for liked titles; also as a page if one is asked for.
+
+    Returns:
+        One row per title, the best first: `rank` from 1, `item_id`, `title`, `year`, `users_score` (the mean score of
+        the users, 0 to 100), `score`, `genres`, and `because_you_liked`, the title of the list that matters most.
+
+    Raises:
+        KerasrecError: nothing was trained, the user has no visible list, or no title is similar to a typed one.
+    """
+    found = recommendations(command)
     if command.html:
         write_page(command.html, f"For {command.user or ', '.join(command.likes)}", found)
         logger.info(command.html)
-    return found
+    return recommendations_frame(found)
+
+
+def recommendations(command: Recommend) -> list[Recommendation]:
+    """The list of `recommend` with the titles' records."""
+    model = TitleRecommender(Output(command.output))
+    with Database(command.fetching.database) as database:
+        titles = database.known_titles()
+        if command.user:
+            taste = taste_of_user(command.user, database, titles, command.fetching.url)
+        else:
+            taste = taste_of_likes(command.likes, titles)
+    if not command.keep_sequels and not any(title.relations for title in titles):
+        logger.info(f"{command.fetching.database} holds no relations between titles, so no sequels are left out")
+    keep = Keep(command.keep_seen, command.keep_sequels, command.keep_adult)
+    return model.recommend(taste, titles, command.k, keep)
+
+
+def recommendations_frame(found: Sequence[Recommendation]) -> pd.DataFrame:
+    """A list as the frame that `recommend` returns."""
+    titles = [one.title for one in found]
+    return pd.DataFrame(
+        {
+            "rank": range(1, len(found) + 1),
+            "item_id": pd.Series([str(title.id) for title in titles], dtype="str"),
+            "title": pd.Series([title.name for title in titles], dtype="str"),
+            "year": pd.Series([title.year for title in titles], dtype="Int64"),
+            "users_score": pd.Series([title.score for title in titles], dtype="Int64"),
+            "score": pd.Series([one.score for one in found], dtype="float32"),
+            "genres": pd.Series([", ".join(title.genres) for title in titles], dtype="str"),
+            "because_you_liked": pd.Series([one.because.name if one.because else "" for one in found], dtype="str"),
+        }
+    )
+
+
+def _left_out(taste: Taste, titles: list[Title], keep: Keep) -> set[int]:
+    left_out = set() if keep.seen else set(taste.seen)
+    if not keep.sequels:
+        left_out |= unseen_before(titles, set(taste.seen - taste.dropped))
+    if not keep.adult:
+        left_out |= {title.id for title in titles if title.is_adult}
+    return left_out
 
 
 def _history(taste: Taste, trained: Trained) -> list[str]:
-    """What the model is shown: as many titles as it takes, the newest, or any where order says nothing."""
+    """The input of the model: the newest titles, or random ones where lists have no order, up to its length."""
     watched = np.array(taste.watched)
     if not trained.ordered:
         watched = in_random_order(watched, trained.settings["seed"])
@@ -102,22 +173,33 @@ def _history(taste: Taste, trained: Trained) -> list[str]:
     return history[-(trained.settings["max_seq_len"] - 1) :]
 
 
-def _taste_of_user(command: Recommend, database: Database, titles: list[Title]) -> Taste:
-    name = user_name(command.user)
-    for known in filter(None, (command.user, name)):
+def taste_of_user(user: str, database: Database, titles: list[Title], url: str) -> Taste:
+    """The taste of a user of the database, or else of a user of AniList, whose list is fetched and not stored.
+
+    Args:
+        user: The user's name.
+        database: The database.
+        titles: Its titles.
+        url: Address of AniList.
+
+    Raises:
+        KerasrecError: there is no such user, or no visible list of known titles.
+    """
+    name = user_name(user)
+    for known in filter(None, (user, name)):
         user = database.user(known)
         if user is not None and user.status == "ok":
             return _taste_in(database, known)
     if name is None or database.source() not in (None, "AniList"):
         raise KerasrecError(
-            f"{quoted(command.user)} is not a user of {database.path}"
+            f"{quoted(user)} is not a user of {database.path}"
             + (f", which holds ids of {database.source()}, so AniList cannot be asked" if name else " or of AniList")
             + ": name another user, or give titles with --likes"
         )
     # Into a database of its own: whoever only asks is not to become one of those who are trained on.
     with tempfile.TemporaryDirectory() as folder, Database(Path(folder, "asked.db"), create=True) as asked:
         asked.store_titles(titles, at=0)
-        with AniListClient(command.fetching.url) as client:
+        with AniListClient(url) as client:
             try:
                 status, odd = fetch_user(asked, client, name, since=0)
             except NoAnswer as error:
@@ -146,11 +228,21 @@ def _taste_in(database: Database, name: str) -> Taste:
     return Taste(history.titles, frozenset(liked), frozenset(seen), frozenset(dropped))
 
 
-def _taste_of_likes(command: Recommend, titles: list[Title]) -> Taste:
-    found = [find_title(text, titles) for text in command.likes]
-    for text, title in zip(command.likes, found, strict=True):
+def taste_of_likes(likes: Sequence[str], titles: list[Title]) -> Taste:
+    """The taste of a user who likes some titles, which are searched by name.
+
+    Raises:
+        KerasrecError: no title is similar to one of the names.
+    """
+    found = [find_title(text, titles) for text in likes]
+    for text, title in zip(likes, found, strict=True):
         logger.info(f"{text!r} is read as {title.name}" + (f" ({title.year})" if title.year else ""))
-    ids = tuple(dict.fromkeys(title.id for title in found))
+    return taste_of_titles([title.id for title in found])
+
+
+def taste_of_titles(watched: Sequence[int]) -> Taste:
+    """The taste of a user who has watched and liked titles, oldest first."""
+    ids = tuple(dict.fromkeys(watched))
     return Taste(ids, frozenset(ids), frozenset(ids))
 
 
@@ -194,19 +286,3 @@ def name_reasons(falls: np.ndarray) -> list[int | None]:
             counts[row] += 1
         reasons.append(row if fall[row] > 0 else None)
     return reasons
-
-
-def _print(found: list[Recommendation]) -> None:
-    sheet = Table()
-    sheet.add_column("", justify="right")
-    sheet.add_column("title", ratio=3)
-    for name in ("year", "users' score", "score"):
-        sheet.add_column(name, justify="right")
-    sheet.add_column("genres", ratio=2)
-    sheet.add_column("because you liked", ratio=2)
-    for rank, one in enumerate(found, 1):
-        title = one.title
-        shown = [str(value) if value is not None else "" for value in (title.year, title.score)]
-        because = one.because.name if one.because else ""
-        sheet.add_row(str(rank), title.name, *shown, f"{one.score:.2f}", ", ".join(title.genres), because)
-    show(sheet)

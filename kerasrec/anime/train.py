@@ -12,19 +12,22 @@ import numpy as np
 from kerasrec.anime.curves import collect_metrics, draw
 from kerasrec.anime.database import Database
 from kerasrec.anime.records import History
-from kerasrec.anime.run import CONTRACT, Output, Trained, mappings_of, read_trained, write_trained
+from kerasrec.anime.results import TrainedModel
+from kerasrec.anime.run import CONTRACT, TRAINS, Output, Trained, mappings_of, read_trained, write_trained
 from kerasrec.anime.settings import Train
 from kerasrec.anime.user_lists import HELD_OUT, Lists
 from kerasrec.backend import distribution, no_autograph, tf
+from kerasrec.console import text_of
 from kerasrec.data.items.settings import BatchSettings
 from kerasrec.data.items.vocab import UNK
 from kerasrec.errors import KerasrecError
 from kerasrec.evaluation.baselines import CoOccurrence, Popularity
-from kerasrec.evaluation.full_ranking import Protocol, baseline_scorer, model_scorer, print_table, rank_catalogue
+from kerasrec.evaluation.figures import figures_frame
+from kerasrec.evaluation.full_ranking import Protocol, baseline_scorer, model_scorer, rank_catalogue
 from kerasrec.evaluation.masked_items import TOP, cloze_figures
 from kerasrec.nn.item_model import ItemModel
 from kerasrec.serving.item_signatures import item_model_exporter
-from kerasrec.serving.versions import is_whole_version
+from kerasrec.serving.versions import is_whole_version, latest_version
 from kerasrec.training.checkpoints import read_model, read_progress
 from kerasrec.training.devices import use_devices
 from kerasrec.training.log_file import recording
@@ -42,7 +45,7 @@ FIGURES = ("loss", *(f"top{k}" for k in TOP))
 SECONDS_BETWEEN_DRAWINGS = 10  # the four pictures take a second, longer than an epoch over a few lists
 
 
-def train(command: Train) -> None:
+def train(command: Train) -> TrainedModel:
     """Train from the last checkpoint, keep the best and the final model, and rank held-out titles.
 
     Raises:
@@ -83,7 +86,7 @@ def train(command: Train) -> None:
             ),
             _valid_figures(command, lists, run),
         )
-        _finish(command, output, lists, run)
+        return _finish(command, output, lists, run)
 
 
 def _describe(lists: Lists, command: Train) -> None:
@@ -173,7 +176,7 @@ def _valid_figures(command: Train, lists: Lists, run: TrainingRun):
     return figures
 
 
-def _finish(command: Train, output: Output, lists: Lists, run: TrainingRun) -> None:
+def _finish(command: Train, output: Output, lists: Lists, run: TrainingRun) -> TrainedModel:
     """Export the final and the best model, and rank with the best, unless this was done at this very step."""
     draw(output, _metrics(output, lists, run))
     order = "newest" if lists.ordered else "random"
@@ -186,14 +189,13 @@ def _finish(command: Train, output: Output, lists: Lists, run: TrainingRun) -> N
             map(is_whole_version, map(output.model_path, ("best", "final")))
         ):
             logger.info(f"nothing is left to train at step {run.step}")
-            print_table(earlier["figures"], protocol)
-            return
+            return _result(output, earlier)
     if run.progress.comparison.best == -math.inf:
         raise KerasrecError("the valid loss was never a number, so there is no best model: give a lower --lr")
     with item_model_exporter(run.model, lists.vocab, command.max_seq_len) as write:
         write(output.model_path("final"))
         read_model(run.model, output.folder)
-        version, _ = write(output.model_path("best"))
+        write(output.model_path("best"))
     offsets, ids = lists.train.offsets, lists.train.ids
     scorers = {
         "model": model_scorer(run.model),
@@ -204,7 +206,13 @@ def _finish(command: Train, output: Output, lists: Lists, run: TrainingRun) -> N
     evaluation["figures"] = {
         name: rank_catalogue(score, [held_out], lists.vocab.counts, protocol) for name, score in scorers.items()
     }
-    print_table(evaluation["figures"], protocol)
     with replacing(output.evaluation_path) as unfinished:
         unfinished.write_text(json.dumps(evaluation, indent=1), encoding="utf-8")
-    logger.info(f"{version}: the best model, of step {run.step}; {output.metrics_path.parent}: its curves")
+    return _result(output, evaluation)
+
+
+def _result(output: Output, evaluation: dict) -> TrainedModel:
+    figures = figures_frame(evaluation["figures"], evaluation["protocol"])
+    logger.info(f"figures of the best model:\n{text_of(figures)}")
+    version = latest_version(output.model_path("best"), TRAINS)
+    return TrainedModel(version, evaluation["step"], output.metrics_path.parent, figures)

@@ -188,7 +188,7 @@ class ItemRecall(System):
             KerasrecError: there is no trained model, a user is unknown, or an argument has a wrong type.
         """
         self._require_trained()
-        require_one_of(users, histories)
+        require_one_of(users=users, histories=histories)
         names: Sequence[object] = []
         if histories is None:
             names = arguments.strings(users, "users")

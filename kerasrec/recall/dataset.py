@@ -1,4 +1,4 @@
-"""What the first three steps left on disk, checked and opened for training and evaluation."""
+"""The prepared data of a task, which the first three steps wrote, for training and evaluation."""
 
 import dataclasses
 import logging
@@ -29,8 +29,8 @@ from kerasrec.workspace.run_folders import RunFolders, Task
 
 logger = logging.getLogger(__name__)
 
-PARTS_AT_A_TIME = 16  # in one pipeline: a pipeline of its own for each small part would take most of the time
-SCORES_AT_A_TIME = 1 << 26  # bounds the memory of an evaluation: about 256 MB for a batch of scores
+PARTS_AT_A_TIME = 16  # parts in one pipeline: with one pipeline per part, starting pipelines takes most of the time
+SCORES_AT_A_TIME = 1 << 26  # bounds the memory of a batch of scores: 256 MB
 
 
 class PreparedData:
@@ -38,12 +38,20 @@ class PreparedData:
 
     Args:
         task: The task.
-        parts: The parts that are asked for; their examples have to be there. Examples of other parts that do not go
-            with them are left out, and named.
+        parts: The parts to use; their examples must exist. Other parts whose examples do not fit are left out, and
+            logged.
+
+    Attributes:
+        vocab: The vocabulary of the task.
+        settings: The settings of the examples.
+        entries: The manifest's entries of all parts with examples that fit.
 
     Raises:
-        KerasrecError: a step is missing for one of the parts, its files are not whole, or were made from other events,
-            from another vocabulary, or with other settings than the first part's.
+        KerasrecError: a step is missing for one of the parts, its files are damaged, or they were written from other
+            events, with another vocabulary, or with other settings than the files of the first part.
+
+    Example:
+        `kerasrec.ItemRecall.prepared` is one.
     """
 
     def __init__(self, task: Task, parts: list[str]):
@@ -58,9 +66,9 @@ class PreparedData:
             raise KerasrecError(
                 f"there are no examples of {', '.join(missing)} in {task.tfrecord_folder}: run kerasrec recall examples"
             )
-        everything = Examples(f"{task.name}-all", folders=RunFolders(task.data.parent))
+        all_examples = Examples(f"{task.name}-all", folders=RunFolders(task.data.parent))
         with errors_name_file(
-            manifest.path, f"write it again with `{command_line('kerasrec recall examples', everything)}`"
+            manifest.path, f"write it again with `{command_line('kerasrec recall examples', all_examples)}`"
         ):
             self._digests = {part: entry["digest"] for part, entry in manifest.section("parts").items()}
             self.settings = ExampleSettings(**written[parts[0]]["settings"])
@@ -72,13 +80,13 @@ class PreparedData:
             logger.info(f"left out: {'; '.join(left_out)}")
 
     def protocol(self, split: str, filter_seen: bool | None = None, **options) -> Protocol:
-        """How figures on a split are made; by default with the task's rule for seen items."""
+        """The protocol of figures on a split; by default with the task's rule for seen items."""
         filter_seen = self.filter_seen if filter_seen is None else filter_seen
         return Protocol(split, filter_seen, valid_share=self.settings.valid_share, **options)
 
     @property
     def filter_seen(self) -> bool:
-        """Whether figures and lists leave seen items out: as in the task's training, else the default for the log."""
+        """Whether figures and lists leave seen items out: as in the task's training, else the log's default."""
         path = self.trained_with_path
         if not (path.exists() or copy_of(path).exists()):
             return not self.repeats_are_common
@@ -87,7 +95,7 @@ class PreparedData:
 
     @property
     def trained_with_path(self) -> Path:
-        """The file with the settings of the task's training."""
+        """Path of the file with the settings of the task's training."""
         return self.task.output / "config.json"
 
     @property
@@ -113,60 +121,62 @@ class PreparedData:
         written = Manifest(task.manifest_path).section("examples")
         return [part for part in task.part_names() if part in written]
 
-    def again(self, part: str) -> str:
-        """The command that writes a part's examples again, with the settings of the first part in `parts`."""
+    def restore_command(self, part: str) -> str:
+        """The command that writes the examples of a part again, with the settings of the first part of `parts`."""
         name, folders = f"{self.task.name}-{part}", RunFolders(self.task.data.parent)
         return command_line("kerasrec recall examples", Examples(name, folders=folders, examples=self.settings))
 
     def _problem(self, part: str, entry: dict) -> str | None:
-        """Why a part's examples cannot be used with those of the first part that is asked for."""
-        settings, again = ExampleSettings(**entry["settings"]), f": write them again with `{self.again(part)}`"
+        """The reason why the examples of a part do not fit those of the first part of `parts`; None if they fit."""
+        settings, restore = (
+            ExampleSettings(**entry["settings"]),
+            f": write them again with `{self.restore_command(part)}`",
+        )
         if settings != self.settings:
             first = dataclasses.asdict(self.settings)
             differing = [name for name, value in dataclasses.asdict(settings).items() if value != first[name]]
-            return (
-                f"the examples of {part} and {self.parts[0]} were written with different {', '.join(differing)}{again}"
-            )
+            names = ", ".join(differing)
+            return f"the examples of {part} and {self.parts[0]} were written with different {names}{restore}"
         if entry["part"] != self._digests.get(part):
-            return f"the examples of {part} were written before the log was split again{again}"
+            return f"the examples of {part} were written before the log was split again{restore}"
         size = entry["vocab_size"]
         if size > len(self.vocab) or self.vocab.digest(size) != entry["vocab"]:
-            return f"the examples of {part} were written with another vocabulary than {self.task.vocab_path}{again}"
+            return f"the examples of {part} were written with another vocabulary than {self.task.vocab_path}{restore}"
         try:
             require_intact(self.task.part_path(part), None, SPLITS)
             for split, file in entry["files"].items():
-                require_size(self.task.tfrecord_path(part, split), file["bytes"], self.again(part))
+                require_size(self.task.tfrecord_path(part, split), file["bytes"], self.restore_command(part))
         except KerasrecError as error:
             return str(error)
         return None
 
     def digest(self, part: str) -> str:
-        """Content digest of a part's training file."""
+        """Content digest of the training file of a part."""
         return self.entries[part]["files"]["train"]["digest"]
 
     def reading(self) -> AbstractContextManager[None]:
-        """While files are read within it, a damaged one is an error that names it."""
+        """A context in which a damaged file raises an error that names the file."""
         return errors_name_damaged_file(
             {
-                self.task.tfrecord_path(part, split): self.again(part)
+                self.task.tfrecord_path(part, split): self.restore_command(part)
                 for part in self.entries
                 for split in ("train", "valid", "test")
             }
         )
 
     def rows(self, split: str, parts: list[str] | None = None) -> int:
-        """Rows of the `train`, `valid` or `test` files of these parts; of those asked for by default."""
+        """Number of rows in the `train`, `valid` or `test` files of parts; by default of `parts`."""
         return sum(self.entries[part]["files"][split]["rows"] for part in parts or self.parts)
 
     def files(self, split: str, parts: list[str]) -> list[Path]:
-        """The `train`, `valid` or `test` files of these parts, after a check of their digests.
+        """Paths of the `train`, `valid` or `test` files of parts, after a check of their digests.
 
         Raises:
-            KerasrecError: one is damaged.
+            KerasrecError: a file is damaged.
         """
         paths = [self.task.tfrecord_path(part, split) for part in parts]
         digests = [self.entries[part]["files"][split]["digest"] for part in parts]
-        return map_in_threads(require_intact, paths, digests, map(self.again, parts))
+        return map_in_threads(require_intact, paths, digests, map(self.restore_command, parts))
 
     def require_windows(self, objectives: TrainingObjectives) -> None:
         """Refuse statically masked examples for objectives that need whole windows.
@@ -181,7 +191,7 @@ class PreparedData:
             )
 
     def steps(self, parts: list[str], batch_size: int) -> int:
-        """Steps of one pass over these parts together."""
+        """Number of steps in one pass over parts together."""
         lengths = Counter()
         for part in parts:
             lengths.update({int(length): rows for length, rows in self.entries[part]["lengths"].items()})
@@ -190,15 +200,15 @@ class PreparedData:
     def evaluation(
         self, split: str, parts: list[str], users: int | None = None
     ) -> Iterator[tuple["tf.data.Dataset", TokenHistories]]:
-        """Rows and histories, for `rank_catalogue`.
+        """Rows and histories for `rank_catalogue`.
 
         Args:
             split: `valid` or `test`.
-            parts: Whose users.
-            users: About so many rows over all these parts, the same ones every time; None takes all.
+            parts: The parts whose users are ranked.
+            users: Approximate number of rows over all these parts, the same rows in each call; None for all rows.
 
         Yields:
-            Batches of rows of some parts, and the histories of their users before the targets.
+            Batches of rows of some parts, and the histories of their users up to the targets.
         """
         batch_size = max(1, min(256, SCORES_AT_A_TIME // len(self.vocab)))
         every = 1 if users is None else max(1, round(self.rows(split, parts) / users))
@@ -206,24 +216,24 @@ class PreparedData:
             some = parts[begin : begin + PARTS_AT_A_TIME]
             batches = evaluation_batches(self.files(split, some), self.settings, batch_size, every)
             histories = [self.histories(part, split) for part in some]
-            if every > 1:  # they are kept while training goes on
+            if every > 1:  # a training keeps them in memory
                 wanted = np.concatenate([np.zeros(0, np.int64), *(batch["info"] for batch in batches)])
                 histories = [part.restricted_to(wanted) for part in histories]
             yield batches, TokenHistories.concatenated(histories)
 
     def histories(self, part: str, target: str) -> TokenHistories:
-        """All that each user of a part saw before the `valid` or the `test` target."""
+        """The items of each user of a part before the `valid` or the `test` target."""
         [path] = checked_parts(self.task, [part])
         return histories_before(path, self.vocab, self.settings, target)
 
     def some_histories(self, most_events: int, what: str) -> TokenHistories:
-        """Training histories of the first parts that hold so many events together, or of all parts.
+        """Training histories of the first parts that together have a number of events, or of all parts.
 
-        Users are dealt out to parts by a hash, so that these are users like all others.
+        A hash assigns users to parts, so these users are a random sample.
 
         Args:
-            most_events: Events.
-            what: What is done with them, for the line that is printed when they are not all.
+            most_events: Number of events.
+            what: What the histories are used for; logged if they are not all histories.
         """
         some = []
         for part in self.entries:
@@ -235,7 +245,7 @@ class PreparedData:
 
     @cached_property
     def training_counts(self) -> np.ndarray:
-        """How often each item stands in the training split of all parts with examples, int64 [V - 5]."""
+        """Number of training events of each item over all parts with examples, int64 [V - 5]."""
         counts = np.zeros(len(self.vocab), np.int64)
         for part in self.entries:
             counts += np.bincount(self.histories(part, "valid").ids, minlength=len(self.vocab))

@@ -11,7 +11,7 @@ from kerasrec.recall.settings import Evaluate
 from kerasrec.training import curves as report
 from kerasrec.workspace.run_folders import find_parts
 
-CO_OCCURRENCE_EVENTS = 20_000_000  # its user-item matrix takes some 50 bytes an event while it is fitted
+CO_OCCURRENCE_EVENTS = 20_000_000  # fitting takes about 50 bytes of memory per event
 
 
 def evaluate(command: Evaluate) -> pd.DataFrame:
@@ -46,10 +46,10 @@ def evaluate(command: Evaluate) -> pd.DataFrame:
 def figures(
     prepared: PreparedData, protocol: Protocol, checkpoint: str = "best", with_baselines: bool = True
 ) -> dict[str, dict[str, float]]:
-    """Figures by name, of the model and the baselines.
+    """Figures of the model and of the baselines, by scorer.
 
     Raises:
-        KerasrecError: the protocol keeps seen items, and the model has `unique_items`.
+        KerasrecError: nothing is trained, or the protocol keeps seen items and the model has `unique_items`.
     """
     model, _ = models.trained_model(prepared, checkpoint)
     model.settings.require_comparable(protocol.filter_seen)
@@ -70,7 +70,7 @@ def figures(
 def baselines(prepared: PreparedData, most_events: int = CO_OCCURRENCE_EVENTS) -> dict:
     """Scorers of popularity and co-occurrence, fitted on the training split of all parts with examples.
 
-    Co-occurrence is fitted on some of these parts, which hold about `most_events` events together.
+    Co-occurrence is fitted on the first parts that together have about `most_events` events.
     """
     _, offsets, ids = prepared.some_histories(most_events, "co-occurrence is fitted")
     return {

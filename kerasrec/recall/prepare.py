@@ -68,8 +68,8 @@ def vocab(command: Vocab) -> WrittenVocab:
 
 
 def _vocab_to_grow(task: Task, command: Vocab) -> ItemVocab | None:
-    """The task's vocabulary, or else that of an earlier task; None where there is neither."""
-    if task.vocab_path.exists() or copy_of(task.vocab_path).exists():  # other ids would not be those of the model
+    """The vocabulary of the task, or else of an earlier task; None if there is neither."""
+    if task.vocab_path.exists() or copy_of(task.vocab_path).exists():  # a new vocabulary would not fit the model
         path, old = task.vocab_path, _own_vocab(task)
         _require_grown(old, command, task)
         anew = f"remove that file and its copy {copy_of(path).name}"
@@ -78,7 +78,7 @@ def _vocab_to_grow(task: Task, command: Vocab) -> ItemVocab | None:
         anew = "leave out --init-from"
     else:
         return None
-    logger.info(f"{path} with {len(old):,} tokens grows; no token id changes")
+    logger.info(f"{path} with {len(old):,} tokens grows; its token ids do not change")
     if command.min_count > 1:
         logger.info(
             f"min_count {command.min_count} applies to new items only: the {len(old.items):,} items of {path} are "
@@ -88,7 +88,7 @@ def _vocab_to_grow(task: Task, command: Vocab) -> ItemVocab | None:
 
 
 def _own_vocab(task: Task) -> ItemVocab:
-    """The task's vocabulary; its copy where the file is damaged or missing."""
+    """The task's vocabulary; its copy if the file is damaged or missing."""
     copy = copy_of(task.vocab_path)
     try:
         if not task.vocab_path.exists():
@@ -108,7 +108,7 @@ def _own_vocab(task: Task) -> ItemVocab:
 
 
 def _require_grown(old: ItemVocab, command: Vocab, task: Task) -> None:
-    """Refuse a vocabulary that is there already and has not grown from the one to start from."""
+    """Refuse an existing vocabulary that has not grown from `init_from`."""
     if command.init_from:
         first = ItemVocab.load(command.init_from)
         if len(first) > len(old) or old.digest(len(first)) != first.digest():
@@ -153,7 +153,7 @@ def examples(command: Examples) -> WrittenExamples:
 
 
 def _require_day_within(settings: ExampleSettings, report: dict, task: Task) -> None:
-    """Refuse a day that leaves no events for training before it, or no events for tests from it on."""
+    """Refuse a day without events before it to train on, or without events from it on to test on."""
     if settings.split != "global-time" or not report:
         return
     first, last = report["first_time"], report["last_time"]
@@ -170,7 +170,7 @@ def _require_day_within(settings: ExampleSettings, report: dict, task: Task) -> 
 
 
 def _is_written(written: dict, task: Task, vocabulary: str, settings: ExampleSettings, part: str) -> bool:
-    """Whether a part's examples exist, are whole, and are of this part, vocabulary and settings."""
+    """Whether the examples of a part are complete, and belong to this part, vocabulary and settings."""
     if part not in written:
         return False
     try:
@@ -190,7 +190,7 @@ def _is_written(written: dict, task: Task, vocabulary: str, settings: ExampleSet
 
 
 def _write(task: Task, parts: list[str], command: Examples):
-    """Yield each part with its manifest entry, as they are finished."""
+    """Write parts; yields each finished part with its manifest entry."""
     processors = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     jobs = min(command.jobs or processors, len(parts))
     if jobs <= 1:
@@ -220,9 +220,9 @@ def _write_part(task: Task, part: str, settings: ExampleSettings) -> dict:
 
 @functools.lru_cache(maxsize=1)
 def _shared(task: Task, settings: ExampleSettings, vocab_digest: str) -> tuple[ItemVocab, np.ndarray | None]:
-    """What a process needs for all its parts: the vocabulary and, for a split by time, the items known before.
+    """The vocabulary and, for a split by time, the items seen before the split day; the same for all parts.
 
-    The digest is part of the question: a notebook may write a vocabulary twice.
+    The digest is an argument because the vocabulary file may change during a process.
     """
     from kerasrec.data.items.examples import items_before
 

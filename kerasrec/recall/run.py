@@ -1,4 +1,4 @@
-"""A task's model: made, and found again."""
+"""The configuration and the trained model of a task."""
 
 import dataclasses
 from pathlib import Path
@@ -17,7 +17,7 @@ from kerasrec.workspace.digests import errors_name_file
 
 TRAINS = "kerasrec recall train"
 
-# The data and what is learned may change from night to night; the shape of the model may not.
+# Data and training settings may change when a run resumes; the shape of the model may not.
 CONTRACT = Contract(
     fixed=tuple(f"model.{name}" for name in ("hidden_size", "num_layers", "num_heads", "objective", "norm")),
     announced=("model", "batches", "optimizer", "devices.precision", "seed", "valid_users"),
@@ -30,7 +30,7 @@ CONTRACT = Contract(
 
 
 def config_of(command: Train, prepared: PreparedData) -> dict:
-    """What `config.json` keeps of a run."""
+    """The content of `config.json` for a run."""
     return {
         "max_seq_length": prepared.settings.max_seq_length,
         "filter_seen": filters_seen(command, prepared),
@@ -41,7 +41,11 @@ def config_of(command: Train, prepared: PreparedData) -> dict:
 
 
 def filters_seen(command: Train, prepared: PreparedData) -> bool:
-    """Whether a run's figures and lists leave seen items out; a resumed run keeps its choice."""
+    """Whether the figures and lists of a run leave seen items out; a resumed run keeps its rule.
+
+    Raises:
+        KerasrecError: the run has another rule than the settings ask for.
+    """
     folder, chosen = prepared.task.output, command.filters_seen
     if read_progress(folder) is None or not prepared.trained_with_path.is_file():
         return not prepared.repeats_are_common if chosen is None else chosen
@@ -55,11 +59,11 @@ def filters_seen(command: Train, prepared: PreparedData) -> bool:
 
 
 def check_progress(folder: Path, config: dict, prepared: PreparedData) -> Progress | None:
-    """What the run in a folder has done, None before its first checkpoint.
+    """The progress of the run in a folder; None before its first checkpoint.
 
     Raises:
-        KerasrecError: the task's vocabulary is neither the one the run was trained with nor has grown from it, or its
-            examples are longer or shorter than the model's sequences, or hold out the valid targets of other users.
+        KerasrecError: the task's vocabulary is not the run's vocabulary and has not grown from it, or its examples
+            have another length than the model's sequences or another share of valid users.
     """
     progress = read_progress(folder)
     if progress is None:
@@ -78,7 +82,9 @@ def check_progress(folder: Path, config: dict, prepared: PreparedData) -> Progre
             f"the examples have a max_seq_length of {prepared.settings.max_seq_length} and the model in {folder} has "
             f"one of {quoted(longest)}: write the examples again, or train into another output folder"
         )
-    if folder == prepared.task.output and trained_with != prepared.settings.valid_share:  # figures would not say it
+    if (
+        folder == prepared.task.output and trained_with != prepared.settings.valid_share
+    ):  # the protocol in the figures would be wrong
         raise KerasrecError(
             f"the examples have a valid_share of {prepared.settings.valid_share:g} and the model in {folder} was "
             f"trained with one of {trained_with:g}: write them again with that one, or train into another output folder"
@@ -87,10 +93,12 @@ def check_progress(folder: Path, config: dict, prepared: PreparedData) -> Progre
 
 
 def trained_model(prepared: PreparedData, which: str) -> tuple[ItemModel, int]:
-    """The `best` or the `latest` state of a task's model, and its step; the latest where no best one was chosen.
+    """The `best` or the `latest` state of a task's model, and its step.
+
+    Without evaluations there is no best state; then the latest is returned.
 
     Raises:
-        KerasrecError: nothing was trained, or with another vocabulary.
+        KerasrecError: nothing is trained, or the vocabulary has changed since.
     """
     folder = prepared.task.output
     config = read_config(folder, TRAINS)
@@ -98,7 +106,8 @@ def trained_model(prepared: PreparedData, which: str) -> tuple[ItemModel, int]:
     size = check_progress(folder, config, prepared).data["tokens"]
     if size != len(prepared.vocab):
         raise KerasrecError(
-            f"the vocabulary has grown since the model in {folder} was trained: train again, so that it grows, too"
+            f"the vocabulary has grown since the model in {folder} was trained: train again, so that the model "
+            "grows as well"
         )
     with errors_name_file(folder / "config.json", f"remove {folder} and run {TRAINS} again"):
         settings = ItemModelSettings(**config["model"])

@@ -1,12 +1,9 @@
-"""The settings of item recall: one frozen dataclass for each step, every default stated once.
-
-The command line is generated from them; so that it answers at once, this module imports no TensorFlow.
-"""
+"""The settings of item recall: one frozen dataclass per step; imports no TensorFlow."""
 
 import dataclasses
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, get_args
 
 import tyro
 from tyro.conf import Positional, UseAppendAction
@@ -18,6 +15,8 @@ from kerasrec.errors import KerasrecError, require, require_seed
 from kerasrec.nn.settings import ItemModelSettings
 from kerasrec.training.settings import DeviceSettings, LoopSettings, OptimizerSettings
 from kerasrec.workspace.run_folders import RunFolders
+
+ItemStart = Literal["co-occurrence", "random"]
 
 
 @dataclass(frozen=True)
@@ -61,63 +60,66 @@ class Split(SplitSettings):
 
 @dataclass(frozen=True)
 class Vocab:
-    """Step 2: one vocabulary over all parts. One that is there grows; no token id ever moves."""
+    """Step 2: build one vocabulary from all parts. An existing vocabulary grows, and its token ids do not change."""
 
     name: Positional[str]
-    """The task, say 20210419-task-refine-0-all, task-refine-0-all or all."""
+    """The task, for example 20210419-task-refine-0-all, task-refine-0-all or all."""
     folders: RunFolders = RunFolders()
     min_count: int = 1
-    """Items seen less often become [UNK]. Items of an existing vocabulary, or of `init_from`, are always kept."""
+    """Fewest events of an item; rarer items become [UNK]. Items of an existing vocabulary, or of init_from, are kept.
+    Typical for noisy logs: 5."""
     init_from: Path | None = None
-    """An earlier task's vocab.parquet to grow from, so that its model can go on with this task."""
+    """The vocab.parquet of an earlier task, which grows, so that training can continue from the model of that task."""
 
 
 @dataclass(frozen=True)
 class Examples:
-    """Step 3: train, valid and test TFRecords of a part, of a range of parts or of all."""
+    """Step 3: write train, valid and test TFRecords of a part, of a range of parts or of all parts."""
 
     name: Positional[str]
-    """A part (part-000), all of a task (task-refine-0-all), or with --first and --last the beginning of part names."""
+    """A part (part-000), a task (task-refine-0-all), or with --first and --last the beginning of part names."""
     task: str | None = None
-    """The task, where the name leaves it open."""
+    """The task, if the name fits several tasks."""
     first: int | None = None
-    """First part of a range."""
+    """Number of the first part of a range."""
     last: int | None = None
-    """Last part of a range, included."""
+    """Number of the last part of a range; it is included."""
     jobs: int | None = None
-    """Processes; by default one for each processor."""
+    """Number of processes; by default one per processor. Use fewer if memory is short."""
     folders: RunFolders = RunFolders()
     examples: ExampleSettings = ExampleSettings()
 
 
 @dataclass(frozen=True)
 class Train(SeenItems):
-    """Steps 4 and 5: train from the last checkpoint and evaluate."""
+    """Steps 4 and 5: train from the last checkpoint, and evaluate."""
 
     name: Positional[str]
-    """A part (part-000), or all of a task (task-refine-0-all)."""
+    """A part (part-000), or a task (task-refine-0-all)."""
     task: str | None = None
-    """The task, where the name leaves it open."""
+    """The task, if the name fits several tasks."""
     epochs: int = 1
-    """Passes over each part, unless train_multi is given."""
+    """Passes over each part, unless train_multi is given. Typical: 10 to 100."""
     train_multi: int | None = None
-    """Train until the global step stands at so many times steps_per_multi, in as many passes as that takes."""
+    """Train until the global step is train_multi times steps_per_multi, in as many passes as needed."""
     steps_per_multi: int = 40_000
-    """The unit of train_multi."""
+    """Number of steps in one unit of train_multi."""
     eval_mode: Literal[0, 1] = 0
-    """0: train, then evaluate on these parts' test users. 1: evaluate the last checkpoint first, then train."""
+    """0: train, then evaluate on the test users of these parts. 1: evaluate the last checkpoint, then train."""
     sequential: bool = False
-    """Part after part, each for all its epochs (one pass each in turn with train_multi), instead of all together."""
+    """Train part after part, each for all its epochs (with train_multi one pass each in turn), instead of all parts
+    together."""
     init_from: Path | None = None
-    """Output folder of an earlier task, whose last state this one starts from; its vocabulary may be smaller."""
-    item_start: Literal["co-occurrence", "random"] = "co-occurrence"
-    """What the item embeddings of a new model start from: what stands near what in the histories, or nothing."""
+    """Output folder of an earlier task: training starts from its last state. Its vocabulary may be smaller."""
+    item_start: ItemStart = "co-occurrence"
+    """Initial item embeddings of a new model: from the co-occurrence of items in histories, which learns faster, or
+    random."""
     valid_users: int = 10_000
-    """Users, over all parts, whose valid items choose the best checkpoint; 0 trains without looking."""
+    """Number of users, over all parts, whose valid items choose the best checkpoint; 0 trains without evaluation."""
     test_users: int = 100_000
-    """Users, over the parts that are trained, whose test items are ranked before or after; `evaluate` ranks all."""
+    """Largest number of users whose test items are ranked before or after the training; `evaluate` ranks all users."""
     seed: int = 12345
-    """Of the weights, the order and the masks."""
+    """Seed of the weights, the order of the rows and the masks."""
     folders: RunFolders = RunFolders()
     model: ItemModelSettings = ItemModelSettings()
     optimizer: OptimizerSettings = OptimizerSettings()
@@ -130,7 +132,7 @@ class Train(SeenItems):
         require(self.epochs >= 0, "epochs", self.epochs, "0 or more")
         require(self.train_multi is None or self.train_multi >= 1, "train_multi", self.train_multi, "at least 1")
         require(self.steps_per_multi >= 1, "steps_per_multi", self.steps_per_multi, "at least 1")
-        starts = ("co-occurrence", "random")
+        starts = get_args(ItemStart)
         require(self.item_start in starts, "item_start", self.item_start, f"one of {', '.join(starts)}")
         require(self.valid_users >= 0, "valid_users", self.valid_users, "0 or more")
         require(self.test_users >= 1, "test_users", self.test_users, "at least 1")
@@ -139,26 +141,26 @@ class Train(SeenItems):
 
 @dataclass(frozen=True)
 class Evaluate(SeenItems):
-    """Rank the test items of a task or a part against the whole catalogue, beside the baselines."""
+    """Rank the test items of a task or a part against the whole catalogue, with baselines."""
 
     name: Positional[str]
-    """A part (part-000), or all of a task (task-refine-0-all)."""
+    """A part (part-000), or a task (task-refine-0-all)."""
     task: str | None = None
-    """The task, where the name leaves it open."""
+    """The task, if the name fits several tasks."""
     split: Literal["valid", "test"] = "test"
-    """Whose targets are ranked."""
+    """The split whose targets are ranked."""
     checkpoint: Literal["best", "latest"] = "best"
-    """Which state of the model."""
+    """The state of the model: the best one of the valid evaluations, or the latest."""
     sampled: bool = False
-    """Also rank among 100 sampled items, uniform and by popularity, as some papers do."""
+    """Also rank among 100 sampled items, drawn uniformly and by popularity, to compare with papers that do so."""
     baselines: Annotated[
         bool, tyro.conf.arg(help="Leave popularity and item co-occurrence out of the table.", help_behavior_hint="")
     ] = True
     """Whether the table also shows popularity and item co-occurrence."""
     users: int | None = None
-    """Rank for about so many users, evenly over all of them; by default for everyone."""
+    """Rank for about this number of users, chosen evenly; by default for all users."""
     seed: int = 12345
-    """Of the sampled items."""
+    """Seed of the sampled items."""
     folders: RunFolders = RunFolders()
 
     def __post_init__(self):
@@ -168,14 +170,14 @@ class Evaluate(SeenItems):
 
 @dataclass(frozen=True)
 class Export:
-    """Step 6: write the best model as a SavedModel that takes and gives raw item ids."""
+    """Step 6: write the best model as a SavedModel whose inputs and outputs are raw item ids."""
 
     name: Positional[str]
-    """The task, say task-refine-0-all."""
+    """The task, for example task-refine-0-all."""
     checkpoint: Literal["best", "latest"] = "best"
-    """Which state of the model."""
+    """The state of the model: the best one of the valid evaluations, or the latest."""
     max_k: int = 100
-    """Length of the lists that the signatures give."""
+    """Length of the lists in the signatures. Requests cannot get longer lists."""
     folders: RunFolders = RunFolders()
 
     def __post_init__(self):
@@ -184,20 +186,20 @@ class Export:
 
 @dataclass(frozen=True)
 class Recommend(SeenItems):
-    """Ask the exported model: raw item ids in, raw item ids and scores out."""
+    """Recommend items for a history with the exported model."""
 
     name: Positional[str]
-    """The task, say task-refine-0-all."""
+    """The task, for example task-refine-0-all."""
     items: UseAppendAction[tuple[str, ...]] = field(default=())
-    """An item of the history, oldest first; say it once for each item."""
+    """Raw id of an item of the history, oldest first; repeat the option for each item."""
     user: str | None = None
-    """A raw user id of the log, whose history is taken instead."""
+    """Raw id of a user of the log, instead of items."""
     exclude: UseAppendAction[tuple[str, ...]] = field(default=())
-    """An item that is not to be recommended; say it once for each item."""
+    """Raw id of an item that is not recommended; repeat the option for each item."""
     k: int = 10
     """Length of the list."""
     names: Path | None = None
-    """A CSV file with a header, item id and title in its first two columns, to show titles."""
+    """A CSV file with a header whose first two columns are item id and title, to show titles."""
     folders: RunFolders = RunFolders()
 
     def __post_init__(self):
@@ -207,11 +209,11 @@ class Recommend(SeenItems):
 
 @dataclass(frozen=True)
 class Quickstart:
-    """All of item recall on a made-up log whose best reachable score is known."""
+    """Run all steps of item recall on a simulated log whose best possible score is known."""
 
     folder: Path = Path("quickstart")
-    """Where the log, the model and the export go."""
+    """Folder of the log, the model and the export."""
     epochs: int = 10
-    """Passes over the log."""
+    """Number of passes over the log."""
     seed: int = 12345
-    """Of the log and the model."""
+    """Seed of the log and of the model."""

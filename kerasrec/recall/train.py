@@ -1,4 +1,4 @@
-"""Train part after part, and look at the model on the way."""
+"""Steps 4 and 5: train a model from the last checkpoint, and evaluate it."""
 
 import dataclasses
 import itertools
@@ -40,7 +40,14 @@ logger = logging.getLogger(__name__)
 
 
 def train(command: Train) -> TrainingResult:
-    """Train a part, or all of a task, from the last checkpoint; evaluate; draw the curves."""
+    """Train on a part or a task from the last checkpoint, evaluate, and draw the curves.
+
+    Returns:
+        The folder of the run, its step and the figures of the last evaluation on the valid split.
+
+    Raises:
+        KerasrecError: a file is damaged, the run has other fixed settings, or there is nothing to learn.
+    """
     task, parts = find_parts(command.name, command.folders, command.task)
     prepared = PreparedData(task, parts)
     terms = objectives(command)
@@ -69,7 +76,7 @@ def train(command: Train) -> TrainingResult:
         until = math.inf if command.train_multi is None else command.train_multi * command.steps_per_multi
         with prepared.reading():
             if command.eval_mode == 1 and is_new:
-                logger.info("there is no checkpoint to evaluate yet: training starts from random weights")
+                logger.info("there is no checkpoint to evaluate: training starts from random weights")
             elif command.eval_mode == 1:
                 _evaluate_parts(run, prepared, command.test_users, "before training")
             if prepared.rows("train"):
@@ -101,7 +108,7 @@ def _require_known_to_be_empty(prepared: PreparedData) -> None:
 
 
 def _run(command: Train, prepared: PreparedData) -> tuple[TrainingRun, bool]:
-    """The run as its last checkpoint left it, grown where the vocabulary has, and whether it starts from nothing."""
+    """The run from its last checkpoint, with new items if the vocabulary has grown, and whether it is new."""
     output = prepared.task.output
     run = _new_run(command, prepared, len(prepared.vocab), output)
     data = {"tokens": len(prepared.vocab), "vocabulary": prepared.vocab.digest()}
@@ -117,25 +124,25 @@ def _run(command: Train, prepared: PreparedData) -> tuple[TrainingRun, bool]:
         raise KerasrecError(f"there is no checkpoint in {source} to start from")
     if source == output and progress.data.items() >= data.items():
         run.restore()
-        if "valid_users" in changed:  # figures of different rankings cannot be compared
+        if "valid_users" in changed:  # figures for different users are not comparable
             run.restart_comparison()
         return run, False
     size = progress.data["tokens"]
     old = _new_run(command, prepared, size, source)
-    fresh = run.model.head.bias.numpy()
+    initial_bias = run.model.head.bias.numpy()
     old.restore()
     carry_over(old.model, run.model)
-    # New items start at the logarithm of their share; the biases of the others may have moved off theirs together.
+    # The bias of a new item is the logarithm of its share, moved by the mean change of the other biases.
     known = slice(FIRST_ITEM, size)
     bias = run.model.head.bias.numpy()
-    bias[size:] += np.mean(bias[known] - fresh[known])
+    bias[size:] += np.mean(bias[known] - initial_bias[known])
     run.model.head.bias.assign(bias)
     if source == output:
         run.progress.deserialize(old.progress.serialize())
         run.trained_on(**data)
     else:
         run.progress.first_step = int(run.model.optimizer.iterations.numpy())
-    run.save()  # at once: whatever ends this process now, the next one goes on from here
+    run.save()  # before any training, so that a killed run resumes from here
     logger.info(f"started from {source}: {size:,} of {data['tokens']:,} tokens known")
     return run, False
 
@@ -147,7 +154,7 @@ def _new_run(command: Train, prepared: PreparedData, vocab_size: int, folder: Pa
 
 
 def _check_settings(command: Train, config: dict, source: Path) -> list[str]:
-    """Refuse a model of another shape than that in `source`; returns the names of other settings that changed."""
+    """Refuse a model with another shape than the model in `source`; returns the names of other changed settings."""
     with errors_name_file(source / "config.json", f"remove {source} to train from scratch"):
         model = dataclasses.asdict(ItemModelSettings(**config["model"]))
         trained = config["train"] | {"model": model}
@@ -162,7 +169,7 @@ def _check_settings(command: Train, config: dict, source: Path) -> list[str]:
 
 
 def _passes(command: Train, prepared: PreparedData, run: TrainingRun, parts: list[str]) -> Iterator[Pass]:
-    """Passes over parts, together or one after the other, without what is finished."""
+    """The unfinished passes over parts, together or part after part."""
     together = len(prepared.parts) > 1 and not command.sequential
     groups = [parts] if together else [[part] for part in parts]
     if command.train_multi is None:
@@ -190,7 +197,7 @@ def _passes(command: Train, prepared: PreparedData, run: TrainingRun, parts: lis
 
 
 def _valid_figures(command: Train, run: TrainingRun, prepared: PreparedData):
-    """Figures on the same valid users, drawn from all parts, whichever part is trained: so that they compare."""
+    """Figures for the same valid users of all parts, so that evaluations are comparable whichever part is trained."""
     everyone = list(prepared.entries)
     if command.valid_users == 0 or prepared.rows("valid", everyone) == 0:
         return None

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from kerasrec.errors import KerasrecError, quoted, require
+from kerasrec.errors import KerasrecError, quoted
 from kerasrec.serving import arguments
 from kerasrec.serving.recommender import Recommender
 
@@ -132,11 +132,20 @@ def similar_items(recommender: Recommender, items: Sequence[str], k: int = 10) -
     return lists_frame(queries, lists).rename(columns={"user_id": "query_item_id"})
 
 
-def require_one_of(users: object, histories: object) -> None:
-    """Refuse a call with both or neither of users and histories.
+def require_one_of(**choices: object) -> None:
+    """Check that exactly one of several arguments is given.
 
     Raises:
-        KerasrecError: both or neither are given.
+        KerasrecError: none or several are given.
+
+    Example:
+        >>> require_one_of(users=["ann"], histories=None)
+        >>> require_one_of(users=None, histories=None)
+        Traceback (most recent call last):
+        kerasrec.errors.KerasrecError: none of users and histories is given: give one of them
     """
-    given = [name for name, value in (("users", users), ("histories", histories)) if value is not None]
-    require(len(given) == 1, "who gets recommendations", " and ".join(given) or "not given", "users or histories")
+    names = list(choices)
+    given = [name for name, value in choices.items() if value is not None]
+    if len(given) != 1:
+        are_given = f"{' and '.join(given)} are" if given else f"none of {', '.join(names[:-1])} and {names[-1]} is"
+        raise KerasrecError(f"{are_given} given: give one of them")

@@ -71,6 +71,11 @@ class Recommender:
         return (self.path / "assets" / "items.txt").read_bytes().decode().split("\n")[:-1]
 
     @property
+    def signatures(self) -> tuple[str, ...]:
+        """Names of the signatures of an export."""
+        return tuple(self._module.signatures)
+
+    @property
     def made_of(self) -> tuple[str, ...]:
         """Digests of the data of the model; empty if the export has none."""
         return tuple(digest.decode() for digest in self._constant("made_of", ()))

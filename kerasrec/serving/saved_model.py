@@ -1,14 +1,12 @@
 """Export a tf.Module for a model server as a numbered version, which exists only if it is complete."""
 
-import shutil
 from collections.abc import Mapping
 from pathlib import Path
 
 from tensorflow_serving.apis.prediction_log_pb2 import PredictionLog
 
 from kerasrec.backend import no_autograph, tf
-from kerasrec.serving.versions import list_files, version_numbers
-from kerasrec.workspace.atomic_files import writing
+from kerasrec.serving.versions import list_files, next_version
 
 WARMUP = Path("assets.extra") / "tf_serving_warmup_requests"
 
@@ -48,21 +46,13 @@ def export(
     Raises:
         KerasrecError: the disk is full; the unfinished version is removed.
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    version = folder / str(max(version_numbers(folder), default=0) + 1)
-    unfinished = folder / f".{version.name}.unfinished"
-    shutil.rmtree(unfinished, ignore_errors=True)
-    try:
-        with writing(version):
-            tf.saved_model.save(module, str(unfinished), signatures=dict(signatures))
-            (unfinished / WARMUP).parent.mkdir()
-            with tf.io.TFRecordWriter(str(unfinished / WARMUP)) as writer:
-                for name, inputs in warmup.items():
-                    writer.write(warmup_request(name, inputs))
-            list_files(unfinished)
-        unfinished.rename(version)
-    finally:
-        shutil.rmtree(unfinished, ignore_errors=True)
+    with next_version(folder) as (unfinished, version):
+        tf.saved_model.save(module, str(unfinished), signatures=dict(signatures))
+        (unfinished / WARMUP).parent.mkdir()
+        with tf.io.TFRecordWriter(str(unfinished / WARMUP)) as writer:
+            for name, inputs in warmup.items():
+                writer.write(warmup_request(name, inputs))
+        list_files(unfinished)
     return version
 
 

@@ -1,12 +1,17 @@
 """Versions of an export on disk: numbered folders, each with a list of its files and their digests."""
 
+import contextlib
 import json
 import logging
+import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 from kerasrec.backend import tf
 from kerasrec.errors import KerasrecError
+from kerasrec.workspace.atomic_files import writing
 from kerasrec.workspace.digests import content_digest
+from kerasrec.workspace.locks import exclusive
 
 logger = logging.getLogger(__name__)
 
@@ -56,6 +61,45 @@ def latest_version(path: str | Path, written_by: str) -> Path:
     if not numbers:
         raise KerasrecError(f"there is no exported model in {path}: run `{written_by}` first")
     return next(folder for folder in path.iterdir() if version_number(folder) == numbers[-1])
+
+
+@contextlib.contextmanager
+def next_version(folder: Path) -> Iterator[tuple[Path, Path]]:
+    """Write the next version into a folder of versions, atomically.
+
+    Args:
+        folder: The folder of versions; it is created.
+
+    Yields:
+        A folder to create and fill, which is renamed after the block, and the version's folder.
+
+    Raises:
+        KerasrecError: the disk is full; the unfinished version is removed.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    version = folder / str(max(version_numbers(folder), default=0) + 1)
+    unfinished = folder / f".{version.name}.unfinished"
+    shutil.rmtree(unfinished, ignore_errors=True)
+    try:
+        with writing(version):
+            yield unfinished, version
+        unfinished.rename(version)
+    finally:
+        shutil.rmtree(unfinished, ignore_errors=True)
+
+
+def copy_version(version: Path, folder: Path) -> Path:
+    """Copy a version into another folder of versions, as its next version.
+
+    Returns:
+        The folder of the copy.
+
+    Raises:
+        KerasrecError: another process writes to the folder, or the disk is full.
+    """
+    with exclusive(folder), next_version(folder) as (unfinished, copy):
+        shutil.copytree(version, unfinished)
+    return copy
 
 
 def list_files(version: Path) -> None:

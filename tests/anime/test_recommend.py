@@ -8,7 +8,7 @@ from hypothesis.extra.numpy import arrays
 
 from kerasrec.anime.database import Database
 from kerasrec.anime.page import write_page
-from kerasrec.anime.recommend import name_reasons, recommend
+from kerasrec.anime.recommend import name_reasons, recommend, recommendations
 from kerasrec.anime.records import ListEntry, Recommendation, Title
 from kerasrec.anime.settings import Fetching, Recommend
 
@@ -19,7 +19,7 @@ def ask(trained_desk):
 
     def ask(**options):
         fetching = Fetching(database=trained_desk.database, url=options.pop("url", "http://127.0.0.1:9"))
-        return recommend(Recommend(output=trained_desk.output, fetching=fetching, **options))
+        return recommendations(Recommend(output=trained_desk.output, fetching=fetching, **options))
 
     return ask
 
@@ -132,11 +132,13 @@ def test_planned_titles_are_not_seen(ask, trained_desk, made_up_lists):
 
 
 @pytest.mark.slow
-def test_a_page_with_covers(tmp_path, ask):
+def test_a_page_with_covers(tmp_path, trained_desk):
     path = tmp_path / "list.html"
-    found = ask(likes=("Kind 0 number 1",), k=3, html=path)
+    fetching = Fetching(database=trained_desk.database)
+    command = Recommend(likes=("Kind 0 number 1",), k=3, html=path, output=trained_desk.output, fetching=fetching)
+    found = recommend(command)
     page = path.read_text(encoding="utf-8")
-    assert re.findall(r"<b>\d+\. ([^<]*)</b>", page) == [one.title.name for one in found]
+    assert re.findall(r"<b>\d+\. ([^<]*)</b>", page) == found["title"].tolist()
     assert "because you liked Kind 0 number 1" in page and "<img" not in page
 
 

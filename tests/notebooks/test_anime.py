@@ -14,9 +14,9 @@ def test_from_made_up_lists_to_a_page(tmp_path, executed):
     figures = json.loads((tmp_path / "output" / "models" / "evaluation.json").read_text(encoding="utf-8"))["figures"]
     assert set(figures) == {"model", "popularity", "co-occurrence"}
     assert re.search("viewer0: 2[0-9] titles watched", notebook.printed)
-    assert "is read as The one about robots no. 1" in notebook.printed
+    assert len(re.findall(r"is read as The one about \w+ no\. \d+", notebook.printed)) == 4, "twice two liked titles"
     page = (tmp_path / "page.html").read_text(encoding="utf-8")
-    assert page.count("<li>") == 10 and "no. 1<" not in page.split("because")[0]
+    assert page.count("<li>") == 10
 
 
 @pytest.mark.slow

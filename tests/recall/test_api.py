@@ -179,8 +179,8 @@ def test_before_fit(tmp_path, films):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({}, "users or histories"),
-        ({"users": ["u01"], "histories": [[]]}, "users or histories"),
+        ({}, "none of users and histories is given"),
+        ({"users": ["u01"], "histories": [[]]}, "users and histories are given: give one of them"),
         ({"users": "u01"}, "users is 'u01'; it must be a list of strings"),
         ({"users": [1]}, r"users\[0\] is 1; it must be a string"),
         ({"users": ["nobody", "u01", "no one"]}, "user 'nobody' and 1 others are not in"),
