@@ -1,1 +1,1 @@
-"""The anime recommender: AniList or MyAnimeList data in SQLite, and what is made of it."""
+"""The anime recommender: data of AniList or MyAnimeList in SQLite, a model, and lists of recommended titles."""

@@ -1,4 +1,4 @@
-"""AniList's titles and lists into the database, going on wherever an earlier run ended."""
+"""Fetch titles and lists from AniList into the database, and continue interrupted runs."""
 
 import contextlib
 import logging
@@ -31,8 +31,8 @@ MOST_CHUNKS = 100
 def fetch_titles(command: FetchTitles) -> StoredData:
     """Fetch the first pages of titles in some order, each as one transaction.
 
-    A page that was fetched less than `max_age` ago is not fetched again, so a run that ended early goes on where it
-    was, and a larger `count` fetches only what is new.
+    A page that was fetched less than `max_age` ago is not fetched again. So an interrupted run continues, and a larger
+    `count` fetches the additional pages only.
 
     Raises:
         KerasrecError: the API cannot be reached, a page or a title could not be used, or the database cannot be used.
@@ -84,7 +84,7 @@ def _title_page(client: AniListClient, sort: str, number: int) -> TitlePage:
 
 
 def fetch_users(command: FetchUsers) -> StoredData:
-    """Fetch the lists of the users named in a file, each as one transaction (long lists: one a chunk).
+    """Fetch the lists of the users in a file, one transaction per list, or per chunk of a long list.
 
     Users whose list was fetched, or found to be private or missing, less than `max_age` ago are not fetched again.
     Users whose list could not be fetched in an earlier run come last.
@@ -143,8 +143,8 @@ def fetch_user(database: Database, client: AniListClient, name: str, since: floa
     """Fetch the list of one user into the database.
 
     Args:
-        database: One that holds AniList's ids.
-        client: Who asks.
+        database: A database with AniList's ids.
+        client: The client.
         name: The user's name.
         since: Epoch seconds; chunks of an unfinished list that are older are fetched again.
 
@@ -198,9 +198,9 @@ def _is_fresh(user: User | None, since: float) -> bool:
 
 @contextlib.contextmanager
 def _fetching(settings: Fetching) -> Iterator[tuple[Database, AniListClient]]:
-    """The database, locked so that one run fetches at a time, and a client that logs why it waits.
+    """The database, locked for one fetching run at a time, and a client that logs why it waits.
 
-    AniList's limit holds for all runs together, and two runs over the same names would fetch everything twice.
+    AniList's limit is for all runs together, and two runs over the same names would fetch everything twice.
     """
 
     def say(reason: str, seconds: float) -> None:
@@ -214,7 +214,7 @@ def _fetching(settings: Fetching) -> Iterator[tuple[Database, AniListClient]]:
 
 @contextlib.contextmanager
 def _alone(database: Path) -> Iterator[None]:
-    """Wait until no other run fetches into the database; even `kill -9` lets go of it."""
+    """Wait until no other run fetches into the database. The lock of a killed run is released."""
     lock = filelock.FileLock(database.with_name(f".{database.name}.fetching"))
     try:
         lock.acquire(timeout=0)

@@ -41,11 +41,11 @@ p {{ -webkit-box-orient: vertical; -webkit-line-clamp: 3; display: -webkit-box; 
 
 
 def write_page(path: Path, heading: str, found: Sequence[Recommendation]) -> None:
-    """Write a page that needs nothing but the covers, which the reader's browser loads from where AniList keeps them.
+    """Write a page without other files; the browser loads the covers from AniList.
 
     Args:
         path: The HTML file.
-        heading: What stands above the list.
+        heading: The heading.
         found: The list, best first.
     """
     entries = "\n".join(_entry(rank, one) for rank, one in enumerate(found, 1))
@@ -71,7 +71,7 @@ def _line(kind: str, text: str) -> str:
 
 
 def _cover(title: Title) -> str:
-    """The cover over the title on a coloured ground, which is seen when the cover is missing or does not load."""
+    """The cover above a coloured placeholder with the title, which is visible if the cover does not load."""
     image = ""
     if title.cover and title.cover.startswith(("https://", "http://")):
         image = f'<img src="{html.escape(title.cover)}" alt="" loading="lazy" onerror="this.remove()">'

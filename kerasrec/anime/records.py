@@ -1,11 +1,11 @@
-"""What is known of titles and of people's lists, whichever source it comes from."""
+"""Records of titles and of users' lists, for all sources."""
 
 import datetime
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
 WATCHED = ("COMPLETED", "CURRENT", "REPEATING", "PAUSED")
-"""The statuses of what somebody has seen of their own will; planned titles are unseen, dropped ones disliked."""
+"""Statuses of watched titles; planned titles are unseen, and dropped titles are disliked."""
 
 
 @dataclass(frozen=True)
@@ -22,7 +22,7 @@ class Tag:
 
 @dataclass(frozen=True)
 class Relation:
-    """Another anime, and what it is to the title: SEQUEL, PREQUEL, SIDE_STORY, ..., in AniList's words."""
+    """A related anime and its kind in AniList's terms: SEQUEL, PREQUEL, SIDE_STORY, ..."""
 
     kind: str
     title: int
@@ -30,7 +30,7 @@ class Relation:
 
 @dataclass(frozen=True)
 class Title:
-    """One anime. `score` is the mean of its users' scores, 0 to 100; `popularity` the number of its users."""
+    """One anime. `score` is the mean of its users' scores, 0 to 100; `popularity` is the number of its users."""
 
     id: int
     romaji: str | None = None
@@ -70,7 +70,7 @@ class Recommendation:
 
 
 class ListEntry(NamedTuple):
-    """One title on somebody's list.
+    """One title on a user's list.
 
     Attributes:
         title: The title's id.
@@ -78,7 +78,7 @@ class ListEntry(NamedTuple):
         score: 1 to 100; None where no score was given.
         progress: Episodes seen.
         started: The day as YYYY-MM-DD, or only as much of it as is known: YYYY-MM, YYYY, None.
-        completed: Likewise.
+        completed: The same for the day of completion.
         updated: When the entry was last changed, in epoch seconds.
     """
 

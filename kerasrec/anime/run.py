@@ -1,4 +1,4 @@
-"""What a training leaves for those who come after it: `models/` and the metrics."""
+"""The files of a training: `models/` and the metrics."""
 
 import contextlib
 import csv
@@ -49,40 +49,40 @@ class Output:
 
     @property
     def models(self) -> Path:
-        """The models, and what is to be known of them."""
+        """Folder of the models and their configuration."""
         return self.folder / "models"
 
     @property
     def mappings_path(self) -> Path:
-        """The titles by token id."""
+        """File of the titles by token id."""
         return self.models / "item_mappings.csv"
 
     @property
     def metrics_path(self) -> Path:
-        """The figures of each epoch."""
+        """File of the figures of each epoch."""
         return self.folder / "plots" / "training_metrics.json"
 
     @property
     def evaluation_path(self) -> Path:
-        """The figures of the best model, beside the baselines'."""
+        """File of the figures of the best model and of the baselines."""
         return self.models / "evaluation.json"
 
     def model_path(self, which: str) -> Path:
-        """The versions of the `best` or the `final` model."""
+        """Folder of the versions of the `best` or the `final` model."""
         return self.models / which
 
 
 @dataclass(frozen=True)
 class Trained:
-    """A training as its folder keeps it.
+    """The configuration of a training, from its folder.
 
     Attributes:
-        settings: Those of `kerasrec anime train`, by name.
-        ordered: Whether the order of the lists says something.
+        settings: The settings of `kerasrec anime train`, by name.
+        ordered: Whether lists have an order.
         lists: Digest of the lists.
-        vocab: The titles that the model knows, by the text of their ids.
-        names: The titles by their ids.
-        mappings: `item_mappings.csv`, of which the last two come.
+        vocab: The titles of the model; its items are the ids as text.
+        names: The names of the titles by id.
+        mappings: The content of `item_mappings.csv`, from which `vocab` and `names` are read.
     """
 
     settings: dict
@@ -94,7 +94,7 @@ class Trained:
 
 
 def mappings_of(vocab: ItemVocab, titles: list[Title]) -> bytes:
-    """`item_mappings.csv`: token id, title id, title, and how many of the users who train have watched it."""
+    """`item_mappings.csv`: token id, title id, title, and the number of training users who have watched it."""
     names = {str(title.id): title.name for title in titles}
     text = io.StringIO(newline="")
     rows = csv.writer(text)
@@ -105,7 +105,7 @@ def mappings_of(vocab: ItemVocab, titles: list[Title]) -> bytes:
 
 
 def write_trained(output: Output, settings: Train, ordered: bool, lists: str, mappings: bytes) -> None:
-    """Write what `read_trained` reads; no command can write the mappings again, so that there are two of them."""
+    """Write the files that `read_trained` reads, and a copy of the mappings, which no command can write again."""
     for path in (copy_of(output.mappings_path), output.mappings_path):
         with replacing(path) as unfinished:
             unfinished.write_bytes(mappings)
@@ -117,14 +117,14 @@ def read_trained(output: Output) -> Trained:
     """The training in a folder.
 
     Raises:
-        KerasrecError: there is none, or what is kept of it is damaged.
+        KerasrecError: there is no training, or its files are damaged.
     """
     config = read_config(output.folder, TRAINS, CONFIG)
     again = f"remove {output.folder} and run {TRAINS} again"
     with errors_name_file(output.folder / CONFIG, again):
-        Train(**config["settings"])  # its own checks
+        Train(**config["settings"])  # checks the values
         settings, ordered, lists = config["settings"], bool(config["ordered"]), str(config["lists"])
-        digest = config.get("mappings")  # folders of earlier versions do not say
+        digest = config.get("mappings")  # missing in folders of earlier versions
     mappings = _read_mappings(output, digest, again)
     with errors_name_file(output.mappings_path, again):
         vocab, names = _parsed(mappings)
@@ -132,7 +132,7 @@ def read_trained(output: Output) -> Trained:
 
 
 def _read_mappings(output: Output, digest: str | None, again: str) -> bytes:
-    """The content of `item_mappings.csv`, or that of its copy where the file is damaged."""
+    """The content of `item_mappings.csv`, or of its copy if the file is damaged."""
     path, copy = output.mappings_path, copy_of(output.mappings_path)
     with contextlib.suppress(Damaged):
         return require_intact(path, digest, again).read_bytes()

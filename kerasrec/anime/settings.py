@@ -1,4 +1,4 @@
-"""The settings of the anime recommender: one frozen dataclass for each step; imports no TensorFlow."""
+"""The settings of the anime recommender: one frozen dataclass per step; imports no TensorFlow."""
 
 import math
 from dataclasses import dataclass, field
@@ -21,18 +21,18 @@ TitleSort = Literal[
 
 @dataclass(frozen=True)
 class Fetching:
-    """What both fetching steps need to know.
+    """Settings of requests to AniList.
 
     Raises:
         KerasrecError: a value lies outside its range.
     """
 
     max_age: float = 30.0
-    """Days for which an answer counts as fresh; only older ones are fetched again."""
+    """Days for which a stored answer is used; older answers are fetched again. 0 fetches everything again."""
     database: Path = Path("data/bert.db")
-    """The SQLite file; it is made when it is not there."""
+    """The SQLite file; it is created if it does not exist."""
     url: str = ANILIST_URL
-    """Where the API answers; a server of one's own can stand in for AniList."""
+    """Address of the API; give another address to use another server, for example in tests."""
 
     def __post_init__(self):
         require(self.max_age >= 0, "max_age", self.max_age, "0 days or more")
@@ -46,16 +46,16 @@ class Fetching:
 
 @dataclass(frozen=True)
 class FetchTitles:
-    """Fetch anime titles from AniList, page by page; the same command goes on where an earlier one stopped.
+    """Fetch anime titles from AniList, page by page. The same command continues an interrupted one.
 
-    AniList forbids hoarding and mass collection of its data and allows commercial use only within limits: fetch what
-    you train on and no more. kerasrec asks for one page at a time, at most 30 a minute, and for no page twice.
+    AniList forbids hoarding and mass collection of its data, and limits commercial use: fetch only what you train on.
+    kerasrec requests one page at a time, at most 30 per minute, and no page twice.
     """
 
     count: int = 3000
-    """Titles, rounded up to whole pages of 50."""
+    """Number of titles, rounded up to whole pages of 50."""
     sort: TitleSort = "POPULARITY_DESC"
-    """Which titles come first."""
+    """Order of the titles: the first ones are fetched."""
     fetching: Fetching = Fetching()
 
     def __post_init__(self):
@@ -64,16 +64,17 @@ class FetchTitles:
 
 @dataclass(frozen=True)
 class FetchUsers:
-    """Fetch the anime lists of the users named in a file; the same command goes on where an earlier one stopped.
+    """Fetch the anime lists of the users in a file. The same command continues an interrupted one.
 
     AniList forbids hoarding and mass collection of its data: name only users whose lists you have a reason to read.
-    kerasrec looks for no names by itself, asks for one list at a time, at most 30 a minute, and sees public lists only.
+    kerasrec does not search for users. It requests one list at a time, at most 30 per minute, and gets public lists
+    only.
     """
 
     file: Path = Path("datas_user.txt")
-    """AniList user names, one a line."""
+    """AniList user names, one per line."""
     min_anime: int = 20
-    """Who has watched fewer titles stays in the database, but out of training."""
+    """Users who have watched fewer titles are stored, and counted as left out of training."""
     fetching: Fetching = Fetching()
 
     def __post_init__(self):
@@ -82,7 +83,7 @@ class FetchUsers:
 
 @dataclass(frozen=True)
 class Import:
-    """Read files in MyAnimeList's form, or exports of users' own lists, into the database.
+    """Import tables in the form of MyAnimeList, or exported lists of users, into the database.
 
     Tables have a header and are comma- or tab-separated; any file may be compressed with gzip, bzip2 or xz, or be in
     a .zip from Kaggle (`archive.zip/anime.csv` names one of several that fit). Bad rows are counted by reason
@@ -94,19 +95,20 @@ class Import:
     """
 
     titles: Path | None = None
-    """Ids and names; genre, type, episodes, rating and members where they are there (anime_info.dat, anime.csv)."""
+    """Table of ids and names; genre, type, episodes, rating and members are optional (anime_info.dat, anime.csv)."""
     history: Path | None = None
-    """Who watched what: user and anime id, without scores (anime_history.dat.gz)."""
+    """Table of user and anime id, without scores (anime_history.dat.gz)."""
     ratings: Path | None = None
-    """User, anime id, score from 1 to 10; status and dates where they are there (anime_ratings.dat.gz, rating.csv)."""
+    """Table of user, anime id and score from 1 to 10; status and dates are optional (anime_ratings.dat.gz,
+    rating.csv)."""
     lists: UseAppendAction[tuple[Path, ...]] = field(default=())
     """A user's exported list: MyAnimeList's .xml or .xml.gz, AniList's .json; repeat the option for each file."""
     ids: Literal["MyAnimeList", "AniList", "renumbered"] | None = None
     """The source of the ids in the files; by default it follows from the names of the columns."""
     max_reject_share: float = 0.01
-    """Largest share of a file's rows that may be bad; above it nothing is stored."""
+    """Largest share of bad rows in a file; with a larger share nothing is stored."""
     database: Path = Path("data/bert.db")
-    """The SQLite file; it is made when it is not there."""
+    """The SQLite file; it is created if it does not exist."""
 
     def __post_init__(self):
         if not any((self.titles, self.history, self.ratings, self.lists)):
@@ -124,56 +126,56 @@ class Import:
 
 @dataclass(frozen=True)
 class Train:
-    """Train on the lists in the database; the same command goes on where a killed one stopped.
+    """Train on the lists in the database. The same command continues an interrupted one.
 
     Raises:
         KerasrecError: a value lies outside its range.
     """
 
     epochs: int = 200
-    """Most passes over the lists."""
+    """Largest number of passes over the lists."""
     batch_size: int = 64
-    """Lists a step; longer lists than max_seq_len count several times."""
+    """Lists per step; a list longer than max_seq_len counts several times."""
     lr: float = 0.001
-    """Learning rate."""
+    """Learning rate. Typical: 0.001 to 0.003."""
     val_ratio: float = 0.1
-    """Share of the users that is not trained on: they choose the best epoch and are recommended to at the end."""
+    """Share of users who are not trained on; they choose the best epoch, and the evaluation ranks titles for them."""
     hidden_size: int = 256
-    """Width of the model; has to be a multiple of num_heads."""
+    """Width of the model, a multiple of num_heads. Typical: 64 to 256."""
     num_layers: int = 2
-    """Transformer blocks."""
+    """Number of transformer blocks."""
     num_heads: int = 4
-    """Attention heads."""
+    """Number of attention heads."""
     max_seq_len: int = 200
-    """Most titles that the model sees of a list at once."""
+    """Longest sequence of titles; longer lists are cut into several sequences."""
     dropout: float = 0.1
-    """Share of the states dropped in training."""
+    """Dropout rate of the states."""
     mask_prob: float = 0.15
-    """Share of a list's titles that is hidden, to be predicted from the others."""
+    """Share of the titles of a list that are masked and predicted from the others."""
     min_anime: int = 20
-    """Users who have watched fewer titles stay out."""
+    """Users who have watched fewer titles are left out of training."""
     patience: int = 20
-    """End after so many epochs without a gain in valid loss; 0 never ends early."""
+    """Number of epochs without a lower valid loss after which training ends; 0 never ends early."""
     min_delta: float = 1e-4
-    """A smaller change of the valid loss is no gain."""
+    """Smallest decrease of the valid loss that counts."""
     halve_after: int = 10
-    """Halve the learning rate after so many epochs without a gain; 0 never does."""
+    """Number of epochs without a lower valid loss after which the learning rate is halved; 0 never halves it."""
     checkpoint_every: int = 10
-    """Epochs between two checkpoints that are kept; the last state is always kept, too."""
+    """Epochs between two kept checkpoints; the last state is always kept as well."""
     keep_checkpoints: int = 3
-    """How many of those are kept."""
+    """Number of kept checkpoints."""
     gpu: bool = False
-    """Fail where there is no GPU, instead of training on the processor."""
+    """Raise an error if there is no GPU, instead of training on the processor."""
     fp16: bool = False
-    """Products in float16, for GPUs."""
+    """Compute products in float16, which is faster on GPUs."""
     seed: int = 42
-    """Of the split, the weights, the order and the masks."""
+    """Seed of the split, the weights, the order of the lists and the masks."""
     resume: bool = False
-    """Go on from the last state though settings or lists have changed since; changed lists get all epochs anew."""
+    """Continue although settings or lists have changed; changed lists are trained on for all epochs again."""
     database: Path = Path("data/bert.db")
     """The SQLite file."""
     output: Path = Path("output")
-    """Where models/, plots/, checkpoints/ and logs/ go."""
+    """Folder of models/, plots/, checkpoints/ and logs/."""
 
     def __post_init__(self):
         for name in ("epochs", "batch_size", "checkpoint_every", "keep_checkpoints"):
@@ -187,7 +189,7 @@ class Train:
         require(self.min_anime >= 2, "min_anime", self.min_anime, "at least 2: one title to see and one to find")
         require_seed(self.seed)
         require_model_folder("output", self.output)
-        _ = self.model  # its own checks: what is wrong with the shape is said before any work starts
+        _ = self.model  # checks the shape before any work starts
 
     @property
     def model(self) -> ItemModelSettings:
@@ -196,7 +198,7 @@ class Train:
 
     @property
     def masking(self) -> ExampleSettings:
-        """How lists become training rows."""
+        """Settings of the training rows."""
         return ExampleSettings(
             masked_lm_prob=self.mask_prob,
             max_predictions_per_seq=max(1, math.ceil(self.mask_prob * self.max_seq_len)),
@@ -208,36 +210,36 @@ class Train:
 
 @dataclass(frozen=True)
 class Plot:
-    """Draw the four curves again from plots/training_metrics.json."""
+    """Draw the four pictures of curves again, from plots/training_metrics.json."""
 
     output: Path = Path("output")
-    """The training's folder."""
+    """Folder of the training."""
 
 
 @dataclass(frozen=True)
 class Recommend:
-    """Recommend to a user of the database or of AniList, or to somebody who likes certain titles.
+    """Recommend titles for a user of the database or of AniList, or for liked titles.
 
     Raises:
         KerasrecError: neither a user nor a title is given, or both are.
     """
 
     user: str | None = None
-    """A user's name; who is not in the database is asked for at AniList, and not kept."""
+    """Name of a user. The list of a user who is not in the database is fetched from AniList and not stored."""
     likes: UseAppendAction[tuple[str, ...]] = field(default=())
-    """A title, as far as you remember it, in any language; say it once for each title."""
+    """A liked title, in any language and spelling; repeat the option for each title."""
     k: int = 10
     """Length of the list."""
     keep_seen: bool = False
-    """Recommend titles of the user's list, too; the model never compared them with the others."""
+    """Recommend titles of the user's list as well; the model is not trained to score them."""
     keep_sequels: bool = False
-    """Recommend sequels of titles that the user has not seen, too."""
+    """Recommend sequels of titles that the user has not seen as well."""
     keep_adult: bool = False
-    """Recommend adult titles, too."""
+    """Recommend adult titles as well."""
     html: Path | None = None
-    """Also write a page with the covers."""
+    """Also write an HTML page with covers to this file."""
     output: Path = Path("output")
-    """The training's folder."""
+    """Folder of the training."""
     fetching: Fetching = Fetching()
 
     def __post_init__(self):

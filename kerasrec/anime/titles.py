@@ -1,4 +1,4 @@
-"""Titles by name, and which of them should not be recommended."""
+"""Search titles by name, and find sequels that should not be recommended."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
@@ -9,17 +9,18 @@ from kerasrec.anime.records import Title
 from kerasrec.errors import KerasrecError, quoted
 
 ALIKE = 80.0
-"""Least likeness, 0 to 100, of what was typed and a title's name."""
+"""Smallest similarity, 0 to 100, of a typed name and a title's name."""
 
 
 def find_title(text: str, titles: Sequence[Title]) -> Title:
-    """The title that somebody means, whatever its language, capitals and small slips.
+    """The title with the most similar name, in any language and case, with small typing errors.
 
-    Likeness is rapidfuzz's weighted ratio over all names of a title; of several that are equally like, the first.
+    The similarity is rapidfuzz's weighted ratio over all names of a title; of equally similar titles the first one is
+    returned.
 
     Args:
-        text: What was typed.
-        titles: Most popular first.
+        text: The typed name.
+        titles: Titles, the most popular first.
 
     Raises:
         KerasrecError: no title is similar; the message names the nearest ones.
@@ -43,7 +44,7 @@ def find_title(text: str, titles: Sequence[Title]) -> Title:
 def unseen_before(titles: Iterable[Title], seen: set[int]) -> set[int]:
     """Ids of sequels whose prequel the user has not seen, or has dropped.
 
-    A title is left out when any of its direct prequels is not in `seen`, even if the database does not hold it.
+    A title is in the result if any of its direct prequels is not in `seen`, even if the prequel is not in the database.
 
     Example:
         >>> from kerasrec.anime.records import Relation

@@ -1,4 +1,4 @@
-"""Train on the lists of the database, and look at the model after every epoch."""
+"""Train on the lists of the database, and evaluate the model after every epoch."""
 
 import dataclasses
 import json
@@ -73,7 +73,7 @@ def train(command: Train) -> TrainedModel:
 
         batches = BatchSettings(command.batch_size)
         if not lists.ordered:
-            batches = dataclasses.replace(batches, last_item_prob=0.0)  # no title of a set is its last
+            batches = dataclasses.replace(batches, last_item_prob=0.0)  # a set has no last title
         run.fit(
             _passes(command, output, lists, run),
             lambda this, first_step: lists.training_batches(
@@ -107,7 +107,7 @@ def _describe(lists: Lists, command: Train) -> None:
 
 
 def _lists(command: Train, earlier: Trained | None, histories: list[History]) -> Lists:
-    """The lists, as the model of the output folder sees them where there is one and this command may go on with it."""
+    """The lists, with the titles and the order of the earlier training if there is one and it may be continued."""
     if earlier is None:
         return Lists.of(histories, command.val_ratio, command.seed)
     given = dataclasses.asdict(command)
@@ -138,7 +138,7 @@ def _new_run(command: Train, lists: Lists) -> TrainingRun:
 
 
 def _passes(command: Train, output: Output, lists: Lists, run: TrainingRun) -> Iterator[Pass]:
-    """The epochs that are left; after each of them the curves are brought up to date."""
+    """The remaining epochs; after each of them the curves are updated."""
     steps = lists.steps(command.masking, command.batch_size)
     drawn = -math.inf
     for epoch in range(command.epochs):
@@ -177,7 +177,7 @@ def _valid_figures(command: Train, lists: Lists, run: TrainingRun):
 
 
 def _finish(command: Train, output: Output, lists: Lists, run: TrainingRun) -> TrainedModel:
-    """Export the final and the best model, and rank with the best, unless this was done at this very step."""
+    """Export the final and the best model, and rank with the best one, unless this was done at the same step."""
     draw(output, _metrics(output, lists, run))
     order = "newest" if lists.ordered else "random"
     targets = f"users who chose the epoch but are not trained on, a {order} {HELD_OUT:.0%} of each list held out"

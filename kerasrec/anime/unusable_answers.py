@@ -48,7 +48,7 @@ class UnusableAnswers:
         self._database.set_aside([SetAside(self._kind, name, error.reason, error.answer)], int(time.time()))
 
     def took(self, odd: Sequence[UnusablePart], of: str = "") -> None:
-        """Record that one page or user was fetched, and its parts of an unknown form."""
+        """Record that one page or user was fetched, and log its parts of an unknown form."""
         self._in_a_row = 0
         for part in odd[:_SHOWN]:
             tell(part, of)
@@ -88,7 +88,7 @@ class UnusableAnswers:
 
 
 def tell(part: UnusablePart, of: str = "") -> None:
-    """Log what is wrong with a title or an entry."""
+    """Log why a title or an entry could not be used."""
     done = "is left out" if part.is_lost else "is kept without some fields"
     logger.warning(f"{part.what}{of and f' of {of}'} {done}: it has an unknown form ({_short(part.reason)})")
 

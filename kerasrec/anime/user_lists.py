@@ -1,4 +1,4 @@
-"""Users' lists as the model sees them: token ids, split into users who are trained on and users who are not."""
+"""Users' lists as token ids, split into training users and valid users."""
 
 import hashlib
 from collections import Counter
@@ -21,24 +21,24 @@ from kerasrec.data.pipeline import prefetch_batches
 from kerasrec.errors import KerasrecError
 
 ORDERED_FROM = 0.5
-"""Share of dated entries from which the order of the lists is taken to say something."""
+"""Smallest share of dated entries with which lists are ordered by date."""
 
 HELD_OUT = 0.2
-"""Share of a valid user's titles that is to be found by ranking."""
+"""Share of the titles of a valid user that is held out for the ranking."""
 
 
 @dataclass(frozen=True)
 class Lists:
-    """The lists of users who train and of users who do not.
+    """The lists of the training users and of the valid users.
 
-    A user's number, from which the masks of the list follow, is a hash of seed and name: the same whoever else comes.
-    Where order says nothing, the titles of a list stand in a random order, so that every part of it is like the others.
+    A user's number, which determines the masks of the list, is a hash of seed and name, so it does not depend on the
+    other users. Lists without an order are shuffled, so that all parts of a list are alike.
 
     Attributes:
-        vocab: The titles that the model knows, by the text of their ids, with the number of users who train on each.
-        train: Lists that are trained on, oldest title first.
-        valid: Lists of other users, whose titles choose the best epoch.
-        ordered: Whether the order of the lists says something.
+        vocab: The titles of the model; its items are the ids as text, its counts the numbers of training users.
+        train: Lists of the training users, oldest title first.
+        valid: Lists of the valid users, which choose the best epoch.
+        ordered: Whether lists are ordered by date.
         dated: Share of the entries with a date.
     """
 
@@ -57,17 +57,17 @@ class Lists:
         vocab: ItemVocab | None = None,
         ordered: bool | None = None,
     ) -> "Lists":
-        """Split users by their numbers, and number the titles that those who train have watched.
+        """Split users by their numbers, and build the vocabulary from the lists of the training users.
 
         Args:
             histories: From `Database.histories`.
-            val_ratio: About this share of the users is not trained on, and at least one.
-            seed: Of the users' numbers.
-            vocab: That of an earlier training; titles that it lacks become `[UNK]`.
-            ordered: That of an earlier training; else it follows from the dates.
+            val_ratio: Approximate share of valid users; there is at least one.
+            seed: Seed of the users' numbers.
+            vocab: The vocabulary of an earlier training; other titles become `[UNK]`.
+            ordered: `ordered` of an earlier training; by default it follows from the dates.
 
         Raises:
-            KerasrecError: there are too few users for two sides.
+            KerasrecError: there are too few users to split.
         """
         by_number = {int(_digest(f"{seed}/{some.user.casefold()}")[:15], 16): some for some in histories}
         numbers = sorted(by_number)
@@ -94,7 +94,7 @@ class Lists:
 
     @cached_property
     def digest(self) -> str:
-        """16 hexadecimal digits of what is trained on and checked with."""
+        """16 hexadecimal digits of the content of all lists."""
         sides = (array.tobytes() for side in (self.train, self.valid) for array in side)
         return _digest(self.vocab.digest(), *sides)[:16]
 
@@ -115,7 +115,7 @@ class Lists:
     ) -> "tf.data.Dataset":
         """One epoch of masked rows, from any of its steps on; see `kerasrec.data.items.batches.masked_batches`.
 
-        Without dates a list is a set, and what of a long one stands together is drawn anew in every epoch.
+        Lists without an order are shuffled in every epoch, so that a long list is cut into different rows.
         """
         rng = np.random.default_rng([seed, epoch])
         histories = self.train if self.ordered else _shuffled(self.train, rng)
@@ -130,15 +130,15 @@ class Lists:
         )
 
     def valid_batches(self, rules: ExampleSettings, batch_size: int, seed: int) -> "tf.data.Dataset":
-        """The masked rows of the valid users, the same ones every time."""
+        """The masked rows of the valid users, the same rows in each call."""
         settings = BatchSettings(batch_size, last_item_prob=0.0)
         rows = window_rows(self.valid, windows_of(self.valid, rules))
         return masked_batches(rows, rules, settings, Epoch(0, seed), len(self.vocab))
 
     def held_out(self, max_seq_length: int) -> tuple["tf.data.Dataset", TokenHistories]:
-        """Rows and histories for `rank_catalogue`: the last fifth of each valid user's titles is to be found.
+        """Rows and histories for `rank_catalogue`: the last fifth of the titles of each valid user is held out.
 
-        Without dates, a random fifth.
+        Without an order it is a random fifth.
         """
         users, offsets, ids = self.valid
         sizes = np.diff(offsets)
@@ -169,12 +169,12 @@ def _digest(*parts: str | bytes) -> str:
 
 
 def in_random_order(titles: np.ndarray, seed: int, number: int = 0) -> np.ndarray:
-    """A list whose order says nothing, in an order that follows from the seed and the user's number."""
+    """A list without an order, shuffled with the seed and the user's number."""
     return np.random.default_rng([seed, number]).permutation(titles)
 
 
 def _tokens(lists: Mapping[int, np.ndarray], vocab: ItemVocab) -> TokenHistories:
-    """Lists by the numbers of their users, which rise."""
+    """Lists by the numbers of their users, in rising order, as token ids."""
     offsets = np.concatenate([[0], np.cumsum([len(titles) for titles in lists.values()])])
     ids = vocab.encode([str(title) for titles in lists.values() for title in titles])
     return TokenHistories(np.fromiter(lists, np.int64, len(lists)), offsets, ids)

@@ -25,7 +25,7 @@ def user_name(line: str) -> str | None:
 
 
 def read_user_names(path: Path) -> tuple[list[str], list[str]]:
-    """The user names in a file (one a line), without duplicates, and remarks on the other lines for a summary.
+    """The user names in a file (one per line), without duplicates, and remarks on the other lines for a summary.
 
     Raises:
         KerasrecError: the file is missing, or no line holds a user name.

@@ -84,7 +84,7 @@ def title_page(data: object) -> TitlePage:
 
 
 def list_chunk(data: object) -> ListChunk:
-    """The chunk in the `data` of an answer; a title that stands on several lists of the user comes once.
+    """The chunk in the `data` of an answer; a title on several lists of the user is returned once.
 
     Raises:
         UnknownForm: `data` holds no list. A single entry of an unknown form is among `odd` instead.
@@ -265,7 +265,7 @@ def _whole(value: object, name: str, least: int = 0, most: int = MOST) -> int | 
 
 
 def _score(value: object, name: str) -> int | None:
-    """1 to 100; AniList says 0 where no score was given."""
+    """A score from 1 to 100; AniList writes 0 for no score."""
     if value is None:
         return None
     is_number = isinstance(value, (int, float)) and not isinstance(value, bool)

@@ -1,4 +1,4 @@
-"""The client for AniList's API: paced, patient and typed."""
+"""The client for AniList's API, with a rate limit, retries and typed answers."""
 
 import json
 import queue
@@ -21,10 +21,10 @@ from kerasrec.errors import KerasrecError
 USER_AGENT = f"kerasrec/{__version__} (kerasrec for AniList, unofficial)"
 TRIES = 7
 LONGEST_WAIT = 3600.0
-"""Seconds; whoever is asked to wait longer had better start again later."""
+"""Seconds; if the server asks for a longer wait, the run stops."""
 
 LARGEST_ANSWER = 1 << 25
-"""Bytes; a chunk of a list has about 200,000."""
+"""Largest answer in bytes; a chunk of a list has about 200,000."""
 
 _TIMEOUT = 30.0
 _BROKEN = (httpx.TimeoutException, httpx.NetworkError, httpx.RemoteProtocolError, httpx.DecodingError)
@@ -35,7 +35,7 @@ class UserUnavailable(Exception):
     """AniList gives no list for a user.
 
     Args:
-        status: `private`, or `missing` when there is no user of that name.
+        status: `private`, or `missing` if there is no user with this name.
     """
 
     def __init__(self, status: Literal["private", "missing"]):
@@ -44,12 +44,12 @@ class UserUnavailable(Exception):
 
 
 class NoAnswer(KerasrecError):
-    """One page or one list cannot be fetched, while others may be: it is refused, or its answer has an unknown form.
+    """One page or one list cannot be fetched, but others may be: it is refused, or its answer has an unknown form.
 
     Args:
         message: What happened and what to do about it.
-        reason: What happened, in few words.
-        answer: What the server sent; empty where it sent nothing.
+        reason: What happened, in a few words.
+        answer: The answer of the server; empty if there is none.
     """
 
     def __init__(self, message: str, reason: str, answer: str = ""):
@@ -59,19 +59,19 @@ class NoAnswer(KerasrecError):
 
 
 class AniListClient:
-    """Asks AniList, one request at a time.
+    """Sends requests to AniList, one at a time.
 
-    It keeps to the pace of `RateLimit`, tries again what may go better next time (429, 5xx, time-outs, broken
-    connections, answers that are cut short), with waits that double and are blurred, and gives up on all else.
+    It keeps the rate of `RateLimit`. It retries after temporary failures (429, 5xx, timeouts, broken connections,
+    incomplete answers) with exponential backoff and jitter, and raises an error for other failures.
 
     Args:
-        url: Where the API answers.
+        url: Address of the API.
         timeout: Seconds, from connecting to the last byte of the answer, after which a request has failed.
         now: The time in epoch seconds.
-        sleep: Waits so many seconds.
-        chance: Uniform in [0, 1); blurs the waits, so that many clients do not come back all at once.
-        on_wait: Called with the reason and the seconds before a wait that the server's answer has brought about.
-        transport: What carries the requests; by default the network.
+        sleep: Waits for a number of seconds.
+        chance: Returns random numbers from [0, 1) for the jitter of the waits.
+        on_wait: Called with the reason and the seconds before a wait that an answer of the server caused.
+        transport: Transport of the requests; by default the network.
 
     Attributes:
         requests: Requests that were sent.
@@ -122,7 +122,7 @@ class AniListClient:
             raise self._refusal(404, str(error)) from None
 
     def list_chunk(self, name: str, chunk: int) -> answers.ListChunk:
-        """A chunk of at most `PER_CHUNK` entries of a user's anime list; scores are 1 to 100 whatever the user sees.
+        """A chunk of at most `PER_CHUNK` entries of a user's anime list. Scores are 1 to 100 for all score formats.
 
         Args:
             name: The user's name.
@@ -260,9 +260,13 @@ class AniListClient:
 
 
 class _Passing(Exception):
-    """A failure that may not occur at the next try; `paced` when the server has said how long to wait.
+    """A failure that may not occur at the next try.
 
-    `concerns_all` says that every request would fail, not only this one.
+    Args:
+        reason: What happened.
+        paced: Whether the server has said how long to wait.
+        concerns_all: Whether every request would fail, not only this one.
+        answer: The answer of the server.
     """
 
     def __init__(self, reason: str, paced: bool = False, concerns_all: bool = False, answer: str = ""):
@@ -303,7 +307,7 @@ def _json_object(text: str) -> dict | None:
 
 
 def _outcome(answer: _Answer, body: dict | None) -> tuple[int, str]:
-    """The status and what was said: an error in the body counts even where HTTP says 200."""
+    """The status and its message; an error in the body counts even if the HTTP status is 200."""
     errors = (body or {}).get("errors")
     if not errors:
         return answer.status, _line(answer.phrase)

@@ -1,12 +1,12 @@
 """Every query that is sent to AniList."""
 
 PER_PAGE = 50
-"""Titles on a page; AniList gives no more."""
+"""Titles per page, AniList's maximum."""
 
 PER_CHUNK = 500
-"""Entries in a chunk of a list; AniList gives no more."""
+"""Entries per chunk of a list, AniList's maximum."""
 
-# ID settles the order of titles that are equal in the first sort, so that none falls between two pages.
+# ID orders titles that are equal in the first sort, so that no title is missed between two pages.
 TITLE_PAGE = """
 query TitlePage($page: Int!, $perPage: Int!, $sort: [MediaSort!]!) {
   Page(page: $page, perPage: $perPage) {

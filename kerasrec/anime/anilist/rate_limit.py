@@ -1,27 +1,27 @@
-"""When the next request may be sent."""
+"""The rate limit of requests to AniList."""
 
 import email.utils
 import time
 from collections.abc import Callable, Mapping
 
 WINDOW = 60.0
-"""Seconds that a limit counts in."""
+"""Period of a limit in seconds."""
 
 ANNOUNCED = 90
-"""What AniList announces as its limit when all is well."""
+"""Requests per minute that AniList normally announces."""
 
 DEGRADED = 30
-"""What AniList allows while it is degraded, whether it announces so or not."""
+"""Requests per minute that AniList allows while it is degraded, even if it announces more."""
 
-_SLACK = 1.05  # requests spread evenly on departure may arrive a little closer together
+_SLACK = 1.05  # requests that are sent at even intervals may arrive at shorter ones
 
 
 class RateLimit:
-    """The pace of requests, from what the server says of itself.
+    """The rate of requests, from the headers of the server.
 
-    Requests are spread evenly, which keeps to the burst limiter as well. The server's headers are obeyed, with one
-    doubt: AniList may announce 90 a minute and allow 30. An announcement of up to 90 is therefore taken for 30 at most;
-    a higher one, which is not AniList's, is believed until a request is refused that should have been allowed.
+    Requests are sent at even intervals, so they also keep the burst limit. AniList may announce 90 requests per minute
+    and allow 30. So an announced limit of up to 90 counts as at most 30. A higher limit, which only another server
+    announces, counts until the server refuses a request within it.
 
     Source: https://docs.anilist.co/guide/rate-limiting
 
@@ -45,7 +45,7 @@ class RateLimit:
 
     @property
     def per_minute(self) -> int:
-        """Requests a minute at the present pace."""
+        """Requests per minute at the current rate."""
         if self._announced is None:
             return DEGRADED
         if self._doubted or self._announced <= ANNOUNCED:
@@ -53,18 +53,18 @@ class RateLimit:
         return self._announced
 
     def wait(self) -> float:
-        """Seconds until the next request may be sent; 0 when it may be now."""
+        """Seconds until the next request may be sent; 0 if it may be sent now."""
         now = self._now()
         interval = _SLACK * WINDOW / self.per_minute
-        paced = min(self._last_sent + interval - now, interval)  # a clock that was set back must not stop everything
+        paced = min(self._last_sent + interval - now, interval)  # limited, because the clock may have been set back
         return max(paced, self._blocked_until - now, 0.0)
 
     def sent(self) -> None:
-        """Note that a request is being sent."""
+        """Record that a request is sent."""
         self._last_sent = self._now()
 
     def learn(self, headers: Mapping[str, str]) -> None:
-        """Take in the headers of any answer."""
+        """Use the headers of an answer."""
         limit, remaining = _number(headers, "X-RateLimit-Limit"), _number(headers, "X-RateLimit-Remaining")
         if limit:
             self._announced = limit
@@ -72,13 +72,13 @@ class RateLimit:
             self._block(headers, otherwise=WINDOW)
 
     def refused(self, headers: Mapping[str, str]) -> None:
-        """Take in the headers of an answer that said too many requests, or come again later."""
+        """Use the headers of an answer with the status 429, too many requests."""
         if _number(headers, "X-RateLimit-Remaining") != 0:
             self._doubted = True
         self._block(headers, otherwise=WINDOW)
 
     def unavailable(self, headers: Mapping[str, str]) -> None:
-        """Take in the headers of an answer that said the server is out of order for a while."""
+        """Use the headers of an answer that says that the server is temporarily unavailable."""
         self._block(headers, otherwise=0.0)
 
     def _block(self, headers: Mapping[str, str], otherwise: float) -> None:
@@ -96,7 +96,7 @@ def _number(headers: Mapping[str, str], name: str) -> int | None:
 
 
 def _retry_after(headers: Mapping[str, str], now: float) -> float | None:
-    """Seconds, which HTTP lets a server write as a number or as a date."""
+    """The seconds of Retry-After, which is a number or a date."""
     seconds = _number(headers, "Retry-After")
     if seconds is not None:
         return float(seconds)

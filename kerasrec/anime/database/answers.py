@@ -10,7 +10,7 @@ class AnswerTable(Connection):
     """Methods of `Database` that store and read answers that could not be used."""
 
     def set_aside(self, parts: Sequence[SetAside], at: int) -> None:
-        """Keep answers that could not be used; they replace earlier ones of the same kind and name."""
+        """Store answers that could not be used; they replace earlier answers of the same kind and name."""
         if not parts:
             return
         with self._transaction():

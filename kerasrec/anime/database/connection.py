@@ -15,7 +15,7 @@ from kerasrec.anime.database.sqlite_errors import damaged, sqlite_errors_reporte
 from kerasrec.errors import KerasrecError, quoted
 
 BUSY_SECONDS = 60
-"""How long one writer waits for another."""
+"""Seconds that a writer waits for another writer."""
 
 
 class Connection:
@@ -44,7 +44,7 @@ class Connection:
             self._db = sqlite3.connect(self.path, timeout=BUSY_SECONDS, isolation_level=None)
             try:
                 self._db.execute("PRAGMA foreign_keys = ON")
-                self._db.execute("PRAGMA synchronous = FULL")  # what is reported as stored outlives a power cut
+                self._db.execute("PRAGMA synchronous = FULL")  # stored data survives a power failure
                 check_structure(self._db, self.path)
                 self._prepare()
             except BaseException:
@@ -52,10 +52,10 @@ class Connection:
                 raise
 
     def claim(self, source: str) -> None:
-        """Take the database for one source of ids.
+        """Set the source of the ids in the database.
 
         Raises:
-            KerasrecError: it holds another one's.
+            KerasrecError: it has ids of another source.
         """
         with self._transaction():
             self._db.execute("INSERT INTO origin (id, source) VALUES (1, ?) ON CONFLICT DO NOTHING", (source,))
@@ -67,13 +67,13 @@ class Connection:
             )
 
     def source(self) -> str | None:
-        """The source of the ids in the database, say `AniList`; None while it holds none."""
+        """The source of the ids in the database, for example `AniList`; None for an empty database."""
         [[source]] = self._rows("SELECT max(source) FROM origin")
         return source
 
     @contextlib.contextmanager
     def _transaction(self) -> Iterator[None]:
-        """All of the block or nothing; waits for other writers first, not in the middle."""
+        """A transaction; it waits for other writers before the block, not within it."""
         with sqlite_errors_reported(self.path, BUSY_SECONDS):
             self._db.execute("BEGIN IMMEDIATE")
             try:
@@ -99,7 +99,7 @@ class Connection:
         return found
 
     def _prepare(self) -> None:
-        """Bring the tables up to date and the file to WAL mode, where that has not been done yet."""
+        """Update the tables to the current schema and the file to WAL mode, if necessary."""
         if self._db.execute("PRAGMA journal_mode").fetchone() == ("wal",):
             migrate(self._db, self.path)
             return
@@ -111,14 +111,14 @@ class Connection:
                     self._db.execute("PRAGMA journal_mode = WAL")
                     return
                 except sqlite3.OperationalError as error:
-                    # This one change does not wait by itself while somebody else looks in.
+                    # SQLite does not wait for readers before this change.
                     if "locked" not in str(error) or time.monotonic() > end:
                         raise
                 time.sleep(0.01)
 
     @contextlib.contextmanager
     def _snapshot(self) -> Iterator[None]:
-        """All reading in the block sees the same state."""
+        """All queries in the block read the same state."""
         with sqlite_errors_reported(self.path, BUSY_SECONDS):
             self._db.execute("BEGIN")
             try:

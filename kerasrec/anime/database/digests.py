@@ -1,6 +1,6 @@
-"""Whether a database is what was stored: SQLite keeps no checksums, and a flipped bit of a score would be trained on.
+"""Digests that show damage to a database. SQLite has no checksums, so a flipped bit of a score would be trained on.
 
-So each list has a digest of its own. Titles and all else have none: of those only damage to the structure is seen.
+Each list has a digest. Titles and other tables have none; only damage to their structure is found.
 """
 
 import itertools
@@ -15,10 +15,10 @@ from kerasrec.workspace.digests import digest_of
 
 
 def check_structure(db: sqlite3.Connection, path: Path) -> None:
-    """Look at all pages, of which SQLite reads a damaged one only when it comes to it.
+    """Check all pages of the file; otherwise SQLite finds a damaged page only when it reads it.
 
     Raises:
-        KerasrecError: one is damaged.
+        KerasrecError: a page is damaged.
     """
     [found] = db.execute("PRAGMA quick_check(1)").fetchone()
     [page_size] = db.execute("PRAGMA page_size").fetchone()
@@ -29,18 +29,18 @@ def check_structure(db: sqlite3.Connection, path: Path) -> None:
 
 
 def keep_digests(db: sqlite3.Connection, condition: str, values: Sequence[object] = ()) -> None:
-    """Keep the digests of the lists of those users who meet a condition, in a transaction that is open."""
+    """Store the digests of the lists of the users who meet a condition, within the open transaction."""
     found = [(digest, user) for user, _, _, digest in _digests(db, condition, values)]
     db.executemany("UPDATE users SET digest = ? WHERE id = ?", found)
 
 
 def check_lists(db: sqlite3.Connection, path: Path, name: str | None = None) -> None:
-    """Compare all lists that are whole, or that of one user, with their digests.
+    """Compare all complete lists, or the list of one user, with their digests.
 
-    A list that an earlier version stored has none and passes.
+    A list that an earlier version stored has no digest and passes.
 
     Raises:
-        KerasrecError: one is not what was stored.
+        KerasrecError: a list differs from its digest.
     """
     condition = "users.status = 'ok' AND digest IS NOT NULL AND (? IS NULL OR name = ?)"
     for _, user, kept, digest in _digests(db, condition, (name, name)):
@@ -55,7 +55,7 @@ def check_lists(db: sqlite3.Connection, path: Path, name: str | None = None) -> 
 def _digests(
     db: sqlite3.Connection, condition: str, values: Sequence[object]
 ) -> Iterator[tuple[int, str, str | None, str]]:
-    """For each user the number, the name, the digest that is kept and that of the list as it is."""
+    """For each user the number, the name, the stored digest and the digest of the current list."""
     rows = db.execute(
         "SELECT users.id, name, digest, lower(name), title_id, entry.status, score, progress, started, completed, "
         "updated FROM users LEFT JOIN list_entries AS entry ON user_id = users.id "

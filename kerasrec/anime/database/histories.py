@@ -13,7 +13,7 @@ class HistoryQueries(TitleTables, ListTables):
     """Methods of `Database` that read titles and histories together."""
 
     def watched_counts(self, statuses: Sequence[str] = WATCHED) -> dict[str, int]:
-        """For each user whose list is whole, the number of titles on it that have one of the statuses."""
+        """For each user with a complete list, the number of titles with one of the statuses."""
         rows = self._rows(
             "SELECT name, count(title_id) FROM users LEFT JOIN list_entries AS entry ON user_id = users.id "
             f"AND entry.status IN ({', '.join('?' * len(statuses))}) WHERE users.status = 'ok' GROUP BY users.id",
@@ -25,7 +25,7 @@ class HistoryQueries(TitleTables, ListTables):
         """The titles, and the histories of the users who have watched at least `min_anime` of them.
 
         Raises:
-            KerasrecError: no title or no list is known; the message says which command fetches them.
+            KerasrecError: the database has no titles or no lists; the message names the command that fetches them.
         """
         titles = self.known_titles()
         if not self.watched_counts():
@@ -36,20 +36,20 @@ class HistoryQueries(TitleTables, ListTables):
     def histories(
         self, min_anime: int = 20, statuses: Sequence[str] = WATCHED, user: str | None = None
     ) -> list[History]:
-        """What each user has watched, oldest first; users in the order in which they were stored.
+        """The watched titles of each user, oldest first; users in the order in which they were stored.
 
         An entry's date is the day it was completed; else the day it was started; else the day (UTC) of its last update.
-        Where only the month or year is known, the entry stands before all others of that month or year. Entries of the
-        same date are in the order of their last update, then of their ids. Entries without any date stand first.
+        An entry with a month or year only comes before all others of that month or year. Entries of the same date are
+        ordered by their last update, then by their ids. Entries without a date come first.
 
         Args:
             min_anime: Users with fewer titles of these statuses on their list are left out.
-            statuses: The entries that count.
-            user: This user alone.
+            statuses: Statuses of the entries that count.
+            user: A user's name, for the history of this user only.
 
         Returns:
-            A history for each user whose list is whole, public and long enough. Titles of which only the id is known
-            (they stand on a list but were not fetched themselves) are left out, and so is who has no others.
+            A history for each user whose list is complete, public and long enough. Titles that are known by id only
+            (they are on a list but were not fetched) are left out, as are users without other titles.
         """
         statuses = tuple(statuses)
         self.check_lists(user)

@@ -14,7 +14,7 @@ class ListTables(Connection):
     """Methods of `Database` that store and read users and their lists."""
 
     def user(self, name: str) -> User | None:
-        """One user, or None. Names are the same in capitals and small letters, as AniList's are."""
+        """One user, or None. The case of a name does not matter, as at AniList."""
         return next(self._users("WHERE name = ?", name), None)
 
     def users(self) -> list[User]:
@@ -22,7 +22,7 @@ class ListTables(Connection):
         return list(self._users("ORDER BY name"))
 
     def entries(self, name: str) -> list[ListEntry]:
-        """The list of one user, in the order of the title ids; empty for a user who is not there."""
+        """The list of one user, in the order of the title ids; empty for an unknown user."""
         rows = self._rows(
             "SELECT title_id, entry.status, score, progress, started, completed, updated "
             "FROM list_entries AS entry JOIN users ON users.id = user_id WHERE name = ? ORDER BY title_id",
@@ -31,7 +31,7 @@ class ListTables(Connection):
         return [ListEntry(*row) for row in rows]
 
     def store_chunk(self, name: str, chunk: int, entries: Sequence[ListEntry], at: int) -> None:
-        """Keep a chunk of a list that is not whole yet, so that nobody needs to fetch it again."""
+        """Store a chunk of an incomplete list, so that it need not be fetched again."""
         with self._transaction():
             self._db.execute(
                 "INSERT INTO list_chunks (name, chunk, entries, fetched_at) VALUES (?, ?, ?, ?) "
@@ -43,7 +43,7 @@ class ListTables(Connection):
             )
 
     def chunks(self, name: str, since: float) -> list[list[ListEntry]]:
-        """The chunks, from the first on, of a list that is not whole yet, fetched at or after `since`."""
+        """The chunks of an incomplete list, from the first one on without gaps, fetched at or after `since`."""
         rows = self._rows(
             "SELECT chunk, entries FROM list_chunks WHERE name = ? AND fetched_at >= ? ORDER BY chunk", (name, since)
         )
@@ -56,9 +56,9 @@ class ListTables(Connection):
     def store_user(
         self, name: str, anilist_id: int | None, score_format: str | None, entries: Iterable[ListEntry], at: int
     ) -> None:
-        """Put a user's whole list in the place of what was known of it, in one transaction."""
+        """Store the complete list of a user instead of an earlier one, in one transaction."""
         with self._transaction():
-            # The account may have been called something else before.
+            # The account may have had another name before.
             self._db.execute("DELETE FROM users WHERE anilist_id = ? AND name <> ?", (anilist_id, name))
             self._set_user(name, "ok", at)
             self._db.execute(
@@ -69,12 +69,12 @@ class ListTables(Connection):
             keep_digests(self._db, "name = ?", (name,))
 
     def store_unavailable(self, name: str, status: Literal["private", "missing"], at: int) -> None:
-        """Note that a user shows no list; one that was known stays, but is in no history any more."""
+        """Record that a user has no public list. A stored list is kept, but no longer used."""
         with self._transaction():
             self._set_user(name, status, at)
 
     def add_entries(self, rows: Sequence[tuple[str, ListEntry]]) -> None:
-        """Add entries to the lists of users by name, in one transaction; what a new entry leaves open stays known.
+        """Add entries to the lists of users, in one transaction; fields that a new entry lacks keep their values.
 
         New users are pending until `finish_lists`.
         """
@@ -86,12 +86,12 @@ class ListTables(Connection):
             self._insert_entries(rows)
 
     def check_lists(self, name: str | None = None) -> None:
-        """Refuse a database in which a list that is whole, or that of this user, is not what was stored."""
+        """Raise an error if a complete list, or the list of this user, differs from its digest."""
         with sqlite_errors_reported(self.path, BUSY_SECONDS):
             check_lists(self._db, self.path, name)
 
     def finish_lists(self, at: int) -> None:
-        """Take all pending lists for whole."""
+        """Mark all pending lists as complete."""
         with self._transaction():
             keep_digests(self._db, "digest IS NULL")
             self._db.execute("UPDATE users SET status = 'ok', fetched_at = ? WHERE status = 'pending'", (at,))

@@ -1,4 +1,4 @@
-"""SQLite's errors as messages that say what to do."""
+"""Errors of SQLite as messages that say what to do."""
 
 import contextlib
 import shutil
@@ -18,7 +18,7 @@ def sqlite_errors_reported(path: Path, busy_seconds: float) -> Iterator[None]:
 
     Args:
         path: The database.
-        busy_seconds: How long the caller waits for other processes that lock it.
+        busy_seconds: Seconds that the caller waits for a lock of another process.
 
     Raises:
         KerasrecError: SQLite raised an error, or another process kept a lock.
@@ -39,7 +39,7 @@ def damaged(path: Path, reason: str) -> KerasrecError:
 
 def _in_words(path: Path, error: Exception, busy_seconds: float) -> KerasrecError:
     text = str(error)
-    # It says the latter where there is no room for the index of its log.
+    # SQLite reports the second error if there is no space for the index of its log.
     if "disk is full" in text or ("disk I/O error" in text and shutil.disk_usage(path.parent).free < 1 << 20):
         return disk_full(path)
     if isinstance(error, filelock.Timeout) or "locked" in text:

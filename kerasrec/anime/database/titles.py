@@ -23,18 +23,18 @@ class TitleTables(Connection):
     """Methods of `Database` that store and read titles."""
 
     def store_titles(self, titles: Iterable[Title], at: int) -> None:
-        """Add titles, or put them in the place of what was known of them, in one transaction."""
+        """Add or replace titles, in one transaction."""
         with self._transaction():
             self._upsert_titles(titles, at)
 
     def name_titles(self, titles: Iterable[Title], at: int) -> None:
-        """Add titles that are not known yet or only by id, in one transaction; fetched titles stay as they are."""
+        """Add titles that are unknown or known by id only, in one transaction; fetched titles do not change."""
         with self._transaction():
             known = {title for (title,) in self._db.execute("SELECT id FROM titles WHERE fetched_at IS NOT NULL")}
             self._upsert_titles([title for title in titles if title.id not in known], at)
 
     def store_title_page(self, sort: str, page: int, titles: Iterable[Title], has_next: bool, at: int) -> None:
-        """Add a page of titles, and that it was fetched `at` epoch seconds, in one transaction."""
+        """Add a page of titles and the time of its fetch, in epoch seconds, in one transaction."""
         with self._transaction():
             self._upsert_titles(titles, at)
             self._db.execute("DELETE FROM set_aside WHERE kind = 'page' AND name = ?", (f"{sort} {page}",))
@@ -45,12 +45,12 @@ class TitleTables(Connection):
             )
 
     def title_pages(self, sort: str, since: float) -> dict[int, bool]:
-        """Pages fetched at or after `since`, each with whether another one followed."""
+        """Pages fetched at or after `since`, and whether another page followed each of them."""
         rows = self._rows("SELECT page, has_next FROM title_pages WHERE sort = ? AND fetched_at >= ?", (sort, since))
         return {page: bool(has_next) for page, has_next in rows}
 
     def titles(self) -> list[Title]:
-        """All titles of which more than the id is known, the most popular first."""
+        """All titles that are known by more than their id, the most popular first."""
         genres, tags, relations = defaultdict(list), defaultdict(list), defaultdict(list)
         with self._snapshot():
             for title, genre in self._rows("SELECT title_id, genre FROM title_genres ORDER BY title_id, genre"):
@@ -90,7 +90,7 @@ class TitleTables(Connection):
         return titles
 
     def no_titles(self) -> str:
-        """The end of a sentence about the file: no titles are known, and which command fetches them."""
+        """The end of a sentence: the file has no titles, and which command fetches them."""
         [[lists]] = self._rows("SELECT count(*) FROM users WHERE status = 'ok'")
         command = "fetch-titles" if self.source() in (None, "AniList") else "import --titles FILE"
         return f"holds the lists of {lists:,} users and no titles: run `kerasrec anime {command}` first"
