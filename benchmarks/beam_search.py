@@ -17,6 +17,7 @@ from rich.table import Table
 from timing import median_seconds
 
 from kerasrec.backend import tf
+from kerasrec.colarec.beam_search import Encoded
 from kerasrec.colarec.encoder_rows import RowMaker
 from kerasrec.colarec.hierarchical_kmeans import random_codes
 from kerasrec.colarec.model import ColaRecModel, Sizes
@@ -109,7 +110,7 @@ def main() -> None:
 
     @tf.function(input_signature=[_TOKENS] * 4)
     def search(ids, token_types, positions, seen):
-        return identified(model, tree, *model.encode(ids, token_types, positions), seen, BEAM)
+        return identified(model, tree, Encoded(*model.encode(ids, token_types, positions)), seen, BEAM)
 
     def one_by_one(plain: PlainSearch):
         lists = (plain([part[user : user + 1] for part in rows], set(histories[user])) for user in range(USERS))

@@ -12,13 +12,13 @@ from rich.console import Console
 from rich.table import Table
 from timing import median_seconds
 
-from kerasrec.colarec.alike_items import alike_by_codes
 from kerasrec.colarec.encoder_rows import RowMaker
 from kerasrec.colarec.hierarchical_kmeans import random_codes
 from kerasrec.colarec.item_sets import ItemSets
 from kerasrec.colarec.model import ColaRecModel, Sizes
 from kerasrec.colarec.settings import LENGTHS, RowSettings
-from kerasrec.colarec.training_samples import Samples
+from kerasrec.colarec.similar_items import similar_by_codes
+from kerasrec.colarec.training_samples import SampledItems, Samples, SampleSettings
 from kerasrec.nn.settings import T5Config
 from kerasrec.training.optimizers import adamw, warmup_schedule
 from kerasrec.training.settings import OptimizerSettings
@@ -33,9 +33,9 @@ def shop(rng: np.random.Generator) -> tuple[Samples, int]:
     interactions = ItemSets(np.cumsum([0, *sizes]), items, ITEMS)
     codes, warm = random_codes(ITEMS, LENGTH, CODES), np.arange(ITEMS, dtype=np.int32)
     texts = np.arange(0, 21 * ITEMS + 1, 21), rng.integers(3, 8000, 21 * ITEMS, dtype=np.int32)
-    make = RowMaker(texts, LENGTHS["short"])
-    alike, sampled_users = alike_by_codes(codes, warm), RowSettings().sampled_users
-    samples = Samples(interactions, warm, alike, codes, make, sampled_users, contrast=True, seed=0)
+    sampled = SampledItems(codes, warm, similar_by_codes(codes, warm))
+    settings = SampleSettings(RowSettings().sampled_users, contrast=True, seed=0)
+    samples = Samples(interactions, sampled, RowMaker(texts, LENGTHS["short"]), settings)
     return samples, len(items)
 
 

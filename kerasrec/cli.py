@@ -55,9 +55,9 @@ SYSTEMS = {
     },
     "sentence-pair": {
         "train": (sentence_pair.Train, "kerasrec.sentence_pair.train.train"),
-        "evaluate": (sentence_pair.Evaluate, "kerasrec.sentence_pair.predict.evaluate"),
+        "evaluate": (sentence_pair.Evaluate, "kerasrec.sentence_pair.evaluate.evaluate"),
         "predict": (sentence_pair.Predict, "kerasrec.sentence_pair.predict.predict"),
-        "encode": (sentence_pair.Encode, "kerasrec.sentence_pair.predict.encode"),
+        "encode": (sentence_pair.Encode, "kerasrec.sentence_pair.encode.encode"),
         "export": (sentence_pair.Export, "kerasrec.sentence_pair.export.export"),
     },
     "anime": {
@@ -76,7 +76,7 @@ SYSTEMS = {
         "train": (colarec.Train, "kerasrec.colarec.train.train"),
         "evaluate": (colarec.Evaluate, "kerasrec.colarec.evaluate.evaluate"),
         "export": (colarec.Export, "kerasrec.colarec.export.export"),
-        "recommend": (colarec.Recommend, "kerasrec.colarec.export.recommend"),
+        "recommend": (colarec.Recommend, "kerasrec.colarec.recommend.recommend"),
     },
     "convert": {
         "convert": (pretrained.Convert, "kerasrec.pretrained.convert.convert"),  # the only step, so it is not typed

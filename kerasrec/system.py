@@ -56,6 +56,10 @@ class System:
     def _task(self) -> Task:
         return self._folders.task(self.name)
 
+    def _input(self, name: str) -> Path:
+        """The file for data that was given in Python, for the step that reads files."""
+        return self.folder / "inputs" / name
+
     def _require_model(self, output: Path) -> None:
         """Raise an error if an output folder has no trained model."""
         if not ((output / "config.json").exists() or (output / "checkpoints").exists()):

@@ -1,4 +1,4 @@
-"""Codes for items that the clusters could not know: beside the items with the most similar texts."""
+"""Codes for items that were not clustered, next to the items with the most similar texts."""
 
 from collections import defaultdict
 
@@ -8,17 +8,17 @@ from kerasrec.errors import KerasrecError
 
 
 def placed_codes(codes: np.ndarray, known: np.ndarray, vectors: np.ndarray, most: int) -> np.ndarray:
-    """Codes for items that have none: those of their nearest neighbours, up to the last code.
+    """Codes for items without codes: the codes of their nearest neighbours, except for the last code.
 
-    An item goes to the cluster of the known item with the most similar text that has room, under the next number. Where
-    all clusters are full it opens one, which shares as many first codes as can be with one that there is, and is known
-    from then on.
+    An item joins the cluster of the known item with the most similar text, among clusters that are not full, with the
+    next free last code. If all clusters are full, the item starts a new cluster that shares as many first codes as
+    possible with an existing one. The item is known from then on.
 
     Args:
-        codes: int32 [n, l]; rows of items that are not known are not read.
+        codes: int32 [n, l]; rows of unknown items are not read.
         known: Which items have codes, bool [n].
         vectors: float [n, D], of length 1.
-        most: Codes a level, K.
+        most: Codes per level, K.
 
     Returns:
         int32 [n, l].
@@ -39,20 +39,20 @@ def placed_codes(codes: np.ndarray, known: np.ndarray, vectors: np.ndarray, most
 
 
 class _Clusters:
-    """The items that share all codes but the last, and what room they have."""
+    """Clusters of items that share all codes but the last, and their free codes."""
 
     def __init__(self, codes: np.ndarray, vectors: np.ndarray, most: int):
         self._vectors, self._most = vectors, most
         self._prefixes, of = np.unique(codes[:, :-1], axis=0, return_inverse=True)
-        self._of = of.ravel()  # the cluster of each item that is known
-        self._last = np.zeros(len(self._prefixes), np.int32)  # of the last codes, the highest
+        self._of = of.ravel()  # the cluster of each known item
+        self._last = np.zeros(len(self._prefixes), np.int32)  # the highest last code of each cluster
         np.maximum.at(self._last, self._of, codes[:, -1])
-        self._next = defaultdict(set)  # the codes that follow a beginning
+        self._next = defaultdict(set)  # the codes that follow each sequence of first codes
         for prefix in self._prefixes:
             self._remember(prefix)
 
     def place(self, vector: np.ndarray) -> list[int]:
-        """The codes of an item, which nobody had."""
+        """New codes for an item."""
         similarities = self._vectors @ vector
         room = self._last[self._of] < self._most
         if room.any():

@@ -1,4 +1,4 @@
-"""Evaluate all recommenders of a run with one protocol: lists over the whole catalogue, without seen items."""
+"""Rank targets with any recommender of a run, by one protocol: lists over the whole catalogue."""
 
 from collections.abc import Callable
 
@@ -7,28 +7,32 @@ import numpy as np
 from kerasrec.backend import no_autograph, tf
 from kerasrec.colarec.dataset import Targets
 from kerasrec.colarec.item_sets import ItemSets
+from kerasrec.colarec.settings import LONGEST_LIST
 from kerasrec.data.items.vocab import FIRST_ITEM
 from kerasrec.evaluation.full_ranking import Protocol
 from kerasrec.metrics import ranking as metrics
 from kerasrec.progress_bar import progress_bar
 from kerasrec.training.monitor import Monitor
 
-LISTED = 20
 AT = (5, 10, 20)
 SCORES_AT_A_TIME = 1 << 26
 MONITOR = Monitor(("NDCG@10", "recall@10", "recall@20"))
 
-# The best items of users, int32 [B, LISTED], best first, -1 where none is left; from user numbers, int64 [B].
+# The best items of users, int32 [B, LONGEST_LIST], best first, then -1; from user numbers, int64 [B].
 Recommender = Callable[[np.ndarray], np.ndarray]
 
 
 def protocol(split: str, filter_seen: bool) -> Protocol:
-    """How `rank` makes the figures of a split."""
+    """How `rank` computes the figures of a split."""
     return Protocol(split, filter_seen, equal_scores="a baseline's equal scores in the order of the corpus")
 
 
 def by_scores(scores: Callable[[np.ndarray], "tf.Tensor"], seen: ItemSets) -> Recommender:
-    """A recommender from scores float32 [B, I] of all items for users int64 [B], without each user's `seen` items.
+    """A recommender that lists the items with the highest scores, without the seen items of each user.
+
+    Args:
+        scores: Returns scores float32 [B, I] of all items for users int64 [B].
+        seen: The items that are left out of each user's lists.
 
     Example:
         >>> sets = ItemSets(np.array([0, 1]), np.array([2], np.int32), 4)
@@ -38,7 +42,7 @@ def by_scores(scores: Callable[[np.ndarray], "tf.Tensor"], seen: ItemSets) -> Re
 
     def recommend(users: np.ndarray) -> np.ndarray:
         left_out = seen.padded(users, padding=-FIRST_ITEM)
-        return filled_up(np.maximum(_best(scores(users), left_out, min(LISTED, seen.item_count)).numpy(), -1))
+        return filled_up(np.maximum(_best(scores(users), left_out, min(LONGEST_LIST, seen.item_count)).numpy(), -1))
 
     return recommend
 
@@ -46,18 +50,19 @@ def by_scores(scores: Callable[[np.ndarray], "tf.Tensor"], seen: ItemSets) -> Re
 @tf.function(reduce_retracing=True)
 @no_autograph
 def _best(scores, seen, k):
-    """The k best of scores [B, I], below 0 where none is left; the metrics know items behind the special tokens."""
+    """The k best items of scores [B, I]; negative numbers after the last item."""
+    # `metrics` numbers items after the special tokens.
     tokens = tf.pad(scores, [[0, 0], [FIRST_ITEM, 0]])
     return metrics.top_k_items(tokens, seen + FIRST_ITEM, k) - FIRST_ITEM
 
 
 def filled_up(lists: np.ndarray) -> np.ndarray:
-    """Lists int32 [B, n] with -1 behind them up to the length LISTED."""
-    return np.pad(lists, [(0, 0), (0, LISTED - lists.shape[1])], constant_values=-1)
+    """Lists int32 [B, n], padded with -1 to the length LONGEST_LIST."""
+    return np.pad(lists, [(0, 0), (0, LONGEST_LIST - lists.shape[1])], constant_values=-1)
 
 
 def popularity(interactions: ItemSets, seen: ItemSets) -> Recommender:
-    """What most users took, the same for everyone but for what they have seen.
+    """A recommender that lists the items with the most users, the same for each user except for seen items.
 
     Example:
         >>> sets = ItemSets(np.array([0, 2, 3]), np.array([0, 2, 2], np.int32), 3)
@@ -69,7 +74,7 @@ def popularity(interactions: ItemSets, seen: ItemSets) -> Recommender:
 
 
 def some_users(targets: Targets, most: int) -> Targets:
-    """The targets of about so many users, evenly over all of them.
+    """The targets of about `most` users, spread evenly over all users.
 
     Example:
         >>> some_users(Targets(np.array([0, 0, 1, 2, 3]), np.arange(5)), 2).users.tolist()
@@ -81,14 +86,14 @@ def some_users(targets: Targets, most: int) -> Targets:
 
 
 def curve_title(targets: Targets, some: Targets, filter_seen: bool) -> str:
-    """What the figures of `some_users` of the valid targets are figures of.
+    """The protocol of valid figures that are computed for `some_users`.
 
     Example:
-        >>> everyone = Targets(np.array([0, 0, 1, 2, 3]), np.arange(5))
-        >>> curve_title(everyone, some_users(everyone, 2), filter_seen=True)
+        >>> all_targets = Targets(np.array([0, 0, 1, 2, 3]), np.arange(5))
+        >>> curve_title(all_targets, some_users(all_targets, 2), filter_seen=True)
         'valid split, full ranking over the catalogue, seen items filtered, a sample of about 2 users'
     """
-    users, shown = (len(np.unique(them.users)) for them in (targets, some))
+    users, shown = (len(np.unique(split.users)) for split in (targets, some))
     return str(Protocol("valid", filter_seen, users=shown if shown < users else None))
 
 
@@ -100,39 +105,36 @@ def rank(
     name: str,
     batch_size: int | None = None,
 ) -> dict[str, float]:
-    """Recall and NDCG at 5, 10 and 20, of all users with targets and of the long tail of them.
+    """Recall and NDCG at 5, 10 and 20, of all users with targets and of the long tail of these users.
 
-    A target's rank is its place in the list. Among items with equal scores, which a beam search hardly has, `by_scores`
-    lists the one with the lower number first.
-    The long tail is the half of the users with the fewest interactions, those with a lower number first among equals;
-    its figures are named `tail/...`. Users with several targets count once, as
-    `kerasrec.metrics.ranking.ranking_metrics`
-    has it.
+    The rank of a target is its place in the list. For items with equal scores, `by_scores` lists the item with the
+    lower number first; a beam search rarely has equal scores. The long tail is the half of the users with the fewest
+    interactions; among users with equally many, those with lower numbers. Its figures are named `tail/...`. Users with
+    several targets count once, as in `kerasrec.metrics.ranking.ranking_metrics`.
 
     Args:
-        recommend: Whom to ask.
-        targets: What is to be found.
-        interactions: What each user took in training.
-        seen: The items that each user's lists leave out: `interactions` where seen items are filtered, else none. A
-            target among them is a miss.
-        name: Shown beside the progress bar.
-        batch_size: Users at a time; by default as many as keep a batch of scores below 256 MB, and 256 at most.
+        recommend: The recommender.
+        targets: The targets.
+        interactions: The items that each user took in training.
+        seen: The items that are left out of each user's lists. A target among them is a miss.
+        name: Name of the recommender, for the progress bar.
+        batch_size: Users per batch; by default at most 256, and so few that a batch of scores has less than 256 MB.
 
     Returns:
-        Figures by name, with `users`, `targets` and `filtered_targets`: the targets that are in `seen`.
+        Figures by name, with `users`, `targets` and `filtered_targets`: the number of targets that are in `seen`.
     """
     users = np.unique(targets.users)
-    similar = np.argsort(interactions.sizes[users], kind="stable")  # so that batches are padded by little
+    order = np.argsort(interactions.sizes[users], kind="stable")  # so batches have little padding
     if batch_size is None:
         batch_size = max(1, min(256, SCORES_AT_A_TIME // interactions.item_count))
     with progress_bar(name, total=len(users), unit="users") as bar:
         lists = []
         for begin in range(0, len(users), batch_size):
-            lists.append(recommend(users[similar[begin : begin + batch_size]]))
+            lists.append(recommend(users[order[begin : begin + batch_size]]))
             bar.advance(len(lists[-1]))
-    lists = np.concatenate(lists)[np.argsort(similar)]
+    lists = np.concatenate(lists)[np.argsort(order)]
     rows = np.searchsorted(users, targets.users)
-    hits = lists[rows] == targets.items[:, np.newaxis]  # [T, LISTED]
+    hits = lists[rows] == targets.items[:, np.newaxis]  # [T, LONGEST_LIST]
     ranks = np.where(hits.any(axis=1), 1 + hits.argmax(axis=1), metrics.NEVER_LISTED)
     tail = np.isin(targets.users, long_tail(interactions, users))
     return (
@@ -147,7 +149,7 @@ def rank(
 
 
 def long_tail(interactions: ItemSets, users: np.ndarray) -> np.ndarray:
-    """The half of these users, int [U], rounded down, who have the fewest interactions.
+    """The half of users int [U], rounded down, with the fewest interactions.
 
     Example:
         >>> sets = ItemSets(np.array([0, 2, 3, 6]), np.array([0, 1, 0, 0, 1, 2], np.int32), 3)

@@ -1,4 +1,4 @@
-"""What `prepare` left on disk, opened for all later steps."""
+"""The files that `prepare` wrote, for all later steps."""
 
 import dataclasses
 from functools import cached_property
@@ -19,7 +19,7 @@ from kerasrec.workspace.tables import read_array, read_parquet, write_array
 
 
 class Targets(NamedTuple):
-    """What is to be found: one (user, item) a place, sorted by user."""
+    """Pairs of a user and an item that the user takes later, sorted by user."""
 
     users: np.ndarray
     """int32 [T]."""
@@ -32,16 +32,15 @@ class PreparedData:
 
     Args:
         name: Name of the run.
-        folders: Where its folders lie.
+        folders: The parents of its folders.
 
     Attributes:
-        name: The same.
+        name: Name of the run.
         data, output, export: The run's folders.
         digest: Content digest of the items, the users, the interactions and the targets.
 
     Raises:
-        KerasrecError: nothing was prepared under this name, or by another system, or a file of it is missing or
-            damaged.
+        KerasrecError: the run was not prepared, or by another system; or a file is missing or damaged.
     """
 
     def __init__(self, name: str, folders: RunFolders):
@@ -59,24 +58,24 @@ class PreparedData:
             self._has_codes: bool = self.entry["ready_codes"]
 
     def config(self, command) -> dict:
-        """What `config.json` keeps of a training: its settings, and what files it was of."""
+        """The content of a training's `config.json`: its settings, and the digest of its data."""
         return {"prepared": self.digest, **dataclasses.asdict(command)}
 
     def require_same_files(self, config: dict, folder: Path) -> None:
-        """Refuse a model that was trained on other files than those that are prepared.
+        """Check that a model was trained on the prepared files.
 
         Raises:
-            KerasrecError: it was.
+            KerasrecError: it was trained on other files.
         """
         if config.get("prepared") != self.digest:
             raise KerasrecError(
-                f"other files are prepared in {self.data} than those that the model in {folder} was trained on: "
-                "prepare those again, or remove that folder"
+                f"other files are prepared in {self.data} than the files of the model in {folder}: prepare the files "
+                "of the model again, or remove that folder"
             )
 
     @cached_property
     def tokenizer(self) -> SubwordTokenizer:
-        """What the texts are tokenised with."""
+        """The tokenizer of the texts."""
         return SubwordTokenizer.load(self.manifest.checked_path(self.data / "spiece.model", self._prepares))
 
     @cached_property
@@ -95,7 +94,7 @@ class PreparedData:
 
     @cached_property
     def cold(self) -> np.ndarray:
-        """Which items are held out of all training, bool [I]."""
+        """Which items are left out of all training, bool [I]."""
         return self._items["cold"].to_numpy()
 
     @cached_property
@@ -107,7 +106,7 @@ class PreparedData:
 
     @cached_property
     def ready_codes(self) -> list[list[int]] | None:
-        """The codes that the corpus has; None where it has none."""
+        """The ready codes of the corpus; None without such codes."""
         return self._items["codes"].to_pylist() if self._has_codes else None
 
     @cached_property
@@ -116,8 +115,18 @@ class PreparedData:
         return self._table("users", ["id"])["id"].to_pylist()
 
     @cached_property
+    def item_numbers(self) -> dict[str, int]:
+        """Item numbers by raw id."""
+        return {item: number for number, item in enumerate(self.item_ids)}
+
+    @cached_property
+    def user_numbers(self) -> dict[str, int]:
+        """User numbers by raw id."""
+        return {user: number for number, user in enumerate(self.user_ids)}
+
+    @cached_property
     def interactions(self) -> ItemSets:
-        """What each user took in training."""
+        """The items that each user took in training."""
         table = self._table("interactions", ["user", "item"])
         counts = np.bincount(table["user"].to_numpy(), minlength=len(self.user_ids))
         offsets = np.concatenate([[0], np.cumsum(counts)])
@@ -125,20 +134,20 @@ class PreparedData:
 
     @property
     def filter_seen(self) -> bool:
-        """Whether figures and lists leave out items that a user took before; `prepare` sets it."""
+        """Whether figures and lists leave out the items of a user's history; `prepare` sets it."""
         return self.entry.get("filter_seen", True)  # earlier versions always did
 
     @cached_property
     def seen(self) -> ItemSets:
-        """The items that each user's lists leave out: those that the user took in training, or none."""
-        everything = self.interactions
-        return everything if self.filter_seen else ItemSets.empty(len(everything), everything.item_count)
+        """The items that are left out of each user's lists: the items of the training, or none."""
+        taken = self.interactions
+        return taken if self.filter_seen else ItemSets.empty(len(taken), taken.item_count)
 
     def targets(self, split: str) -> Targets:
-        """What is to be found in the split `valid`, `test` or `cold`.
+        """The targets of the split `valid`, `test` or `cold`.
 
         Raises:
-            KerasrecError: there is none.
+            KerasrecError: there are none.
         """
         chosen = self._table("targets", ["split", "user", "item"]).filter(pc.field("split") == split)
         if not len(chosen):
@@ -155,10 +164,10 @@ class PreparedData:
 
     @cached_property
     def codes(self) -> np.ndarray:
-        """The items' identifiers, int32 [I, l], from 1.
+        """The identifiers of the items, int32 [I, l], with codes from 1.
 
         Raises:
-            KerasrecError: there are none.
+            KerasrecError: the items have no identifiers yet.
         """
         if not self.has("codes"):
             raise KerasrecError(f"{self.name} has no identifiers yet: run kerasrec colarec identifiers {self.name}")
@@ -170,27 +179,27 @@ class PreparedData:
         return content_digest(self.data / "codes.npy")
 
     def has(self, name: str) -> bool:
-        """Whether an earlier step has left an array of these files."""
+        """Whether an earlier step wrote an array for these files."""
         return self.manifest.section("arrays").get(name) == self.digest
 
     def array(self, name: str) -> np.ndarray:
-        """An array that an earlier step left.
+        """An array that an earlier step wrote.
 
         Raises:
-            KerasrecError: it is missing, of other files, or damaged.
+            KerasrecError: it is missing, damaged, or of other files.
         """
-        makes = self._makes(name)
+        command = self._written_by(name)
         if not self.has(name):
-            raise KerasrecError(f"there is no {name} of these files in {self.data}: run {makes} first")
-        return read_array(self.manifest.checked_path(self.data / f"{name}.npy", makes), makes)
+            raise KerasrecError(f"there is no {name} of these files in {self.data}: run {command} first")
+        return read_array(self.manifest.checked_path(self.data / f"{name}.npy", command), command)
 
-    def _makes(self, name: str) -> str:
-        """The command that leaves an array."""
+    def _written_by(self, name: str) -> str:
+        """The command that writes an array."""
         step = {"codes": "identifiers", "lightgcn": "lightgcn", "bpr-mf": "lightgcn"}[name]
         return f"kerasrec colarec {step} {self.name}" + " --propagations 0" * (name == "bpr-mf")
 
     def write_array(self, name: str, values: np.ndarray, command: str) -> Path:
-        """Store an array for a later step, and the command that makes it; returns its file."""
+        """Store an array for a later step, and the command that writes it; returns its file."""
         path = self.data / f"{name}.npy"
         write_array(path, values)
         self.manifest.add_files(command, path)

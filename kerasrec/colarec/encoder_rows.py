@@ -1,7 +1,7 @@
-"""What the encoder reads: users and items as rows of tokens, each item tokenised once.
+"""The rows of tokens that the encoder reads, for users and for items; each item is tokenised once.
 
-A user's row is the task token, then for each item of the history its atomic id and its text, then the end. An item's
-row is the task token, its atomic id and its text, then users who took it, then the end (ColaRec,
+A user's row is the task token, then for each item of the history its atomic id and its text, then the end token. An
+item's row is the task token, its atomic id and its text, then users who took it, then the end token (ColaRec,
 https://arxiv.org/abs/2403.18480, section 3.3).
 """
 
@@ -12,11 +12,11 @@ import numpy as np
 from kerasrec.colarec.settings import Lengths
 from kerasrec.data.items.batches import bucket_lengths
 
-# What a token is of, which decides the table that its number points into; 0 is padding.
+# Types of tokens; each type has its own embedding table. 0 is padding.
 TEXT, ITEM, USER, TASK = 1, 2, 3, 4
 OF_ITEM, OF_USER = 0, 1  # the two task tokens
-END = 1  # the text token behind every row
-# Positions within an item; 0 is the end's and the padding's.
+END = 1  # the text token at the end of each row
+# Positions within an item; 0 for the end token and the padding.
 TASK_POSITION, USER_POSITION, FIRST_POSITION = 1, 2, 3
 
 
@@ -26,18 +26,18 @@ class Rows(NamedTuple):
     ids: np.ndarray
     """Numbers of tokens, int32 [B, L]."""
     token_types: np.ndarray
-    """What each is of, int32 [B, L]; 0 for padding, which stands on the right."""
+    """Types of the tokens, int32 [B, L]; 0 for padding, which is on the right."""
     positions: np.ndarray
-    """RunFolders within an item, int32 [B, L]."""
+    """Positions within an item, int32 [B, L]."""
 
 
 class RowMaker:
-    """Makes rows of users and of items.
+    """Builds rows of users and of items.
 
     Args:
         tokens: Texts of the items: `offsets` int64 [I + 1] and ids int32 [N].
-        lengths: How much of them is read.
-        with_content: Whether texts are read at all.
+        lengths: The lengths of the rows.
+        with_content: Whether rows include texts.
 
     Attributes:
         offsets: int64 [I + 1]; item i is the tokens `offsets[i]` to `offsets[i + 1]`.
@@ -45,8 +45,8 @@ class RowMaker:
 
     Example:
         >>> tokens = np.array([0, 2, 3]), np.array([7, 8, 9], np.int32)
-        >>> make = RowMaker(tokens, Lengths(items=2, tokens=8, item_tokens=3, sampled_items=2))
-        >>> rows = make.of_users(np.array([[1, 0], [0, -1]]))
+        >>> row_maker = RowMaker(tokens, Lengths(items=2, tokens=8, item_tokens=3, sampled_items=2))
+        >>> rows = row_maker.of_users(np.array([[1, 0], [0, -1]]))
         >>> rows.ids
         array([[1, 1, 9, 0, 7, 8, 1],
                [1, 0, 7, 8, 1, 0, 0]], dtype=int32)
@@ -65,8 +65,8 @@ class RowMaker:
         within = np.arange(self.offsets[-1]) - np.repeat(self.offsets[:-1], self._sizes)
         items = np.repeat(np.arange(len(self._sizes)), self._sizes)
         is_atom = within == 0
-        folders = np.minimum(np.repeat(offsets[:-1], self._sizes) + within - 1, max(0, len(ids) - 1))
-        text = ids[folders] if len(ids) else np.zeros(len(items), np.int32)
+        places = np.minimum(np.repeat(offsets[:-1], self._sizes) + within - 1, max(0, len(ids) - 1))
+        text = ids[places] if len(ids) else np.zeros(len(items), np.int32)
         self.tokens = Rows(
             np.where(is_atom, items, text).astype(np.int32),
             np.where(is_atom, ITEM, TEXT).astype(np.int32),
@@ -74,7 +74,7 @@ class RowMaker:
         )
 
     def of_users(self, items: np.ndarray) -> Rows:
-        """Rows of users who took these items, in the order in which they are to be read.
+        """Rows of users who took these items, in the given order.
 
         Args:
             items: int32 [B, n], padded with -1 at the end.
@@ -89,7 +89,7 @@ class RowMaker:
         rows, columns = np.nonzero(items >= 0)
         items = items[rows, columns]
         sizes = self._sizes[items]
-        # Tokens of all items end to end, and where each stands in its row, behind the task token.
+        # Tokens of all items end to end, and the column of each token in its row, after the task token.
         token_rows = np.repeat(rows, sizes)
         starts = np.cumsum(sizes) - sizes
         sources = np.arange(sizes.sum()) - np.repeat(starts - self.offsets[items], sizes)
@@ -97,7 +97,7 @@ class RowMaker:
         columns = 1 + np.arange(len(token_rows)) - np.repeat(np.cumsum(row_sizes) - row_sizes, row_sizes)
         fits = columns < self.lengths.tokens - 1
         token_rows, columns, sources = token_rows[fits], columns[fits], sources[fits]
-        ends = 1 + np.minimum(row_sizes, self.lengths.tokens - 2)  # [B], behind the items
+        ends = 1 + np.minimum(row_sizes, self.lengths.tokens - 2)  # [B], after the items
         last = ends + users.shape[1]
         longest = bucket_lengths(self.lengths.tokens + users.shape[1])
         width = next(length for length in longest if length > last.max(initial=0))

@@ -1,43 +1,54 @@
-"""Rank the targets of a split with all that the run has trained."""
+"""The step `evaluate`: rank the targets of a split with all trained models of a run."""
 
-from kerasrec.colarec import item_recall
-from kerasrec.colarec import lightgcn as graph
+import logging
+
+import pandas as pd
+
+from kerasrec.colarec import item_recall, lightgcn
 from kerasrec.colarec.comparison import popularity, protocol, rank
 from kerasrec.colarec.dataset import PreparedData
 from kerasrec.colarec.run import Trained, recommender
 from kerasrec.colarec.settings import Evaluate
-from kerasrec.console import say
-from kerasrec.evaluation.full_ranking import print_table
-from kerasrec.training import curves as report
+from kerasrec.evaluation.figures import figures_frame
+from kerasrec.training.curves import write_figures
 
-SEED = 12345  # of what is shown of a user with --history random
+logger = logging.getLogger(__name__)
 
-
-def evaluate(command: Evaluate) -> None:
-    """Print one table, ColaRec and whatever of the baselines was trained, and what lies between them; keep it."""
-    table = figures(command)
-    how = protocol(command.split, PreparedData(command.name, command.folders).filter_seen)
-    print_table(table, how)
-    say(f"ColaRec: --checkpoint {command.checkpoint} --beam {command.beam} --history {command.history}")
-    own, *others = table
-    for other in others:
-        gap = table[own]["NDCG@10"] - table[other]["NDCG@10"]
-        say(f"NDCG@10 of {own} minus that of {other}: {gap:+.4f}")
-    path = command.folders.task(command.name).output / f"evaluation-{command.split}.json"
-    asked = {"beam": command.beam, "history": command.history, "checkpoint": command.checkpoint}
-    report.write_figures(path, {"protocol": str(how), **asked, "figures": table})
+SEED = 12345  # of the items that the model reads with --history random
 
 
-def figures(command: Evaluate) -> dict[str, dict[str, float]]:
-    """Figures by the name of what recommends; the first is ColaRec."""
+def evaluate(command: Evaluate) -> pd.DataFrame:
+    """Rank the targets with ColaRec, popularity and the baselines that were trained; store the figures.
+
+    Returns:
+        The figures as `figures_frame` has them; the first column is ColaRec. They are also in
+        `evaluation-SPLIT.json`.
+
+    Raises:
+        KerasrecError: there is no trained model, or the split has no targets.
+    """
     prepared = PreparedData(command.name, command.folders)
-    found = Trained(prepared, command.checkpoint)
-    drawn_with = SEED if command.history == "random" else None
+    figures = _figures(command, prepared)
+    how = str(protocol(command.split, prepared.filter_seen))
+    settings = {"beam": command.beam, "history": command.history, "checkpoint": command.checkpoint}
+    path = prepared.output / f"evaluation-{command.split}.json"
+    write_figures(path, {"protocol": how, **settings, "figures": figures})
+    own, *others = figures
+    logger.info("ColaRec: " + " ".join(f"--{name} {value}" for name, value in reversed(settings.items())))
+    for other in others:
+        difference = figures[own]["NDCG@10"] - figures[other]["NDCG@10"]
+        logger.info(f"NDCG@10 of {own} minus NDCG@10 of {other}: {difference:+.4f}")
+    return figures_frame(figures, how)
+
+
+def _figures(command: Evaluate, prepared: PreparedData) -> dict[str, dict[str, float]]:
+    trained = Trained(prepared, command.checkpoint)
+    seed = SEED if command.history == "random" else None
     recommenders = {
-        "ColaRec": recommender(prepared, found.model, found.make, found.tree, command.beam, drawn_with),
+        "ColaRec": recommender(prepared, trained.model, trained.row_maker, trained.tree, command.beam, seed),
         "popularity": popularity(prepared.interactions, prepared.seen),
-        **graph.trained(prepared),
-        **item_recall.trained(prepared),
+        **lightgcn.trained_recommenders(prepared),
+        **item_recall.trained_recommenders(prepared),
     }
     targets = prepared.targets(command.split)
     return {

@@ -1,4 +1,4 @@
-"""What an identifier says: the items that begin with the same codes."""
+"""Explain identifiers by the items that share their first codes; find items and users by their raw ids."""
 
 from typing import NamedTuple
 
@@ -9,23 +9,23 @@ from kerasrec.errors import KerasrecError, quoted
 
 
 class SharedPrefix(NamedTuple):
-    """Items whose identifiers begin with the same codes."""
+    """Items whose identifiers have the same first codes."""
 
     prefix: tuple[int, ...]
     """The codes."""
     count: int
-    """How many there are, the item itself included."""
+    """Number of such items, the item itself included."""
     item_ids: list[str]
-    """Raw ids of the most popular of them, without the item itself."""
+    """Raw ids of the most popular ones, without the item itself."""
 
 
 def explain(prepared: PreparedData, item_id: str, most: int = 3) -> list[SharedPrefix]:
-    """For each beginning of an item's identifier, from one code to all but the last, what else begins like that.
+    """The items that share the first codes of an item, for each number of codes from 1 to all but the last.
 
     Args:
         prepared: The run, which has identifiers.
         item_id: Raw id of the item.
-        most: Items that are named for each.
+        most: Most items per number of codes.
 
     Raises:
         KerasrecError: there is no such item, or there are no identifiers.
@@ -43,26 +43,25 @@ def explain(prepared: PreparedData, item_id: str, most: int = 3) -> list[SharedP
 
 
 def item_number(prepared: PreparedData, item_id: str) -> int:
-    """The number of a raw id.
+    """The number of a raw item id.
 
     Raises:
         KerasrecError: there is no such item.
     """
-    try:
-        return prepared.item_ids.index(item_id)
-    except ValueError:
-        raise KerasrecError(f"item {quoted(item_id)} is not in the corpus of {prepared.name}") from None
+    number = prepared.item_numbers.get(item_id)
+    if number is None:
+        raise KerasrecError(f"item {quoted(item_id)} is not in the corpus of {prepared.name}")
+    return number
 
 
 def user_history(prepared: PreparedData, user_id: str) -> list[str]:
-    """Raw ids of what a user took in training, oldest first.
+    """Raw ids of the items that a user took in training, oldest first.
 
     Raises:
         KerasrecError: there is no such user.
     """
-    try:
-        user = prepared.user_ids.index(user_id)
-    except ValueError:
-        raise KerasrecError(f"user {quoted(user_id)} is not in the interactions of {prepared.name}") from None
+    user = prepared.user_numbers.get(user_id)
+    if user is None:
+        raise KerasrecError(f"user {quoted(user_id)} is not in the interactions of {prepared.name}")
     begin, end = prepared.interactions.offsets[user : user + 2]
     return [prepared.item_ids[item] for item in prepared.interactions.items[begin:end]]

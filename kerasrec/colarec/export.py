@@ -1,61 +1,35 @@
-"""The best model as a SavedModel, and asking it."""
+"""The step `export`: the best model as a SavedModel that takes raw item ids."""
 
-import logging
 from pathlib import Path
 
-from rich.table import Table
-
+from kerasrec.backend import tf
 from kerasrec.colarec.dataset import PreparedData
-from kerasrec.colarec.explain import explain, item_number, user_history
 from kerasrec.colarec.run import Trained
-from kerasrec.colarec.settings import Export, Recommend
-from kerasrec.colarec.signatures import export_colarec
-from kerasrec.commands import command_line
-from kerasrec.console import say, show
-from kerasrec.errors import KerasrecError
-from kerasrec.serving.recommender import Recommender
-
-logger = logging.getLogger(__name__)
+from kerasrec.colarec.settings import Export
+from kerasrec.colarec.signatures import served_model
+from kerasrec.serving.exported import Exported
+from kerasrec.serving.saved_model import export as write_version
+from kerasrec.workspace.locks import exclusive
 
 
-def export(command: Export) -> Path:
-    """Write the next version of a run's served model; returns its folder."""
+def export(command: Export) -> Exported:
+    """Write the next version of a run's served model to its export folder."""
     prepared = PreparedData(command.name, command.folders)
-    version, signatures = export_colarec(Trained(prepared, command.checkpoint), prepared, command.beam)
-    logger.info(f"{version}: a SavedModel with the signatures {', '.join(signatures)}")
-    return version
+    return export_model(Trained(prepared, command.checkpoint), prepared, command.beam, prepared.export)
 
 
-def recommend(command: Recommend) -> list[tuple[str, float]]:
-    """Print the k best next items for a history, each with its codes and popular items that share all but the last."""
-    prepared = PreparedData(command.name, command.folders)
-    if bool(command.items) == (command.user is not None):
-        raise KerasrecError("give either --items, once for each item of a history, or --user")
-    history = list(command.items) if command.user is None else user_history(prepared, command.user)
-    for item in command.items:
-        item_number(prepared, item)
-    again = command_line("kerasrec colarec export", Export(command.name, folders=command.folders))
-    recommender = Recommender(prepared.export, again)
-    if recommender.made_of != (prepared.digest, prepared.codes_digest):
-        raise KerasrecError(
-            f"{recommender.path} was exported with other files or identifiers than those in {prepared.data}: train "
-            f"with these, run kerasrec colarec export {prepared.name}, and ask again"
-        )
-    if command.k > recommender.longest:
-        raise KerasrecError(
-            f"k is {command.k} and the lists of {recommender.path} have {recommender.longest} items: give a smaller k, "
-            f"or export with --beam {command.k}"
-        )
-    [best] = recommender.recommend([history], command.k)
-    contents = dict(zip(prepared.item_ids, prepared.contents, strict=True))
-    say("history: " + "; ".join(contents[item] for item in history[-5:]))
-    sheet = Table()
-    for name in ("item", "content", "codes", "others whose codes begin so", "log-probability"):
-        sheet.add_column(name)
-    codes = dict(zip(prepared.item_ids, prepared.codes.tolist(), strict=True))
-    for item, score in best:
-        *_, nearest = explain(prepared, item)
-        others = "; ".join(contents[other][:40] for other in nearest.item_ids)
-        sheet.add_row(item, contents[item][:80], " ".join(map(str, codes[item])), others, f"{score:.2f}")
-    show(sheet)
-    return best
+def export_model(trained: Trained, prepared: PreparedData, beam: int, folder: Path) -> Exported:
+    """Write a model as the next version in a folder.
+
+    Args:
+        trained: The model.
+        prepared: Its run.
+        beam: Candidates of the beam search, and length of the lists.
+        folder: The folder of versions.
+    """
+    popular = [prepared.item_ids[item] for item in (-prepared.interactions.counts).argsort()[:3]]
+    request = {"items": [popular], "exclude": [[""]], "filter_seen": [True]}
+    warmup = {"recommend": {name: tf.constant(value) for name, value in request.items()}}
+    with exclusive(folder), served_model(trained, prepared, beam) as served:
+        signatures = {"serving_default": served.recommend_padded, "recommend": served.recommend_padded}
+        return Exported(write_version(served, folder, signatures, warmup), tuple(signatures))

@@ -1,7 +1,7 @@
-"""Identifiers of items: sequences of codes, alike at the beginning where the items are alike.
+"""Identifiers of items: sequences of codes; similar items have the same first codes.
 
-An item's codes c_1 ... c_l are numbers from 1 to K; 0 is what a decoder starts from and no code. No two items have the
-same sequence.
+The codes c_1 ... c_l of an item are numbers from 1 to K; 0 is the first input of the decoder and not a code. Each item
+has its own sequence.
 """
 
 import itertools
@@ -16,20 +16,20 @@ from sklearn.preprocessing import normalize
 from kerasrec.errors import KerasrecError, quoted
 
 WORD = r"\w+"
-HIGHEST_CODE = 65_535  # heads and the tree are as wide as it
+HIGHEST_CODE = 65_535  # the output layers and the tree have this width
 
 
 def clustered_codes(vectors: np.ndarray, length: int, codes: int, seed: int = 0) -> np.ndarray:
     """Codes by hierarchical k-means with a size limit (ColaRec, https://arxiv.org/abs/2403.18480, section 3.2).
 
-    Level t of l parts the items that share t - 1 codes into at most K clusters of at most K^(l-t) items, so that the
-    codes that are left can tell them apart; the last code numbers the items of a cluster.
+    Level t of l divides the items that share t - 1 codes into at most K clusters of at most K^(l-t) items, so that the
+    remaining codes can distinguish the items of a cluster; the last code numbers the items of a cluster.
 
     Args:
-        vectors: float [n, D], one an item.
-        length: Codes an item, l.
-        codes: Codes a level, K.
-        seed: Of the clusters' first centres.
+        vectors: float [n, D], one per item.
+        length: Codes per item, l.
+        codes: Codes per level, K.
+        seed: Seed of the initial cluster centres.
 
     Returns:
         int32 [n, l].
@@ -44,36 +44,37 @@ def clustered_codes(vectors: np.ndarray, length: int, codes: int, seed: int = 0)
         True
     """
     _require_room(len(vectors), length, codes)
-    found = np.ones([len(vectors), length], np.int32)
+    result = np.ones([len(vectors), length], np.int32)
 
     def split(members: np.ndarray, level: int) -> None:
         if level == length - 1:
-            found[members, level] = 1 + np.arange(len(members))
+            result[members, level] = 1 + np.arange(len(members))
             return
         clusters = _clusters(vectors[members], min(codes, len(members)), codes ** (length - 1 - level), seed)
-        found[members, level] = 1 + clusters
+        result[members, level] = 1 + clusters
         for cluster in np.unique(clusters):
             split(members[clusters == cluster], level + 1)
 
     split(np.arange(len(vectors)), 0)
-    return found
+    return result
 
 
 def _clusters(vectors: np.ndarray, count: int, most: int, seed: int) -> np.ndarray:
-    if count == len(vectors):  # as many clusters as items: each on its own
+    if count == len(vectors):  # one cluster per item
         return np.arange(count)
     means = KMeansConstrained(count, size_max=min(most, len(vectors)), random_state=seed, n_init=1, n_jobs=1)
     return means.fit_predict(vectors.astype(np.float64))
 
 
 def enough_codes(items: int, length: int) -> int:
-    """Codes a level, K, that leave room: about three times as many sequences of `length` codes as there are items.
+    """Codes per level, K, for about three times as many sequences of `length` codes as items.
 
-    Fewer where the last code would say nothing, K^(l-1) >= items, as long as there is a sequence for each.
+    K is smaller if the last code would carry no information, K^(l-1) >= items, as long as there is a sequence for each
+    item.
 
     Args:
-        items: Items that need a sequence.
-        length: Codes an item, l.
+        items: Number of items.
+        length: Codes per item, l.
 
     Example:
         >>> enough_codes(10_429, length=3), enough_codes(20, length=3), enough_codes(16, length=3)
@@ -86,7 +87,7 @@ def enough_codes(items: int, length: int) -> int:
 
 
 def random_codes(count: int, length: int, codes: int, seed: int = 0) -> np.ndarray:
-    """Different sequences that say nothing about the items, int32 [count, length].
+    """Random sequences, all different, int32 [count, length].
 
     Raises:
         KerasrecError: there are more items than sequences.
@@ -101,11 +102,11 @@ def random_codes(count: int, length: int, codes: int, seed: int = 0) -> np.ndarr
 
 
 def ready_codes(given: list[list[int]], item_ids: list[str]) -> np.ndarray:
-    """Codes that somebody else has made, checked, int32 [n, l].
+    """Given codes, after checks, int32 [n, l].
 
     Raises:
-        KerasrecError: they differ in length or are of one code only, hold a number that is not from 1 to 65,535, or
-            two items have the same.
+        KerasrecError: the items have different numbers of codes or only one code, a code is not from 1 to 65,535, or
+            two items have the same codes.
 
     Example:
         >>> ready_codes([[1, 2], [1, 2]], ["a", "b"])
@@ -137,13 +138,13 @@ def ready_codes(given: list[list[int]], item_ids: list[str]) -> np.ndarray:
 
 
 def content_vectors(contents: list[str], known: np.ndarray | None = None, size: int = 64, seed: int = 0) -> np.ndarray:
-    """Vectors of texts, float64 [n, size]: their words' TF-IDF in few dimensions, of length 1; 0 for an empty text.
+    """Vectors of texts, float64 [n, size], of length 1: TF-IDF of words, reduced to few dimensions; 0 for empty texts.
 
     Args:
         contents: The texts.
-        known: Which of them the words and dimensions are learnt from, bool [n]; by default all.
+        known: The texts from which words and dimensions are learned, bool [n]; by default all.
         size: Dimensions.
-        seed: Of the decomposition.
+        seed: Seed of the decomposition.
 
     Raises:
         KerasrecError: no text has a word.
@@ -153,56 +154,58 @@ def content_vectors(contents: list[str], known: np.ndarray | None = None, size: 
         >>> bool(red @ scarlet > red @ cable)
         True
     """
-    learnt_from = contents if known is None else list(itertools.compress(contents, known))
-    if not any(re.search(WORD, content) for content in learnt_from):
-        raise KerasrecError("no item's content has a word, so that texts cannot tell which are alike: give some")
-    words = TfidfVectorizer(sublinear_tf=True, token_pattern=WORD).fit(learnt_from)
+    learned_from = contents if known is None else list(itertools.compress(contents, known))
+    if not any(re.search(WORD, content) for content in learned_from):
+        raise KerasrecError(
+            "no content of an item has a word, so texts cannot tell which items are similar: give contents with words"
+        )
+    words = TfidfVectorizer(sublinear_tf=True, token_pattern=WORD).fit(learned_from)
     weights = words.transform(contents)
-    if min(len(learnt_from), weights.shape[1]) <= size:
+    if min(len(learned_from), weights.shape[1]) <= size:
         return normalize(weights).toarray()
-    return normalize(TruncatedSVD(size, random_state=seed).fit(words.transform(learnt_from)).transform(weights))
+    return normalize(TruncatedSVD(size, random_state=seed).fit(words.transform(learned_from)).transform(weights))
 
 
 def require_fit(items: int, length: int, codes: int) -> None:
-    """Refuse sequences that are too few for the items, or so many that the last code would say nothing.
+    """Check that there are enough sequences for the items, and that the last code carries information.
 
     Args:
-        items: Items that need a sequence.
-        length: Codes an item, l.
-        codes: Codes a level, K.
+        items: Number of items.
+        length: Codes per item, l.
+        codes: Codes per level, K.
 
     Raises:
-        KerasrecError: items > K^l or items <= K^(l-1); it names a length and a number of codes that fit.
+        KerasrecError: items > K^l or items <= K^(l-1); the message names a length and a number of codes that fit.
 
     Example:
         >>> require_fit(100, length=3, codes=10)
         Traceback (most recent call last):
-        kerasrec.errors.KerasrecError: 100 items are too few for sequences of 3 codes of 10 each, whose last one would \
-say nothing: 2 tell 100 apart; give --length 3 --codes 7
+        kerasrec.errors.KerasrecError: 100 items are too few for sequences of 3 codes from 1 to 10: 2 codes already \
+distinguish 100 items; give --length 3 --codes 7
     """
     _require_room(items, length, codes)
-    if not _says_something(items, length, codes):
+    if not _last_code_is_needed(items, length, codes):
         raise KerasrecError(
-            f"{items:,} items are too few for sequences of {length} codes of {codes} each, whose last one would say "
-            f"nothing: {length - 1} tell {codes ** (length - 1):,} apart; give {_fitting(items, length)}"
+            f"{items:,} items are too few for sequences of {length} codes from 1 to {codes}: {length - 1} codes "
+            f"already distinguish {codes ** (length - 1):,} items; give {_fitting(items, length)}"
         )
 
 
 def _require_room(items: int, length: int, codes: int) -> None:
     if items > codes**length:
         raise KerasrecError(
-            f"{items:,} items need more than the {codes**length:,} sequences of {length} codes of {codes} each: give "
+            f"{items:,} items need more than the {codes**length:,} sequences of {length} codes from 1 to {codes}: give "
             f"{_fitting(items, length)}, or longer sequences"
         )
 
 
-def _says_something(items: int, length: int, codes: int) -> bool:
-    """Whether the last code does; shorter sequences than 2 of 2 there are not."""
+def _last_code_is_needed(items: int, length: int, codes: int) -> bool:
+    """Whether shorter sequences are too few; the shortest sequences are 2 codes from 1 to 2."""
     return items > codes ** (length - 1) or (length, codes) == (2, 2)
 
 
 def _fitting(items: int, length: int) -> str:
-    """Options that `require_fit` takes, of the longest sequences up to this length."""
-    while not _says_something(items, length, codes := enough_codes(items, length)):
+    """Options that pass `require_fit`, with sequences as long as possible up to this length."""
+    while not _last_code_is_needed(items, length, codes := enough_codes(items, length)):
         length -= 1
     return f"--length {length} --codes {codes}"

@@ -1,29 +1,29 @@
-"""What the tables of items and users start from: LightGCN's embeddings, which know who is near to whom."""
+"""Initial embeddings of items and users from LightGCN."""
 
 from scipy.stats import ortho_group
 
-from kerasrec.colarec import lightgcn as graph
 from kerasrec.colarec.dataset import PreparedData
+from kerasrec.colarec.lightgcn import GRAPH, embeddings
 from kerasrec.colarec.model import ColaRecModel
 
 
 def start_from_graph(model: ColaRecModel, prepared: PreparedData, seed: int) -> None:
-    """Let users and items that were seen in training start from LightGCN's embeddings; all others stay as drawn.
+    """Assign LightGCN's embeddings to the users and items of the training; all others keep their random embeddings.
 
-    The embeddings are turned at random into the table's width, which keeps the angles between them, or comes near to
-    it where there are fewer dimensions, and get the spread of a fresh table.
+    A random rotation brings the embeddings to the width of the table. It keeps the angles between them, or nearly so if
+    the table is narrower. Then they are scaled to the standard deviation of the random table.
 
     Raises:
         KerasrecError: there are no embeddings of these files.
     """
-    users, items = graph.vectors(prepared, graph.GRAPH)
+    users, items = embeddings(prepared, GRAPH)
     size, width = users.shape[1], model.config.d_model
-    turn = ortho_group.rvs(max(size, width), random_state=seed)[:size, :width]
+    rotation = ortho_group.rvs(max(size, width), random_state=seed)[:size, :width]
     for table, vectors, known in (
         (model.item_table, items, prepared.interactions.counts > 0),
         (model.user_table, users, prepared.interactions.sizes > 0),
     ):
-        turned = vectors[known] @ turn
+        rotated = vectors[known] @ rotation
         values = table.numpy()
-        values[: len(vectors)][known] = turned * (values.std() / turned.std())
+        values[: len(vectors)][known] = rotated * (values.std() / rotated.std())
         table.assign(values)

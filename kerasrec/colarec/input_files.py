@@ -1,4 +1,4 @@
-"""What a person brings, read and checked: interactions, targets and the corpus of items."""
+"""Read and check the files of users: interactions, targets and the corpus of items."""
 
 import json
 import logging
@@ -32,8 +32,8 @@ class Corpus:
 
     Attributes:
         item_ids: Raw ids, in the order of the file.
-        contents: The text of each item; empty where there is none.
-        codes: The ready codes of each item; None where the corpus has none.
+        contents: The text of each item; it can be empty.
+        codes: The ready codes of each item; None if the corpus has no codes.
     """
 
     item_ids: list[str]
@@ -67,10 +67,10 @@ class Events:
 
 
 def read_corpus(path: Path) -> Corpus:
-    """Read `{item_id: {"content": text, "cid": [code, ...]}}`; whatever else an item has is not read.
+    """Read `{item_id: {"content": text, "cid": [code, ...]}}`; other entries of an item are ignored.
 
     Raises:
-        KerasrecError: it cannot be read, is not UTF-8 or of another form, or some items have codes and others none.
+        KerasrecError: the file cannot be read, is not UTF-8 or has another form, or only some items have codes.
 
     Example:
         >>> import tempfile
@@ -108,14 +108,14 @@ def read_corpus(path: Path) -> Corpus:
 
 
 def read_object(path: Path, form: str) -> object:
-    """What a JSON file of a person's own holds; `form` is what it should.
+    """The content of a JSON file; `form` describes the expected form, for messages.
 
     Raises:
-        KerasrecError: it cannot be read, is not UTF-8 or no JSON, or names something twice.
+        KerasrecError: the file cannot be read, is not UTF-8 or not JSON, or an object has a name twice.
     """
     text = read_text(path)
     if not is_unicode(text):
-        raise KerasrecError(f"{path} is not UTF-8: make it so, say with `iconv -f LATIN1 -t UTF-8`")
+        raise KerasrecError(f"{path} is not UTF-8: convert it, for example with `iconv -f LATIN1 -t UTF-8`")
     try:
         return json.loads(text, object_pairs_hook=_without_repeats)
     except (ValueError, RecursionError) as error:
@@ -123,11 +123,11 @@ def read_object(path: Path, form: str) -> object:
 
 
 def _without_repeats(pairs: list[tuple[str, object]]) -> dict:
-    found = dict(pairs)
-    if len(found) < len(pairs):
+    content = dict(pairs)
+    if len(content) < len(pairs):
         names = [name for name, _ in pairs]
         raise ValueError(f"{quoted(next(name for name in names if names.count(name) > 1))} occurs twice")
-    return found
+    return content
 
 
 def _codes(item: str, given: object, path: Path) -> list[int]:
@@ -144,18 +144,18 @@ def _codes(item: str, given: object, path: Path) -> list[int]:
 def read_events(
     path: Path, item_ids: Collection[str], timed: bool, unit: TimeUnit = "auto", held_out: Sequence[Path] = ()
 ) -> Events:
-    """Read CSV files with the columns `user_id` and `item_id`, and `time` where they are `timed`.
+    """Read CSV files with the columns `user_id` and `item_id`, and `time` with `timed`.
 
     Args:
         path: A file, a folder with its sub-folders, or a glob; plain or compressed.
         item_ids: The corpus; events of other items are rejected.
         timed: Whether each row has a time.
         unit: The unit of numbers in the column of times.
-        held_out: Files of targets, in the same forms; they, and copies of them, are left out.
+        held_out: Files of targets, in the same forms; these files and copies of them are left out.
 
     Raises:
-        KerasrecError: a file cannot be read, a column is missing, a file has times in more than one unit, or there are
-            none but those that are held out.
+        KerasrecError: a file cannot be read, a column is missing, a file has times in more than one unit, or all files
+            are held out.
 
     Example:
         >>> import tempfile

@@ -1,4 +1,4 @@
-"""The step `item-recall`: masked-item recall on a run's interactions, to stand beside ColaRec in one table."""
+"""The step `item-recall`: train the item model on a run's interactions, for comparison with ColaRec."""
 
 import dataclasses
 from collections import Counter
@@ -22,7 +22,7 @@ from kerasrec.evaluation.full_ranking import Protocol
 from kerasrec.nn.co_occurrence import co_occurrence_vectors
 from kerasrec.nn.item_model import ItemModel
 from kerasrec.nn.settings import ItemModelSettings
-from kerasrec.training import curves as report
+from kerasrec.training import curves
 from kerasrec.training.checkpoints import read_model, read_progress
 from kerasrec.training.contract import Contract
 from kerasrec.training.loop import RunSettings, TrainingRun
@@ -42,7 +42,7 @@ CONTRACT = Contract(
 
 
 def item_recall(command: ItemRecall) -> TrainingResult:
-    """Train an item model on the histories; its valid figures choose the best state."""
+    """Train an item model on the histories; the figures of the valid split choose the best state."""
     prepared = PreparedData(command.name, command.folders)
     command = _with_unique_items(command, prepared)
     output = _folder(prepared)
@@ -74,22 +74,22 @@ def item_recall(command: ItemRecall) -> TrainingResult:
             return rank(recommend, valid, prepared.interactions, prepared.seen, "valid")
 
         run.fit(passes, rows, figures, planned=passes)
-        report.draw(output, MONITOR, str(Protocol("valid", prepared.filter_seen)))
+        curves.draw(output, MONITOR, str(Protocol("valid", prepared.filter_seen)))
     return run.result
 
 
 def _with_unique_items(command: ItemRecall, prepared: PreparedData) -> ItemRecall:
-    """The command with `unique_items` where seen items are filtered: no history has an item twice.
+    """The command with `unique_items` if seen items are filtered, because then no history has an item twice.
 
     Raises:
-        KerasrecError: it was asked for, and seen items are kept.
+        KerasrecError: the command has `unique_items`, and seen items are kept.
     """
     command.model.require_comparable(prepared.filter_seen)
     return dataclasses.replace(command, model=dataclasses.replace(command.model, unique_items=prepared.filter_seen))
 
 
 class Histories:
-    """A run's histories as tokens: item i is the token i + FIRST_ITEM."""
+    """The histories of a run as tokens: item i is the token i + FIRST_ITEM."""
 
     def __init__(self, prepared: PreparedData):
         interactions = prepared.interactions
@@ -98,8 +98,8 @@ class Histories:
             np.arange(len(interactions)), interactions.offsets, interactions.items + np.int32(FIRST_ITEM)
         )
 
-    def asking(self, users: np.ndarray, longest: int) -> tuple[np.ndarray, np.ndarray]:
-        """Rows int32 [B, L] of these users' latest items and `[MASK]` behind them, and its place, int32 [B]."""
+    def evaluation_rows(self, users: np.ndarray, longest: int) -> tuple[np.ndarray, np.ndarray]:
+        """Rows int32 [B, L] of the latest items of users and `[MASK]`, and the positions of `[MASK]`, int32 [B]."""
         offsets = self.tokens.offsets
         lengths = np.minimum(offsets[users + 1] - offsets[users], longest - 1)
         rows = padded(self.tokens.ids, offsets[users + 1] - lengths, lengths, 1 + int(lengths.max()))
@@ -107,8 +107,8 @@ class Histories:
         return rows.astype(np.int32), lengths.astype(np.int32)
 
 
-def trained(prepared: PreparedData) -> dict[str, Recommender]:
-    """The recommender of the best model, by its name; none where none was trained."""
+def trained_recommenders(prepared: PreparedData) -> dict[str, Recommender]:
+    """The recommender of the best model, by its name; empty without a trained model."""
     output = _folder(prepared)
     if read_progress(output) is None:
         return {}
@@ -117,9 +117,9 @@ def trained(prepared: PreparedData) -> dict[str, Recommender]:
     with errors_name_file(output / "config.json", f"remove {output} and run {TRAINS} {prepared.name} again"):
         rules = _rules(config["max_seq_length"], MaskingRules(**config["masking"]))
         settings = ItemModelSettings(**config["model"])
-    if settings.unique_items and not prepared.filter_seen:  # as an earlier version trained it
+    if settings.unique_items and not prepared.filter_seen:  # an earlier version trained such models
         raise KerasrecError(
-            f"the model in {output} has unique_items, so that its scores of seen items, which are kept, mean nothing: "
+            f"the model in {output} has unique_items, so its scores of seen items, which are kept, mean nothing: "
             f"remove that folder and run {TRAINS} {prepared.name} again"
         )
     histories = Histories(prepared)
@@ -129,12 +129,12 @@ def trained(prepared: PreparedData) -> dict[str, Recommender]:
 
 
 def recommender(prepared: PreparedData, histories: Histories, model: ItemModel, rules: ExampleSettings) -> Recommender:
-    """What an item model recommends."""
+    """A recommender that uses an item model."""
     scores = tf.function(
         no_autograph(lambda rows, places: model.last_item_scores(rows, places)[:, FIRST_ITEM:]),
         input_signature=[tf.TensorSpec([None, None], tf.int32), tf.TensorSpec([None], tf.int32)],
     )
-    return by_scores(lambda users: scores(*histories.asking(users, rules.max_seq_length)), prepared.seen)
+    return by_scores(lambda users: scores(*histories.evaluation_rows(users, rules.max_seq_length)), prepared.seen)
 
 
 def _rules(max_seq_length: int, masking: MaskingRules) -> ExampleSettings:
@@ -151,7 +151,8 @@ def _run(command: ItemRecall, prepared: PreparedData, histories: Histories, outp
     counts = prepared.interactions.counts
     model = ItemModel(command.model, histories.vocab_size, command.max_seq_length, command.seed, item_counts=counts)
     batch_size = command.batches.batch_size
-    run = TrainingRun(model, output, RunSettings(command.optimizer, command.loop, batch_size, MONITOR, rowwise=True))
+    settings = RunSettings(command.optimizer, command.loop, batch_size, MONITOR, rowwise=True)
+    run = TrainingRun(model, output, settings)
     config = prepared.config(command)
     if read_progress(output) is not None:
         prepared.require_same_files(read_config(output, TRAINS), output)

@@ -1,4 +1,4 @@
-"""Sets of items, such as what each user took, and draws from outside of them."""
+"""Sets of items, such as the items that each user took, and negative sampling."""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -8,12 +8,12 @@ import numpy as np
 
 @dataclass(frozen=True)
 class ItemSets:
-    """Sets of items, end to end: what each user took, say, or what items each item is like.
+    """Sets of items, stored end to end: for example the items that each user took.
 
     Attributes:
         offsets: int64 [S + 1]; set s holds `items[offsets[s] : offsets[s + 1]]`.
-        items: Item numbers, int32 [N]; no set has an item twice. A user's are in time order.
-        item_count: Items there are, I.
+        items: Item numbers, int32 [N]; no set has an item twice. The items of a user are in time order.
+        item_count: Number of all items, I.
     """
 
     offsets: np.ndarray
@@ -22,7 +22,7 @@ class ItemSets:
 
     @classmethod
     def empty(cls, sets: int, item_count: int) -> "ItemSets":
-        """`sets` sets without any item."""
+        """Empty sets; `sets` is their number."""
         return cls(np.zeros(sets + 1, np.int64), np.zeros(0, np.int32), item_count)
 
     def __len__(self) -> int:
@@ -36,12 +36,12 @@ class ItemSets:
 
     @cached_property
     def owners(self) -> np.ndarray:
-        """The set of each entry, int32 [N], rising."""
+        """The set of each entry, int32 [N], in rising order."""
         return np.repeat(np.arange(len(self), dtype=np.int32), self.sizes)
 
     @cached_property
     def counts(self) -> np.ndarray:
-        """Sets that each item is in, int64 [I]."""
+        """Number of sets that include each item, int64 [I]."""
         return np.bincount(self.items, minlength=self.item_count)
 
     @cached_property
@@ -52,7 +52,7 @@ class ItemSets:
         return np.asarray(sets, np.int64) * self.item_count + items
 
     def contain(self, sets: np.ndarray, items: np.ndarray) -> np.ndarray:
-        """Whether each of these sets holds the item beside it, bool [n].
+        """Whether set `sets[i]` includes item `items[i]`, bool [n].
 
         Example:
             >>> ItemSets(np.array([0, 2, 3]), np.array([4, 0, 1], np.int32), 5).contain([0, 1], [0, 0]).tolist()
@@ -64,11 +64,11 @@ class ItemSets:
         places = np.minimum(np.searchsorted(self._keys, keys), len(self._keys) - 1)
         return self._keys[places] == keys
 
-    def turned(self) -> "ItemSets":
-        """The sets that each item is in: S and I change places.
+    def transposed(self) -> "ItemSets":
+        """For each item the sets that include it.
 
         Example:
-            >>> ItemSets(np.array([0, 2, 3]), np.array([1, 0, 1], np.int32), 2).turned().items.tolist()
+            >>> ItemSets(np.array([0, 2, 3]), np.array([1, 0, 1], np.int32), 2).transposed().items.tolist()
             [0, 0, 1]
         """
         order = np.argsort(self.items, kind="stable")
@@ -89,15 +89,15 @@ class ItemSets:
 
 
 def negatives(sets: ItemSets, owners: np.ndarray, warm: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """For each of these sets an item that it does not hold, uniformly, int32 [n].
+    """A random item outside of each set, uniform, int32 [n].
 
-    A set that holds nearly everything may be given an item of its own.
+    If 20 draws find no such item, because a set includes nearly all items, the result is an item of the set.
 
     Args:
-        sets: What is not to be drawn.
+        sets: The sets.
         owners: Numbers of the sets, int [n].
-        warm: The items that are drawn from, int32 [W].
-        rng: Where the draws come from.
+        warm: The items to draw from, int32 [W].
+        rng: Generator of the draws.
 
     Example:
         >>> sets = ItemSets(np.array([0, 2, 3]), np.array([0, 1, 2], np.int32), 3)

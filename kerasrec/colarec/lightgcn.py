@@ -1,10 +1,11 @@
-"""The step `lightgcn`: train on the graph, keep the embeddings, rank."""
+"""The step `lightgcn`: train on the graph of users and items, store the embeddings, rank the targets."""
 
 import dataclasses
-import logging
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 
 from kerasrec.backend import set_seed
 from kerasrec.colarec.comparison import (
@@ -21,8 +22,9 @@ from kerasrec.colarec.dataset import PreparedData
 from kerasrec.colarec.lightgcn_model import LightGCN, training_batches
 from kerasrec.colarec.settings import LightGcn
 from kerasrec.commands import command_line
-from kerasrec.evaluation.full_ranking import print_table
-from kerasrec.training import curves as report
+from kerasrec.console import text_of
+from kerasrec.evaluation.figures import figures_frame
+from kerasrec.training import curves
 from kerasrec.training.checkpoints import read_model, read_progress
 from kerasrec.training.contract import Contract
 from kerasrec.training.loop import RunSettings, TrainingRun
@@ -32,45 +34,61 @@ from kerasrec.training.settings import LoopSettings, OptimizerSettings
 from kerasrec.workspace.config import read_config, write_config
 from kerasrec.workspace.locks import exclusive
 
-logger = logging.getLogger(__name__)
-
 TRAINS = "kerasrec colarec lightgcn"
 CONTRACT = Contract(
     fixed=("graph", "valid_users", "seed"),
     announced=("graph.epochs", "graph.evaluate_every", "graph.patience"),
     free=("name", "split", "folders"),
 )
-GRAPH, FACTORS = "lightgcn", "bpr-mf"  # of the arrays that are kept, and of the folders below the run's
+GRAPH, FACTORS = "lightgcn", "bpr-mf"  # names of the stored arrays, and of the folders in the output folder
 
 
-def lightgcn(command: LightGcn) -> None:
-    """Train LightGCN or, without propagations, matrix factorisation; keep its embeddings; rank beside popularity."""
+@dataclass(frozen=True)
+class TrainedGraph:
+    """The result of a training of LightGCN or of matrix factorisation.
+
+    Attributes:
+        training: The state of the run.
+        path: The file of the embeddings of users and items.
+        figures: Figures of the targets of a split, next to popularity, as `figures_frame` has them.
+    """
+
+    training: TrainingResult
+    path: Path
+    figures: pd.DataFrame
+
+    def __str__(self) -> str:
+        return f"{text_of(self.figures)}\n{self.training}\n{self.path}: the embeddings of users and items"
+
+
+def lightgcn(command: LightGcn) -> TrainedGraph:
+    """Train LightGCN or, without propagations, matrix factorisation; store the embeddings; rank the targets."""
     prepared = PreparedData(command.name, command.folders)
     set_seed(command.seed)
     name = GRAPH if command.graph.propagations else FACTORS
     with exclusive(prepared.output / name):
-        path, step = _train(command, prepared, name)
+        path, training = _train(command, prepared, name)
     targets = prepared.targets(command.split)
-    recommenders = {"popularity": popularity(prepared.interactions, prepared.seen)} | trained(prepared)
-    table = {
+    recommenders = {"popularity": popularity(prepared.interactions, prepared.seen)} | trained_recommenders(prepared)
+    figures = {
         name: rank(recommend, targets, prepared.interactions, prepared.seen, name)
         for name, recommend in recommenders.items()
     }
-    print_table(table, protocol(command.split, prepared.filter_seen))
-    logger.info(TrainingResult.read(prepared.output / name, step))
-    logger.info(f"{path}: the embeddings of {len(prepared.user_ids):,} users and {len(prepared.item_ids):,} items")
+    return TrainedGraph(training, path, figures_frame(figures, str(protocol(command.split, prepared.filter_seen))))
 
 
-def trained(prepared: PreparedData) -> dict[str, Recommender]:
-    """The recommenders of the embeddings that this step has kept, by the name of their model; none before it."""
+def trained_recommenders(prepared: PreparedData) -> dict[str, Recommender]:
+    """The recommenders from stored embeddings, by the name of their model; empty without stored embeddings."""
     names = {FACTORS: "BPR-MF", GRAPH: "LightGCN"}
     return {
-        title: _recommender(prepared, *vectors(prepared, name)) for name, title in names.items() if prepared.has(name)
+        title: _recommender(prepared, *embeddings(prepared, name))
+        for name, title in names.items()
+        if prepared.has(name)
     }
 
 
-def vectors(prepared: PreparedData, name: str) -> tuple[np.ndarray, np.ndarray]:
-    """Final embeddings of the users, float32 [U, size], and of the items, float32 [I, size]."""
+def embeddings(prepared: PreparedData, name: str) -> tuple[np.ndarray, np.ndarray]:
+    """Stored embeddings of the users, float32 [U, size], and of the items, float32 [I, size]."""
     both = prepared.array(name)
     return both[: len(prepared.user_ids)], both[len(prepared.user_ids) :]
 
@@ -79,21 +97,20 @@ def _recommender(prepared: PreparedData, users: np.ndarray, items: np.ndarray) -
     return by_scores(lambda chosen: users[chosen] @ items.T, prepared.seen)
 
 
-def _train(command: LightGcn, prepared: PreparedData, name: str) -> tuple[Path, int]:
-    """Train; returns the file of the best embeddings, and the step at which the training stands."""
+def _train(command: LightGcn, prepared: PreparedData, name: str) -> tuple[Path, TrainingResult]:
+    """Train; returns the file of the best embeddings, and the state of the run."""
     output, interactions, settings = prepared.output / name, prepared.interactions, command.graph
     config = prepared.config(command)
     if read_progress(output) is not None:
-        prepared.require_same_files(read_config(output, TRAINS), output)
-        CONTRACT.resume(output, read_config(output, TRAINS), dataclasses.asdict(command))
+        earlier = read_config(output, TRAINS)
+        prepared.require_same_files(earlier, output)
+        CONTRACT.resume(output, earlier, dataclasses.asdict(command))
     model = LightGCN(interactions, settings.size, settings.propagations, settings.regularization, command.seed)
-    run_settings = RunSettings(
-        OptimizerSettings(settings.learning_rate, warmup_steps=0, schedule="constant", weight_decay=0.0, clip_norm=1e9),
-        LoopSettings(checkpoint_steps=10**9, evaluate_every=settings.evaluate_every, patience=settings.patience),
-        settings.batch_size,
-        MONITOR,
+    optimizer = OptimizerSettings(
+        settings.learning_rate, warmup_steps=0, schedule="constant", weight_decay=0.0, clip_norm=1e9
     )
-    run = TrainingRun(model, output, run_settings)
+    loop = LoopSettings(checkpoint_steps=10**9, evaluate_every=settings.evaluate_every, patience=settings.patience)
+    run = TrainingRun(model, output, RunSettings(optimizer, loop, settings.batch_size, MONITOR))
     run.restore()
     write_config(output, TRAINS, config)
     steps = -(-len(interactions.items) // settings.batch_size)
@@ -118,7 +135,7 @@ def _train(command: LightGcn, prepared: PreparedData, name: str) -> tuple[Path, 
 
     run.fit(passes, batches, figures, planned=passes)
     read_model(model, output)
-    embeddings = np.concatenate([part.numpy() for part in model.embeddings()])
-    path = prepared.write_array(name, embeddings, command_line(TRAINS, command))
-    report.draw(output, MONITOR, curve_title(prepared.targets("valid"), valid, prepared.filter_seen))
-    return path, run.step
+    both = np.concatenate([part.numpy() for part in model.embeddings()])
+    path = prepared.write_array(name, both, command_line(TRAINS, command))
+    curves.draw(output, MONITOR, curve_title(prepared.targets("valid"), valid, prepared.filter_seen))
+    return path, run.result

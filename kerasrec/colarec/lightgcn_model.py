@@ -1,4 +1,4 @@
-"""LightGCN: embeddings of users and items from the graph of who took what."""
+"""LightGCN: embeddings of users and items from the graph of their interactions."""
 
 import numpy as np
 
@@ -11,7 +11,7 @@ from kerasrec.nn.transformer import TruncatedNormal
 
 
 def normalised_graph(interactions: ItemSets) -> "tf.SparseTensor":
-    """D^-1/2 A D^-1/2 of the graph whose nodes are the users and behind them the items, float32 [U + I, U + I].
+    """D^-1/2 A D^-1/2 of the graph whose nodes are first the users, then the items, float32 [U + I, U + I].
 
     Example:
         >>> graph = normalised_graph(ItemSets(np.array([0, 2]), np.array([0, 1], np.int32), item_count=2))
@@ -31,9 +31,9 @@ def normalised_graph(interactions: ItemSets) -> "tf.SparseTensor":
 
 
 class LightGCN(MultiLossModel):
-    """LightGCN (https://arxiv.org/abs/2002.02126): neighbours are added up, layer by layer, and nothing else.
+    """LightGCN (https://arxiv.org/abs/2002.02126): each layer only sums the embeddings of neighbours.
 
-    With E^(0) the embeddings that are trained and Â the normalised graph,
+    E^(0) are the trained embeddings and Â is the normalised graph:
 
         E^(k+1) = Â E^(k),        E = (E^(0) + ... + E^(K)) / (K + 1)        (eqs. 3, 4, 7 and 8, α_k = 1 / (K + 1))
 
@@ -46,7 +46,7 @@ class LightGCN(MultiLossModel):
 
     Args:
         interactions: The graph.
-        size: Length of an embedding.
+        size: Length of the embeddings.
         propagations: Layers, K.
         regularization: Weight of the squared norm.
         seed: Seed of the embeddings.
@@ -70,7 +70,7 @@ class LightGCN(MultiLossModel):
     def embeddings(self):
         """Final embeddings of users, float32 [U, size], and items, float32 [I, size]."""
         layer = total = tf.convert_to_tensor(self.table)
-        # In compressed rows the product takes a fraction of the time of `tf.sparse.sparse_dense_matmul`.
+        # With compressed rows the product is much faster than `tf.sparse.sparse_dense_matmul`.
         graph = tf.raw_ops.SparseTensorToCSRSparseMatrix(
             indices=self.graph.indices, values=self.graph.values, dense_shape=self.graph.dense_shape
         )
@@ -94,7 +94,7 @@ class LightGCN(MultiLossModel):
 
 
 def _propagated(graph, layer):
-    """Â E^(k), float32 [U + I, size]; Â is its own transpose, so that gradients go the way of the embeddings."""
+    """Â E^(k), float32 [U + I, size]; Â is symmetric, so the gradient is the same product."""
 
     @tf.custom_gradient
     def product(rows):
@@ -112,15 +112,15 @@ def training_batches(
     epoch: int,
     first_step: int = 0,
 ) -> "tf.data.Dataset":
-    """One pass over the interactions, from any of its steps on; order and negatives follow from seed and epoch.
+    """One pass over the interactions, from a given step on; order and negatives depend on the seed and the epoch.
 
     Args:
-        interactions: What each user took.
-        warm: The items that negatives are drawn from, int32 [W].
-        batch_size: Interactions a step.
-        seed: Fixes, with `epoch`, the order and the negatives.
+        interactions: The items that each user took.
+        warm: The items to draw negatives from, int32 [W].
+        batch_size: Interactions per step.
+        seed: Seed of the order and the negatives.
         epoch: Number of the pass.
-        first_step: Batches to leave out at the beginning.
+        first_step: Number of batches to skip at the beginning.
 
     Returns:
         Batches of `users`, `items` and `negatives`, int32 [B] each.

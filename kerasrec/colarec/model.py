@@ -1,4 +1,4 @@
-"""ColaRec: users and items into identifiers, code by code."""
+"""The ColaRec model: it writes the identifier of the next item, code by code."""
 
 from typing import NamedTuple
 
@@ -14,42 +14,43 @@ from kerasrec.nn.transformer import TruncatedNormal
 
 
 class Sizes(NamedTuple):
-    """How many of each there are."""
+    """The sizes of the embedding tables."""
 
     texts: int
     """Text tokens."""
     items: int
     users: int
     length: int
-    """Codes an identifier, l."""
+    """Codes per identifier, l."""
     codes: int
     """Highest code, K."""
     item_tokens: int
-    """Most tokens an item, where places within an item have embeddings; else 0."""
+    """Most tokens per item if positions within an item have embeddings; else 0."""
 
 
 class ColaRecModel(MultiLossModel):
     """Content-based collaborative generation (ColaRec, https://arxiv.org/abs/2403.18480), on T5.
 
-    The encoder reads the row of a user, or of an item; the decoder writes the identifier of the item that the user
-    takes, or of the item itself. A row's state is the encoder's at its end. Four losses:
+    The encoder reads the row of a user or of an item; the decoder writes the identifier of the item that the user
+    takes, or of the item itself. The state s of a row is the encoder's output at its end token. Four losses, for a user
+    u who took item i, a negative item j and an item k that is similar to i:
 
-        L_rec    the user's row into the identifier of the item that was taken     (recommendation)
-        L_index  the rows of that item and of a negative one into their own        (index)
-        L_bpr    -log σ(s_u · s_i - s_u · s_j), j the negative one                 (ranking)
-        L_c      -log σ(s_i · s_k - s_i · s_j), k an item that is like i           (contrastive)
+        L_rec    predict the identifier of i from the row of u                        (recommendation)
+        L_index  predict the identifiers of i and j from their own rows               (index)
+        L_bpr    -log σ(s_u · s_i - s_u · s_j)                                        (ranking)
+        L_c      -log σ(s_i · s_k - s_i · s_j)                                        (contrastive)
 
     A batch is a dictionary of `user_ids`, `user_token_types` and `user_positions`, int32 [B, L] as `Rows` has them;
-    `item_ids`, `item_token_types` and `item_positions`, int32 [3B, M], first all i, then all j, then all k, [2B, M]
-    where the contrastive loss has no weight; `codes` and `negative_codes`, int32 [B, l].
+    `item_ids`, `item_token_types` and `item_positions`, int32 [3B, M], first all i, then all j, then all k, or
+    [2B, M] without a contrastive loss; `codes` and `negative_codes`, int32 [B, l].
 
     Args:
         config: Shape of the T5.
-        sizes: Of the tables.
-        losses: Their weights.
-        formulation: "code": each position has a head of its own, and an identifier's loss is the mean over its codes;
-            "paper": scores are the products of the state with the embeddings of the position's codes, and an
-            identifier's loss is the sum.
+        sizes: Sizes of the tables.
+        losses: Weights of the losses.
+        formulation: "code": each position has its own output layer, and the loss of an identifier is the mean over its
+            codes; "paper": scores are products of the state with the code embeddings of the position, and the loss of
+            an identifier is the sum.
         seed: Seed of the initial weights.
     """
 
@@ -66,12 +67,12 @@ class ColaRecModel(MultiLossModel):
         super().__init__(weights, name="colarec")
         self.config, self.sizes, self.formulation = config, sizes, formulation
         self.encoder = t5_encoder(config, seed)
-        # A pretrained T5 brings a gain of its own. At 1, with random weights, all products of states are near H, which
-        # drowns what tells them apart, and the ranking loss drowns the others.
+        # A pretrained T5 has its own gain. With a gain of 1 and random weights, all products of states are near H:
+        # their differences are relatively small, and the ranking loss dominates the other losses.
         self.encoder.get_layer("Encoder-Output-Norm").gamma.assign(tf.fill([config.d_model], config.d_model**-0.25))
         self.decoder = t5_decoder(config, seed + 2)
-        # AdamW moves a weight by its rate, however large it is, and T5's own optimizer by a share of its size: tables
-        # of spread 1, as T5 has them, would take thousands of steps to change.
+        # AdamW changes a weight by the learning rate, whatever its size; T5's own optimizer changes it by a share of
+        # its size. Tables with a standard deviation of 1, as in T5, would need thousands of steps to change.
         spread = config.d_model**-0.5
         draw = TruncatedNormal(spread, seed + 4)
 
@@ -80,12 +81,12 @@ class ColaRecModel(MultiLossModel):
 
         self.text_table = table("text_embeddings", sizes.texts)
         self.item_table = table("item_embeddings", sizes.items)
-        self.user_table = table("user_embeddings", sizes.users + 1)  # the last for nobody
+        self.user_table = table("user_embeddings", sizes.users + 1)  # the last one for no user
         self.task_table = table("task_embeddings", 2)
         self.position_table = None
         if sizes.item_tokens:
             self.position_table = table("position_embeddings", FIRST_POSITION + sizes.item_tokens)
-        # What stands before the first code, then the codes of each position.
+        # The first input of the decoder, then the codes of each position.
         tied = formulation == "paper"
         self.start = table("start_embedding", 1)
         self.code_tables = [
@@ -103,8 +104,8 @@ class ColaRecModel(MultiLossModel):
                 head.build([None, config.d_model])
                 self.heads.append(head)
 
-    def spread_fresh_tables(self, spread: float) -> None:
-        """Draw out the tables that no T5 brings to this standard deviation, but for those that scores are made with."""
+    def scale_random_tables(self, spread: float) -> None:
+        """Scale the tables that a pretrained T5 does not have to a standard deviation, except for output tables."""
         tables = [self.item_table, self.user_table, self.task_table, self.position_table, self.start]
         if self.heads:
             tables += self.code_tables
@@ -113,16 +114,16 @@ class ColaRecModel(MultiLossModel):
                 table.assign(table * (spread * self.config.d_model**0.5))
 
     def encode(self, ids, token_types, positions, training=False):
-        """The encoder's states [B, L, H] of rows, and which of them are real, bool [B, L]."""
+        """The encoder's states [B, L, H] of rows, and which states are not padding, bool [B, L]."""
         tables = {TEXT: self.text_table, ITEM: self.item_table, USER: self.user_table, TASK: self.task_table}
 
-        def by_kind(values):  # each token is looked up in its own table alone
+        def by_kind(values):  # each token is looked up in the table of its type only
             return tf.dynamic_partition(tf.reshape(values, [-1]), tf.reshape(token_types, [-1]), 1 + len(tables))
 
         ids_of, places_of = by_kind(ids), by_kind(tf.range(tf.size(ids)))
         padding = tf.zeros([tf.size(ids_of[0]), self.config.d_model])
-        found = [padding, *(tf.gather(table, ids_of[kind]) for kind, table in tables.items())]
-        embeddings = tf.dynamic_stitch(places_of, found)
+        parts = [padding, *(tf.gather(table, ids_of[kind]) for kind, table in tables.items())]
+        embeddings = tf.dynamic_stitch(places_of, parts)
         embeddings = tf.reshape(embeddings, [*tf.unstack(tf.shape(ids)), self.config.d_model])
         if self.position_table is not None:
             embeddings += tf.gather(self.position_table, positions)
@@ -130,7 +131,7 @@ class ColaRecModel(MultiLossModel):
         return self.encoder([embeddings, real], training=training), real
 
     def embed_codes(self, place: int, codes):
-        """What the decoder reads at a position: embeddings [..., H] of the codes before it, int32 [...]."""
+        """The decoder's input at a position: embeddings [..., H] of the codes before it, int32 [...]."""
         return tf.gather(self.start if place == 0 else self.code_tables[place - 1], codes)
 
     def log_probs(self, place: int, states):
@@ -142,7 +143,7 @@ class ColaRecModel(MultiLossModel):
 
     def identifier_losses(self, states, real, codes, training=False):
         """Cross-entropies, float32 [B], of identifiers int32 [B, l] under the encoder's states [B, L, H]."""
-        before = tf.pad(codes[:, :-1], [[0, 0], [1, 0]])  # a code is read where the next one is written
+        before = tf.pad(codes[:, :-1], [[0, 0], [1, 0]])  # the input at a position is the code before it
         places = range(self.sizes.length)
         embeddings = tf.stack([self.embed_codes(place, before[:, place]) for place in places], axis=1)
         output = self.decoder([states, embeddings, real], training=training)  # [B, l, H]
@@ -154,10 +155,10 @@ class ColaRecModel(MultiLossModel):
         item_states, item_real = self.encode(*_rows(batch, "item"), training)
         user = at_end(user_states, user_real)  # [B, H]
         contrast = "contrastive" in self.terms
-        taken, negative, *like = tf.split(at_end(item_states, item_real), 2 + contrast)  # [B, H] each
-        described = tf.shape(user_states)[0] * 2  # rows of items that are to be written
+        taken, negative, *similar = tf.split(at_end(item_states, item_real), 2 + contrast)  # [B, H] each
+        indexed = tf.shape(user_states)[0] * 2  # rows of items whose identifiers are predicted
         codes = tf.concat([batch["codes"], batch["negative_codes"]], axis=0)
-        index = self.identifier_losses(item_states[:described], item_real[:described], codes, training)
+        index = self.identifier_losses(item_states[:indexed], item_real[:indexed], codes, training)
         index, negative_index = tf.split(index, 2)
         losses = {
             "recommendation": self.identifier_losses(user_states, user_real, batch["codes"], training),
@@ -166,16 +167,16 @@ class ColaRecModel(MultiLossModel):
             "ranking": bpr(_products(user, taken), _products(user, negative)),
         }
         if contrast:
-            losses["contrastive"] = bpr(_products(taken, *like), _products(taken, negative))
+            losses["contrastive"] = bpr(_products(taken, *similar), _products(taken, negative))
         return {name: (tf.reduce_sum(values), tf.cast(tf.size(values), tf.float32)) for name, values in losses.items()}
 
     def steps(self) -> DecoderSteps:
-        """The decoder for a beam search."""
+        """The decoder for a beam search, one position at a time."""
         return DecoderSteps(self.decoder, self.config)
 
 
 def at_end(states, real):
-    """The state of each row's last real position, float32 [B, H], from states [B, L, H] and bool [B, L].
+    """The state at the last position of each row that is not padding, float32 [B, H], from [B, L, H] and bool [B, L].
 
     Example:
         >>> at_end(tf.constant([[[1.0], [2.0], [3.0]]]), tf.constant([[True, True, False]])).numpy()

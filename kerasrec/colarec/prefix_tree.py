@@ -1,14 +1,14 @@
-"""All identifiers as a tree of codes, held as tensors."""
+"""The identifiers of all items as a tree of codes, in tensors."""
 
 import numpy as np
 
 from kerasrec.backend import tf
 
-DEAD, ROOT = 0, 1  # nodes: one without children, for what no identifier begins with, and the one before the first code
+DEAD, ROOT = 0, 1  # nodes: DEAD has no children and stands for codes that no item has; ROOT is before the first code
 
 
 class PrefixTree(tf.Module):
-    """Which codes may follow which, and which item a whole sequence names.
+    """Which codes can follow a sequence of codes, and which item a whole sequence identifies.
 
     Nodes are numbered level by level; the last ones, N - I to N - 1, are the leaves of the items 0 to I - 1.
 
@@ -16,14 +16,14 @@ class PrefixTree(tf.Module):
         codes: Different rows of numbers from 1, int32 [I, l].
 
     Attributes:
-        length: Codes a sequence, l.
+        length: Codes per sequence, l.
         codes: Highest code, K.
         items: Number of items, I.
 
     Example:
         >>> tree = PrefixTree(np.array([[1, 2], [1, 1], [2, 2]]))
         >>> nodes = tree.children(tf.constant([ROOT]))
-        >>> tree.items_at(tree.children(nodes[0, 1:2])).numpy()  # behind a first code of 1
+        >>> tree.items_at(tree.children(nodes[0, 1:2])).numpy()  # after a first code of 1
         array([[-1,  1,  0]], dtype=int32)
     """
 
@@ -48,10 +48,10 @@ class PrefixTree(tf.Module):
         path = np.stack(path, axis=1).astype(np.int32)
         self._path = tf.Variable(path, trainable=False, name="path")  # [I, l]
         sizes = np.bincount(path.ravel()).astype(np.int32)
-        self._sizes = tf.Variable(sizes, trainable=False, name="sizes")  # [N], items behind each node
+        self._sizes = tf.Variable(sizes, trainable=False, name="sizes")  # [N], items below each node
 
     def children(self, nodes):
-        """What each code leads to from these inner nodes, int32 [..., K + 1]; `DEAD` where no identifier goes on so."""
+        """The child of inner nodes for each code, int32 [..., K + 1]; `DEAD` for codes that no item has."""
         return tf.gather(self._children, nodes)
 
     def items_at(self, nodes):
@@ -59,13 +59,13 @@ class PrefixTree(tf.Module):
         return tf.maximum(nodes - self._first_leaf, -1)
 
     def with_unseen(self, seen):
-        """Which nodes have items behind them that are not among those that each row has seen.
+        """Which nodes have items below them that the row has not seen.
 
         Args:
-            seen: Item numbers, int32 [B, S], padded with -1; one may stand there twice.
+            seen: Item numbers, int32 [B, S], padded with -1; repeats are allowed.
 
         Returns:
-            bool [B, N]; false for `DEAD` and, as nobody asks for it, for `ROOT`.
+            bool [B, N]; False for `DEAD` and for `ROOT`, whose value is not used.
 
         Example:
             >>> tree = PrefixTree(np.array([[1, 2], [1, 1], [2, 2]]))

@@ -1,8 +1,9 @@
-"""Interactions and item texts into numbered users, items and tokens."""
+"""The step `prepare`: interactions and item texts become numbered users, numbered items and tokens."""
 
 import itertools
 import logging
-from collections.abc import Iterable
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -19,20 +20,90 @@ from kerasrec.errors import KerasrecError
 from kerasrec.workspace.digests import content_digest, digest_of
 from kerasrec.workspace.locks import exclusive
 from kerasrec.workspace.manifest import Manifest
+from kerasrec.workspace.run_folders import Task
 from kerasrec.workspace.tables import write_parquet
 
 logger = logging.getLogger(__name__)
 
 
-def prepare(command: Prepare) -> None:
-    """Read, check, number and tokenise; print a report."""
+@dataclass(frozen=True)
+class Prepared:
+    """The result of `prepare`.
+
+    Attributes:
+        folder: The data folder of the run.
+        users, items, interactions: Numbers of users, of items, and of training interactions.
+        targets: Number of targets by split.
+        filter_seen: Whether figures and lists leave out the items of a user's history.
+    """
+
+    folder: Path
+    users: int
+    items: int
+    interactions: int
+    targets: dict[str, int]
+    filter_seen: bool
+
+    def __str__(self) -> str:
+        return f"{self.folder}: {self.users:,} users, {self.items:,} items, {self.interactions:,} interactions"
+
+
+@dataclass(frozen=True)
+class _Tables:
+    """The prepared data, before it is written.
+
+    Attributes:
+        corpus: The items.
+        tokenizer: Tokenises their texts.
+        cold: Which items are left out of training, bool [I].
+        user_ids: Raw ids by user number.
+        interactions: Columns user, item, time.
+        targets: Columns split, user, item.
+        filter_seen: Whether figures and lists leave out the items of a user's history.
+    """
+
+    corpus: Corpus
+    tokenizer: SubwordTokenizer
+    cold: np.ndarray
+    user_ids: Sequence[str]
+    interactions: pd.DataFrame
+    targets: pd.DataFrame
+    filter_seen: bool
+
+    def arrow(self) -> dict[str, pa.Table]:
+        """The tables by the names of their files."""
+        return {
+            "items": self._items(),
+            "users": pa.table({"id": list(self.user_ids)}),
+            "interactions": pa.Table.from_pandas(self.interactions, preserve_index=False),
+            "targets": pa.Table.from_pandas(self.targets, preserve_index=False),
+        }
+
+    def _items(self) -> pa.Table:
+        corpus = self.corpus
+        offsets, ids = self.tokenizer.encode(corpus.contents)
+        columns = {
+            "id": corpus.item_ids,
+            "content": corpus.contents,
+            "tokens": pa.LargeListArray.from_arrays(offsets, ids),
+            "codes": pa.array(corpus.codes or [None] * len(corpus.item_ids), pa.list_(pa.int64())),
+            "cold": self.cold,
+        }
+        return pa.table(columns)
+
+
+def prepare(command: Prepare) -> Prepared:
+    """Read and check interactions, targets and item texts; number users and items; tokenise the texts.
+
+    Raises:
+        KerasrecError: a file cannot be read, too many rows are bad, or no interaction is left to train on.
+    """
     task = command.folders.task(command.name)
     tokenizer = None if command.tokenizer is None else SubwordTokenizer.load(command.tokenizer)
     corpus = read_corpus(command.corpus)
     files = {split: path for split, path in (("valid", command.valid), ("test", command.test)) if path}
-    held_out = list(files.values())
-    events = read_events(command.interactions, corpus.item_ids, True, command.time_unit, held_out)
-    given = {split: read_events(path, corpus.item_ids, timed=False) for split, path in files.items()}
+    events = read_events(command.interactions, corpus.item_ids, True, command.time_unit, list(files.values()))
+    given_targets = {split: read_events(path, corpus.item_ids, timed=False) for split, path in files.items()}
 
     numbers = {item: number for number, item in enumerate(corpus.item_ids)}
     interactions, repeated = _interactions(events, numbers)
@@ -40,48 +111,53 @@ def prepare(command: Prepare) -> None:
     if filter_seen is None:
         filter_seen = not repeats_are_common(repeated, len(events))
     if filter_seen:
-        interactions = _once(interactions)
-    once = int((interactions.groupby("user_id")["item"].nunique() == 1).sum())
+        interactions = _without_repeats(interactions)
+    single_item_users = int((interactions.groupby("user_id")["item"].nunique() == 1).sum())
     user_ids = interactions["user_id"].unique()
     users = {user: number for number, user in enumerate(user_ids)}
     interactions["user"] = interactions.pop("user_id").map(users).astype(np.int32)
-    if given:
-        targets = pd.concat([_targets(split, read, users, numbers) for split, read in given.items()])
+    if given_targets:
+        targets = pd.concat([_targets(split, read, users, numbers) for split, read in given_targets.items()])
     else:
         interactions, targets = _leave_two_out(interactions)
-    interactions = _once(interactions)
+    interactions = _without_repeats(interactions)
     with exclusive(task.data):
         Manifest(task.manifest_path).require_system("colarec")
-        rejects = _keep_rejects([events, *given.values()], task.rejects_path, command.max_reject_share)
-        targets, twice = targets.drop_duplicates(), int(targets.duplicated().sum())
+        rejects = _keep_rejects([events, *given_targets.values()], task.rejects_path, command.max_reject_share)
+        targets, repeated_targets = targets.drop_duplicates(), int(targets.duplicated().sum())
         cold = _cold_items(len(numbers), command.cold_share, command.seed)
         interactions, targets = _hold_out(interactions, targets, cold)
         if interactions.empty:
             raise KerasrecError("no interaction is left to train on: give more, or a smaller --cold-share")
         if tokenizer is None:
             tokenizer = SubwordTokenizer.train(itertools.compress(corpus.contents, ~cold), command.text_tokens)
-        _write(command, corpus, tokenizer, cold, user_ids, interactions, targets, filter_seen)
+        _write(command, task, _Tables(corpus, tokenizer, cold, user_ids, interactions, targets, filter_seen))
 
-    never_taken = len(numbers) - interactions["item"].nunique() - int(cold.sum())
-    for split, count in targets["split"].value_counts(sort=False).items():
+    counts = targets["split"].value_counts(sort=False)
+    for split, count in counts.items():
         logger.info(f"{split}: {count:,} targets of {targets.loc[targets['split'] == split, 'user'].nunique():,} users")
-    if twice:
-        logger.info(f"{twice:,} targets are left out because they are given twice")
+    if repeated_targets:
+        logger.info(f"{repeated_targets:,} targets are left out because they are given twice")
     logger.info(
         f"figures and lists: seen items are {'filtered' if filter_seen else 'kept'}; "
         f"{repeated / len(events):.2%} of the interactions are repeats"
     )
+    untrained = len(numbers) - interactions["item"].nunique() - int(cold.sum())
+    logger.info(
+        f"{untrained:,} items have no training interaction, {sum(not text for text in corpus.contents):,} items have "
+        f"no content, {single_item_users:,} users have one item only; {repeated:,} repeated interactions count once"
+    )
     for reason, count in count_reasons(rejects).items():
         logger.info(f"rejected: {count:,} {reason}")
-    logger.info(
-        f"{task.data}: {len(user_ids):,} users, {len(numbers):,} items, {len(interactions):,} interactions; "
-        f"{never_taken:,} items were never taken in training, {sum(not text for text in corpus.contents):,} have no "
-        f"content; {once:,} users took one item only; {repeated:,} repeated interactions count once"
-    )
+    return Prepared(task.data, len(user_ids), len(numbers), len(interactions), counts.to_dict(), filter_seen)
 
 
 def _keep_rejects(reads: list[Events], path: Path, max_reject_share: float) -> list[Reject]:
-    """Write what was rejected, and refuse to go on with too little; returns it."""
+    """Write and return the bad rows.
+
+    Raises:
+        KerasrecError: a file has no good row, or too many rows are bad.
+    """
     rejects = [reject for read in reads for reject in read.rejects]
     write_rejects(path, rejects)
     for read in reads:
@@ -102,14 +178,14 @@ def _interactions(events: Events, numbers: dict[str, int]) -> tuple[pd.DataFrame
     return frame.reset_index(drop=True), int(frame.duplicated(["user_id", "item"]).sum())
 
 
-def _once(interactions: pd.DataFrame) -> pd.DataFrame:
+def _without_repeats(interactions: pd.DataFrame) -> pd.DataFrame:
     """The first event of each user with each item."""
     user = "user" if "user" in interactions else "user_id"
     return interactions.drop_duplicates([user, "item"]).reset_index(drop=True)
 
 
 def _targets(split: str, events: Events, users: dict[str, int], numbers: dict[str, int]) -> pd.DataFrame:
-    """Columns split, user, item; users that took nothing in training go to the rejects."""
+    """Columns split, user, item; targets of users without interactions are bad rows."""
     frame = pd.DataFrame({"split": split, "user": events.users, "item": events.items, "place": events.places})
     unknown = ~frame["user"].isin(users)
     for _, user, item, (file, line) in frame[unknown].itertuples(index=False):
@@ -121,7 +197,7 @@ def _targets(split: str, events: Events, users: dict[str, int], numbers: dict[st
 
 
 def _leave_two_out(interactions: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """The last event of users with three or more for the test split, the one before for the valid split."""
+    """For users with three events or more: the last event is a test target, and the event before a valid target."""
     from_end = interactions.groupby("user").cumcount(ascending=False)
     size = interactions.groupby("user")["item"].transform("size")
     split = np.select([(size > 2) & (from_end == 0), (size > 2) & (from_end == 1)], ["test", "valid"], "train")
@@ -137,7 +213,7 @@ def _cold_items(count: int, share: float, seed: int) -> np.ndarray:
 
 
 def _hold_out(interactions: pd.DataFrame, targets: pd.DataFrame, cold: np.ndarray) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """All that is about cold items becomes targets of the split `cold`."""
+    """All events and targets of cold items become targets of the split `cold`."""
     is_cold, was_target = cold[interactions["item"]], cold[targets["item"]]
     held_out = pd.concat([interactions.loc[is_cold, ["user", "item"]], targets.loc[was_target, ["user", "item"]]])
     targets = pd.concat([targets[~was_target], held_out.drop_duplicates().assign(split="cold")])
@@ -145,49 +221,24 @@ def _hold_out(interactions: pd.DataFrame, targets: pd.DataFrame, cold: np.ndarra
     return interactions[~is_cold], targets.astype({"user": np.int32, "item": np.int32})
 
 
-def _write(
-    command: Prepare,
-    corpus: Corpus,
-    tokenizer: SubwordTokenizer,
-    cold: np.ndarray,
-    user_ids: Iterable[str],
-    interactions: pd.DataFrame,
-    targets: pd.DataFrame,
-    filter_seen: bool,
-) -> None:
-    """Put the files in the place of earlier ones, and say so in the manifest."""
-    task = command.folders.task(command.name)
+def _write(command: Prepare, task: Task, tables: _Tables) -> None:
+    """Replace earlier files, and note the new ones in the manifest."""
     manifest = Manifest(task.manifest_path)
     manifest.claim("colarec")
-    manifest.replace(prepare={})  # whoever looks in between must not take an old entry for new files
-    tokenizer.save(task.data / "spiece.model")
-    tables = {
-        "items": _items_table(corpus, tokenizer, cold),
-        "users": pa.table({"id": list(user_ids)}),
-        "interactions": pa.Table.from_pandas(interactions, preserve_index=False),
-        "targets": pa.Table.from_pandas(targets, preserve_index=False),
-    }
-    digests = []
-    for name, table in tables.items():
-        write_parquet(task.data / f"{name}.parquet", table)
-        digests.append(content_digest(task.data / f"{name}.parquet"))
-    if not filter_seen:
-        digests.append("seen items kept")  # figures of both rules cannot be compared, so a run may not mix them
-    digest = digest_of("".join(digests).encode())
-    files = [task.data / name for name in ("spiece.model", *(f"{table}.parquet" for table in tables))]
+    manifest.replace(prepare={})  # until the new files are complete, no entry describes them
+    tables.tokenizer.save(task.data / "spiece.model")
+    digests, files = [], [task.data / "spiece.model"]
+    for name, table in tables.arrow().items():
+        files.append(task.data / f"{name}.parquet")
+        write_parquet(files[-1], table)
+        digests.append(content_digest(files[-1]))
+    if not tables.filter_seen:
+        digests.append("seen items kept")  # figures with and without the filter cannot be compared within one run
     manifest.add_files(command_line("kerasrec colarec prepare", command), *files)
-    entry = {"digest": digest, "ready_codes": corpus.codes is not None, "filter_seen": filter_seen}
-    manifest.replace(prepare=entry)
-
-
-def _items_table(corpus: Corpus, tokenizer: SubwordTokenizer, cold: np.ndarray) -> pa.Table:
-    offsets, ids = tokenizer.encode(corpus.contents)
-    return pa.table(
-        {
-            "id": corpus.item_ids,
-            "content": corpus.contents,
-            "tokens": pa.LargeListArray.from_arrays(offsets, ids),
-            "codes": pa.array(corpus.codes or [None] * len(corpus.item_ids), pa.list_(pa.int64())),
-            "cold": cold,
+    manifest.replace(
+        prepare={
+            "digest": digest_of("".join(digests).encode()),
+            "ready_codes": tables.corpus.codes is not None,
+            "filter_seen": tables.filter_seen,
         }
     )

@@ -1,22 +1,28 @@
-"""A run's model: made, and found again; and what it recommends."""
+"""The model of a run, new or trained, and its recommendations."""
 
 import numpy as np
 
 from kerasrec.backend import no_autograph, tf
-from kerasrec.colarec.beam_search import beam_search
-from kerasrec.colarec.comparison import LISTED, Recommender, filled_up
+from kerasrec.colarec.beam_search import CodeDecoder, Encoded, beam_search
+from kerasrec.colarec.comparison import Recommender, filled_up
 from kerasrec.colarec.dataset import PreparedData
 from kerasrec.colarec.encoder_rows import RowMaker
 from kerasrec.colarec.model import ColaRecModel, Sizes
 from kerasrec.colarec.prefix_tree import PrefixTree
-from kerasrec.colarec.settings import Losses, RowSettings
+from kerasrec.colarec.settings import (
+    LONGEST_LIST,
+    TRAINS,
+    Checkpoint,
+    Formulation,
+    Lengths,
+    Losses,
+    RowSettings,
+)
 from kerasrec.errors import KerasrecError
 from kerasrec.nn.settings import T5Config
 from kerasrec.training.checkpoints import read_model, require_checkpoint
 from kerasrec.workspace.config import read_config
 from kerasrec.workspace.digests import errors_name_file
-
-TRAINS = "kerasrec colarec train"
 
 
 def new_model(
@@ -24,11 +30,11 @@ def new_model(
     config: T5Config,
     rows: RowSettings,
     losses: Losses,
-    formulation: str,
+    formulation: Formulation,
     text_tokens: int,
     seed: int,
 ) -> ColaRecModel:
-    """A model whose tables fit a run."""
+    """A model with tables for the items, users and codes of a run."""
     codes = prepared.codes
     sizes = Sizes(
         texts=text_tokens,
@@ -42,19 +48,23 @@ def new_model(
 
 
 class Trained:
-    """The best state of a run's model; the latest where no best one was chosen, or it is asked for.
+    """The trained model of a run.
+
+    Args:
+        prepared: The run.
+        which: "best" or "latest" state; the best state is the latest one if no evaluation has chosen it.
 
     Attributes:
         model: The model.
-        rows: What it is given.
-        make: Makes that.
+        rows: The settings of its rows.
+        row_maker: Builds the rows of the encoder.
         tree: The identifiers.
 
     Raises:
-        KerasrecError: nothing was trained, or with other identifiers.
+        KerasrecError: there is no trained model, or it was trained on other files or identifiers.
     """
 
-    def __init__(self, prepared: PreparedData, which: str = "best"):
+    def __init__(self, prepared: PreparedData, which: Checkpoint = "best"):
         folder = prepared.output
         config = read_config(folder, TRAINS)
         require_checkpoint(folder, f"{TRAINS} {prepared.name}")
@@ -65,43 +75,43 @@ class Trained:
             formulation, text_tokens = str(config["formulation"]), int(config["text_tokens"])
         self.model = new_model(prepared, t5, self.rows, losses, formulation, text_tokens, seed=0)
         read_model(self.model, folder, which)
-        self.make = RowMaker(prepared.tokens, self.rows.lengths, self.rows.content)
+        self.row_maker = RowMaker(prepared.tokens, self.rows.lengths, self.rows.content)
         self.tree = PrefixTree(prepared.codes)
 
 
 def require_same_run(prepared: PreparedData, config: dict) -> None:
-    """Refuse a model that was trained on other files, or with other identifiers, than those that are there.
+    """Check that a model was trained on the prepared files, with the identifiers of the run.
 
     Raises:
-        KerasrecError: it was.
+        KerasrecError: it was trained on other files or identifiers, or there are no identifiers.
     """
     prepared.require_same_files(config, prepared.output)
-    _ = prepared.codes  # there are some
+    _ = prepared.codes  # raises an error without identifiers
     if config.get("identifiers") != prepared.codes_digest:
         raise KerasrecError(
-            f"the identifiers in {prepared.data} are not those that the model in {prepared.output} was trained with: "
-            "make those again, or remove that folder"
+            f"the identifiers in {prepared.data} are not those of the model in {prepared.output}: run the step "
+            "identifiers with the earlier settings, or remove that folder"
         )
 
 
 def recommender(
     prepared: PreparedData,
     model: ColaRecModel,
-    make: RowMaker,
+    row_maker: RowMaker,
     tree: PrefixTree,
     beam: int,
-    drawn_with: int | None = None,
+    history_seed: int | None = None,
 ) -> Recommender:
-    """What a model recommends: a beam search from the row of each user.
+    """A recommender that runs a beam search from the row of each user.
 
     Args:
         prepared: The run.
         model: The model.
-        make: Makes the rows.
+        row_maker: Builds the rows.
         tree: The identifiers.
         beam: Candidates of the search.
-        drawn_with: A seed with which the items that are shown of a user are drawn, as many as in training; without one
-            they are the latest, newest first.
+        history_seed: Seed for drawing the items of a user that the model reads, as many as in training; without a seed,
+            the model reads the latest items, newest first.
     """
     tokens = tf.TensorSpec([None, None], tf.int32)
 
@@ -109,31 +119,32 @@ def recommender(
     @no_autograph
     def search(ids, token_types, positions, seen):
         states, real = model.encode(ids, token_types, positions)
-        items, _ = identified(model, tree, states, real, seen, beam)
-        return items[:, :LISTED]
+        items, _ = identified(model, tree, Encoded(states, real), seen, beam)
+        return items[:, :LONGEST_LIST]
 
     def recommend(users: np.ndarray) -> np.ndarray:
         items = prepared.interactions.padded(users)
-        shown = _latest(items, make) if drawn_with is None else _drawn(items, users, make, drawn_with)
-        return filled_up(search(*make.of_users(shown), prepared.seen.padded(users)).numpy())
+        lengths = row_maker.lengths
+        read = _latest(items, lengths) if history_seed is None else _drawn(items, users, lengths, history_seed)
+        return filled_up(search(*row_maker.of_users(read), prepared.seen.padded(users)).numpy())
 
     return recommend
 
 
-def identified(model: ColaRecModel, tree: PrefixTree, states, real, seen, beam: int):
-    """The items that the states of an encoder lead to, as `beam_search` gives them."""
+def identified(model: ColaRecModel, tree: PrefixTree, encoded: Encoded, seen, beam: int):
+    """The best items for the encoder's output, as `beam_search` returns them."""
     log_probs = [lambda output, place=place: model.log_probs(place, output) for place in range(tree.length)]
-    return beam_search(model.steps(), model.embed_codes, log_probs, tree, states, real, seen, beam)
+    return beam_search(CodeDecoder(model.steps(), model.embed_codes, log_probs), tree, encoded, seen, beam)
 
 
-def _latest(items: np.ndarray, make: RowMaker) -> np.ndarray:
+def _latest(items: np.ndarray, lengths: Lengths) -> np.ndarray:
     """The last items of each row, newest first, int32 [B, n] padded with -1."""
     order = np.where(items < 0, np.inf, -np.arange(items.shape[1], dtype=float))
-    return np.take_along_axis(items, np.argsort(order, axis=1, kind="stable"), axis=1)[:, : make.lengths.items]
+    return np.take_along_axis(items, np.argsort(order, axis=1, kind="stable"), axis=1)[:, : lengths.items]
 
 
-def _drawn(items: np.ndarray, users: np.ndarray, make: RowMaker, seed: int) -> np.ndarray:
-    """Some items of each row, int32 [B, n] padded with -1; what is drawn follows from the seed and the user alone."""
+def _drawn(items: np.ndarray, users: np.ndarray, lengths: Lengths, seed: int) -> np.ndarray:
+    """Random items of each row, int32 [B, n] padded with -1; the draws depend on the seed and the user only."""
     draws = np.stack([np.random.default_rng([seed, user]).random(items.shape[1]) for user in users])
     draws[items < 0] = np.inf
-    return np.take_along_axis(items, np.argsort(draws, axis=1), axis=1)[:, : make.lengths.sampled_items]
+    return np.take_along_axis(items, np.argsort(draws, axis=1), axis=1)[:, : lengths.sampled_items]

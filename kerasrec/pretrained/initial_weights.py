@@ -17,31 +17,40 @@ if TYPE_CHECKING:
     from kerasrec.backend import keras
 
 
+SMALL_BERT = BertConfig(
+    vocab_size=1,  # the size of the vocabulary replaces it
+    hidden_size=128,
+    num_hidden_layers=2,
+    num_attention_heads=4,
+    intermediate_size=512,
+)
+"""The default shape. It trains on a processor; texts of a narrow domain need no larger one."""
+
+PRETRAINED_RATE, RANDOM_RATE = 2e-5, 5e-4
+"""Default learning rates for pretrained weights (https://arxiv.org/abs/1810.04805, appendix A.3) and random weights."""
+
+
 class InitialWeights:
     """The shape of a text model and, with a pretrained BERT, its initial weights.
 
     Args:
         tokens: The vocabulary of the model; the vocabulary of the pretrained BERT must contain all of it, in any order.
         bert: A pretrained BERT; None for random weights.
-        config_file: A file with the shape; needed without a pretrained BERT.
+        config_file: A file with the shape for random weights; by default `SMALL_BERT`.
 
     Attributes:
         config: Shape of the model.
 
     Raises:
-        KerasrecError: there is neither a pretrained BERT nor a shape, or the pretrained BERT has no vocabulary or lacks
-            one of the tokens.
+        KerasrecError: the pretrained BERT has no vocabulary, or lacks one of the tokens.
     """
 
     def __init__(self, tokens: Sequence[str], bert: PretrainedBert | None, config_file: Path | None):
-        if bert is None and config_file is None:
-            raise KerasrecError(
-                "neither pretrained weights nor a bert_config.json is given: give the weights, or the shape of a model "
-                "with random weights"
-            )
         self._bert = bert
         self._keep_tokens = None if bert is None else _rows_of(tokens, bert)
-        config = read_config(config_file) if bert is None else bert.config
+        config = SMALL_BERT if config_file is None else read_config(config_file)
+        if bert is not None:
+            config = bert.config
         self.config: BertConfig = dataclasses.replace(config, vocab_size=len(tokens))
 
     def load_into(
@@ -58,7 +67,11 @@ class InitialWeights:
             pooler: A dense layer, or None.
         """
         if self._bert is None:
-            logger.info("the model starts from random weights")
+            shape = self.config
+            logger.info(
+                f"the model starts from random weights; its shape: {shape.num_hidden_layers} layers of width "
+                f"{shape.hidden_size}, {shape.vocab_size:,} tokens"
+            )
             return
         missing = self._bert.load_into(encoder, keep_tokens=self._keep_tokens, head=head, pooler=pooler)
         notes = "".join(f"; it has no {part}, which starts from random weights" for part in missing)

@@ -1,4 +1,4 @@
-"""Labelled pairs as a model takes them, and how good its outputs are."""
+"""Labelled pairs in the form of the model's input, and the figures of the model's outputs."""
 
 import hashlib
 import itertools
@@ -51,7 +51,7 @@ class TokenPairs:
         return sum(key in theirs for key in self._keys())
 
     def _keys(self) -> Iterator[tuple[bytes, ...]]:
-        """A key for each pair, equal for pairs of the same tokens."""
+        """A key for each pair; pairs with the same tokens have the same key."""
         tokens, offsets = self.tokens, self.sides.offsets
         rows = [tokens.ids[start:end].tobytes() for start, end in itertools.pairwise(tokens.offsets)]
         return (
@@ -65,7 +65,7 @@ class TokenPairs:
 
     @property
     def digest(self) -> str:
-        """Tells the pairs from any others."""
+        """Content digest of the pairs."""
         arrays = (self.tokens.offsets, self.tokens.ids, self.sides.offsets, self.sides.labels)
         return hashlib.sha256(b"".join(array.tobytes() for array in arrays)).hexdigest()[:16]
 
@@ -110,7 +110,7 @@ class PairReader:
         if sides.rejects:
             write_rejects(rejects, sides.rejects)
             require_few(sides.reasons, len(sides) + len(sides.rejects), max_reject_share, rejects)
-            logger.info(f"{path}: rejected {_in_words(sides.reasons)}; kept in {rejects}")
+            logger.info(f"{path}: rejected {_counted(sides.reasons)}; kept in {rejects}")
         if labelled and sides.classes is not None:
             counts = np.bincount(sides.labels, minlength=len(sides.classes.names))
             named = zip(sides.classes.names, counts, strict=True)
@@ -120,12 +120,12 @@ class PairReader:
         return TokenPairs(sides, TextTokens.encode(self.tokenizer, sides.sentences))
 
 
-def _in_words(reasons: dict[str, int]) -> str:
+def _counted(reasons: dict[str, int]) -> str:
     return ", ".join(f"{count:,} {reason}" for reason, count in reasons.items())
 
 
 def require_learnable(pairs: TokenPairs, objective: Objective, batch_size: int, path: Path) -> None:
-    """Refuse pairs from which nothing can be learned: the loss would be 0, or one answer would fit all pairs.
+    """Refuse pairs that teach nothing: the loss would be 0, or one answer would fit all pairs.
 
     Args:
         pairs: The training pairs.
@@ -158,8 +158,8 @@ def require_learnable(pairs: TokenPairs, objective: Objective, batch_size: int, 
         )
 
 
-def require_judgeable(pairs: TokenPairs, objective: Objective, path: Path) -> None:
-    """Refuse pairs on which the figure that chooses the best model is not defined.
+def require_comparable(pairs: TokenPairs, objective: Objective, path: Path) -> None:
+    """Refuse pairs for which the figure that chooses the best model is not defined.
 
     Raises:
         KerasrecError: the figure is Spearman's correlation, and all labels are equal.
@@ -168,22 +168,22 @@ def require_judgeable(pairs: TokenPairs, objective: Objective, path: Path) -> No
         _require_different(pairs, path, "the rank correlation that chooses the best model is not defined")
 
 
-def _require_different(pairs: TokenPairs, path: Path, so: str) -> None:
+def _require_different(pairs: TokenPairs, path: Path, consequence: str) -> None:
     if len(np.unique(pairs.sides.labels)) < 2:
         label = quoted(pairs.sides.label_texts[0], 60)
         raise KerasrecError(
-            f"all {len(pairs.sides):,} pairs of {path} have the label {label}, so {so}: give pairs with different "
-            "labels"
+            f"all {len(pairs.sides):,} pairs of {path} have the label {label}, so {consequence}: give pairs with "
+            "different labels"
         )
 
 
 class PairEvaluator:
-    """A model's outputs for pairs, and their figures.
+    """Computes a model's outputs for pairs, and their figures.
 
     Args:
         model: The model.
-        max_length: Longest row of a sentence.
-        batch_size: Pairs at a time.
+        max_length: Longest row of a sentence, in tokens.
+        batch_size: Pairs per batch.
     """
 
     def __init__(self, model: SentencePairModel, max_length: int, batch_size: int):
@@ -207,17 +207,17 @@ class PairEvaluator:
 
 
 def figures_of(outputs: np.ndarray, labels: np.ndarray, objective: Objective) -> dict[str, float]:
-    """Figures of outputs beside their labels; the first one chooses the best model.
+    """Figures of outputs, compared with labels; the first figure chooses the best model.
 
     Args:
         outputs: Class probabilities [P, N], or cosines [P].
         labels: Classes or scores [P].
-        objective: What was learned.
+        objective: What the model learned.
 
     Returns:
-        Of classes, accuracy, F1 and the share of the majority class, and of two classes the AUC as well. Of cosines,
-        Spearman, and where the labels are 0 and 1 the AUC, the accuracy at the best threshold on these very pairs, and
-        the share of the majority class.
+        For classes: accuracy, F1 and the share of the majority class; for two classes also the AUC. For cosines:
+        Spearman; if the labels are 0 and 1 also the AUC, the accuracy at the best threshold (chosen on the same pairs),
+        and the share of the majority class.
     """
     if objective.loss == "softmax":
         figures = classification_metrics(labels, outputs.argmax(axis=1), objective.num_labels)
@@ -234,7 +234,7 @@ def figures_of(outputs: np.ndarray, labels: np.ndarray, objective: Objective) ->
 
 
 def shown_figures(objective: Objective) -> tuple[str, ...]:
-    """The figures that are printed after each pass; the first one chooses the best model."""
+    """The figures that are logged after each pass; the first one chooses the best model."""
     if objective.loss == "softmax":
         return ("accuracy", "macro_F1") if objective.num_labels > 2 else ("accuracy", "F1", "AUC")
     return ("Spearman",)

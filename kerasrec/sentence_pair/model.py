@@ -1,4 +1,4 @@
-"""The two-sentence model: each sentence encoded alone, two sides compared (Sentence-BERT)."""
+"""The two-sentence model: it encodes each sentence alone and compares two sides (Sentence-BERT)."""
 
 from kerasrec.backend import keras, no_autograph, tf
 from kerasrec.nn.cosine import cosine
@@ -17,15 +17,15 @@ class SentencePairModel(keras.Model):
 
     A batch is a dictionary of `input_ids` int32 [S, L], rows [CLS] sentence [SEP] of all sentences; `side` int32 [S],
     rising, 2i and 2i + 1 for the sides of pair i; and `labels` [B], int32 classes or float32 scores. The vector of a
-    side is the mean of its sentences'.
+    side is the mean of the vectors of its sentences.
 
     Args:
         config: Shape of the encoder.
-        objective: What is learned from a pair.
+        objective: What the model learns from a pair.
         seed: Seed of the initial weights.
 
     Attributes:
-        accumulation_steps: Slices in which a batch goes through the model, for the memory of one of them.
+        accumulation_steps: Slices of a batch that are computed one after the other, for the memory of one slice.
 
     Example:
         >>> config = BertConfig(
@@ -76,7 +76,7 @@ class SentencePairModel(keras.Model):
         return cosine(u, v) if self.classifier is None else tf.nn.softmax(self.classifier((u, v)))
 
     def loss_of(self, sides, batch, training=False):
-        """Sum of the losses of pairs, from `sides_of`, and the number it is to be divided by; float32 [] each."""
+        """Sum of the losses of pairs, from `sides_of`, and the number to divide it by; float32 [] each."""
         (u, v), labels = tf.unstack(sides, axis=1), batch["labels"]
         if self.objective.loss == "softmax":
             logits = self.classifier((u, v), training=training)

@@ -47,21 +47,21 @@ def _pooling(folder: Path) -> Pooling:
     path = folder / "1_Pooling" / "config.json"
     if not path.exists():
         return "mean"
-    asked = [name for name, value in read_object(path).items() if name.startswith("pooling_mode_") and value is True]
+    modes = [name for name, value in read_object(path).items() if name.startswith("pooling_mode_") and value is True]
     known = {"pooling_mode_mean_tokens": "mean", "pooling_mode_cls_token": "cls"}
-    if len(asked) != 1 or asked[0] not in known:
+    if len(modes) != 1 or modes[0] not in known:
         raise KerasrecError(
-            f"{path} asks for {', '.join(asked) or 'no pooling'}; supported is one of {', '.join(known)}"
+            f"{path} asks for {', '.join(modes) or 'no pooling'}; supported is one of {', '.join(known)}"
         )
-    return known[asked[0]]
+    return known[modes[0]]
 
 
 def _length(folder: Path, bert: PretrainedBert) -> int:
     """The longest row: the number of positions, or the length in a sentence-transformers folder."""
     path = folder / "sentence_bert_config.json"
-    said = read_object(path).get("max_seq_length") if path.exists() else None
+    length = read_object(path).get("max_seq_length") if path.exists() else None
     positions = bert.config.max_position_embeddings
-    return min(said, positions) if isinstance(said, int) and said >= 2 else positions
+    return min(length, positions) if isinstance(length, int) and length >= 2 else positions
 
 
 def _lower_case(vocabulary: Vocabulary) -> bool:

@@ -1,4 +1,4 @@
-"""A model in an output folder: made, and found again."""
+"""The trained model of an output folder, and the content of its `config.json`."""
 
 import dataclasses
 from pathlib import Path
@@ -13,14 +13,12 @@ from kerasrec.pretrained.checkpoints import weights_file
 from kerasrec.sentence_pair.dataset import PairReader
 from kerasrec.sentence_pair.model import SentencePairModel
 from kerasrec.sentence_pair.pretrained_encoder import untrained_encoder
-from kerasrec.sentence_pair.settings import Objective, Train
+from kerasrec.sentence_pair.settings import TRAINS, Objective, Train
 from kerasrec.serving.encoding import SentenceEncoder
 from kerasrec.training.checkpoints import read_initial_weights, read_model, require_checkpoint
 from kerasrec.training.contract import Contract
 from kerasrec.workspace.config import read_config
 from kerasrec.workspace.digests import digest_of, errors_name_file, require_intact
-
-TRAINS = "kerasrec sentence-pair train"
 
 CONTRACT = Contract(
     fixed=(
@@ -39,23 +37,23 @@ CONTRACT = Contract(
 
 
 class Trained:
-    """The best state of a model; the latest where no best one was chosen.
+    """The best state of a model; the latest state if no evaluation has chosen a best one.
 
     Args:
         folder: The output folder.
-        untrained: Take the model as it was before its first step instead.
+        untrained: Load the weights before the first training step instead.
 
     Attributes:
         model: The model.
         tokenizer: Its vocabulary.
-        max_length: Longest row of a sentence.
-        top_n: Sentences of a side that it looks at; None for all.
-        classes: The names of its classes; None where it has none.
-        encoder: Sentences into vectors of length 1.
-        trained_on: Digests of the files that it was trained on.
+        max_length: Longest row of a sentence, in tokens.
+        top_n: Number of sentences of a side that it reads; None for all.
+        classes: The names of its classes; None for a model of scores.
+        encoder: Encodes sentences as vectors of length 1.
+        trained_on: Digests of its training files.
 
     Raises:
-        KerasrecError: nothing was trained there.
+        KerasrecError: the folder has no trained model.
     """
 
     def __init__(self, folder: Path, untrained: bool = False):

@@ -1,10 +1,12 @@
 """Read and write texts and their vectors, and find the nearest vectors."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import faiss
 import numpy as np
+import pandas as pd
 
 from kerasrec.data.inputs.encodings import is_unicode
 from kerasrec.data.text.files import read_lines
@@ -30,7 +32,23 @@ def read_texts(path: Path) -> list[str]:
     return texts
 
 
-def write_vectors(path: Path, vectors: np.ndarray, texts: Sequence[str], command: str) -> None:
+@dataclass(frozen=True)
+class VectorsFile:
+    """A .npy file with the vectors of texts.
+
+    Attributes:
+        path: The file.
+        shape: Number of vectors, and length of each.
+    """
+
+    path: Path
+    shape: tuple[int, int]
+
+    def __str__(self) -> str:
+        return f"{self.path}: {self.shape[0]:,} vectors of {self.shape[1]} numbers"
+
+
+def write_vectors(path: Path, vectors: np.ndarray, texts: Sequence[str], command: str) -> VectorsFile:
     """Write the vectors of texts as a .npy file, and the digests of vectors and texts to `NAME.npy.json`.
 
     Args:
@@ -45,6 +63,7 @@ def write_vectors(path: Path, vectors: np.ndarray, texts: Sequence[str], command
     write_array(path, vectors)
     written = {"vectors": content_digest(path), "texts": _texts_digest(texts), "command": command}
     write_json(_digests_path(path), written, keep_copy=False)
+    return VectorsFile(path, vectors.shape)
 
 
 def read_vectors(path: Path, texts: Sequence[str]) -> np.ndarray:
@@ -113,6 +132,44 @@ def nearest(vectors: np.ndarray, queries: np.ndarray, k: int) -> tuple[np.ndarra
     index = faiss.IndexFlatIP(vectors.shape[1])
     index.add(np.ascontiguousarray(vectors))
     return index.search(np.ascontiguousarray(queries), min(k, len(vectors)))
+
+
+def similar_texts(
+    queries: Sequence[str], query_vectors: np.ndarray, texts: Sequence[str], vectors: np.ndarray, k: int
+) -> pd.DataFrame:
+    """The texts that are most similar to each query.
+
+    Args:
+        queries: Q texts.
+        query_vectors: Their vectors of length 1, float32 [Q, H].
+        texts: N texts.
+        vectors: Their vectors of length 1, float32 [N, H].
+        k: Length of the lists; at most N.
+
+    Returns:
+        One row per query and similar text: text, rank (from 1), similar_text, and score: their cosine.
+
+    Raises:
+        KerasrecError: as in `nearest`.
+
+    Example:
+        >>> vectors = np.array([[1.0, 0.0], [0.6, 0.8]], np.float32)
+        >>> similar_texts(["tea"], vectors[:1], ["tea", "coffee"], vectors, k=2)
+          text  rank similar_text  score
+        0  tea     1          tea    1.0
+        1  tea     2       coffee    0.6
+    """
+    cosines, rows = nearest(vectors, query_vectors, k)
+    frame = pd.DataFrame(
+        {
+            "text": np.repeat(np.array(queries, object), rows.shape[1]),
+            "rank": np.tile(np.arange(1, 1 + rows.shape[1]), len(rows)),
+            "similar_text": [texts[row] for row in rows.ravel()],
+            "score": cosines.ravel(),
+        }
+    )
+    frame.attrs["by"] = "text"
+    return frame
 
 
 def _describe(given: object) -> str:

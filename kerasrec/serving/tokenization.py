@@ -47,7 +47,7 @@ class GraphTokenizer(tf.Module):
 
     def __init__(self, tokenizer: WordPieceTokenizer):
         super().__init__(name="tokenizer")
-        self._text = _tensorflow_text()
+        self._text = load_tensorflow_text()
         self._lower_case = tokenizer.lower_case
         self._ascii_quotes = tokenizer.ascii_quotes
         self._cls, self._sep = tokenizer.cls, tokenizer.sep
@@ -116,7 +116,12 @@ class GraphTokenizer(tf.Module):
         return tf.strings.regex_replace(texts, f"({re2_class(is_punctuation)})", r" \1 ")
 
 
-def _tensorflow_text() -> ModuleType:
+def load_tensorflow_text() -> ModuleType:
+    """Import tensorflow-text, which registers the operations of exported tokenizers.
+
+    Raises:
+        KerasrecError: it is not installed, or does not fit the installed TensorFlow.
+    """
     try:
         import tensorflow_text
     except (ImportError, tf.errors.NotFoundError) as error:

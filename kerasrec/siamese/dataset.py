@@ -1,4 +1,4 @@
-"""What `prepare` left on disk, opened for training and evaluation."""
+"""The files that `prepare` wrote, for training and evaluation."""
 
 from functools import cached_property
 from pathlib import Path
@@ -21,15 +21,14 @@ class PreparedData:
 
     Args:
         name: Name of the run.
-        folders: Where its folders lie.
+        folders: The parents of its folders.
 
     Attributes:
         data, output, export: The run's folders.
         digest: Content digest of the groups.
 
     Raises:
-        KerasrecError: nothing was prepared under this name, or by another system, or a file of it is missing or
-            damaged.
+        KerasrecError: the run was not prepared, or by another system; or a file is missing or damaged.
     """
 
     def __init__(self, name: str, folders: RunFolders):
@@ -48,22 +47,22 @@ class PreparedData:
 
     @property
     def valid_digest(self) -> str:
-        """Content digest of the valid pairs; empty where there are none."""
+        """Content digest of the valid pairs; empty without valid pairs."""
         return content_digest(self._whole("valid.parquet")) if "valid" in self._splits else ""
 
     @cached_property
     def tokenizer(self) -> WordPieceTokenizer:
-        """The run's vocabulary."""
+        """The tokenizer of the run."""
         return WordPieceTokenizer.load(self._whole("vocab.txt"), self._lower_case)
 
     @property
     def vocab_digest(self) -> str:
-        """Content digest of its file."""
+        """Content digest of the vocabulary file."""
         return content_digest(self._whole("vocab.txt"))
 
     @cached_property
     def groups(self) -> tuple[TextTokens, np.ndarray]:
-        """Tokens of all texts, and int64 [G + 1]: group g has the texts `[g]` to `[g + 1]`."""
+        """Tokens of all texts, and offsets int64 [G + 1]: group g has the texts `offsets[g] : offsets[g + 1]`."""
         table = self._table("groups.parquet", ["group", "ids"])
         ids = table["ids"].combine_chunks()
         offsets = ids.offsets.to_numpy().astype(np.int64)
@@ -71,8 +70,13 @@ class PreparedData:
         group = table["group"].to_numpy()
         return tokens, np.append(np.flatnonzero(np.diff(group, prepend=-1)), len(group))
 
+    @cached_property
+    def texts(self) -> list[str]:
+        """The texts of all groups."""
+        return self._table("groups.parquet", ["text"])["text"].to_pylist()
+
     def pairs(self, split: str) -> LabelledPairs | None:
-        """The labelled pairs of `valid` or `test`; None where no file of them was given."""
+        """The labelled pairs of `valid` or `test`; None without a file of them."""
         if split not in self._splits:
             return None
         table = self._table(f"{split}.parquet", ["left", "right", "label"])

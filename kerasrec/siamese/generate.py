@@ -1,4 +1,4 @@
-"""Paraphrases: written by nucleus sampling, ranked by similarity."""
+"""Write paraphrases by nucleus sampling, and rank them by similarity."""
 
 from collections.abc import Callable, Sequence
 
@@ -8,56 +8,50 @@ from kerasrec.backend import no_autograph, tf
 from kerasrec.data.text.tokenizer import WordPieceTokenizer
 from kerasrec.nn.cosine import cosine
 from kerasrec.siamese.model import SiameseModel
+from kerasrec.siamese.settings import Sampling
 
-_NEVER = -1e9
+_EXCLUDED = -1e9
 
 
 def nucleus(scores, top_p: float):
-    """Leave only the most likely tokens that have `top_p` of the probability together (https://arxiv.org/abs/1904.09751).
+    """Keep only the most likely tokens that together have the probability `top_p` (https://arxiv.org/abs/1904.09751).
 
     Args:
         scores: float32 [B, V], logits.
-        top_p: Above 0 and at most 1; the most likely token always stays.
+        top_p: Above 0 and at most 1; the most likely token is always kept.
 
     Returns:
-        float32 [B, V]: the same logits, and -1e9 for all other tokens.
+        float32 [B, V]: the logits of the kept tokens, and -1e9 for all other tokens.
 
     Example:
         >>> nucleus(tf.math.log([[0.5, 0.3, 0.2]]), top_p=0.6).numpy().round(1).tolist()
         [[-0.699999988079071, -1.2000000476837158, -1000000000.0]]
     """
-    likeliest_first = tf.argsort(scores, direction="DESCENDING")
-    probabilities = tf.nn.softmax(tf.gather(scores, likeliest_first, batch_dims=1))
-    stays = tf.cumsum(probabilities, axis=1, exclusive=True) < top_p  # what lies before it is not enough
-    stays = tf.gather(stays, tf.argsort(likeliest_first), batch_dims=1)
-    return tf.where(stays, scores, _NEVER)
+    order = tf.argsort(scores, direction="DESCENDING")
+    probabilities = tf.nn.softmax(tf.gather(scores, order, batch_dims=1))
+    kept = tf.cumsum(probabilities, axis=1, exclusive=True) < top_p  # all more likely tokens together have less
+    kept = tf.gather(kept, tf.argsort(order), batch_dims=1)
+    return tf.where(kept, scores, _EXCLUDED)
 
 
 def sample(
-    model: SiameseModel,
-    tokenizer: WordPieceTokenizer,
-    source: np.ndarray,
-    samples: int,
-    length: int,
-    top_p: float,
-    seed: int,
+    model: SiameseModel, tokenizer: WordPieceTokenizer, source: np.ndarray, length: int, settings: Sampling
 ) -> np.ndarray:
     """Draw second texts for one first text.
 
     Args:
         model: The model.
         tokenizer: Its vocabulary.
-        source: The first text's row, [CLS] text [SEP], int32 [S].
-        samples: How many are drawn, n.
-        length: Most tokens of each, T.
-        top_p: As for `nucleus`.
-        seed: Of the draws.
+        source: The row of the first text, [CLS] text [SEP], int32 [S].
+        length: Most tokens of a second text, T.
+        settings: Number of texts n, and how tokens are drawn.
 
     Returns:
-        int32 [n, T]: token ids, 0 from the end of a text on.
+        int32 [n, T]: token ids, 0 after the end of a text.
     """
-    never = np.zeros(len(tokenizer), np.float32)
-    never[[tokenizer.pad, tokenizer.unk, tokenizer.cls, tokenizer.mask]] = _NEVER
+    samples = settings.samples
+    excluded = np.zeros(len(tokenizer), np.float32)
+    excluded[[tokenizer.pad, tokenizer.unk, tokenizer.cls, tokenizer.mask]] = _EXCLUDED
     width = len(source)
 
     @tf.function(reduce_retracing=True)
@@ -66,8 +60,8 @@ def sample(
         segments = tf.cast(tf.range(tf.shape(rows)[1]) >= width, tf.int32)
         positions = tf.fill([samples], width - 1 + step)
         scores = model.next_token_scores(rows, tf.tile(segments[None], [samples, 1]), positions)
-        scores = nucleus(scores + never, top_p)
-        uniform = tf.random.stateless_uniform(tf.shape(scores), [seed, step], 1e-20, 1.0)
+        scores = nucleus(scores + excluded, settings.top_p)
+        uniform = tf.random.stateless_uniform(tf.shape(scores), [settings.seed, step], 1e-20, 1.0)
         tokens = tf.argmax(scores - tf.math.log(-tf.math.log(uniform)), axis=1, output_type=tf.int32)
         ended = (rows[:, -1] == tokenizer.sep) & (step > 0) | (rows[:, -1] == tokenizer.pad)
         return tf.where(ended, tokenizer.pad, tokens)
@@ -85,10 +79,10 @@ def sample(
 def ranked(
     text: str, candidates: Sequence[str], encode: Callable[[Sequence[str]], np.ndarray]
 ) -> list[tuple[str, float]]:
-    """Different candidates and their cosines with a text, the most similar first; the text itself is left out."""
-    different = [candidate for candidate in dict.fromkeys(candidates) if candidate and candidate != text]
-    if not different:
+    """Distinct candidates and their cosines with a text, the most similar first; the text itself is left out."""
+    distinct = [candidate for candidate in dict.fromkeys(candidates) if candidate and candidate != text]
+    if not distinct:
         return []
-    own, *others = encode([text, *different])
-    cosines = cosine(own[None], np.array(others)).numpy()
-    return [(different[place], float(cosines[place])) for place in np.argsort(-cosines, kind="stable")]
+    vector, *others = encode([text, *distinct])
+    cosines = cosine(vector[None], np.array(others)).numpy()
+    return [(distinct[index], float(cosines[index])) for index in np.argsort(-cosines, kind="stable")]

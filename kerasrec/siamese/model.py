@@ -1,4 +1,4 @@
-"""The siamese BERT: one encoder that compares texts and writes them (SimBERT)."""
+"""The siamese BERT: one encoder for the similarity of texts and for writing paraphrases (SimBERT)."""
 
 from kerasrec.backend import keras, tf
 from kerasrec.nn.heads import MaskedItemHead, gather_positions
@@ -14,10 +14,13 @@ from kerasrec.siamese.settings import Losses
 class SiameseModel(MultiLossModel):
     """BERT under the UniLM mask, with a linear pooling of [CLS] (SimBERT, https://kexue.fm/archives/7427).
 
-    A batch is a dictionary of `input_ids` and `segment_ids`, int32 [2N, L]. Its rows are pairs of texts that mean the
-    same, [CLS] a [SEP] b [SEP] with b in segment 1, and rows 2i and 2i + 1 are (a, b) and (b, a). So the second text of
-    each row is to be written from the first (seq2seq), and the vectors of the rows' first texts are to find each other
-    among all others of the batch (similarity): under the mask [CLS] sees the first text only.
+    A batch is a dictionary of `input_ids` and `segment_ids`, int32 [2N, L]. Each row is a pair of texts with the same
+    meaning, [CLS] a [SEP] b [SEP] with b in segment 1; rows 2i and 2i + 1 are (a, b) and (b, a). Two losses:
+
+        seq2seq      the second text of each row is predicted from the first, token by token
+        similarity   rows 2i and 2i + 1 must have more similar vectors than any other two rows of the batch
+
+    Under the UniLM mask, [CLS] attends to the first text only, so its vector is the vector of the first text.
 
     Args:
         config: Shape of the encoder.
@@ -51,11 +54,11 @@ class SiameseModel(MultiLossModel):
         return self.encoder.get_layer("Embedding-Token").embeddings
 
     def vectors(self, input_ids):
-        """Vectors, [B, H], of texts alone: rows [CLS] text [SEP], int32 [B, L]."""
+        """Vectors [B, H] of single texts: rows [CLS] text [SEP], int32 [B, L]."""
         return self.pooler(self.encoder([input_ids, tf.zeros_like(input_ids)])[:, 0])
 
     def next_token_scores(self, input_ids, segment_ids, positions):
-        """Scores, float32 [B, V], of the token after one position a row.
+        """Scores, float32 [B, V], of the token after one position per row.
 
         Args:
             input_ids: int32 [B, L].

@@ -1,4 +1,4 @@
-"""A run's model: made, and found again."""
+"""The trained model of a run, and the content of its `config.json`."""
 
 import dataclasses
 from pathlib import Path
@@ -10,13 +10,11 @@ from kerasrec.nn.settings import BertConfig
 from kerasrec.serving.encoding import SentenceEncoder
 from kerasrec.siamese.dataset import PreparedData
 from kerasrec.siamese.model import SiameseModel
-from kerasrec.siamese.settings import Losses, Train
+from kerasrec.siamese.settings import TRAINS, Losses, Train
 from kerasrec.training.checkpoints import read_initial_weights, read_model, require_checkpoint
 from kerasrec.training.contract import Contract
 from kerasrec.workspace.config import read_config
 from kerasrec.workspace.digests import errors_name_file, require_intact
-
-TRAINS = "kerasrec siamese train"
 
 CONTRACT = Contract(
     fixed=("pretrained", "config_file", "max_length", "seed", "losses"),
@@ -26,21 +24,21 @@ CONTRACT = Contract(
 
 
 class Trained:
-    """The best state of a run's model; the latest where no best one was chosen.
+    """The best state of a run's model; the latest state if no evaluation has chosen a best one.
 
     Args:
         folder: The run's output folder.
-        untrained: Take the model as it was before its first step instead.
+        untrained: Load the weights before the first training step instead.
 
     Attributes:
         model: The model.
         tokenizer: Its vocabulary.
-        max_length: Longest row of a text alone.
-        encoder: Texts into vectors of length 1.
+        max_length: Longest row of one text, in tokens.
+        encoder: Encodes texts as vectors of length 1.
         threshold: The fixed threshold of the cosine.
 
     Raises:
-        KerasrecError: nothing was trained there.
+        KerasrecError: the folder has no trained model.
     """
 
     def __init__(self, folder: Path, untrained: bool = False):
@@ -50,8 +48,8 @@ class Trained:
             losses = Losses(**settings["train"]["losses"])
             self.max_length: int = int(settings["train"]["max_length"])
             self.threshold: float = float(settings["train"]["threshold"])
-        again = settings.get("again", f"{TRAINS} {folder.name}")
-        vocab = require_intact(folder / "vocab.txt", settings.get("vocab"), again)
+        restore_command = settings.get("again", f"{TRAINS} {folder.name}")
+        vocab = require_intact(folder / "vocab.txt", settings.get("vocab"), restore_command)
         self.tokenizer = WordPieceTokenizer.load(vocab, lower_case, bert.vocab_size)
         require_checkpoint(folder, TRAINS)
         self.model = SiameseModel(bert, losses)
@@ -63,12 +61,12 @@ class Trained:
 
 
 def inference_encoder(model: SiameseModel) -> InferenceEncoder:
-    """The part of a model that makes vectors, for inference."""
+    """The part of a model that encodes texts, for inference."""
     return InferenceEncoder(model.encoder, pooling="cls", pooler=model.pooler)
 
 
 def config_of(bert: BertConfig, prepared: PreparedData, settings: Train) -> dict:
-    """What `config.json` keeps of a run."""
+    """The content of a run's `config.json`."""
     return {
         "bert": dataclasses.asdict(bert),
         "lower_case": prepared.tokenizer.lower_case,

@@ -1,6 +1,6 @@
 """The settings of the siamese BERT: one frozen dataclass for each step; imports no TensorFlow."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Annotated
 
@@ -11,30 +11,37 @@ from kerasrec.errors import KerasrecError, require, require_seed
 from kerasrec.training.settings import DeviceSettings, LoopSettings, OptimizerSettings
 from kerasrec.workspace.run_folders import RunFolders
 
+TRAINS = "kerasrec siamese train"
+"""The command that trains, as in `config.json` and in messages."""
+
 
 @dataclass(frozen=True)
 class Prepare:
-    """Texts that mean the same, and labelled pairs to judge by, into token ids."""
+    """Read and tokenise groups of texts with the same meaning, and labelled pairs for the evaluation."""
 
     name: Positional[str]
     """Name of the run; its folders are data/NAME, output/NAME and export/NAME."""
     train_file: Path
-    """Groups of texts that mean the same: {id: [text, ...]}, or SimBERT's {"text": ..., "synonyms": [...]} records."""
-    vocab_file: Path
-    """vocab.txt or tokenizer.json of the checkpoint that training starts from, or its folder."""
+    """Groups of texts with the same meaning: {id: [text, ...]}, or SimBERT's {"text": ..., "synonyms": [...]}
+    records."""
+    vocab_file: Path | None = None
+    """Vocabulary of the checkpoint that training starts from: vocab.txt, tokenizer.json, or their folder. Without it,
+    the vocabulary of the model in output/NAME is kept; without a model, a vocabulary is learned from the groups, for
+    training from random weights."""
     valid_file: Path | None = None
     """Pairs, `text1 TAB text2 TAB label`, that choose the best model and the best threshold. This file and copies of it
     are left out of the training files."""
     test_file: Path | None = None
     """Pairs for `evaluate` only; left out of the training and the valid files."""
-    lower_case: Annotated[bool, tyro.conf.arg(help="The vocabulary is cased.", help_behavior_hint="")] = True
-    """Whether the vocabulary is lower-cased; tokenizer.json or tokenizer_config.json in its folder overrides this."""
+    lower_case: Annotated[bool, tyro.conf.arg(help="Do not lower-case texts.", help_behavior_hint="")] = True
+    """Whether texts are lower-cased; tokenizer.json or tokenizer_config.json in the vocabulary's folder overrides
+    this."""
     simplified: Annotated[
         bool, tyro.conf.arg(help="Keep tokens that cannot occur in a text.", help_behavior_hint="")
     ] = True
-    """Whether tokens that cannot occur in a text are left out."""
+    """Whether tokens that cannot occur in a text are removed from the vocabulary."""
     max_reject_share: float = 0.01
-    """The step stops when a larger share of a file's rows is bad."""
+    """Largest share of bad rows in a file; above it the step stops."""
     folders: RunFolders = RunFolders()
 
     def __post_init__(self):
@@ -50,7 +57,7 @@ class Losses:
     similarity_weight: float = 1.0
     """Weight of the in-batch similarity."""
     scale: float = 30.0
-    """Inverse temperature of the similarity."""
+    """Inverse temperature of the similarity; typical values are 20 to 30."""
 
     def __post_init__(self):
         for name in ("seq2seq_weight", "similarity_weight"):
@@ -62,27 +69,47 @@ class Losses:
 
 
 @dataclass(frozen=True)
+class FineTuningSettings(OptimizerSettings):
+    """How weights are updated."""
+
+    learning_rate: float | None = None
+    """Highest learning rate, reached at the end of the warm-up; by default 2e-5 for pretrained weights and 5e-4 for
+    random weights."""
+
+    def __post_init__(self):
+        self.with_default_rate(1.0)  # checks the values
+
+    def with_default_rate(self, learning_rate: float) -> OptimizerSettings:
+        """The settings with this learning rate, if none was given."""
+        values = {field.name: getattr(self, field.name) for field in fields(self)}
+        if self.learning_rate is None:
+            values["learning_rate"] = learning_rate
+        return OptimizerSettings(**values)
+
+
+@dataclass(frozen=True)
 class Train:
-    """Train from pretrained or random weights, or on from the last checkpoint."""
+    """Train from pretrained or random weights, or resume from the last checkpoint."""
 
     name: Positional[str]
     """Name of the run."""
     pretrained: Path | None = None
-    """A pretrained BERT: Google's checkpoint or a Hugging Face folder."""
+    """A pretrained BERT: Google's checkpoint or a Hugging Face folder. Without it, training starts from random
+    weights."""
     config_file: Path | None = None
-    """bert_config.json of a model that starts from random weights instead."""
+    """bert_config.json with the shape of a model that starts from random weights; by default 2 layers of width 128."""
     epochs: int = 5
-    """Passes over the groups; each gives a pair of different texts a pass."""
+    """Passes over the groups; in a pass each group gives one pair of its texts. Random weights need more, say 50."""
     batch_size: int = 64
-    """Groups a step; each gives two rows."""
+    """Groups per step; each gives two rows. Larger batches compare a text with more others."""
     max_length: int = 64
     """Longest row, of two texts, in tokens; the longer text is cut first."""
     threshold: float = 0.8
-    """The fixed threshold of the cosine."""
+    """The fixed threshold of the cosine in the figures."""
     seed: int = 12345
-    """Of fresh weights, the pairs and their order."""
+    """Seed of random weights, of the pairs and of their order."""
     losses: Losses = Losses()
-    optimizer: OptimizerSettings = OptimizerSettings(learning_rate=2e-5)
+    optimizer: FineTuningSettings = FineTuningSettings()
     loop: LoopSettings = LoopSettings()
     devices: DeviceSettings = DeviceSettings()
     folders: RunFolders = RunFolders()
@@ -97,7 +124,7 @@ class Train:
 
 @dataclass(frozen=True)
 class Evaluate:
-    """Evaluate the best model on the labelled pairs, beside the untrained one and the cosine of characters."""
+    """Evaluate the best model on the labelled pairs, next to the untrained model and the cosine of character counts."""
 
     name: Positional[str]
     """Name of the run."""
@@ -106,12 +133,12 @@ class Evaluate:
 
 @dataclass(frozen=True)
 class Encode:
-    """Vectors of texts, one a line, into a .npy file: float32 [n, H] of length 1."""
+    """Write the vectors of texts, one text per line, to a .npy file: float32 [n, H], each of length 1."""
 
     name: Positional[str]
     """Name of the run."""
     texts: Path
-    """A file with a text a line."""
+    """A file with one text per line."""
     vectors: Path
     """The file to write."""
     folders: RunFolders = RunFolders()
@@ -119,16 +146,16 @@ class Encode:
 
 @dataclass(frozen=True)
 class Similar:
-    """The texts of a file that are most similar to a query."""
+    """List the texts of a file that are most similar to a query."""
 
     name: Positional[str]
     """Name of the run."""
     texts: Path
-    """A file with a text a line."""
+    """A file with one text per line."""
     query: UseAppendAction[tuple[str, ...]]
-    """A text; say it once for each query."""
+    """A text; repeat the option for several queries."""
     vectors: Path | None = None
-    """The vectors of the file, from `encode`; without them they are made now."""
+    """The vectors of the file, from `encode`; without them the texts are encoded now."""
     k: int = 10
     """Length of the list."""
     folders: RunFolders = RunFolders()
@@ -138,29 +165,40 @@ class Similar:
 
 
 @dataclass(frozen=True)
+class Sampling:
+    """How paraphrases are written (nucleus sampling, https://arxiv.org/abs/1904.09751)."""
+
+    samples: int = 100
+    """Number of paraphrases to write; the best of them are shown."""
+    top_p: float = 0.95
+    """Each token is drawn from the most likely tokens that have this probability together; less is more careful."""
+    max_length: int = 32
+    """Longest paraphrase, in tokens."""
+    seed: int = 12345
+    """Seed of the draws."""
+
+    def __post_init__(self):
+        for name in ("samples", "max_length"):
+            require(getattr(self, name) >= 1, name, getattr(self, name), "at least 1")
+        require(0 < self.top_p <= 1, "top_p", self.top_p, "above 0 and at most 1")
+        require_seed(self.seed)
+
+
+@dataclass(frozen=True)
 class Generate:
-    """Write paraphrases of a text by nucleus sampling, the most similar first."""
+    """Write paraphrases of a text, the most similar first."""
 
     name: Positional[str]
     """Name of the run."""
     text: str
     """The text."""
-    samples: int = 100
-    """How many are drawn."""
     k: int = 20
-    """How many are shown."""
-    top_p: float = 0.95
-    """Each token is drawn from the fewest that have this much of the probability together."""
-    max_length: int = 32
-    """Longest paraphrase, in tokens."""
-    seed: int = 12345
-    """Of the draws."""
+    """Number of paraphrases in the list."""
+    sampling: Sampling = Sampling()
     folders: RunFolders = RunFolders()
 
     def __post_init__(self):
-        for name in ("samples", "k", "max_length"):
-            require(getattr(self, name) >= 1, name, getattr(self, name), "at least 1")
-        require(0 < self.top_p <= 1, "top_p", self.top_p, "above 0 and at most 1")
+        require(self.k >= 1, "k", self.k, "at least 1")
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Train the siamese BERT, looking at its cosines on the way."""
+"""The step `train`: train the siamese BERT; the cosines of the valid pairs choose the best model."""
 
 import dataclasses
 from collections.abc import Callable
@@ -10,13 +10,13 @@ from kerasrec.errors import KerasrecError
 from kerasrec.evaluation.cosine_threshold import CosineThresholdEvaluator, LabelledPairs
 from kerasrec.nn.settings import BertConfig
 from kerasrec.pretrained.bert import open_bert
-from kerasrec.pretrained.initial_weights import InitialWeights
+from kerasrec.pretrained.initial_weights import PRETRAINED_RATE, RANDOM_RATE, InitialWeights
 from kerasrec.serving.encoding import SentenceEncoder
 from kerasrec.siamese.dataset import PreparedData
 from kerasrec.siamese.model import SiameseModel
-from kerasrec.siamese.run import CONTRACT, TRAINS, config_of, inference_encoder
-from kerasrec.siamese.settings import Train
-from kerasrec.training import curves as report
+from kerasrec.siamese.run import CONTRACT, config_of, inference_encoder
+from kerasrec.siamese.settings import TRAINS, Train
+from kerasrec.training import curves
 from kerasrec.training.checkpoints import read_progress
 from kerasrec.training.devices import use_devices
 from kerasrec.training.loop import RunSettings, TrainingRun
@@ -31,15 +31,18 @@ MONITOR = Monitor((CosineThresholdEvaluator.MONITOR, "accuracy@best", "Spearman"
 
 
 def train(command: Train) -> TrainingResult:
-    """Train from pretrained or random weights, or on from the last checkpoint; draw the curves."""
+    """Train from pretrained or random weights, or resume from the last checkpoint; draw the curves."""
     prepared = PreparedData(command.name, command.folders)
     use_devices(command.devices, command.seed)
+    rate = RANDOM_RATE if command.pretrained is None else PRETRAINED_RATE
+    optimizer = command.optimizer.with_default_rate(rate)
+    command = dataclasses.replace(command, optimizer=optimizer)
     with exclusive(prepared.output):
         strategy = distribution()
         with strategy.scope():
             run = _run(command, prepared)
         tokens, groups = prepared.groups
-        dealt = ReplicaPasses(
+        passes = ReplicaPasses(
             strategy,
             "groups",
             prepared.digest,
@@ -47,32 +50,32 @@ def train(command: Train) -> TrainingResult:
             lambda size: steps(len(groups) - 1, size),
             [command.seed, command.max_length],
         )
-        _require_others(command, min(dealt.share, len(groups) - 1))
+        _require_others(command, min(passes.share, len(groups) - 1))
 
         def batches(epoch: int, first_batch: int):
-            size, longest = dealt.share, command.max_length
+            size, longest = passes.share, command.max_length
             return siamese_batches(tokens, groups, size, longest, Epoch(epoch, command.seed, first_batch))
 
         valid = prepared.pairs("valid")
         run.trained_on(groups=prepared.digest, valid=prepared.valid_digest)
         figures = None if valid is None else _evaluation(command, prepared, run, valid)
-        passes = dealt.first(command.epochs)
-        run.fit(passes, dealt.batches(batches), figures, planned=passes)
-        report.draw(prepared.output, run.settings.monitor, "valid split, cosines of the pairs")
+        planned = passes.first(command.epochs)
+        run.fit(planned, passes.batches(batches), figures, planned=planned)
+        curves.draw(prepared.output, MONITOR, "valid split, cosines of the pairs")
     return run.result
 
 
-def _require_others(command: Train, groups_a_step: int) -> None:
-    """Refuse a similarity loss with one group a step, because it would be 0."""
-    if command.losses.similarity_weight and groups_a_step < 2:
+def _require_others(command: Train, groups_per_step: int) -> None:
+    """Refuse a similarity loss with one group per step, because it would be 0."""
+    if command.losses.similarity_weight and groups_per_step < 2:
         raise KerasrecError(
-            "the similarity loss compares a text with those of other groups, but a step has one group, so the loss "
+            "the similarity loss compares a text with texts of other groups, but a step has one group, so the loss "
             "is always 0: give more groups and a larger --batch-size, or --similarity-weight 0"
         )
 
 
 def _run(command: Train, prepared: PreparedData) -> TrainingRun:
-    """The run as its last checkpoint left it, or at its start."""
+    """The run at its last checkpoint, or at its start."""
     output, tokens = prepared.output, prepared.tokenizer.tokens
     start = None
     if read_progress(output) is None:
@@ -80,6 +83,10 @@ def _run(command: Train, prepared: PreparedData) -> TrainingRun:
             tokens, open_bert(command.pretrained) if command.pretrained else None, command.config_file
         )
     bert = _checked_config(command, prepared) if start is None else start.config
+    if command.max_length > bert.max_position_embeddings:
+        raise KerasrecError(
+            f"max_length is {command.max_length} and the model has {bert.max_position_embeddings} positions: give less"
+        )
     model = SiameseModel(bert, command.losses, command.seed)
     run = TrainingRun(model, output, RunSettings(command.optimizer, command.loop, 2 * command.batch_size, MONITOR))
     if start is None:
@@ -88,16 +95,12 @@ def _run(command: Train, prepared: PreparedData) -> TrainingRun:
         start.load_into(model.encoder, head=model.head, pooler=model.pooler)
         prepared.tokenizer.save(output / "vocab.txt")
         run.checkpoints.keep_initial_weights()
-    if command.max_length > bert.max_position_embeddings:
-        raise KerasrecError(
-            f"max_length is {command.max_length} and the model has {bert.max_position_embeddings} positions: give less"
-        )
     write_config(output, TRAINS, config_of(bert, prepared, command))
     return run
 
 
 def _checked_config(command: Train, prepared: PreparedData) -> BertConfig:
-    """The shape of the model in the output folder, whose vocabulary and losses have to be those of this run."""
+    """The shape of the model in the output folder, after a check that its vocabulary and settings are those of now."""
     output = prepared.output
     config = read_config(output, TRAINS)
     with errors_name_file(output / "config.json", f"remove {output} to train from scratch"):
@@ -106,8 +109,8 @@ def _checked_config(command: Train, prepared: PreparedData) -> BertConfig:
     trained_with = config.get("vocab") or content_digest(output / "vocab.txt")
     if trained_with != prepared.vocab_digest:
         raise KerasrecError(
-            f"the vocabulary in {prepared.data} is not the one that the model in {output} was trained with: prepare "
-            "with that one, or train under another name"
+            f"the vocabulary in {prepared.data} is not the vocabulary of the model in {output}: prepare with the "
+            "model's vocabulary, or train under another name"
         )
     prepared.tokenizer.save(output / "vocab.txt")  # replaces a damaged file; the content is the same
     return bert
@@ -116,7 +119,7 @@ def _checked_config(command: Train, prepared: PreparedData) -> BertConfig:
 def _evaluation(
     command: Train, prepared: PreparedData, run: TrainingRun, valid: LabelledPairs
 ) -> Callable[[], dict[str, float]]:
-    """Gives the figures of the model as it is."""
+    """A function that returns the figures of the model in its current state."""
     vectors = inference_encoder(run.model)
     encoder = SentenceEncoder(vectors, prepared.tokenizer, command.max_length)
     evaluator = CosineThresholdEvaluator(encoder.encode, valid, threshold=command.threshold)

@@ -90,7 +90,7 @@ def ready_desk(desk):
     return desk
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def exported_desk(tmp_path_factory, command_line):
     """A desk with an export of a model that was trained for a moment; only to be read."""
     desk = CliHarness(tmp_path_factory.mktemp("shop"), command_line)

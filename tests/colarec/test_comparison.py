@@ -1,9 +1,10 @@
 import numpy as np
 import pytest
 
-from kerasrec.colarec.comparison import LISTED, by_scores, long_tail, popularity, rank
+from kerasrec.colarec.comparison import by_scores, long_tail, popularity, rank
 from kerasrec.colarec.dataset import Targets
 from kerasrec.colarec.item_sets import ItemSets
+from kerasrec.colarec.settings import LONGEST_LIST
 
 ITEMS, USERS = 50, 30
 
@@ -79,13 +80,13 @@ def test_a_target_that_is_filtered_is_a_miss(interactions, targets, filter_seen)
 
 def test_popularity_lists_what_is_left(interactions):
     lists = popularity(interactions, interactions)(np.arange(USERS))
-    assert lists.shape == (USERS, LISTED)
+    assert lists.shape == (USERS, LONGEST_LIST)
     for user, found in enumerate(lists):
         seen = interactions.items[interactions.owners == user]
         left = np.setdiff1d(np.arange(ITEMS), seen)
         counts = interactions.counts[found]
         assert not np.isin(found, seen).any() and (np.diff(counts) <= 0).all()
-        assert counts.min() >= np.sort(interactions.counts[left])[-LISTED]
+        assert counts.min() >= np.sort(interactions.counts[left])[-LONGEST_LIST]
 
 
 def test_a_catalogue_shorter_than_the_list():

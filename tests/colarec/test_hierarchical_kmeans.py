@@ -68,7 +68,9 @@ def test_random_sequences(items, seed):
 def test_what_to_set_is_said():
     with pytest.raises(KerasrecError, match=r"1,001 items need more than the 1,000 sequences.*--length 3 --codes 15"):
         random_codes(1001, length=3, codes=10)
-    with pytest.raises(KerasrecError, match=r"100 items are too few.*2 tell 100 apart; give --length 3 --codes 7"):
+    with pytest.raises(
+        KerasrecError, match=r"100 items are too few.*2 codes already distinguish 100 items; give --length 3 --codes 7"
+    ):
         require_fit(100, length=3, codes=10)
     with pytest.raises(KerasrecError, match=r"4 items are too few.*give --length 2 --codes 3"):
         require_fit(4, length=3, codes=2)

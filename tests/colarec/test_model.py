@@ -6,14 +6,14 @@ import numpy as np
 import pytest
 
 from kerasrec.backend import keras, set_precision, tf
-from kerasrec.colarec.alike_items import alike_by_codes
-from kerasrec.colarec.beam_search import IMPOSSIBLE, beam_search
+from kerasrec.colarec.beam_search import IMPOSSIBLE, CodeDecoder, Encoded, beam_search
 from kerasrec.colarec.encoder_rows import RowMaker
 from kerasrec.colarec.item_sets import ItemSets
 from kerasrec.colarec.model import ColaRecModel, Sizes, at_end
 from kerasrec.colarec.prefix_tree import PrefixTree
 from kerasrec.colarec.settings import Lengths, Losses
-from kerasrec.colarec.training_samples import Samples
+from kerasrec.colarec.similar_items import similar_by_codes
+from kerasrec.colarec.training_samples import SampledItems, Samples, SampleSettings
 from kerasrec.nn.settings import T5Config
 
 ITEMS, USERS, CODES = 20, 6, 4
@@ -48,7 +48,12 @@ def some_batch(maker, contrast=True):
     interactions = ItemSets(np.arange(0, 5 * USERS + 1, 5), items, ITEMS)
     codes = some_codes()
     warm = np.arange(ITEMS, dtype=np.int32)
-    samples = Samples(interactions, warm, alike_by_codes(codes, warm), codes, maker, 2, contrast, seed=0)
+    samples = Samples(
+        interactions,
+        SampledItems(codes, warm, similar_by_codes(codes, warm)),
+        maker,
+        SampleSettings(2, contrast, seed=0),
+    )
     return {name: tf.constant(values) for name, values in samples.batch(np.arange(8), rng).items()}
 
 
@@ -126,7 +131,7 @@ def test_fresh_tables_beside_those_of_a_pretrained_t5(formulation):
     tables = {name: getattr(model, f"{name}_table") for name in ("text", "item", "user", "task", "position")}
     tables |= {"start": model.start} | {f"code {place}": table for place, table in enumerate(model.code_tables)}
     before = {name: table.numpy() for name, table in tables.items()}
-    model.spread_fresh_tables(1.0)
+    model.scale_random_tables(1.0)
     for name, table in tables.items():
         kept = name == "text" or (formulation == "paper" and name.startswith("code"))
         assert table.numpy() == pytest.approx(before[name] * (1 if kept else 16**0.5)), name
@@ -250,9 +255,8 @@ def search(model, rows, seen, beam, codes):
     states, real = model.encode(*rows)
     log_probs = [lambda output, place=place: model.log_probs(place, output) for place in range(3)]
     tree = PrefixTree(codes)
-    items, scores = beam_search(
-        model.steps(), model.embed_codes, log_probs, tree, states, real, tf.constant(seen, tf.int32), beam
-    )
+    decoder = CodeDecoder(model.steps(), model.embed_codes, log_probs)
+    items, scores = beam_search(decoder, tree, Encoded(states, real), tf.constant(seen, tf.int32), beam)
     return items.numpy(), scores.numpy(), states, real
 
 

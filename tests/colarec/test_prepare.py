@@ -347,7 +347,7 @@ def test_sets_of_items():
     sets = ItemSets(np.cumsum([0, *map(len, members)]), np.array(sum(members, []), np.int32), 9)
     for number, items in enumerate(members):
         assert sets.contain(np.full(9, number), np.arange(9)).tolist() == [item in items for item in range(9)]
-    turned = sets.turned()
+    turned = sets.transposed()
     for item in range(9):
         row = turned.items[turned.offsets[item] : turned.offsets[item + 1]].tolist()
         assert row == [number for number, items in enumerate(members) if item in items]

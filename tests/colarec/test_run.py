@@ -34,14 +34,14 @@ def test_what_is_shown_of_a_user(ready_desk):
     sets, users = prepared.interactions, np.arange(len(prepared.user_ids))
     histories = [sets.items[begin:end].tolist() for begin, end in zip(sets.offsets, sets.offsets[1:], strict=False)]
     assert shown(prepared, users) == [history[::-1][:5] for history in histories]
-    drawn = shown(prepared, users, drawn_with=1)
+    drawn = shown(prepared, users, history_seed=1)
     assert [len(row) for row in drawn] == [min(3, len(history)) for history in histories]
     assert all(
         set(row) <= set(history) and len(set(row)) == len(row) for row, history in zip(drawn, histories, strict=True)
     )
     assert any(row != history[::-1][:3] for row, history in zip(drawn, histories, strict=True))
-    assert shown(prepared, users[5:7], drawn_with=1) == drawn[5:7]  # whoever else is asked about
-    assert shown(prepared, users, drawn_with=2) != drawn
+    assert shown(prepared, users[5:7], history_seed=1) == drawn[5:7]  # whoever else is asked about
+    assert shown(prepared, users, history_seed=2) != drawn
 
 
 def test_the_optimizer_is_that_of_the_authors_code():

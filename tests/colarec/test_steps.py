@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from kerasrec.backend import tf
-from kerasrec.colarec.evaluate import figures
+from kerasrec.colarec.evaluate import evaluate
 from kerasrec.colarec.explain import explain, user_history
 from kerasrec.colarec.item_recall import TRAINS
 from kerasrec.colarec.run import Trained, recommender
@@ -57,13 +57,13 @@ def test_all_steps(desk):
     assert "dropout is 0.5" in desk.error("item-recall", "shop", "--epochs", 3, "--dropout", 0.5)
     assert "the model at step" in desk.ok("item-recall", "shop", "--epochs", 4, "--dropout", 0.1)
     assert read_config(desk.output / "item-recall", TRAINS)["model"]["unique_items"], "seen items are filtered"
-    table = figures(Evaluate("shop", folders=desk.folders))
+    table = evaluate(Evaluate("shop", folders=desk.folders))
     assert list(table) == ["ColaRec", "popularity", "BPR-MF", "LightGCN", "item recall"]
-    assert {column["targets"] for column in table.values()} == {40}
+    assert set(table.loc["targets"]) == {40}
     assert table["item recall"]["NDCG@10"] > 0.8 * table["popularity"]["NDCG@10"]  # a trained one, if for a moment
     out = desk.ok("evaluate", "shop", "--split", "valid")
-    assert "NDCG@10 of ColaRec minus that of item recall" in out
-    assert out.splitlines()[-1].startswith(f"{desk.output / 'evaluation-valid.json'}: ")
+    assert "NDCG@10 of ColaRec minus NDCG@10 of item recall" in out
+    assert f"{desk.output / 'evaluation-valid.json'}: " in out and f"{table['popularity']['users']:.0f}" in out
     assert "ColaRec: --checkpoint best --beam 50 --history latest" in out
     kept = json.loads((desk.output / "evaluation-valid.json").read_text(encoding="utf-8"))
     assert kept["protocol"].endswith("seen items filtered, a baseline's equal scores in the order of the corpus")
@@ -100,7 +100,7 @@ def test_the_export_answers_as_the_evaluation_does(exported_desk):
     prepared = desk.prepared
     found = Trained(prepared)
     users = np.arange(len(prepared.user_ids))
-    lists = recommender(prepared, found.model, found.make, found.tree, 60)(users)
+    lists = recommender(prepared, found.model, found.row_maker, found.tree, 60)(users)
     served = Recommender(desk.folder / "export" / "shop")
     histories = [user_history(prepared, user) for user in prepared.user_ids]
     for items, best in zip(lists, served.recommend(histories, k=20), strict=True):
@@ -168,7 +168,7 @@ def test_it_learns_who_likes_what(ready_desk):
     """Users like one kind; content, codes and histories all tell it."""
     desk = ready_desk
     desk.train("--epochs", 40, "--learning-rate", 4e-3, "--dropout-rate", 0.0, "--valid-users", 0)
-    table = figures(Evaluate("shop", folders=desk.folders))
+    table = evaluate(Evaluate("shop", folders=desk.folders))
     assert table["ColaRec"]["recall@10"] > 2 * max(table["popularity"]["recall@10"], 1 / 6)
 
 
@@ -185,8 +185,8 @@ def test_it_learns_who_likes_what(ready_desk):
 )
 def test_every_option_trains_and_is_found_again(ready_desk, options):
     ready_desk.train("--epochs", 1, *options)
-    latest = figures(Evaluate("shop", folders=ready_desk.folders))["ColaRec"]
-    drawn = figures(Evaluate("shop", history="random", folders=ready_desk.folders))["ColaRec"]
+    latest = evaluate(Evaluate("shop", folders=ready_desk.folders))["ColaRec"]
+    drawn = evaluate(Evaluate("shop", history="random", folders=ready_desk.folders))["ColaRec"]
     assert latest["users"] == drawn["users"] == 40
     other = ("--sampled-users", 2)
     assert "sampled_users is 2" in ready_desk.error("train", "shop", *ready_desk.SMALL, *options, *other)
@@ -266,9 +266,9 @@ def test_steps_that_are_missing_or_do_not_fit(desk):
     assert "no targets in the split 'cold'" in desk.error("evaluate", "shop", "--split", "cold")
     assert "formulation is 'paper'" in desk.error("train", "shop", *desk.SMALL, "--formulation", "paper")
     assert "content is False" in desk.error("train", "shop", *desk.SMALL, "--no-content")
-    assert list(figures(Evaluate("shop", folders=desk.folders))) == ["ColaRec", "popularity"]
+    assert list(evaluate(Evaluate("shop", folders=desk.folders))) == ["ColaRec", "popularity"]
     desk.ok("identifiers", "shop", "--source", "random", "--length", 2, "--codes", 8)
-    assert "not those that the model" in desk.error("train", "shop", *desk.SMALL)
+    assert "not those of the model" in desk.error("train", "shop", *desk.SMALL)
     corpus = desk.some_corpus()
     corpus["5"]["cid"] = corpus["6"]["cid"]
     desk.corpus = desk.write("collide.json", json.dumps(corpus))
@@ -301,7 +301,7 @@ def test_a_pretrained_t5(desk, t5_files):
     np.testing.assert_allclose(first, tensors["encoder.block.0.layer.1.DenseReluDense.wi.weight"].T, atol=1e-6)
     desk.ok(*train, "--epochs", 2)
     assert np.abs(Trained(desk.prepared, "latest").model.text_table - tensors["shared.weight"]).max() > 1e-5
-    assert figures(Evaluate("shop", folders=desk.folders))["ColaRec"]["users"] == 40
+    assert evaluate(Evaluate("shop", folders=desk.folders))["ColaRec"]["users"] == 40
     (folder / "spiece.model").write_bytes(b"of another model")
     desk.ok("prepare", "other", *desk.files()[1:])
     desk.ok("identifiers", "other", "--source", "ready")
@@ -364,5 +364,5 @@ def test_a_seed_that_is_none(desk, step, seed):
 
 
 def test_a_formulation_that_there_is_not():
-    with pytest.raises(KerasrecError, match="formulation is 'Paper'; it must be code or paper"):
+    with pytest.raises(KerasrecError, match="formulation is 'Paper'; it must be one of code, paper"):
         Train("shop", formulation="Paper")

@@ -2,11 +2,11 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from kerasrec.colarec.alike_items import Alike, alike_by_codes
 from kerasrec.colarec.encoder_rows import END, ITEM, TASK, TEXT, USER, RowMaker
 from kerasrec.colarec.item_sets import ItemSets
 from kerasrec.colarec.settings import Lengths
-from kerasrec.colarec.training_samples import Samples
+from kerasrec.colarec.similar_items import SimilarItems, similar_by_codes
+from kerasrec.colarec.training_samples import SampledItems, Samples, SampleSettings
 
 ITEMS, USERS = 24, 12
 COLD = [2, 23]  # held out, and never taken
@@ -24,9 +24,14 @@ def made():
     codes[20:] = [[6, 1], [7, 1], [8, 1], [9, 1]]  # four that are like nothing
     tokens = np.arange(ITEMS + 1) * 2, np.full(2 * ITEMS, 50, np.int32)
     warm = np.setdiff1d(np.arange(ITEMS), COLD).astype(np.int32)
-    alike = alike_by_codes(codes, warm)
+    alike = similar_by_codes(codes, warm)
     maker = RowMaker(tokens, LENGTHS)
-    return interactions, codes, alike, Samples(interactions, warm, alike, codes, maker, 2, contrast=True, seed=3)
+    return (
+        interactions,
+        codes,
+        alike,
+        Samples(interactions, SampledItems(codes, warm, alike), maker, SampleSettings(2, contrast=True, seed=3)),
+    )
 
 
 def of(batch, side, row, kind):
@@ -92,9 +97,8 @@ def test_every_pair_of_users_is_drawn_alike():
     interactions = ItemSets(np.arange(7), np.array([0] * 5 + [1], np.int32), 3)
     codes = np.array([[1, 1], [1, 2], [1, 3]], np.int32)
     warm, tokens = np.arange(3, dtype=np.int32), (np.zeros(4, int), np.zeros(0, np.int32))
-    samples = Samples(
-        interactions, warm, alike_by_codes(codes, warm), codes, RowMaker(tokens, LENGTHS), 2, contrast=True, seed=0
-    )
+    items = SampledItems(codes, warm, similar_by_codes(codes, warm))
+    samples = Samples(interactions, items, RowMaker(tokens, LENGTHS), SampleSettings(2, contrast=True, seed=0))
     batch = samples.batch(np.zeros(5000, int), np.random.default_rng(0))
     pairs = np.sort([of(batch, "item", row, USER) for row in range(5000)], axis=1)
     found, counts = np.unique(pairs, axis=0, return_counts=True)
@@ -106,8 +110,9 @@ def test_alike_sets_that_are_given(made):
     interactions, codes, _, _ = made
     pairs = ItemSets(np.arange(ITEMS + 1), np.roll(np.arange(ITEMS), 1).astype(np.int32), ITEMS)
     tokens, everything = (np.zeros(ITEMS + 1, int), np.zeros(0, np.int32)), np.arange(ITEMS, dtype=np.int32)
-    alike = Alike(pairs, np.arange(ITEMS))
-    samples = Samples(interactions, everything, alike, codes, RowMaker(tokens, LENGTHS), 0, contrast=True, seed=0)
+    alike = SimilarItems(pairs, np.arange(ITEMS))
+    items = SampledItems(codes, everything, alike)
+    samples = Samples(interactions, items, RowMaker(tokens, LENGTHS), SampleSettings(0, contrast=True, seed=0))
     numbers = np.arange(len(interactions.items))
     batch = samples.batch(numbers, np.random.default_rng(0))
     like = [of(batch, "item", row + 2 * len(numbers), ITEM)[0] for row in numbers]

@@ -7,7 +7,7 @@ from kerasrec.pretrained.bert import open_bert
 from kerasrec.pretrained.initial_weights import InitialWeights
 
 
-def test_a_smaller_vocabulary_in_another_order(checkpoint, logged):
+def test_a_smaller_vocabulary_in_another_order_takes_its_own_rows(checkpoint, logged):
     bert = open_bert(checkpoint.write())
     tokens = [bert.tokens[row] for row in (0, 1, 2, 3, 4, 20, 9)]
     start = InitialWeights(tokens, bert, None)
@@ -20,8 +20,8 @@ def test_a_smaller_vocabulary_in_another_order(checkpoint, logged):
     assert "the model starts from" in logged()
 
 
-def test_a_token_that_the_checkpoint_lacks(checkpoint):
-    with pytest.raises(KerasrecError, match="lacks 'dog' and 1 more tokens"):
+def test_a_token_that_the_checkpoint_does_not_know(checkpoint):
+    with pytest.raises(KerasrecError, match="does not know 'dog' and 1 more tokens"):
         InitialWeights(["[PAD]", "dog", "cat"], open_bert(checkpoint.write()), None)
 
 
@@ -37,6 +37,6 @@ def test_random_weights(checkpoint, tmp_path, logged):
     assert "random weights" in logged()
 
 
-def test_neither_weights_nor_a_configuration():
-    with pytest.raises(KerasrecError, match="neither pretrained weights nor a bert_config.json"):
-        InitialWeights(["[PAD]"], None, None)
+def test_the_default_shape():
+    start = InitialWeights(["[PAD]", "dog"], None, None)
+    assert (start.config.vocab_size, start.config.hidden_size, start.config.num_hidden_layers) == (2, 128, 2)

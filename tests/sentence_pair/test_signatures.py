@@ -10,7 +10,7 @@ from kerasrec.nn.settings import BertConfig
 from kerasrec.sentence_pair.dataset import PairEvaluator, PairReader
 from kerasrec.sentence_pair.model import SentencePairModel
 from kerasrec.sentence_pair.settings import Objective
-from kerasrec.sentence_pair.signatures import ServedPairModel
+from kerasrec.sentence_pair.signatures import served_pair_model
 
 WORDS = ["他", "说", "好", "吗", "，", "“", "”", "‘", "’", '"', "'", "ａ", "ｂ", "a", "b", "？", "！"]
 TOKENIZER = WordPieceTokenizer([*SPECIALS, *WORDS], ascii_quotes=True)
@@ -39,7 +39,7 @@ def trained(request):
     model = SentencePairModel(CONFIG, Objective(loss=loss, num_labels=3), seed=1)
     classes = Labels(NAMES) if loss == "softmax" else None
     trained = SimpleNamespace(model=model, tokenizer=TOKENIZER, max_length=8, top_n=top_n, classes=classes)
-    return trained, ServedPairModel(trained)
+    return trained, served_pair_model(trained)
 
 
 def padded(sides):

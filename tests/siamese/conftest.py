@@ -21,6 +21,9 @@ CONFIG = {
 class CliHarness:
     """A folder with small files, in which commands are typed."""
 
+    LONG = ("--epochs", 60, "--evaluate-every", 20, "--batch-size", 12)
+    """A training that learns the groups."""
+
     def __init__(self, folder, command_line):
         self.folder = folder
         places = [f"--{kind}-path={folder / kind}" for kind in ("data", "output", "export")]
@@ -62,3 +65,12 @@ class CliHarness:
 @pytest.fixture
 def desk(tmp_path, command_line):
     return CliHarness(tmp_path, command_line)
+
+
+@pytest.fixture(scope="session")
+def trained_desk(tmp_path_factory, command_line):
+    """A desk with a model in the run `run` that was trained for long enough; only to be read."""
+    desk = CliHarness(tmp_path_factory.mktemp("siamese"), command_line)
+    desk.prepared = desk.prepare("run")
+    desk.train("run", *desk.LONG)
+    return desk

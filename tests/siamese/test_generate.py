@@ -7,7 +7,7 @@ from kerasrec.data.text.tokenizer import SPECIALS, WordPieceTokenizer
 from kerasrec.nn.settings import BertConfig
 from kerasrec.siamese.generate import nucleus, ranked, sample
 from kerasrec.siamese.model import SiameseModel
-from kerasrec.siamese.settings import Losses
+from kerasrec.siamese.settings import Losses, Sampling
 
 
 @given(st.lists(st.floats(-5, 5), min_size=1, max_size=12), st.floats(0.05, 1.0))
@@ -40,9 +40,9 @@ def writer():
 def test_samples(writer):
     model, tokenizer = writer
     source = np.array([tokenizer.cls, 7, 8, tokenizer.sep], np.int32)
-    drawn = sample(model, tokenizer, source, samples=50, length=6, top_p=1.0, seed=4)
-    again = sample(model, tokenizer, source, samples=50, length=6, top_p=1.0, seed=4)
-    other = sample(model, tokenizer, source, samples=50, length=6, top_p=1.0, seed=5)
+    drawn = sample(model, tokenizer, source, 6, Sampling(50, 1.0, seed=4))
+    again = sample(model, tokenizer, source, 6, Sampling(50, 1.0, seed=4))
+    other = sample(model, tokenizer, source, 6, Sampling(50, 1.0, seed=5))
     np.testing.assert_array_equal(drawn, again)
     assert (drawn[:, : other.shape[1]] != other[:, : drawn.shape[1]]).any()
     assert drawn.shape[0] == 50 and drawn.shape[1] <= 6
@@ -54,7 +54,7 @@ def test_samples(writer):
 
 def test_a_small_nucleus_leaves_the_likeliest_text_only(writer):
     model, tokenizer = writer
-    drawn = sample(model, tokenizer, np.array([2, 7, 3], np.int32), samples=8, length=5, top_p=1e-6, seed=4)
+    drawn = sample(model, tokenizer, np.array([2, 7, 3], np.int32), 5, Sampling(8, 1e-6, seed=4))
     assert (drawn == drawn[0]).all()
 
 

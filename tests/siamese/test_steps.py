@@ -19,40 +19,45 @@ FRESH = {name: value for name, value in os.environ.items() if not name.startswit
 
 
 @pytest.mark.slow
-def test_from_groups_to_vectors_similar_texts_and_an_export(desk):
-    out = desk.prepare()
-    assert f"{desk.folder / 'data/shop'}: 12 groups of 48 texts from 13 that were read" in out.splitlines()[-1]
+def test_from_groups_to_vectors_similar_texts_and_an_export(trained_desk):
+    desk = trained_desk
+    out = desk.prepared
+    assert f"{desk.folder / 'data/run'}: 12 groups of 48 texts from 13 groups in the files" in out.splitlines()[-1]
     same = sum(row.endswith("\t1") for row in desk.valid.read_text(encoding="utf-8").splitlines())  # of one noun
-    assert f"valid: 40 pairs, {same / 40:.1%} of which mean the same; {same} stand in one training group, so" in out
-    assert "1 had fewer than two texts" in out
-    desk.train("shop", "--epochs", 60, "--evaluate-every", 20, "--batch-size", 12)
-    out = desk.ok("evaluate", "shop")
-    assert "characters" in out and f"{desk.folder / 'output/shop/evaluation.json'}: " in out.splitlines()[-1]
-    table = json.loads((desk.folder / "output/shop/evaluation.json").read_text(encoding="utf-8"))
+    assert (
+        f"valid: 40 pairs, {same / 40:.1%} with the same meaning; {same} pairs are within a training group, so" in out
+    )
+    assert "1 groups had fewer than two texts" in out
+    out = desk.ok("evaluate", "run")
+    assert "characters" in out and f"{desk.folder / 'output/run/evaluation.json'}: " in out
+    table = json.loads((desk.folder / "output/run/evaluation.json").read_text(encoding="utf-8"))
     assert table["model"]["AUC"] > 0.95 and table["model"]["test/accuracy@best"] > 0.85
     assert table["untrained"]["AUC"] < table["model"]["AUC"]
-    assert (desk.folder / "output/shop/plots/training.png").exists()
+    assert f"{table['model']['AUC']:.4f}" in out and f"{table['untrained']['test/AUC']:.4f}" in out
+    assert (desk.folder / "output/run/plots/training.png").exists()
 
     asked = ["which shop sells tea", "where can i buy soup", "", "“tea” ｆｏｒ\u3000sale\x0b where！"]
     texts = desk.write("texts.txt", "".join(f"{text}\n" for text in asked))
-    desk.ok("encode", "shop", "--texts", texts, "--vectors", desk.folder / "vectors.npy")
+    out = desk.ok("encode", "run", "--texts", texts, "--vectors", desk.folder / "vectors.npy")
+    assert out.splitlines()[-1] == f"{desk.folder / 'vectors.npy'}: 4 vectors of 32 numbers"
     vectors = np.load(desk.folder / "vectors.npy")
     assert vectors.shape == (4, 32) and np.allclose(np.linalg.norm(vectors, axis=1), 1, atol=1e-5)
     query = ("--query", "i want to get some soup", "--k", 1)
     for more in ((), ("--vectors", desk.folder / "vectors.npy")):
-        assert "where can i buy soup" in desk.ok("similar", "shop", "--texts", texts, *query, *more)
+        assert "where can i buy soup" in desk.ok("similar", "run", "--texts", texts, *query, *more)
     shorter = desk.write("shorter.txt", "one\n")
-    line = desk.error("similar", "shop", "--texts", shorter, *query, "--vectors", desk.folder / "vectors.npy")
-    assert "the vectors of other texts" in line and "`kerasrec siamese encode shop --texts" in line
-    paraphrases = desk.ok("generate", "shop", "--text", "where can i buy soup", "--samples", 20, "--max-length", 8)
-    assert paraphrases.count("soup") >= 2  # once in the title
+    line = desk.error("similar", "run", "--texts", shorter, *query, "--vectors", desk.folder / "vectors.npy")
+    assert "the vectors of other texts" in line and "`kerasrec siamese encode run --texts" in line
+    paraphrases = desk.ok("generate", "run", "--text", "where can i buy soup", "--samples", 20, "--max-length", 8)
+    assert paraphrases.count("soup") >= 2  # in the text and in a paraphrase
 
-    desk.ok("export", "shop")
+    out = desk.ok("export", "run")
+    assert "a SavedModel with the signatures serving_default, encode, similarity; it needs tensorflow-text" in out
     code = f"""
 import sys
 import tensorflow as tf
 import tensorflow_text
-module = tf.saved_model.load({str(desk.folder / "export/shop/1")!r})
+module = tf.saved_model.load({str(desk.folder / "export/run/1")!r})
 texts = tf.constant({asked!r})
 tf.io.write_file({str(desk.folder / "served")!r}, tf.io.serialize_tensor(module.signatures["encode"](texts)["vectors"]))
 cosines = module.signatures["similarity"](left=texts[:2], right=texts[:2])["cosines"].numpy()
@@ -135,7 +140,6 @@ def test_without_pairs_it_trains_and_cannot_be_judged(desk, command_line):
     ("words", "said"),
     [
         (("train", "nothing", "--config-file", "{config}"), "nothing is prepared in"),
-        (("train", "shop"), "neither pretrained weights nor a bert_config.json"),
         (("train", "shop", "--config-file", "{config}", "--max-length", 41), "40 positions"),
         (("train", "shop", "--config-file", "{config}", "--seq2seq-weight", 0, "--similarity-weight", 0), "weight 0"),
         (("train", "shop", "--pretrained", "{folder}"), "there is no checkpoint"),
@@ -210,7 +214,7 @@ def test_labels_that_choose_no_threshold(desk, rows, said):
 @pytest.mark.slow
 def test_labels_of_minus_1_and_1(desk):
     desk.valid.write_text(desk.valid.read_text(encoding="utf-8").replace("\t0\n", "\t-1\n"), encoding="utf-8")
-    assert "valid: 40 pairs, 50.0% of which mean the same" in desk.prepare()
+    assert "valid: 40 pairs, 50.0% with the same meaning" in desk.prepare()
     words = ("--config-file", desk.config, "--max-length", 24, "--batch-size", 1)
     assert "the loss is always 0" in desk.error("train", "shop", *words)
 

@@ -151,7 +151,7 @@ class WordPieceTokenizer:
         pieces: dict[str, list[int]] = {}  # each different word is split once
         lengths, ids = [np.zeros(1, np.int64)], [np.zeros(0, np.int32)]
         for start in range(0, len(texts), _TEXTS_PER_BLOCK):
-            words = [self._words(text) for text in texts[start : start + _TEXTS_PER_BLOCK]]
+            words = [self.words(text) for text in texts[start : start + _TEXTS_PER_BLOCK]]
             new_words = list(set(chain.from_iterable(words)).difference(pieces))
             encodings = self._word_piece.encode_batch_fast(new_words, add_special_tokens=False)
             pieces.update(zip(new_words, (encoding.ids for encoding in encodings), strict=True))
@@ -206,7 +206,7 @@ class WordPieceTokenizer:
         tokens = [self.tokens[number] for number in keep_tokens]
         return WordPieceTokenizer(tokens, self.lower_case, self.ascii_quotes), keep_tokens
 
-    def _words(self, text: str) -> list[str]:
+    def words(self, text: str) -> list[str]:
         """The normalised words of a text."""
         if self.ascii_quotes:
             text = with_ascii_quotes(text)

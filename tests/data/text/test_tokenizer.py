@@ -183,7 +183,7 @@ def test_each_character_follows_googles_rules():
     texts = ["".join(f"a{letter}b {letter}c" for letter in letters[i : i + 50]) for i in range(0, len(letters), 50)]
     tokenizer = WordPieceTokenizer(small_vocab())
     assert len(letters) > 50_000
-    assert [tokenizer._words(text) for text in texts] == [google_words(text) for text in texts]
+    assert [tokenizer.words(text) for text in texts] == [google_words(text) for text in texts]
 
 
 def test_all_sentences_of_the_real_data_follow_googles_rules(

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kerasrec.colarec.alike_items import alike_by_codes, read_alike
+from kerasrec.colarec.similar_items import read_similar, similar_by_codes
 from kerasrec.errors import KerasrecError
 
 
@@ -18,7 +18,7 @@ def members(alike, item):
 def test_what_shares_all_codes_but_the_last(rows):
     codes = np.array([[first, second, number + 1] for number, (first, second, _) in enumerate(rows)])
     warm = np.array([number for number, row in enumerate(rows) if row[2]], np.int32)
-    alike = alike_by_codes(codes, warm)
+    alike = similar_by_codes(codes, warm)
     for item, row in enumerate(rows):
         expected = [other for other, theirs in enumerate(rows) if theirs[:2] == row[:2] and theirs[2]]
         assert members(alike, item) == expected
@@ -31,7 +31,7 @@ def test_a_file_says_it(desk):
     cold = prepared.item_ids[int(np.flatnonzero(prepared.cold)[0])]
     others = [item for item in ("1", "2", "3", "4") if not prepared.cold[int(item)]]
     path = desk.write("alike.json", json.dumps({"7": {"fst": ["9"], "sec": [*map(int, others), others[0], cold]}}))
-    alike = read_alike(path, prepared)
+    alike = read_similar(path, prepared)
     assert members(alike, 7) == [int(item) for item in others] and members(alike, 8) == []
 
 
@@ -42,7 +42,7 @@ def test_a_file_says_it(desk):
 def test_a_file_of_another_form(desk, content):
     desk.prepare()
     with pytest.raises(KerasrecError, match="has another form"):
-        read_alike(desk.write("bad.json", json.dumps(content)), desk.prepared)
+        read_similar(desk.write("bad.json", json.dumps(content)), desk.prepared)
 
 
 def test_a_file_that_cannot_be_read(desk):
@@ -52,4 +52,4 @@ def test_a_file_that_cannot_be_read(desk):
     unread = "cannot be read"
     for path, problem in ((latin, "is not UTF-8"), (desk.folder, unread), (desk.folder / "no", unread)):
         with pytest.raises(KerasrecError, match=problem):
-            read_alike(path, desk.prepared)
+            read_similar(path, desk.prepared)

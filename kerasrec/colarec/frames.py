@@ -1,0 +1,111 @@
+"""Interactions, targets and items that users give in Python, written as the files that `prepare` reads."""
+
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+import pandas as pd
+
+from kerasrec.data.inputs.frames import ids_of, require_columns
+from kerasrec.errors import KerasrecError, quoted
+from kerasrec.workspace.atomic_files import replacing
+
+Events = pd.DataFrame | str | os.PathLike
+"""Events: a DataFrame(user_id, item_id[, timestamp]), or the path of CSV files."""
+
+Items = Mapping[str, str] | pd.Series | pd.DataFrame | str | os.PathLike
+"""Items: `{item_id: text}`, a Series of texts whose index has the item ids, a DataFrame(item_id, text[, codes]), or the
+path of a corpus."""
+
+
+def interactions_file(events: Events, path: Path) -> Path:
+    """The file of interactions: a given path itself, or `path`, to which the events are written.
+
+    Times can be numbers (seconds, or another unit of `time_unit`), timestamps of pandas, or ISO 8601 texts; without
+    times, the rows are in time order.
+
+    Raises:
+        KerasrecError: the events have another form.
+
+    Example:
+        >>> import tempfile
+        >>> events = pd.DataFrame({"user_id": [7, 7], "item_id": ["tea", "bread"]})
+        >>> interactions_file(events, Path(tempfile.mkdtemp()) / "interactions.csv").read_text()
+        'user_id,item_id,time\\n7,tea,0\\n7,bread,1\\n'
+    """
+    if isinstance(events, (str, os.PathLike)):
+        return Path(events)
+    columns = _ids(events, "interactions")
+    if "timestamp" in events.columns:
+        require_columns(events, ["timestamp"], "interactions")
+        columns["time"] = _times(events["timestamp"])
+    else:
+        columns["time"] = range(len(events))
+    return _write(columns, path)
+
+
+def targets_file(events: Events, path: Path) -> Path:
+    """The file of targets: a given path itself, or `path`, to which the targets are written.
+
+    Raises:
+        KerasrecError: the targets have another form.
+    """
+    return Path(events) if isinstance(events, (str, os.PathLike)) else _write(_ids(events, "targets"), path)
+
+
+def corpus_file(items: Items, path: Path) -> Path:
+    """The file of the corpus: a given path itself, or `path`, to which the items are written.
+
+    Raises:
+        KerasrecError: the items have another form, or an item is given twice.
+
+    Example:
+        >>> import tempfile
+        >>> corpus_file({"tea": "green tea"}, Path(tempfile.mkdtemp()) / "corpus.json").read_text()
+        '{"tea": {"content": "green tea"}}'
+    """
+    if isinstance(items, (str, os.PathLike)):
+        return Path(items)
+    if isinstance(items, Mapping):
+        items = pd.Series(dict(items), dtype=object)
+    if isinstance(items, pd.Series):
+        items = pd.DataFrame({"item_id": items.index, "text": items.to_numpy(object)})
+    require_columns(items, ["item_id", "text"], "items")
+    item_ids = ids_of(items["item_id"], "items.item_id")
+    columns = {"content": [_text(text, row) for row, text in enumerate(items["text"])]}
+    if "codes" in items.columns:
+        columns["cid"] = [[int(code) for code in codes] for codes in items["codes"]]
+    entries = [dict(zip(columns, values, strict=True)) for values in zip(*columns.values(), strict=True)]
+    corpus = dict(zip(item_ids, entries, strict=True))
+    if len(corpus) < len(item_ids):
+        repeated = next(item for number, item in enumerate(item_ids) if item in item_ids[:number])
+        raise KerasrecError(f"items.item_id has {quoted(repeated)} more than once: give each item one text")
+    with replacing(path) as unfinished:
+        unfinished.write_text(json.dumps(corpus), encoding="utf-8")
+    return path
+
+
+def _ids(events: object, name: str) -> dict[str, list[str]]:
+    require_columns(events, ["user_id", "item_id"], name)
+    return {column: ids_of(events[column], f"{name}.{column}") for column in ("user_id", "item_id")}
+
+
+def _times(column: pd.Series) -> list[object]:
+    if column.isna().any():
+        raise KerasrecError(f"interactions.timestamp is missing in row {int(column.isna().argmax())}")
+    return [time.isoformat() if hasattr(time, "isoformat") else time for time in column]
+
+
+def _text(text: object, row: int) -> str:
+    if text is None or text is pd.NA or text != text:  # NaN
+        return ""
+    if not isinstance(text, str):
+        raise KerasrecError(f"items.text is {quoted(text)} in row {row}; it must be a text, which can be empty")
+    return text
+
+
+def _write(columns: dict, path: Path) -> Path:
+    with replacing(path) as unfinished:
+        pd.DataFrame(columns).to_csv(unfinished, index=False)
+    return path
