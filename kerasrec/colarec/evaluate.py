@@ -34,7 +34,8 @@ def evaluate(command: Evaluate) -> pd.DataFrame:
     path = prepared.output / f"evaluation-{command.split}.json"
     write_figures(path, {"protocol": how, **settings, "figures": figures})
     own, *others = figures
-    logger.info("ColaRec: " + " ".join(f"--{name} {value}" for name, value in reversed(settings.items())))
+    shown = (f"--{name} {settings[name]}" for name in ("checkpoint", "beam", "history"))
+    logger.info("ColaRec: " + " ".join(shown))
     for other in others:
         difference = figures[own]["NDCG@10"] - figures[other]["NDCG@10"]
         logger.info(f"NDCG@10 of {own} minus NDCG@10 of {other}: {difference:+.4f}")
