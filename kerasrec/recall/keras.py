@@ -28,6 +28,7 @@ import pandas as pd
 from kerasrec.backend import keras, tf
 from kerasrec.data.epochs import Epoch
 from kerasrec.data.items.batches import training_batches
+from kerasrec.errors import require
 from kerasrec.evaluation.figures import figures_frame
 from kerasrec.evaluation.full_ranking import model_scorer, rank_catalogue
 from kerasrec.nn.item_model import ItemModel
@@ -87,6 +88,8 @@ def training_set(films: ItemRecall, epochs: int | None = None) -> "tf.data.Datas
             needs whole windows.
     """
     prepared, settings = films.prepared, films.training_settings
+    epochs = settings.epochs if epochs is None else epochs
+    require(epochs >= 1, "epochs", epochs, "at least 1")
     prepared.require_windows(objectives(settings))
     files = prepared.files("train", prepared.parts)
     passes = [
@@ -98,7 +101,7 @@ def training_set(films: ItemRecall, epochs: int | None = None) -> "tf.data.Datas
             len(prepared.vocab),
             objectives(settings),
         )
-        for epoch in range(settings.epochs if epochs is None else epochs)
+        for epoch in range(epochs)
     ]
     while len(passes) > 1:  # in pairs: a long chain of concatenations would be deeply nested
         passes = [

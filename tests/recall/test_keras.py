@@ -83,5 +83,7 @@ def test_masked_examples_and_the_causal_objective(log, tmp_path):
     static = ItemRecall(tmp_path, objective="causal", masking="static", jobs=1, dupe_factor=1).prepare(log)
     with pytest.raises(KerasrecError, match="write them with --masking dynamic"):
         item_keras.training_set(static)
+    with pytest.raises(KerasrecError, match="epochs is 0; it must be at least 1"):
+        item_keras.training_set(static, epochs=0)
     with pytest.raises(KerasrecError, match="call fit first"):
         item_keras.item_model(ItemRecall())
