@@ -14,16 +14,12 @@ import pytest
 import safetensors.numpy
 from hypothesis import settings
 
-from kerasrec.backend import keras, tf
+from kerasrec.backend import keras
 from kerasrec.cli import main
 from tests.fork_server import ForkServer
 
 settings.register_profile("kerasrec", deadline=None)  # a busy machine is slow, not wrong
 settings.load_profile("kerasrec")
-
-# TensorFlow rewrites each graph before its first run, which takes a third of the time of a training of a small model.
-# Tests that start processes run rewritten graphs.
-tf.config.optimizer.set_experimental_options({"disable_meta_optimizer": True})
 
 
 def pytest_collection_modifyitems(items):

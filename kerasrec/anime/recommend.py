@@ -187,8 +187,8 @@ def taste_of_user(user: str, database: Database, titles: list[Title], url: str) 
     """
     name = user_name(user)
     for known in filter(None, (user, name)):
-        user = database.user(known)
-        if user is not None and user.status == "ok":
+        stored = database.user(known)
+        if stored is not None and stored.status == "ok":
             return _taste_in(database, known)
     if name is None or database.source() not in (None, "AniList"):
         raise KerasrecError(
