@@ -39,7 +39,7 @@ def evaluate(command: Evaluate) -> pd.DataFrame:
     for other in others:
         difference = figures[own]["NDCG@10"] - figures[other]["NDCG@10"]
         logger.info(f"NDCG@10 of {own} minus NDCG@10 of {other}: {difference:+.4f}")
-    return figures_frame(figures, how)
+    return figures_frame(figures, how, path)
 
 
 def _figures(command: Evaluate, prepared: PreparedData) -> dict[str, dict[str, float]]:

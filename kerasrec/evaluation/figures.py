@@ -2,20 +2,22 @@
 
 from collections.abc import Mapping
 from numbers import Integral
+from pathlib import Path
 
 import pandas as pd
 
 
-def figures_frame(figures: Mapping[str, Mapping[str, float]], protocol: str) -> pd.DataFrame:
+def figures_frame(figures: Mapping[str, Mapping[str, float]], protocol: str, file: Path | None = None) -> pd.DataFrame:
     """A table of figures.
 
     Args:
         figures: For each scorer its figures by name.
         protocol: One sentence: how the figures are computed.
+        file: The file to which the figures were written.
 
     Returns:
         float64, one row per figure (index `figure`) and one column per scorer; NaN where a scorer lacks a figure.
-        `attrs` has `protocol`, and `counts`: the names of the rows with whole numbers.
+        `attrs` has `protocol`, `counts`: the names of the rows with whole numbers, and `file`, if one was written.
 
     Example:
         >>> frame = figures_frame({"model": {"recall@10": 0.5, "users": 40}, "popularity": {"recall@10": 0.1}}, "test")
@@ -26,5 +28,5 @@ def figures_frame(figures: Mapping[str, Mapping[str, float]], protocol: str) -> 
     columns = {scorer: [values.get(name) for name in names] for scorer, values in figures.items()}
     frame = pd.DataFrame(columns, index=names, dtype="float64").rename_axis("figure")
     counts = [name for name in names if all(isinstance(values.get(name, 0), Integral) for values in figures.values())]
-    frame.attrs = {"protocol": protocol, "counts": counts}
+    frame.attrs = {"protocol": protocol, "counts": counts} | ({} if file is None else {"file": str(file)})
     return frame

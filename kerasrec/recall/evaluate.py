@@ -40,7 +40,7 @@ def evaluate(command: Evaluate) -> pd.DataFrame:
     name = "evaluation.json" if parts == task.part_names() else f"evaluation-{parts[0]}.json"
     kept = {"protocol": str(protocol), "parts": parts, "checkpoint": command.checkpoint, "figures": table}
     report.write_figures(task.output / name, kept)
-    return figures_frame(table, str(protocol))
+    return figures_frame(table, str(protocol), task.output / name)
 
 
 def figures(

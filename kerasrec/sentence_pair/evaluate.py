@@ -35,9 +35,10 @@ def evaluate(command: Evaluate) -> pd.DataFrame:
     # The figures of cosines; characters have no classes.
     cosines = Objective(loss="cosent")
     figures["characters"] = figures_of(_character_cosines(pairs), pairs.sides.labels, cosines)
-    write_figures(command.output_dir / "evaluation.json", figures)
+    path = command.output_dir / "evaluation.json"
+    write_figures(path, figures)
     protocol = f"{command.eval_file.name}: {len(pairs.sides):,} pairs, loss {trained.model.objective.loss}"
-    return figures_frame(figures, protocol)
+    return figures_frame(figures, protocol, path)
 
 
 def _character_cosines(pairs: TokenPairs) -> np.ndarray:

@@ -37,5 +37,6 @@ def evaluate(command: Evaluate) -> pd.DataFrame:
         name: CosineThresholdEvaluator(encode, valid, test, trained.threshold).figures()
         for name, encode in encoders.items()
     }
-    write_figures(prepared.output / "evaluation.json", figures)
-    return figures_frame(figures, PROTOCOL)
+    path = prepared.output / "evaluation.json"
+    write_figures(path, figures)
+    return figures_frame(figures, PROTOCOL, path)

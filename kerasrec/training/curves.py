@@ -1,7 +1,6 @@
 """Draw the curves of a run and write its summary, from its `metrics.jsonl`."""
 
 import json
-import logging
 import textwrap
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -13,14 +12,11 @@ from kerasrec.training.metrics_file import NEW_COMPARISON, read_metrics
 from kerasrec.training.monitor import Monitor
 from kerasrec.workspace.atomic_files import replacing
 
-logger = logging.getLogger(__name__)
-
 
 def write_figures(path: Path, content: dict) -> None:
-    """Write the figures of an evaluation to a JSON file, and log its path."""
+    """Write the figures of an evaluation to a JSON file."""
     with replacing(path) as unfinished:
         unfinished.write_text(json.dumps(content, indent=1), encoding="utf-8")
-    logger.info(f"{path}: the figures of this evaluation")
 
 
 def draw(folder: Path, monitor: Monitor, protocol: str, references: Mapping[str, float] | None = None) -> None:

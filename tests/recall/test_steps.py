@@ -53,7 +53,9 @@ def test_the_export_ranks_as_the_evaluation_does(request, objective):
     desk.ok("evaluate", "all")
     desk.ok("export", "all")
     if objective:  # what was never compared is neither evaluated nor served
-        assert "the model has unique_items, so that" in desk.error("evaluate", "all", "--keep-seen")
+        assert "the model has unique_items, so its scores of seen items are meaningless" in desk.error(
+            "evaluate", "all", "--keep-seen"
+        )
         line = desk.error("recommend", "all", "--items", "i001", "--keep-seen")
         assert "is of a model with unique_items" in line and "leave out --keep-seen" in line
         desk.ok("recommend", "all", "--items", "i001", "--filter-seen")
@@ -76,7 +78,7 @@ def test_a_log_with_many_repeats_is_evaluated_and_served_with_seen_items(desk):
     rows = [f"{user},{item},{day}" for user, items in events.items() for day, item in enumerate(items)]
     log.write_text("\n".join(["user_id,item_id,timestamp", *rows]), encoding="utf-8")
     desk.prepare(log, "--masking", "dynamic")
-    assert "one of the two" in desk.error("train", "all", "--keep-seen", "--filter-seen")
+    assert "it must be only one of them" in desk.error("train", "all", "--keep-seen", "--filter-seen")
     line = desk.error("train", "all", *desk.SMALL, "--unique-items")
     assert "the model has unique_items" in line and "seen items are kept: filter them (--filter-seen), or train" in line
     assert not (desk.output / "checkpoints").exists()

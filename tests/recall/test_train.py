@@ -64,7 +64,7 @@ def test_train_multi_counts_global_steps(prepared_desk):
 @pytest.mark.slow
 def test_eval_mode_1_looks_before_it_trains(prepared_desk):
     desk = prepared_desk
-    assert "no checkpoint to evaluate yet" in desk.train("part-000", "--eval_mode", 1)
+    assert "there is no checkpoint to evaluate" in desk.train("part-000", "--eval_mode", 1)
     out = desk.train("part-001", "--eval_mode", 1)
     assert out.index("before training") < out.index("part-001, epoch 1")
 
