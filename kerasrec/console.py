@@ -68,7 +68,8 @@ def print_result(result: object) -> None:
     The attributes `title` and `protocol` of a DataFrame (`.attrs`) are printed above its table. Floats have four
     decimals. Integers, and floats in the rows that the attribute `counts` names, have no decimals; numbers of 10,000 or
     more have thousands separators. Missing values are empty. If the attribute `by` names a column, a separate table is
-    printed for each value of the column, with the value as its title. The last line is the path in the attribute `file`.
+    printed for each value of the column, with the value as its title. The path in the attribute
+    `file` is the last line.
 
     Example:
         >>> import pandas as pd

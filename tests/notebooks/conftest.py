@@ -1,3 +1,5 @@
+import html
+import re
 from pathlib import Path
 
 import nbformat
@@ -24,8 +26,19 @@ class Executed:
         return sum("image/png" in output.get("data", {}) for output in self.outputs)
 
     @property
+    def tables(self):
+        """For each table that was displayed, its rows as texts of the cells; the first row has the names."""
+        shown = [output.get("data", {}).get("text/html", "") for output in self.outputs]
+        return [_rows(table) for table in shown if "<table" in table]
+
+    @property
     def last(self):
         return self.outputs[-1]["data"]["text/plain"]
+
+
+def _rows(table):
+    rows = re.findall(r"<tr.*?>(.*?)</tr>", table, re.DOTALL)
+    return [[html.unescape(cell) for cell in re.findall(r"<t[hd].*?>(.*?)</t[hd]>", row, re.DOTALL)] for row in rows]
 
 
 @pytest.fixture

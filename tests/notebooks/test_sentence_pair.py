@@ -16,5 +16,5 @@ def test_from_made_up_pairs_to_classes_and_a_served_model(tmp_path, executed):
     assert len(dev) == 200 and f"{figures['model']['accuracy']:.3f}" in notebook.printed
     served = kerasrec.load(tmp_path / "model" / "export" / "1")
     cosines = served.similarity([pair["text_a"] for pair in dev[:10]], [pair["text_b"] for pair in dev[:10]])
-    shown = [float(line.split()[-1]) for line in notebook.last.splitlines()[-10:]]
+    shown = [float(row[-1]) for row in notebook.tables[-1][1:]]
     assert shown == pytest.approx(cosines, abs=1e-4)
