@@ -78,7 +78,9 @@ def python():
 def logged(caplog):
     """What kerasrec has logged so far in a test, as `logged()`."""
     caplog.set_level(logging.INFO, "kerasrec")
-    return lambda: "".join(f"{message}\n" for message in caplog.messages)
+    return lambda: "".join(
+        f"{record.getMessage()}\n" for record in caplog.records if record.name.split(".")[0] == "kerasrec"
+    )
 
 
 TIME = re.compile(r"^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d  ", re.MULTILINE)
