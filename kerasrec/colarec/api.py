@@ -185,7 +185,7 @@ class ColaRec(System):
             KerasrecError: there is no trained model, a user is unknown, or an argument has a wrong type.
         """
         recommender = self._recommender
-        require_one_of(users, histories)
+        require_one_of(users=users, histories=histories)
         names: Sequence[object] = []
         if histories is None:
             names = arguments.strings(users, "users")

@@ -99,7 +99,7 @@ def test_repeats_are_targets_where_they_are_common(desk):
     new = desk.prepared
     assert new.filter_seen and new.digest != kept.digest and new.seen is new.interactions
     assert histories(new) == {f"u{user}": [str(user)] for user in range(20)}
-    assert "one of the two" in desk.error("prepare", *desk.files("--filter-seen", "--keep-seen"))
+    assert "it must be only one of them" in desk.error("prepare", *desk.files("--filter-seen", "--keep-seen"))
 
 
 def test_bad_rows_are_counted_and_kept(desk):
@@ -234,9 +234,9 @@ def test_items_that_nobody_took_and_empty_content(desk):
     corpus["3"]["content"] = "  "
     desk.corpus = desk.write("larger.json", json.dumps(corpus))
     out = desk.prepare()
-    assert "70 items" in out and "1 have no content" in out
+    assert "70 items" in out and "1 items have no content" in out
     taken = {item for items in by_user(desk.some_interactions()).values() for item in items[:-2]}
-    assert f"{70 - len(taken)} items were never taken" in out
+    assert f"{70 - len(taken)} items have no training interaction" in out
     offsets, _ = desk.prepared.tokens
     assert offsets[3] == offsets[4]
 
@@ -245,7 +245,7 @@ def test_users_with_one_interaction(desk):
     three = [("three", item, time) for time, item in enumerate("345")]  # of which one is left to train on
     rows = [("0", "0", 1), *three, *desk.some_interactions(users=6)]
     desk.interactions = desk.write_rows("one.csv", rows, "user_id,item_id,time")
-    assert "; 1 users took one item only" in desk.prepare()
+    assert ", 1 users have one item only;" in desk.prepare()
     assert desk.prepared.user_ids[0] == "0" and histories(desk.prepared)["0"] == ["0"]
     assert 0 not in desk.prepared.targets("test").users and 1 in desk.prepared.targets("test").users
 
