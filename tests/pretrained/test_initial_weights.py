@@ -21,7 +21,7 @@ def test_a_smaller_vocabulary_in_another_order_takes_its_own_rows(checkpoint, lo
 
 
 def test_a_token_that_the_checkpoint_does_not_know(checkpoint):
-    with pytest.raises(KerasrecError, match="does not know 'dog' and 1 more tokens"):
+    with pytest.raises(KerasrecError, match="lacks 'dog' and 1 more tokens"):
         InitialWeights(["[PAD]", "dog", "cat"], open_bert(checkpoint.write()), None)
 
 

@@ -116,9 +116,9 @@ def test_a_folder_without_a_vocabulary(tmp_path):
         (lambda content: content["model"]["vocab"].update(un=1.5), "no vocabulary of tokens and their ids"),
         (
             lambda content: content["model"]["vocab"].update({"two words": 10}),
-            "'two words', which vocab.txt cannot hold",
+            "'two words', which vocab.txt cannot store",
         ),
-        (lambda content: content["model"]["vocab"].update({"\ud800": 10}), "which vocab.txt cannot hold"),
+        (lambda content: content["model"]["vocab"].update({"\ud800": 10}), "which vocab.txt cannot store"),
         (lambda content: content["model"]["vocab"].update(un=2), "has 'un' and '\\[CLS\\]' as token 2"),
         (lambda content: content["model"]["vocab"].update(un=2**60), "10 tokens, but none with the id 5"),
         (lambda content: content["model"]["vocab"].update(un=-1), "10 tokens, but none with the id 5"),
