@@ -34,9 +34,9 @@ def test_the_commands_in_messages_exist():
     ("words", "flag", "expected"),
     [
         (("recall", "evaluate"), "--no-baselines", "Leave popularity and item co-occurrence out of the table."),
-        (("siamese", "prepare"), "--no-lower-case", "The vocabulary is cased."),
+        (("siamese", "prepare"), "--no-lower-case", "Do not lower-case texts."),
         (("siamese", "prepare"), "--no-simplified", "Keep tokens that cannot occur in a text."),
-        (("colarec", "train"), "--no-content", "Do not read texts: an item is its atomic id."),
+        (("colarec", "train"), "--no-content", "Do not read texts: a row has only the atomic ids of"),
     ],
 )
 def test_the_help_of_a_flag_describes_its_effect(capsys, words, flag, expected):

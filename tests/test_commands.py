@@ -10,7 +10,6 @@ from kerasrec.data.items.settings import ExampleSettings
 from kerasrec.recall import settings as recall
 from kerasrec.sentence_pair import settings as sentence_pair
 from kerasrec.siamese import settings as siamese
-from kerasrec.training.settings import OptimizerSettings
 from kerasrec.workspace.run_folders import RunFolders
 
 GIVEN = [
@@ -25,10 +24,7 @@ GIVEN = [
     ("recall evaluate", recall.Evaluate("all", baselines=False, keep_seen=True)),
     ("recall recommend", recall.Recommend("all", items=("-1", "a b", "二"))),
     ("siamese prepare", siamese.Prepare("shop", Path("train"), Path("vocab"), Path("x"), lower_case=False)),
-    (
-        "siamese train",
-        siamese.Train("shop", optimizer=OptimizerSettings(learning_rate=1e-3)),
-    ),  # other steps' default
+    ("siamese train", siamese.Train("shop", optimizer=siamese.FineTuningSettings(learning_rate=1e-3))),
     ("sentence-pair train", sentence_pair.Train(Path("out"), train_file=Path("pairs"), do_train=True, bf16=True)),
     ("colarec prepare", colarec.Prepare("shop", Path("events.csv"), Path("corpus.json"), cold_share=0.1)),
     ("colarec lightgcn", colarec.LightGcn("shop", colarec.GraphSettings(propagations=0, size=8))),
