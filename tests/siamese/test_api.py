@@ -120,7 +120,7 @@ def test_the_command_line_learns_a_vocabulary_too(desk):
         ([["tea", " "]], "it must be a text that is not empty"),
         ([["tea", "\ud83d"]], "half a character"),
         (7, "groups is 7; it must be lists of texts"),
-        ([["one"], ["other"]], "has no group of two texts that differ"),
+        ([["one"], ["other"]], "has no group of two different texts"),
         (pd.DataFrame({"group": [1], "texts": ["a"]}), "groups has the columns group, texts and lacks text"),
         (pd.DataFrame({"group": [], "text": []}), "groups is an empty DataFrame"),
         (pd.DataFrame({"group": [1, None], "text": ["a", "b"]}), "groups.group is missing in row 1"),
