@@ -288,7 +288,9 @@ class ItemRecall(System):
     def _examples(self) -> Examples:
         """The settings of step 3; masking that the objective needs is the default."""
         needs_windows = objectives(self.training_settings) != TrainingObjectives()
-        settings = {"masking": "dynamic" if needs_windows else ExampleSettings.masking} | self.settings
+        masking = "dynamic" if needs_windows else ExampleSettings.masking
+        # Several processes import the user's script again, which fails without a __main__ guard.
+        settings = {"masking": masking, "jobs": 1} | self.settings
         return settings_of(Examples, settings, name=self._all, folders=self._folders)
 
     def _split(self, data: pd.DataFrame | str | Path) -> None:
