@@ -55,7 +55,7 @@ class MetricsLog(keras.callbacks.Callback):
             now = time.perf_counter()
             self.since = now, step
             # Keras passes means since the start of the pass; a line has means since the line before.
-            sums = {mean.name: [float(mean.total), float(mean.count)] for mean in self.model.metrics}
+            sums = {mean.name: [float(mean.total.numpy()), float(mean.count.numpy())] for mean in self.model.metrics}
             new_sums = {name: np.subtract(sums[name], self.progress.line_sums.get(name, 0)) for name in sums}
             self.progress.line_sums = sums
             means = {name: total / count for name, (total, count) in new_sums.items() if count}
