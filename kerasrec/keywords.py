@@ -70,6 +70,9 @@ def keywords_of(values: Mapping[str, object], kind: type, without: Iterable[str]
         kind: The dataclass of the step.
         without: Names of fields to leave out.
 
+    Raises:
+        KerasrecError: settings inside are not a dictionary.
+
     Example:
         >>> from kerasrec.training.settings import DeviceSettings
         >>> keywords_of({"gpu": 1, "precision": "float32", "of_another_version": 2}, DeviceSettings)
@@ -80,7 +83,12 @@ def keywords_of(values: Mapping[str, object], kind: type, without: Iterable[str]
         if name in without or name not in values:
             continue
         inner, value = _settings_class(annotation), values[name]
-        found |= {name: value} if inner is None else keywords_of(value, inner, without)
+        if inner is None:
+            found[name] = value
+        elif isinstance(value, Mapping):
+            found |= keywords_of(value, inner, without)
+        else:
+            raise KerasrecError(f"{name} is {quoted(value)}; it must hold settings by name")
     return found
 
 

@@ -69,3 +69,8 @@ def test_unknown_names_are_refused():
         require_known(["size", "siz"], keyword_names(Step), "Model")
     with pytest.raises(KerasrecError, match="^Model has no setting qqq; its settings are epochs, fast"):
         require_known(["qqq"], keyword_names(Step), "Model")
+
+
+def test_damaged_settings_inside_are_refused():
+    with pytest.raises(KerasrecError, match="shape is '4'; it must hold settings by name"):
+        keywords_of({"name": "a", "shape": "4"}, Step)

@@ -11,6 +11,7 @@ from scipy import sparse
 from sklearn.feature_extraction.text import CountVectorizer
 
 from kerasrec.data.items.vocab import FIRST_ITEM
+from kerasrec.errors import KerasrecError
 
 _PAIRS_PER_BLOCK = 1 << 24  # limits the unpruned part of the similarity matrix to about 200 MB
 
@@ -70,6 +71,7 @@ class CoOccurrence:
     def __init__(self, neighbours: int = 200, max_history: int = 50):
         self.neighbours = neighbours
         self.max_history = max_history
+        self._similarity: sparse.csr_array | None = None
 
     def fit(self, offsets: np.ndarray, ids: np.ndarray, vocab_size: int) -> "CoOccurrence":
         """Find each item's neighbours.
@@ -96,7 +98,13 @@ class CoOccurrence:
         return self
 
     def scores(self, offsets: np.ndarray, ids: np.ndarray) -> np.ndarray:
-        """Scores, float32 [B, vocab_size], of every token for each history; 0 for tokens without similar items."""
+        """Scores, float32 [B, vocab_size], of every token for each history; 0 for tokens without similar items.
+
+        Raises:
+            KerasrecError: `fit` was not called.
+        """
+        if self._similarity is None:
+            raise KerasrecError("the baseline has no similarities: call fit before scores")
         vocab_size = self._similarity.shape[0]
         return (_user_items(offsets, ids, vocab_size, np.full(len(ids), True)) @ self._similarity).toarray()
 

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from kerasrec.errors import KerasrecError
 from kerasrec.evaluation import baselines
 from kerasrec.evaluation.baselines import CoOccurrence, Popularity
 
@@ -91,3 +92,7 @@ class TestCoOccurrence:
     def test_histories_of_single_items(self):
         model = CoOccurrence().fit(*flat([[], [3], [9]]), vocab_size=VOCAB_SIZE)
         assert np.argwhere(model.scores(*flat([[9, 8], []]))).tolist() == [[0, 9]]
+
+    def test_scores_need_a_fit(self):
+        with pytest.raises(KerasrecError, match="call fit before scores"):
+            CoOccurrence().scores(*flat([[9]]))

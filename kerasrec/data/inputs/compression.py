@@ -194,6 +194,8 @@ def _readable_errors(path: Path, kind: str | None) -> Iterator[None]:
             raise _damaged(path, kind, error) from error
         raise KerasrecError(f"{path} cannot be read ({error.strerror or error})") from None
     except _DAMAGE as error:
+        if kind is None:
+            raise
         raise _damaged(path, kind, error) from error
 
 

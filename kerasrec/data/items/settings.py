@@ -5,7 +5,7 @@ from typing import Literal
 
 from kerasrec.choices import require_choices
 from kerasrec.data.inputs.times import epoch_seconds
-from kerasrec.errors import require
+from kerasrec.errors import KerasrecError, require
 
 
 @dataclasses.dataclass(frozen=True)
@@ -100,7 +100,13 @@ class ExampleSettings(MaskingRules):
 
     @property
     def split_time(self) -> int:
-        """`split_day` in epoch seconds."""
+        """`split_day` in epoch seconds.
+
+        Raises:
+            KerasrecError: the split has no day.
+        """
+        if self.split_day is None:
+            raise KerasrecError(f"--split {self.split} has no split_day")
         return epoch_seconds(self.split_day, "split_day")
 
 

@@ -10,7 +10,7 @@ import pyarrow as pa
 import pytest
 
 from kerasrec.data.inputs import compression
-from kerasrec.data.inputs.compression import blocks, detect_compression, members, read_all
+from kerasrec.data.inputs.compression import blocks, detect_compression, members, opened, read_all
 from kerasrec.errors import KerasrecError
 
 CONTENT = b"".join(b"%d,%d\n" % (n, n * n) for n in range(30_000))
@@ -137,3 +137,9 @@ def test_a_file_that_unpacks_to_too_many_bytes_is_refused(tmp_path, kind, monkey
 def test_a_file_that_cannot_be_opened(tmp_path):
     with pytest.raises(KerasrecError, match=r"cannot be read \(Is a directory\)"):
         read_all(tmp_path)
+
+
+def test_an_error_of_the_reader_of_an_uncompressed_file_is_not_damage(tmp_path):
+    (tmp_path / "log.csv").write_bytes(CONTENT)
+    with pytest.raises(pa.ArrowInvalid, match="too few columns"), opened(tmp_path / "log.csv"):
+        raise pa.ArrowInvalid("too few columns")

@@ -50,3 +50,8 @@ def test_split_days_are_in_utc():
     expected = int(datetime(2021, 4, 19, tzinfo=timezone.utc).timestamp())
     for day in ("2021-04-19", str(expected)):
         assert ExampleSettings(split="global-time", split_day=day).split_time == expected
+
+
+def test_a_split_without_a_day_has_no_time():
+    with pytest.raises(KerasrecError, match="leave-one-out has no split_day"):
+        _ = ExampleSettings().split_time
