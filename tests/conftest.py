@@ -74,6 +74,16 @@ def python():
         yield server.python
 
 
+@pytest.fixture(autouse=True)
+def kerasrec_logger():
+    """Every test starts with the logger that kerasrec has after its import, and leaves it so."""
+    logger = logging.getLogger("kerasrec")
+    before = logger.handlers[:], logger.level, logger.propagate
+    yield
+    logger.handlers[:], level, logger.propagate = before
+    logger.setLevel(level)
+
+
 @pytest.fixture
 def logged(caplog):
     """What kerasrec has logged so far in a test, as `logged()`."""
