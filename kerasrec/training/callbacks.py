@@ -33,17 +33,22 @@ class MetricsLog(keras.callbacks.Callback):
         self.log_steps = log_steps
         self.batch_size = batch_size
         self.progress = progress
-        self._remove_lines_after(step())
+        self._last_line = self._remove_lines_after(step())
         with writing(folder):
             self.board = tf.summary.create_file_writer(str(folder / "tensorboard"))
 
-    def _remove_lines_after(self, step: int) -> None:
-        """Remove the lines of steps after the last checkpoint of a killed run, because these steps are repeated."""
+    def _remove_lines_after(self, step: int) -> dict:
+        """Remove the lines of steps after the last checkpoint of a killed run, because these steps are repeated.
+
+        Returns:
+            The last line that is left, without its time; empty if there is none.
+        """
         if not self.path.exists():
-            return
+            return {}
         with replacing(self.path) as unfinished:
             kept = [line for line in read_metrics(self.path) if line["step"] <= step]
             unfinished.write_text("".join(map(metrics_line, kept)), encoding="utf-8")
+        return {name: value for name, value in kept[-1].items() if name != "time"} if kept else {}
 
     def on_train_begin(self, logs=None):
         self.since = time.perf_counter(), self.step()
@@ -65,6 +70,9 @@ class MetricsLog(keras.callbacks.Callback):
     def write(self, kind: str, step: int, figures: dict) -> None:
         """Append one line with its kind, the step, the time in epoch seconds, and the figures.
 
+        A line that only repeats the last one is not written: a run that was killed after its last checkpoint evaluates
+        again.
+
         Args:
             kind: Such as `train` or `valid`.
             step: The global step.
@@ -74,9 +82,13 @@ class MetricsLog(keras.callbacks.Callback):
             KerasrecError: the disk is full.
         """
         figures = {name: round(float(value), 6) for name, value in figures.items()}
+        line = {"kind": kind, "step": step, **figures}
+        if line == self._last_line:
+            return
         with writing(self.path):
             with self.path.open("a", encoding="utf-8") as file:
                 file.write(metrics_line({"kind": kind, "step": step, "time": round(time.time(), 1), **figures}))
+            self._last_line = line
             with self.board.as_default(step=step):
                 for name, value in figures.items():
                     tf.summary.scalar(f"{kind}/{name}", value)

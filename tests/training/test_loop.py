@@ -293,6 +293,21 @@ def test_the_unfinished_line_of_a_killed_run(tmp_path):
     assert read_metrics(tmp_path / "metrics.jsonl") == [{"step": 1}, {"step": 2}]
 
 
+def test_a_repeated_evaluation_of_a_killed_run_writes_no_second_line(tmp_path):
+    """The process was killed after the line of its last evaluation, before the step ended."""
+    run = new_run(tmp_path)
+    run.fit(passes(epochs=1, parts=(A,)), batches)
+    run.log_figures("test", {"recall@10": 0.51234567})
+    before = figures_of(tmp_path)
+    resumed = new_run(tmp_path)
+    assert resumed.restore()
+    resumed.log_figures("test", {"recall@10": 0.51234567})
+    assert figures_of(tmp_path) == before and before[-1]["kind"] == "test"
+    resumed.log_figures("test", {"recall@10": 0.6})
+    resumed.log_figures("test", {"recall@10": 0.6})
+    assert [line.get("recall@10") for line in figures_of(tmp_path)[-2:]] == [0.512346, 0.6]
+
+
 def test_a_checkpoint_of_another_model(tmp_path):
     run = new_run(tmp_path, rows=6)
     run.save()
