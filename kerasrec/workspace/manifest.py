@@ -87,9 +87,12 @@ class Manifest:
         return self.section("files").get(path.name, {})
 
     def update(self, section: str, entries: dict) -> None:
-        """Set entries of a section; the other entries of the section stay unchanged."""
+        """Set entries of a section; the other entries of the section stay unchanged.
+
+        Entries are in the order of their names, whichever process is the first to finish.
+        """
         with self._changing() as content:
-            content.setdefault(section, {}).update(entries)
+            content[section] = dict(sorted({**content.get(section, {}), **entries}.items()))
 
     def replace(self, **sections: dict) -> None:
         """Replace sections: no earlier entry of these sections remains."""
