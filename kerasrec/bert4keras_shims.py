@@ -25,6 +25,7 @@ import os
 import sys
 from collections.abc import Iterator
 from types import ModuleType, SimpleNamespace
+from typing import Any, TypeGuard
 
 from kerasrec.bert4keras_optimizers import patch_optimizers
 from kerasrec.errors import KerasrecError
@@ -118,7 +119,7 @@ def with_new_values_per_call(initializer):
     return type(kind.__name__, (kind,), names).from_config(initializer.get_config())
 
 
-def _patch_initial_weights(layers: ModuleType, models: ModuleType) -> None:
+def _patch_initial_weights(layers: Any, models: Any) -> None:
     known = vars(keras.initializers)
     layers.initializers = SimpleNamespace(
         **{**known, "get": lambda given: with_new_values_per_call(known["get"](given))}
@@ -158,7 +159,7 @@ def _with_lists_of_inputs(predict):
 
     @functools.wraps(predict)
     def predict_inputs(self, x, *args, **kwargs):
-        def is_inputs(given) -> bool:
+        def is_inputs(given) -> TypeGuard[list]:
             return isinstance(given, list) and len(given) == len(getattr(self, "inputs", None) or ()) > 1
 
         if is_inputs(x) and all(isinstance(part, list) for part in x):

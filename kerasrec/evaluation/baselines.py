@@ -5,6 +5,7 @@ time order. Ids below FIRST_ITEM are special tokens, which are ignored.
 """
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from scipy import sparse
@@ -128,7 +129,8 @@ def character_vectors(texts: Sequence[str]) -> np.ndarray:
         >>> character_vectors(["abba", "Bc"]).tolist()
         [[2.0, 2.0, 0.0], [0.0, 1.0, 1.0]]
     """
-    return CountVectorizer(analyzer="char", dtype=np.float32).fit_transform(texts).toarray()
+    counter: Any = CountVectorizer(analyzer="char", dtype=np.float32)  # pyright: ignore[reportArgumentType]  any type
+    return counter.fit_transform(texts).toarray()
 
 
 def _user_items(offsets: np.ndarray, ids: np.ndarray, vocab_size: int, counts: np.ndarray) -> sparse.csr_array:

@@ -28,5 +28,7 @@ def figures_frame(figures: Mapping[str, Mapping[str, float]], protocol: str, fil
     columns = {scorer: [values.get(name) for name in names] for scorer, values in figures.items()}
     frame = pd.DataFrame(columns, index=names, dtype="float64").rename_axis("figure")
     counts = [name for name in names if all(isinstance(values.get(name, 0), Integral) for values in figures.values())]
-    frame.attrs = {"protocol": protocol, "counts": counts} | ({} if file is None else {"file": str(file)})
+    frame.attrs |= {"protocol": protocol, "counts": counts}
+    if file is not None:
+        frame.attrs["file"] = str(file)
     return frame

@@ -133,7 +133,8 @@ def classification_metrics(labels: np.ndarray, predicted: np.ndarray, num_labels
         "macro_F1": float(sklearn_metrics.f1_score(labels, predicted, average="macro")),
     }
     if num_labels == 2:
-        figures["F1"] = float(sklearn_metrics.f1_score(labels, predicted, zero_division=0))
+        f1 = sklearn_metrics.f1_score(labels, predicted, zero_division=0)  # pyright: ignore[reportArgumentType]  any number
+        figures["F1"] = float(f1)
     return figures
 
 

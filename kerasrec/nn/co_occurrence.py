@@ -51,7 +51,7 @@ def co_occurrence_vectors(
     vectors = rng.normal(0, UNSEEN_SPREAD, [vocab_size, size]).astype(np.float32)
     association = _association(_neighbour_counts(offsets, ids, vocab_size))
     rank = min(size, vocab_size)
-    left, singular_values, _ = randomized_svd(association, rank, n_iter=4, random_state=seed)
+    left, singular_values, _ = randomized_svd(association, rank, n_iter=4, random_state=seed)  # pyright: ignore[reportArgumentType]
     rotation, _ = np.linalg.qr(rng.normal(size=[size, size]))
     decomposed = np.zeros([vocab_size, size])
     decomposed[:, :rank] = left * np.sqrt(singular_values)

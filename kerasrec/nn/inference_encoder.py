@@ -5,7 +5,7 @@ dense layers over packed tokens, and a last block that computes only the positio
 layer is a product, a bias and an activation in the form that TensorFlow's graph optimiser fuses into one oneDNN kernel.
 """
 
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 from kerasrec.backend import Precision, keras, no_autograph, tf
 from kerasrec.errors import require
@@ -64,7 +64,7 @@ class InferenceEncoder(tf.Module):
         self._heads = _attention(encoder, 0).heads
         self._epsilon = encoder.get_layer("Embedding-Norm").epsilon
         self._activation = encoder.get_layer("Transformer-0-FeedForward").activation[0]
-        self._pooler_activation = pooler and pooler.activation
+        self._pooler_activation: Any = pooler and pooler.activation
         weights = _weights(encoder, pooler, self._products)
         self._weights = tf.nest.map_structure(lambda value: tf.Variable(value, trainable=False), weights)
         self.hidden_size: int = self._weights["tokens"].shape[1]

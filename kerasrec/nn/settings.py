@@ -2,7 +2,7 @@
 
 import numbers
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 from kerasrec.choices import require_choices
 from kerasrec.errors import KerasrecError, require
@@ -241,6 +241,6 @@ def _is_number(value: object) -> bool:
     return isinstance(value, numbers.Real) and not isinstance(value, bool)
 
 
-def _require_whole_number(name: str, value: object, least: int, most: int = 2**31 - 1) -> None:
+def _require_whole_number(name: str, value: Any, least: int, most: int = 2**31 - 1) -> None:
     whole = isinstance(value, numbers.Integral) and not isinstance(value, bool)
-    require(whole and least <= value <= most, name, value, f"a whole number, at least {least} and at most {most}")
+    require(whole and least <= int(value) <= most, name, value, f"a whole number, at least {least} and at most {most}")

@@ -12,6 +12,8 @@ parts are replaced:
   scale of attention.
 """
 
+from typing import Any
+
 from kerasrec.backend import bert4keras, keras, no_autograph, tf
 from kerasrec.nn.dropout import Dropout
 from kerasrec.nn.settings import T5Config
@@ -85,7 +87,7 @@ class Attention(layers.MultiHeadAttention):
         """Keys and values, each [B, heads, L, head size], from the context [B, L, H]."""
         return self._by_head(self.k_dense(context)), self._by_head(self.v_dense(context))
 
-    def attend(self, states, keys, values, allowed, bias=None, training=False):
+    def attend(self, states, keys, values, allowed, bias=None, training: bool | None = False):
         """`call` with keys and values from `keys_values`."""
         scores = tf.cast(tf.matmul(self._by_head(self.q_dense(states)), keys, transpose_b=True), tf.float32)
         if bias is not None:
@@ -111,7 +113,7 @@ class RelativePositions(layers.RelativePositionEmbeddingT5):
         return None
 
 
-class _OnEmbeddings:
+class _OnEmbeddings(models.T5_Base):
     """The common part of encoder and decoder; a mixin that precedes bert4keras's class among the base classes."""
 
     REPLACED = {
@@ -142,7 +144,7 @@ class _OnEmbeddings:
     def initializer(self):
         return self._kernels
 
-    def apply(self, inputs=None, layer=None, arguments=None, **kwargs):
+    def apply(self, inputs: Any = None, layer=None, arguments: Any = None, **kwargs):
         if layer is layers.ScaleOffset:
             return inputs
         if layer is layers.LayerNormalization:

@@ -6,6 +6,7 @@ other threads that call the function wait forever. So invalid arguments must be 
 
 import numbers
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
@@ -16,7 +17,7 @@ from kerasrec.errors import KerasrecError, quoted, require
 LONGEST = 2**31 - 1
 
 
-def as_list(given: object, name: str, allowed: str) -> list:
+def as_list(given: Any, name: str, allowed: str) -> list:
     """The values of a list, a tuple or an array.
 
     Args:
@@ -89,14 +90,14 @@ def without_padding(values: list[str]) -> list[str]:
     return [value for value in values if value]
 
 
-def list_length(k: object, longest: int = LONGEST) -> int:
+def list_length(k: Any, longest: int = LONGEST) -> int:
     """The length of a list of recommendations.
 
     Raises:
         KerasrecError: `k` is not a whole number from 1 to `longest`.
     """
     is_whole = isinstance(k, numbers.Integral) and not isinstance(k, bool)
-    require(is_whole and 1 <= k <= longest, "k", k, f"a whole number from 1 to {longest}")
+    require(is_whole and 1 <= int(k) <= longest, "k", k, f"a whole number from 1 to {longest}")
     return int(k)
 
 

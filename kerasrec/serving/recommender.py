@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -168,5 +169,5 @@ class Recommender:
             )
         return getattr(self._module, name)
 
-    def _constant(self, name: str, default: object) -> object:
+    def _constant(self, name: str, default: object) -> Any:
         return getattr(self._module, name).numpy() if hasattr(self._module, name) else default

@@ -1,0 +1,4 @@
+# pyarrow is compiled and has no types; all of it is Any.
+from typing import Any
+
+def __getattr__(name: str) -> Any: ...

@@ -1,0 +1,4 @@
+# pyarrow makes most of these functions when it is imported; all of them are Any.
+from typing import Any
+
+def __getattr__(name: str) -> Any: ...
