@@ -1,9 +1,19 @@
 """kerasrec: from raw behaviour logs and raw text to served BERT models, on TensorFlow/Keras and bert4keras."""
 
 import importlib
+from typing import TYPE_CHECKING
 
 from kerasrec.errors import KerasrecError
 from kerasrec.extras import missing_package
+
+if TYPE_CHECKING:
+    from kerasrec.anime.api import Anime
+    from kerasrec.colarec.api import ColaRec
+    from kerasrec.console import log_to_stdout
+    from kerasrec.recall.api import ItemRecall
+    from kerasrec.sentence_pair.api import SentencePair
+    from kerasrec.serving.loading import load
+    from kerasrec.siamese.api import SiameseBert
 
 __version__ = "0.1.0"
 
@@ -17,7 +27,17 @@ _PUBLIC = {
     "log_to_stdout": "kerasrec.console",
 }
 
-__all__ = ["KerasrecError", "__version__", *_PUBLIC]
+__all__ = [
+    "Anime",
+    "ColaRec",
+    "ItemRecall",
+    "KerasrecError",
+    "SentencePair",
+    "SiameseBert",
+    "__version__",
+    "load",
+    "log_to_stdout",
+]
 
 
 def __getattr__(name: str) -> object:

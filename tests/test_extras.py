@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+import kerasrec
 from kerasrec.errors import KerasrecError
 from kerasrec.extras import EXTRAS, missing_package
 
@@ -26,6 +27,10 @@ def test_importing_the_package_is_fast_and_loads_nothing_heavy():
         "assert not heavy, heavy\nassert {'ItemRecall', 'Anime', 'load'} <= set(dir(kerasrec))\nprint(seconds)"
     )
     assert min(float(run(code)) for _ in range(3)) < 0.1
+
+
+def test_every_public_name_is_imported_on_its_first_use():
+    assert {*kerasrec.__all__} == {*kerasrec._PUBLIC, "KerasrecError", "__version__"}
 
 
 def test_item_recall_needs_no_packages_of_other_systems():
