@@ -317,7 +317,7 @@ def _title_id(item: str) -> int:
     return int(item)
 
 
-def _frame(found: dict[object, list[Recommendation]]) -> pd.DataFrame:
+def _frame(found: dict[str | int, list[Recommendation]]) -> pd.DataFrame:
     frames = [recommendations_frame(best).assign(user_id=user) for user, best in found.items()]
     frame = pd.concat(frames, ignore_index=True) if frames else recommendations_frame([]).assign(user_id=[])
-    return frame[[*_FIRST, *(name for name in frame.columns if name not in _FIRST)]]
+    return frame.reindex(columns=[*_FIRST, *(name for name in frame.columns if name not in _FIRST)])

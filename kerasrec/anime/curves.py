@@ -61,7 +61,7 @@ def _is_whole(metrics: object) -> bool:
     """Whether every figure has a number for each epoch, and there is a best epoch."""
     if not isinstance(metrics, dict) or not isinstance(metrics.get("best_epoch"), int):
         return False
-    columns = [metrics.get(name) for name in ("epoch", *_FIGURES)]
+    columns = [metrics.get(name, ()) for name in ("epoch", *_FIGURES)]
     if not all(isinstance(column, list) and len(column) == len(columns[0]) > 0 for column in columns):
         return False
     return all(isinstance(value, (int, float)) for column in columns for value in column)
@@ -78,7 +78,7 @@ def collect_metrics(output: Output, epochs: int) -> dict:
         epochs: How many of the last ones were over the present lists: only their losses compare.
     """
     lines = [line for line in read_metrics(output.folder / "metrics.jsonl") if line["kind"] == "valid"]
-    metrics = {"epoch": [int(line["epoch"]) for line in lines]}
+    metrics: dict = {"epoch": [int(line["epoch"]) for line in lines]}
     metrics |= {name: [line[name] for line in lines] for name in _FIGURES}
     losses = np.nan_to_num(metrics["loss"][-epochs:], nan=np.inf)
     metrics["best_epoch"] = metrics["epoch"][-epochs:][int(np.argmin(losses))]
@@ -113,7 +113,7 @@ def _fill(axes: Axes, panel: Callable[[Axes, dict], None], metrics: dict) -> Non
     best = metrics["best_epoch"]
     axes.axvline(best, color="grey", linestyle=":", label=f"best epoch: {best}")
     axes.set_xlabel("epoch")
-    axes.xaxis.get_major_locator().set_params(integer=True)
+    axes.locator_params("x", integer=True)
     axes.grid(alpha=0.3)
     axes.spines[["top", "right"]].set_visible(False)
     axes.legend(fontsize="small")

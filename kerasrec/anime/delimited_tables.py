@@ -4,7 +4,7 @@ import csv
 import io
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import BinaryIO
+from typing import BinaryIO, TypeVar
 
 from kerasrec.data.inputs.quoted_fields import rows_of
 from kerasrec.errors import KerasrecError, quoted
@@ -18,6 +18,7 @@ LONGEST_LINE = 1_000_000
 _DELIMITERS = ",\t;|"
 _SPANS_LINES = "in a quoted field that spans lines"
 _TOO_LONG = "the line is too long"
+_T = TypeVar("_T")
 
 
 @dataclass(frozen=True)
@@ -44,7 +45,7 @@ class Fields(dict):
         super().__init__(values)
         self.problems: list[str] = []
 
-    def optional(self, parse: Callable, name: str, *more: object) -> object | None:
+    def optional(self, parse: Callable[..., _T], name: str, *more: object) -> _T | None:
         """A field, parsed; None where `parse` raises a ValueError, which is recorded in `problems`."""
         try:
             return parse(self[name], *more)
@@ -53,7 +54,7 @@ class Fields(dict):
             return None
 
 
-def parsed(line: int, raw: str, fields: Fields, parse: Callable[[Fields], object]) -> Iterator[object]:
+def parsed(line: int, raw: str, fields: Fields, parse: Callable[[Fields], _T]) -> Iterator[_T | BadRow]:
     """The parsed row, after a `BadRow` for each field that was left out; or one `BadRow` where the row is bad."""
     try:
         found = parse(fields)
@@ -109,7 +110,7 @@ class Table:
                 f"{' and '.join(missing)}"
             )
 
-    def parsed(self, parse: Callable[[Fields], object], spans_lines: bool) -> Iterator[object]:
+    def parsed(self, parse: Callable[[Fields], _T], spans_lines: bool) -> Iterator[_T | BadRow]:
         """Each row, parsed; a `BadRow` for each that cannot be used.
 
         A field whose column is missing is empty.

@@ -157,7 +157,7 @@ def fetch_user(database: Database, client: AniListClient, name: str, since: floa
     """
     chunks = database.chunks(name, since)
     entries = {entry.title: entry for chunk in chunks for entry in chunk}
-    seen: set[object] = set(entries)
+    seen: set[int | str] = set(entries)
     odd: list[UnusablePart] = []
     try:
         for number in range(len(chunks) + 1, MOST_CHUNKS + 1):

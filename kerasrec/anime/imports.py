@@ -14,7 +14,7 @@ from kerasrec.anime.delimited_tables import BadRow
 from kerasrec.anime.input_files import Member, unpacked
 from kerasrec.anime.list_exports import kind_of, read_export
 from kerasrec.anime.mal_files import LISTS, SOURCES, TITLES, fits, read_table
-from kerasrec.anime.records import Title
+from kerasrec.anime.records import ListRow, Title
 from kerasrec.anime.results import StoredData
 from kerasrec.anime.settings import Import
 from kerasrec.data.inputs.rejects import require_few
@@ -98,7 +98,7 @@ def _check(command: Import, kind: str, path: Path, rejects) -> _Read:
                 (read.bad if row.is_lost else read.fields)[row.reason] += 1
                 continue
             read.good += 1
-            if kind == LISTS:
+            if kind == LISTS and not isinstance(row, Title):
                 read.owner = row[0]
     return read
 
@@ -109,15 +109,15 @@ def _store(database: Database, command: Import, kind: str, path: Path) -> None:
         good = (row for row in tracked(rows, f"{path.name}: store", unit="rows") if not isinstance(row, BadRow))
         while batch := list(itertools.islice(good, _BATCH)):
             at = int(time.time())
-            if isinstance(batch[0], Title):
-                database.store_titles(batch, at)
-            else:
-                database.name_titles([title for _, _, title in batch if title is not None], at)
-                database.add_entries([(user, entry) for user, entry, _ in batch])
+            if titles := [row for row in batch if isinstance(row, Title)]:
+                database.store_titles(titles, at)
+            if rows_of_lists := [row for row in batch if not isinstance(row, Title)]:
+                database.name_titles([title for _, _, title in rows_of_lists if title is not None], at)
+                database.add_entries([(user, entry) for user, entry, _ in rows_of_lists])
 
 
 @contextlib.contextmanager
-def _opened(command: Import, kind: str, path: Path) -> Iterator[tuple[str, Iterator[object]]]:
+def _opened(command: Import, kind: str, path: Path) -> Iterator[tuple[str, Iterator[Title | ListRow | BadRow]]]:
     """The source of the ids in a file, and its rows: titles; or user, entry and maybe the title; or a `BadRow`."""
     member = _the_one(kind, path, unpacked(path))
     with member.open() as file:
@@ -130,7 +130,7 @@ def _opened(command: Import, kind: str, path: Path) -> Iterator[tuple[str, Itera
         )
     with member.open() as file:
         source, rows = read_export(export, member.name, file) if export else read_table(kind, member.name, file)
-        yield SOURCES.get(command.ids, source), rows
+        yield SOURCES[command.ids] if command.ids else source, rows
 
 
 def _the_one(kind: str, path: Path, members: list[Member]) -> Member:

@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import BinaryIO
 from xml.parsers import expat
 
-from kerasrec.anime.delimited_tables import Fields, parsed
+from kerasrec.anime.delimited_tables import BadRow, Fields, parsed
 from kerasrec.anime.mal_files import ANILIST, MYANIMELIST, list_entry, number, title_id, user_name, whole
-from kerasrec.anime.records import ListEntry, Title, fuzzy_date
+from kerasrec.anime.records import ListEntry, ListRow, Title, fuzzy_date
 from kerasrec.errors import KerasrecError, quoted
 
 LARGEST_JSON = 1 << 29
@@ -34,7 +34,7 @@ def kind_of(file: BinaryIO) -> str | None:
     return {b"<": "xml", b"{": "json", b"[": "json"}.get(first)
 
 
-def read_export(kind: str, name: str, file: BinaryIO) -> tuple[str, Iterator[object]]:
+def read_export(kind: str, name: str, file: BinaryIO) -> tuple[str, Iterator[ListRow | BadRow]]:
     """The entries of an exported list.
 
     Args:
@@ -106,7 +106,7 @@ class _MalExport:
         self._text.append(text)
 
 
-def _xml_rows(source: str, file: BinaryIO) -> Iterator[object]:
+def _xml_rows(source: str, file: BinaryIO) -> Iterator[ListRow | BadRow]:
     export = _MalExport(source)
     user, is_last = "", False
     while not is_last:
@@ -125,7 +125,7 @@ def _xml_rows(source: str, file: BinaryIO) -> Iterator[object]:
         export.found.clear()
 
 
-def _xml_entry(fields: Fields) -> tuple[str, ListEntry, Title | None]:
+def _xml_entry(fields: Fields) -> ListRow:
     score = fields.optional(number, "score", "score", 0, 10)
     entry = list_entry(fields, score)
     name, format = fields["name"], fields["format"]
@@ -138,7 +138,7 @@ def _xml_entry(fields: Fields) -> tuple[str, ListEntry, Title | None]:
     return user_name(fields["user"]), entry, title if name else None
 
 
-def _gdpr_rows(name: str, file: BinaryIO) -> Iterator[object]:
+def _gdpr_rows(name: str, file: BinaryIO) -> Iterator[ListRow | BadRow]:
     text = file.read(LARGEST_JSON + 1)
     if len(text) > LARGEST_JSON:
         raise KerasrecError(f"{name} has more than {LARGEST_JSON:,} bytes, which no export of AniList has")
@@ -161,7 +161,7 @@ def _gdpr_rows(name: str, file: BinaryIO) -> Iterator[object]:
         yield from parsed(place, _json(row), fields, _gdpr_entry)
 
 
-def _gdpr_entry(fields: Fields) -> tuple[str, ListEntry, None]:
+def _gdpr_entry(fields: Fields) -> ListRow:
     status = fields.get("status", "")
     if status not in map(str, range(len(_GDPR_STATUSES))):
         raise ValueError("unknown status")

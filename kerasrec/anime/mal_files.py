@@ -5,8 +5,8 @@ import re
 from collections.abc import Iterator
 from typing import BinaryIO
 
-from kerasrec.anime.delimited_tables import Fields, Table
-from kerasrec.anime.records import ListEntry, Title, fuzzy_date
+from kerasrec.anime.delimited_tables import BadRow, Fields, Table
+from kerasrec.anime.records import ListEntry, ListRow, Title, fuzzy_date
 
 MYANIMELIST = "MyAnimeList"
 RENUMBERED = "a renumbered extract of MyAnimeList"
@@ -54,7 +54,7 @@ TITLES, HISTORY, RATINGS, LISTS = "titles", "history", "ratings", "lists"
 _NEEDED = {TITLES: ("id", "name"), HISTORY: ("user", "title"), RATINGS: ("user", "title", "score")}
 
 
-def read_table(kind: str, name: str, file: BinaryIO) -> tuple[str, Iterator[object]]:
+def read_table(kind: str, name: str, file: BinaryIO) -> tuple[str, Iterator[Title | ListRow | BadRow]]:
     """The titles of a table, or its list entries with their users; a `BadRow` for each row that cannot be used.
 
     Scores from 0 to 10 become 0 to 100; the number of members becomes the popularity. In lists the scores 0 and -1 mean
@@ -112,7 +112,7 @@ def _title(fields: Fields) -> Title:
     )
 
 
-def _entry(fields: Fields, scored: bool) -> tuple[str, ListEntry, None]:
+def _entry(fields: Fields, scored: bool) -> ListRow:
     score = number(fields["score"], "score", -1, 10) if scored else None
     return user_name(fields["user"]), list_entry(fields, score), None
 

@@ -91,6 +91,10 @@ class ListEntry(NamedTuple):
     updated: int | None = None
 
 
+ListRow = tuple[str, ListEntry, Title | None]
+"""A row of an imported list: the user, the entry, and the title where the file names it."""
+
+
 @dataclass(frozen=True)
 class User:
     """A user in the database; `status` is ok, private, missing, or pending until the list is complete."""

@@ -29,7 +29,7 @@ class UnusableAnswers:
 
     def __init__(self, database: Database, kind: Literal["page", "user"]):
         self._database = database
-        self._kind = kind
+        self._kind: Literal["page", "user"] = kind
         self._failed: list[str] = []
         self._lost: list[str] = []
         self._incomplete = 0

@@ -49,7 +49,7 @@ class TitlePage:
     odd: tuple[UnusablePart, ...] = ()
 
     @property
-    def parts(self) -> set[object]:
+    def parts(self) -> set[int | str]:
         """Identifies the content of this page among other pages."""
         return {title.id for title in self.titles} | {part.text for part in self.odd if part.is_lost}
 
@@ -65,7 +65,7 @@ class ListChunk:
     odd: tuple[UnusablePart, ...] = ()
 
     @property
-    def parts(self) -> set[object]:
+    def parts(self) -> set[int | str]:
         """Identifies the content of this chunk among other chunks."""
         return {entry.title for entry in self.entries} | {part.text for part in self.odd if part.is_lost}
 
@@ -139,12 +139,13 @@ def _whole_part(
 ) -> _T | None:
     """A title or an entry; None if not even its id can be read."""
     try:
-        number = _needed(_whole(_field(_object(raw, kind), key), key, 1), key)
+        values = _object(raw, kind)
+        number = _needed(_whole(_field(values, key), key, 1), key)
     except UnknownForm as error:
         name = raw.get(key) if isinstance(raw, dict) else raw
         odd.append(UnusablePart(f"{kind} {quoted(name, 50)}", str(error), json.dumps(raw), is_lost=True))
         return None
-    fields = _Fields(raw)
+    fields = _Fields(values)
     part = parse(number, fields)
     if fields.problems:
         reason = "; ".join(dict.fromkeys(fields.problems))
@@ -189,8 +190,11 @@ def _relations(fields: _Fields) -> tuple[Relation, ...]:
 
 def _relation(value: object) -> Relation | None:
     edge = _object(value, "a relation")
-    kind, other = _text(_field(edge, "relationType"), "relationType"), _field(edge, "node")
-    if not kind or other is None or _field(_object(other, "a related title"), "type") != "ANIME":
+    kind, node = _text(_field(edge, "relationType"), "relationType"), _field(edge, "node")
+    if not kind or node is None:
+        return None
+    other = _object(node, "a related title")
+    if _field(other, "type") != "ANIME":
         return None
     return Relation(kind, _needed(_whole(_field(other, "id"), "id", 1), "id"))
 
@@ -268,8 +272,7 @@ def _score(value: object, name: str) -> int | None:
     """A score from 1 to 100; AniList writes 0 for no score."""
     if value is None:
         return None
-    is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
-    if not is_number or not 0 <= value <= 100:
+    if not isinstance(value, (int, float)) or isinstance(value, bool) or not 0 <= value <= 100:
         raise UnknownForm(f"{name} is {quoted(value, 50)}")
     return round(value) or None
 

@@ -40,7 +40,7 @@ class UserUnavailable(Exception):
 
     def __init__(self, status: Literal["private", "missing"]):
         super().__init__(status)
-        self.status = status
+        self.status: Literal["private", "missing"] = status
 
 
 class NoAnswer(KerasrecError):

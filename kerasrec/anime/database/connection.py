@@ -6,6 +6,7 @@ import sqlite3
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import filelock
 
@@ -88,7 +89,7 @@ class Connection:
         with sqlite_errors_reported(self.path, BUSY_SECONDS):
             return self._db.execute(query, values).fetchall()
 
-    def _list_of(self, text: object) -> list:
+    def _list_of(self, text: Any) -> list:
         """A list that was stored as JSON."""
         try:
             found = json.loads(text)
