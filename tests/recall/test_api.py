@@ -143,6 +143,7 @@ FRAME = pd.DataFrame({"user_id": ["a"] * 5, "item_id": list("vwxyz"), "timestamp
         (FRAME.assign(user_id=["a", "a", None, "a", "a"]), "user_id is .* in row 2"),
         (FRAME.assign(item_id=[1.5] * 5), "item_id is 1.5 in row 0"),
         (FRAME.assign(item_id=[True] * 5), "item_id has truth values"),
+        (FRAME.assign(item_id=["v", True, *"xyz"]), "item_id is True in row 1"),
         (FRAME.assign(item_id=["", *"wxyz"]), "item_id is '' in row 0"),
         (FRAME.assign(timestamp=[1, "2", [3], 4, 5]), "the column timestamp cannot be stored"),
         (FRAME.assign(timestamp=["soon"] * 5), "rows are bad|bad rows"),

@@ -1,6 +1,5 @@
 """Checks of pandas DataFrames that users pass to the Python interface. Imports no TensorFlow."""
 
-import math
 import numbers
 from collections.abc import Sequence
 
@@ -65,8 +64,8 @@ def _id(value: object, row: int, name: str) -> str:
             return value
     elif isinstance(value, numbers.Integral) and not isinstance(value, bool):
         return str(int(value))
-    elif isinstance(value, numbers.Real) and math.isfinite(value) and value == int(value):
-        return str(int(value))  # pandas converts integers to floats if a value is missing
+    elif isinstance(value, numbers.Real) and not isinstance(value, bool) and float(value).is_integer():
+        return str(int(float(value)))  # pandas converts integers to floats if a value is missing
     raise KerasrecError(
         f"{name} is {quoted(value)} in row {row}; it must be a whole number, or a string that is not empty, does not "
         "begin or end with a space, and has no line break"
