@@ -11,7 +11,7 @@ Batch = Mapping[str, np.ndarray]
 
 
 def batches_of_similar_length(
-    lengths: np.ndarray, batch_size: int, longest: Sequence[int], rng: np.random.Generator
+    lengths: np.ndarray, batch_size: int, longest: Sequence[int] | np.ndarray, rng: np.random.Generator
 ) -> list[np.ndarray]:
     """Group the row numbers 0 to n - 1 into batches of similar length, in random order.
 

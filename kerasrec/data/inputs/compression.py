@@ -95,7 +95,7 @@ def require_supported(start: bytes, name: str) -> None:
         for magic in _UNSUPPORTED
         if start.startswith(magic) and (is_binary or not magic.decode("latin1").isprintable())
     )
-    kind = _UNSUPPORTED.get(next(matches, None))
+    kind = _UNSUPPORTED.get(next(matches, b""))
     if start[_TAR] == b"ustar":
         kind = "a tar archive"
     if kind:
@@ -226,9 +226,9 @@ def _compression_of(start: bytes) -> str | None:
 def _opened(path: Path, kind: str | None, member: str | None) -> BinaryIO:
     if kind == "zstd":
         return pa.input_stream(path, compression="zstd")
-    if kind == "zip":
+    if kind == "zip" and member is not None:
         try:
-            return zipfile.ZipFile(path).open(member)
+            return zipfile.ZipFile(path).open(member)  # pyright: ignore[reportReturnType]  the same, less exactly
         except (RuntimeError, NotImplementedError) as error:
             raise KerasrecError(
                 f"the zip file {path} cannot be unpacked here ({reason(error)}): unpack it first"

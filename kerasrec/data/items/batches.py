@@ -92,9 +92,9 @@ def training_batches(
         P = L, one prediction per position.
     """
     order = random.Random(f"{epoch.seed}/{epoch.number}")
-    files = [str(file) for file in files]
-    order.shuffle(files)
-    rows = tf.data.Dataset.from_tensor_slices(files).interleave(
+    paths = [str(file) for file in files]
+    order.shuffle(paths)
+    rows = tf.data.Dataset.from_tensor_slices(paths).interleave(
         tf.data.TFRecordDataset, cycle_length=4, num_parallel_calls=4, deterministic=True
     )
     rows = rows.shuffle(SHUFFLED_ROWS, seed=order.getrandbits(31), reshuffle_each_iteration=False)

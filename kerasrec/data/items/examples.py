@@ -5,7 +5,7 @@ import functools
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import pyarrow.compute as pc
@@ -148,7 +148,7 @@ def histories_before(
     part_path: str | os.PathLike,
     vocab: ItemVocab,
     settings: ExampleSettings,
-    target: Literal["valid", "test"],
+    target: str,
 ) -> TokenHistories:
     """The events of each user of a part before the valid or test targets: the items that a seen filter excludes.
 

@@ -16,6 +16,7 @@ window in the history of its user) and `input_ids` [n], all int64.
 """
 
 import contextlib
+import functools
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -197,7 +198,8 @@ def _map_entry(name: str, values: np.ndarray, lengths: np.ndarray | None) -> lis
 
 def _nested(tag: bytes, blocks: list[_Block]) -> list[_Block]:
     """The blocks as one length-delimited field."""
-    return [_constant(tag), _varints(sum(block.sizes for block in blocks)[:, np.newaxis]), *blocks]
+    sizes = functools.reduce(np.add, (block.sizes for block in blocks))
+    return [_constant(tag), _varints(sizes[:, np.newaxis]), *blocks]
 
 
 def _varints(values: np.ndarray, lengths: np.ndarray | None = None) -> _Block:

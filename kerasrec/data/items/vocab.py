@@ -4,6 +4,7 @@ import hashlib
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -121,14 +122,11 @@ class ItemVocab:
         Args:
             raw: Raw ids.
         """
-        if isinstance(raw, pa.ChunkedArray):
-            raw = raw.combine_chunks()
-        if not isinstance(raw, pa.Array):
-            raw = pa.array(raw, pa.string())
-        if isinstance(raw.type, pa.DictionaryType):
-            ids = pa.array(self.encode(raw.dictionary)).take(raw.indices)
+        given = _one_array(raw)
+        if isinstance(given.type, pa.DictionaryType):
+            ids = pa.array(self.encode(given.dictionary)).take(given.indices)
         else:
-            ids = pc.add(pc.index_in(_plain_strings(raw), value_set=self.items), pa.scalar(FIRST_ITEM, pa.int32()))
+            ids = pc.add(pc.index_in(_plain_strings(given), value_set=self.items), pa.scalar(FIRST_ITEM, pa.int32()))
         return pc.fill_null(ids, UNK).to_numpy()
 
     def decode(self, ids: Sequence[int] | np.ndarray) -> list[str]:
@@ -202,6 +200,12 @@ class ItemVocab:
         return pa.concat_arrays([pa.array(SPECIALS, pa.string()), self.items])
 
 
+def _one_array(raw: Any) -> pa.Array:
+    if isinstance(raw, pa.ChunkedArray):
+        raw = raw.combine_chunks()
+    return raw if isinstance(raw, pa.Array) else pa.array(raw, pa.string())
+
+
 def _plain_strings(items: pa.Array) -> pa.Array:
     if isinstance(items, pa.ChunkedArray):
         items = items.combine_chunks()
@@ -209,9 +213,9 @@ def _plain_strings(items: pa.Array) -> pa.Array:
 
 
 def _items_and_counts(counts: Counts) -> tuple[pa.Array, np.ndarray]:
-    if isinstance(counts, pa.Table):
-        return _plain_strings(counts["item"]), counts["count"].to_numpy().astype(np.int64, copy=False)
-    return pa.array(counts.keys(), pa.string()), np.fromiter(counts.values(), np.int64, len(counts))
+    if isinstance(counts, Mapping):
+        return pa.array(counts.keys(), pa.string()), np.fromiter(counts.values(), np.int64, len(counts))
+    return _plain_strings(counts["item"]), counts["count"].to_numpy().astype(np.int64, copy=False)
 
 
 def _sorted_by_count(counts: Counts, min_count: int) -> tuple[pa.Array, np.ndarray]:

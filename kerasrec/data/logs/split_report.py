@@ -146,6 +146,6 @@ def truncation(lengths: Mapping[int, int], limits: Iterable[int]) -> dict[str, d
 
 
 def _span(first: int | None, last: int | None) -> str:
-    if first is None:
+    if first is None or last is None:
         return "none: the log has no times"
     return f"{format_time(first).removesuffix(' UTC')} to {format_time(last)}"

@@ -39,8 +39,8 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute
-import pyarrow.csv
+import pyarrow.compute as pc
+from pyarrow import csv
 
 from kerasrec.errors import KerasrecError, reason, require
 from kerasrec.workspace.atomic_files import replacing
@@ -170,17 +170,17 @@ class SyntheticLog:
             )
         with contextlib.ExitStack() as open_files:
             schema = pa.schema({"user": pa.string(), "item": pa.string()})
-            headerless = pa.csv.WriteOptions(include_header=False, quoting_style="none")
+            headerless = csv.WriteOptions(include_header=False, quoting_style="none")
             writers = [
                 open_files.enter_context(
-                    pa.csv.CSVWriter(open_files.enter_context(replacing(path)), schema, write_options=headerless)
+                    csv.CSVWriter(open_files.enter_context(replacing(path)), schema, write_options=headerless)
                 )
                 for path in paths
             ]
             for file, users, items in self._events():
                 writers[file].write_table(pa.table([users, items], schema))
         with replacing(folder / "items.csv") as unfinished:
-            pa.csv.write_csv(pa.table({"item_id": self.item_ids, "title": self.titles()}), unfinished)
+            csv.write_csv(pa.table({"item_id": self.item_ids, "title": self.titles()}), unfinished)
         with replacing(folder / "process.json") as unfinished:
             unfinished.write_text(json.dumps(dataclasses.asdict(self), indent=1), encoding="utf-8")
         return log
@@ -200,10 +200,10 @@ class SyntheticLog:
             >>> SyntheticLog().item_numbers(["i042", "i007"])
             array([42,  7])
         """
-        raw = pa.array(raw, pa.string())
-        numbers = pa.compute.index_in(raw, self.item_ids)
+        given = pa.array(raw, pa.string())
+        numbers = pc.index_in(given, self.item_ids)
         if numbers.null_count:
-            unknown = raw.filter(numbers.is_null())[0]
+            unknown = given.filter(numbers.is_null())[0]
             raise KerasrecError(
                 f"{unknown} is not an item of this log: its ids are {self.item_ids[0]} to {self.item_ids[-1]}"
             )

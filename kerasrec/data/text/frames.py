@@ -4,6 +4,7 @@ import json
 import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
@@ -80,7 +81,7 @@ def pairs_file(pairs: Pairs, path: Path, labelled: bool = True) -> Path:
     if isinstance(pairs, (str, os.PathLike)):
         return Path(pairs)
     require_columns(pairs, ["text_a", "text_b", *(["label"] if labelled else [])], "pairs")
-    columns = {side: texts_of(pairs[side], f"pairs.{side}", "row") for side in ("text_a", "text_b")}
+    columns: dict[str, list] = {side: texts_of(pairs[side], f"pairs.{side}", "row") for side in ("text_a", "text_b")}
     if "label" in pairs.columns:
         labels = pairs["label"].astype(object)
         if labelled and labels.isna().any():
@@ -109,14 +110,15 @@ def texts_of(values: Iterable[object], name: str, place: str) -> list[str]:
         Traceback (most recent call last):
         kerasrec.errors.KerasrecError: pairs.text_a has None in row 1; it must be a text that is not empty
     """
-    texts = list(values)
-    for number, text in enumerate(texts):
+    texts: list[str] = []
+    for number, text in enumerate(values):
         if not isinstance(text, str) or is_blank(text):
             raise KerasrecError(f"{name} has {quoted(text)} in {place} {number}; it must be a text that is not empty")
         if not is_unicode(text):
             raise KerasrecError(
                 f"{name} has {quoted(text)} in {place} {number}, with a lone surrogate (half a character)"
             )
+        texts.append(text)
     return texts
 
 
@@ -137,6 +139,6 @@ def sides_of(values: Iterable[object], name: str) -> list[list[str]]:
     return sides
 
 
-def _plain(value: object) -> object:
+def _plain(value: Any) -> object:
     """A label of NumPy as a Python value."""
     return value.item() if hasattr(value, "item") else value

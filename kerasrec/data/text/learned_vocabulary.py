@@ -56,7 +56,7 @@ def learn_vocabulary(
     learned.pre_tokenizer = WhitespaceSplit()
     learned.train_from_iterator((f"{word} " * count for word, count in known.items()), trainer)
     numbers = learned.get_vocab()
-    return WordPieceTokenizer(sorted(numbers, key=numbers.get), lower_case, ascii_quotes)
+    return WordPieceTokenizer(sorted(numbers, key=numbers.__getitem__), lower_case, ascii_quotes)
 
 
 def _characters(words: Counter[str], most: int) -> list[str]:

@@ -17,8 +17,7 @@ from kerasrec.data.text.characters import is_blank, with_single_spaces
 from kerasrec.data.text.files import find_texts, read_text
 from kerasrec.errors import KerasrecError
 
-_WHITE_SPACE = re.compile(r"\s*")
-_LINE = re.compile(r".*")
+_VISIBLE = re.compile(r"\S")
 
 
 @dataclass(frozen=True)
@@ -134,13 +133,19 @@ def _json_values(text: str) -> Iterator[tuple[int, str, object]]:
     """
     decoder = json.JSONDecoder(object_pairs_hook=_Object, strict=False)
     place, line, start = 0, 1, 0
-    while (place := _WHITE_SPACE.match(text, place).end()) < len(text):
-        line, start = line + text.count("\n", start, place), place
+    while found := _VISIBLE.search(text, place):
+        line, start = line + text.count("\n", start, found.start()), found.start()
         try:
-            value, place = decoder.raw_decode(text, place)
+            value, place = decoder.raw_decode(text, start)
         except (ValueError, RecursionError):
-            value, place = None, text.find("\n{", place) % (len(text) + 1)
-        yield line, "" if isinstance(value, _Object) else _LINE.match(text, start).group(), value
+            value, place = None, _find(text, "\n{", start)
+        yield line, "" if isinstance(value, _Object) else text[start : _find(text, "\n", start)], value
+
+
+def _find(text: str, part: str, start: int) -> int:
+    """The next place of a part; the end of the text if there is none."""
+    place = text.find(part, start)
+    return len(text) if place < 0 else place
 
 
 def _groups_of(record: _Object) -> dict[str, list]:
