@@ -2,7 +2,7 @@
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import pandas as pd
@@ -73,7 +73,7 @@ def corpus_file(items: Items, path: Path) -> Path:
         items = pd.DataFrame({"item_id": items.index, "text": items.to_numpy(object)})
     require_columns(items, ["item_id", "text"], "items")
     item_ids = ids_of(items["item_id"], "items.item_id")
-    columns = {"content": [_text(text, row) for row, text in enumerate(items["text"])]}
+    columns: dict[str, list] = {"content": [_text(text, row) for row, text in enumerate(items["text"])]}
     if "codes" in items.columns:
         columns["cid"] = [[int(code) for code in codes] for codes in items["codes"]]
     entries = [dict(zip(columns, values, strict=True)) for values in zip(*columns.values(), strict=True)]
@@ -86,7 +86,7 @@ def corpus_file(items: Items, path: Path) -> Path:
     return path
 
 
-def _ids(events: object, name: str) -> dict[str, list[str]]:
+def _ids(events: pd.DataFrame, name: str) -> dict[str, Sequence]:
     require_columns(events, ["user_id", "item_id"], name)
     return {column: ids_of(events[column], f"{name}.{column}") for column in ("user_id", "item_id")}
 

@@ -162,8 +162,9 @@ def content_vectors(contents: list[str], known: np.ndarray | None = None, size: 
     words = TfidfVectorizer(sublinear_tf=True, token_pattern=WORD).fit(learned_from)
     weights = words.transform(contents)
     if min(len(learned_from), weights.shape[1]) <= size:
-        return normalize(weights).toarray()
-    return normalize(TruncatedSVD(size, random_state=seed).fit(words.transform(learned_from)).transform(weights))
+        return normalize(weights).toarray()  # pyright: ignore[reportAttributeAccessIssue]  no tuple without return_norm
+    reduced = TruncatedSVD(size, random_state=seed).fit(words.transform(learned_from)).transform(weights)
+    return normalize(reduced)  # pyright: ignore[reportReturnType]  likewise
 
 
 def require_fit(items: int, length: int, codes: int) -> None:

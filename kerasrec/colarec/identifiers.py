@@ -67,8 +67,11 @@ def _codes(command: Identifiers, prepared: PreparedData) -> np.ndarray:
     by_content = settings.source == "content"
     # items without interactions have no useful graph embedding
     known = ~prepared.cold if by_content else prepared.interactions.counts > 0
-    texts = _texts(prepared, command.seed) if by_content or not known.all() else None
-    vectors = texts if by_content else embeddings(prepared, GRAPH)[1]
+    if by_content:
+        vectors = texts = _texts(prepared, command.seed)
+    else:
+        vectors = embeddings(prepared, GRAPH)[1]
+        texts = None if known.all() else _texts(prepared, command.seed)
     clustered = np.zeros([count, settings.length], np.int32)
     clustered[known] = clustered_codes(vectors[known], **form)
     return clustered if texts is None else placed_codes(clustered, known, texts, codes)

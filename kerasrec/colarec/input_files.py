@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from kerasrec.data.inputs.encodings import is_unicode
 from kerasrec.data.inputs.quoted_fields import (
@@ -107,7 +108,7 @@ def read_corpus(path: Path) -> Corpus:
     return Corpus(list(content), [entry["content"].strip() for entry in content.values()], codes)
 
 
-def read_object(path: Path, form: str) -> object:
+def read_object(path: Path, form: str) -> Any:
     """The content of a JSON file; `form` describes the expected form, for messages.
 
     Raises:
@@ -131,8 +132,7 @@ def _without_repeats(pairs: list[tuple[str, object]]) -> dict:
 
 
 def _codes(item: str, given: object, path: Path) -> list[int]:
-    whole = isinstance(given, list) and all(isinstance(code, int) and not isinstance(code, bool) for code in given)
-    if not whole:
+    if not isinstance(given, list) or not all(isinstance(code, int) and not isinstance(code, bool) for code in given):
         raise KerasrecError(
             f"the codes of item {quoted(item)} in {path} are {quoted(given)}; they must be a list of whole numbers"
         )
@@ -197,7 +197,7 @@ def _read_file(path: Path, item_ids: set[str], timed: bool, unit: TimeUnit, even
         events.places.append((str(path), number))
         events.users.append(values[0])
         events.items.append(values[1])
-        if timed:
+        if moment is not None:
             events.times.append(moment.seconds)
             forms[moment.form] += 1
             small += is_small(moment)

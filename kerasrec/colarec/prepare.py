@@ -113,7 +113,7 @@ def prepare(command: Prepare) -> Prepared:
     if filter_seen:
         interactions = _without_repeats(interactions)
     single_item_users = int((interactions.groupby("user_id")["item"].nunique() == 1).sum())
-    user_ids = interactions["user_id"].unique()
+    user_ids = list(interactions["user_id"].unique())
     users = {user: number for number, user in enumerate(user_ids)}
     interactions["user"] = interactions.pop("user_id").map(users).astype(np.int32)
     if given_targets:
@@ -190,7 +190,7 @@ def _targets(split: str, events: Events, users: dict[str, int], numbers: dict[st
     unknown = ~frame["user"].isin(users)
     for _, user, item, (file, line) in frame[unknown].itertuples(index=False):
         events.rejects.append(Reject(file, line, "user has no interactions", f"{user},{item}"))
-    frame = frame[~unknown].drop(columns="place")
+    frame = frame.loc[~unknown].drop(columns="place")
     frame["user"] = frame["user"].map(users).astype(np.int32)
     frame["item"] = frame["item"].map(numbers).astype(np.int32)
     return frame
@@ -199,11 +199,11 @@ def _targets(split: str, events: Events, users: dict[str, int], numbers: dict[st
 def _leave_two_out(interactions: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
     """For users with three events or more: the last event is a test target, and the event before a valid target."""
     from_end = interactions.groupby("user").cumcount(ascending=False)
-    size = interactions.groupby("user")["item"].transform("size")
+    size = interactions["user"].map(interactions["user"].value_counts())
     split = np.select([(size > 2) & (from_end == 0), (size > 2) & (from_end == 1)], ["test", "valid"], "train")
     chosen = interactions.assign(split=split)
     targets = chosen.loc[split != "train", ["split", "user", "item"]]
-    return interactions[split == "train"], targets
+    return interactions.loc[split == "train"], targets
 
 
 def _cold_items(count: int, share: float, seed: int) -> np.ndarray:
@@ -216,9 +216,9 @@ def _hold_out(interactions: pd.DataFrame, targets: pd.DataFrame, cold: np.ndarra
     """All events and targets of cold items become targets of the split `cold`."""
     is_cold, was_target = cold[interactions["item"]], cold[targets["item"]]
     held_out = pd.concat([interactions.loc[is_cold, ["user", "item"]], targets.loc[was_target, ["user", "item"]]])
-    targets = pd.concat([targets[~was_target], held_out.drop_duplicates().assign(split="cold")])
+    targets = pd.concat([targets.loc[~was_target], held_out.drop_duplicates().assign(split="cold")])
     targets = targets.sort_values(["split", "user"], kind="stable")
-    return interactions[~is_cold], targets.astype({"user": np.int32, "item": np.int32})
+    return interactions.loc[~is_cold], targets.astype({"user": np.int32, "item": np.int32})
 
 
 def _write(command: Prepare, task: Task, tables: _Tables) -> None:

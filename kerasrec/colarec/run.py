@@ -72,7 +72,7 @@ class Trained:
         with errors_name_file(folder / "config.json", f"remove {folder} and run {TRAINS} {prepared.name} again"):
             self.rows = RowSettings(**config["rows"])
             t5, losses = T5Config(**config["t5"]), Losses(**config["losses"])
-            formulation, text_tokens = str(config["formulation"]), int(config["text_tokens"])
+            formulation, text_tokens = config["formulation"], int(config["text_tokens"])
         self.model = new_model(prepared, t5, self.rows, losses, formulation, text_tokens, seed=0)
         read_model(self.model, folder, which)
         self.row_maker = RowMaker(prepared.tokens, self.rows.lengths, self.rows.content)
