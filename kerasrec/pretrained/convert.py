@@ -43,7 +43,7 @@ def convert(command: Convert) -> Path:
                 leftover.unlink()
         try:
             with writing(target):
-                _write(bert, parts, unfinished)
+                _write(bert, bert.tokens, parts, unfinished)
             lock.unlink()
             unfinished.rename(target)
         finally:
@@ -54,7 +54,7 @@ def convert(command: Convert) -> Path:
     return target
 
 
-def _write(bert: PretrainedBert, parts: list[str], folder: Path) -> None:
+def _write(bert: PretrainedBert, tokens: list[str], parts: list[str], folder: Path) -> None:
     names = []
     for part in parts:
         bert.require_whole(part)
@@ -66,4 +66,4 @@ def _write(bert: PretrainedBert, parts: list[str], folder: Path) -> None:
         tensors=[tf.constant(bert.read(name)) for name in names],
     )
     (folder / "bert_config.json").write_text(json.dumps(asdict(bert.config), indent=2) + "\n", encoding="utf-8")
-    WordPieceTokenizer(bert.tokens).save(folder / "vocab.txt")
+    WordPieceTokenizer(tokens).save(folder / "vocab.txt")

@@ -9,7 +9,8 @@ recurse into nested values, so their depth does not matter; the constants below 
 import io
 import math
 import pickletools
-from typing import NamedTuple
+from collections.abc import Iterable
+from typing import Any, NamedTuple
 
 from kerasrec.errors import KerasrecError, quoted
 
@@ -61,7 +62,7 @@ class _Global(NamedTuple):
     name: str
 
 
-def load(file: io.BytesIO) -> object:
+def load(file: io.BytesIO) -> Any:
     """The value of the pickle at the file's position, which moves to the end of the pickle.
 
     Tensors become `View`s, and ordered dicts become dicts.
@@ -244,7 +245,7 @@ def _parameter(view: View, *_) -> View:
     return view
 
 
-def _ordered_dict(pairs: list = ()) -> dict:  # Python 2 writes the pairs as an argument
+def _ordered_dict(pairs: Iterable = ()) -> dict:  # Python 2 writes the pairs as an argument
     return _pairs(pairs)
 
 

@@ -97,7 +97,7 @@ def _tokens(path: Path, content: dict) -> list[str]:
     """The tokens of a `tokenizer.json`, with the added tokens."""
     model = content.get("model")
     kind = model.get("type") if isinstance(model, dict) else None
-    if kind != "WordPiece":
+    if not isinstance(model, dict) or kind != "WordPiece":
         raise KerasrecError(
             f"{path} belongs to a {quoted(kind)} model, but BERT needs WordPiece: give the folder of a BERT"
         )
@@ -135,8 +135,8 @@ def _added(path: Path, content: dict) -> list[tuple[str, int]]:
     try:
         tokens = [(token["content"], token["id"]) for token in added]
     except (TypeError, KeyError):
-        tokens = [(None, None)]
-    if not all(isinstance(token, str) and type(number) is int for token, number in tokens):
+        tokens = None
+    if tokens is None or not all(isinstance(token, str) and type(number) is int for token, number in tokens):
         raise KerasrecError(f"{path}: added_tokens is not a list of tokens and their ids: download it again")
     return tokens
 

@@ -295,7 +295,7 @@ class ItemRecall(System):
 
     def _split(self, data: pd.DataFrame | str | Path) -> None:
         name = self.name or self._stored_name()
-        fixed = {"data_path": str(self._data)}
+        fixed: dict[str, str | None] = {"data_path": str(self._data)}
         if name and "date" not in self.settings:
             fixed["date"] = name[:8]
         if not isinstance(data, pd.DataFrame):

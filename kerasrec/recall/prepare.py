@@ -141,12 +141,14 @@ def examples(command: Examples) -> WrittenExamples:
             manifest.update("examples", {part: entry})
             bar.advance()
     counts, rows = Counter(), Counter()
-    for entry in map(manifest.section("examples").get, parts):
+    written = manifest.section("examples")
+    for entry in (written[part] for part in parts):
         counts.update(entry["counts"])
         rows.update({split: file["rows"] for split, file in entry["files"].items()})
     logger.info(", ".join(f"{number:,} {reason.replace('_', ' ')}" for reason, number in counts.items() if number))
     if command.examples.split == "global-time":
         items, seen_before = _shared(task, command.examples, content_digest(task.vocab_path))
+        assert seen_before is not None  # only without a split by time
         unseen = len(items.items) - np.count_nonzero(seen_before)
         logger.info(f"{unseen:,} of {len(items.items):,} items were not seen before {command.examples.split_day}")
     return WrittenExamples(task.tfrecord_folder, dict(rows))
@@ -191,7 +193,7 @@ def _is_written(written: dict, task: Task, vocabulary: str, settings: ExampleSet
 
 def _write(task: Task, parts: list[str], command: Examples):
     """Write parts; yields each finished part with its manifest entry."""
-    processors = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    processors = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     jobs = min(command.jobs or processors, len(parts))
     if jobs <= 1:
         for part in parts:

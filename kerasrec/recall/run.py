@@ -66,8 +66,13 @@ def check_progress(folder: Path, config: dict, prepared: PreparedData) -> Progre
             have another length than the model's sequences or another share of valid users.
     """
     progress = read_progress(folder)
-    if progress is None:
-        return None
+    if progress is not None:
+        _require_fit(progress, folder, config, prepared)
+    return progress
+
+
+def _require_fit(progress: Progress, folder: Path, config: dict, prepared: PreparedData) -> None:
+    """Check that a run can go on with the prepared data, as `check_progress` says."""
     size, digest = progress.data["tokens"], progress.data["vocabulary"]
     if size > len(prepared.vocab) or prepared.vocab.digest(size) != digest:
         raise KerasrecError(
@@ -89,7 +94,6 @@ def check_progress(folder: Path, config: dict, prepared: PreparedData) -> Progre
             f"the examples have a valid_share of {prepared.settings.valid_share:g} and the model in {folder} was "
             f"trained with one of {trained_with:g}: write them again with that one, or train into another output folder"
         )
-    return progress
 
 
 def trained_model(prepared: PreparedData, which: str) -> tuple[ItemModel, int]:
@@ -102,8 +106,9 @@ def trained_model(prepared: PreparedData, which: str) -> tuple[ItemModel, int]:
     """
     folder = prepared.task.output
     config = read_config(folder, TRAINS)
-    require_checkpoint(folder, TRAINS)
-    size = check_progress(folder, config, prepared).data["tokens"]
+    progress = require_checkpoint(folder, TRAINS)
+    _require_fit(progress, folder, config, prepared)
+    size = progress.data["tokens"]
     if size != len(prepared.vocab):
         raise KerasrecError(
             f"the vocabulary has grown since the model in {folder} was trained: train again, so that the model "

@@ -78,7 +78,7 @@ class SentencePairModel(keras.Model):
     def loss_of(self, sides, batch, training=False):
         """Sum of the losses of pairs, from `sides_of`, and the number to divide it by; float32 [] each."""
         (u, v), labels = tf.unstack(sides, axis=1), batch["labels"]
-        if self.objective.loss == "softmax":
+        if self.classifier is not None:
             logits = self.classifier((u, v), training=training)
             losses = tf.nn.sparse_softmax_cross_entropy_with_logits(labels=labels, logits=logits)
         elif self.objective.loss == "cosine":

@@ -48,7 +48,7 @@ def _pooling(folder: Path) -> Pooling:
     if not path.exists():
         return "mean"
     modes = [name for name, value in read_object(path).items() if name.startswith("pooling_mode_") and value is True]
-    known = {"pooling_mode_mean_tokens": "mean", "pooling_mode_cls_token": "cls"}
+    known: dict[str, Pooling] = {"pooling_mode_mean_tokens": "mean", "pooling_mode_cls_token": "cls"}
     if len(modes) != 1 or modes[0] not in known:
         raise KerasrecError(
             f"{path} asks for {', '.join(modes) or 'no pooling'}; supported is one of {', '.join(known)}"

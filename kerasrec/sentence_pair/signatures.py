@@ -51,10 +51,12 @@ class ServedPairClassifier(ServedPairModel):
 
     def __init__(self, trained: Trained):
         super().__init__(trained)
-        self._classifier_weights = trained.model.classifier.variables
-        self._classifier = trained.model.classifier.call
-        self.class_names = tf.Variable(trained.classes.names, trainable=False)
-        self._labels = tf.constant(["", *trained.classes.names])
+        classifier, classes = trained.model.classifier, trained.classes
+        assert classifier is not None and classes is not None  # `served_pair_model` has made sure
+        self._classifier_weights = classifier.variables
+        self._classifier = classifier.call
+        self.class_names = tf.Variable(classes.names, trainable=False)
+        self._labels = tf.constant(["", *classes.names])
 
     def signatures(self) -> dict:
         classify = self.classify

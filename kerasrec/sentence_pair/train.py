@@ -1,6 +1,7 @@
 """The step `train`: train the two-sentence model; the figures of labelled pairs choose the best model; predict."""
 
 import dataclasses
+import functools
 import logging
 from dataclasses import dataclass
 from pathlib import Path
@@ -77,32 +78,33 @@ def train(command: Train) -> TrainingResult | Predictions | TrainedAndPredicted:
 
 def _predict(command: Train) -> Predictions:
     result = command.result_file or command.output_dir / "predictions.csv"
-    return predict(Predict(command.output_dir, command.predict_file, result, command.eval_batch_size))
+    return predict(Predict(command.output_dir, _given(command.predict_file), result, command.eval_batch_size))
 
 
 def _train(command: Train) -> TrainingResult:
+    epochs = int(command.num_train_epochs)
     precision = "mixed_float16" if command.fp16 else "mixed_bfloat16" if command.bf16 else "float32"
     if command.no_cuda:
         hide_gpus()
     use_devices(DeviceSettings(precision), command.seed)
-    output = command.output_dir
+    output, train_file = command.output_dir, _given(command.train_file)
     with exclusive(output):
         tokenizer = _tokenizer(command)
         rate = command.learning_rate or (PRETRAINED_RATE if _is_pretrained(command) else RANDOM_RATE)
         command = dataclasses.replace(command, do_lower_case=tokenizer.lower_case, learning_rate=rate)
-        pairs = _read(command, command.train_file, PairReader(tokenizer, _classes(command), command.top_n))
+        pairs = _read(command, train_file, PairReader(tokenizer, _classes(command), command.top_n))
         strategy = distribution()
         passes = ReplicaPasses(
             strategy,
-            command.train_file.name,
+            train_file.name,
             pairs.digest,
             command.train_batch_size,
             lambda size: steps(len(pairs.sides), size),
             [command.seed, command.max_seq_length, command.top_n],
         )
-        require_learnable(pairs, command.objective, passes.share, command.train_file)
+        require_learnable(pairs, command.objective, passes.share, train_file)
         with strategy.scope():
-            run = _run(command, tokenizer, pairs, passes.steps * command.num_train_epochs)
+            run = _run(command, rate, tokenizer, pairs, passes.steps * epochs)
 
         def batches(epoch: int, first_batch: int):
             return sentence_batches(
@@ -124,15 +126,19 @@ def _train(command: Train) -> TrainingResult:
                     f"{command.eval_file}: {shared:,} of {len(valid.sides):,} pairs are also in the training data"
                 )
             evaluator = PairEvaluator(run.model, command.max_seq_length, command.eval_batch_size)
-
-            def figures() -> dict[str, float]:
-                return evaluator.figures(valid)
+            figures = functools.partial(evaluator.figures, valid)
 
         run.trained_on(pairs=pairs.digest, valid="" if valid is None else valid.digest)
-        planned = passes.first(command.num_train_epochs)
+        planned = passes.first(epochs)
         run.fit(planned, passes.batches(batches), figures, planned=planned)
         curves.draw(output, run.settings.monitor, "valid split")
     return run.result
+
+
+def _given(file: Path | None) -> Path:
+    """A file that `Train` requires for what the command does."""
+    assert file is not None
+    return file
 
 
 def _is_pretrained(command: Train) -> bool:
@@ -182,7 +188,7 @@ def _given_tokenizer(command: Train) -> WordPieceTokenizer:
 
 
 def _learned_tokenizer(command: Train) -> WordPieceTokenizer:
-    sides = read_sides(command.train_file, labelled=False, held_out=_held_out(command))
+    sides = read_sides(_given(command.train_file), labelled=False, held_out=_held_out(command))
     tokenizer = learn_vocabulary(sides.sentences, command.do_lower_case, ascii_quotes=True)
     logger.info(
         f"a vocabulary of {len(tokenizer):,} tokens is learned from {command.train_file}, for training from random "
@@ -202,7 +208,9 @@ def _classes(command: Train) -> Labels | int | None:
         return classes_of(read_config(output, TRAINS))
 
 
-def _run(command: Train, tokenizer: WordPieceTokenizer, pairs: TokenPairs, total_steps: int) -> TrainingRun:
+def _run(
+    command: Train, learning_rate: float, tokenizer: WordPieceTokenizer, pairs: TokenPairs, total_steps: int
+) -> TrainingRun:
     """The run at its last checkpoint, or at its start."""
     output = command.output_dir
     resumes = read_progress(output) is not None
@@ -223,7 +231,7 @@ def _run(command: Train, tokenizer: WordPieceTokenizer, pairs: TokenPairs, total
     model.accumulation_steps = command.gradient_accumulation_steps
     warmup_steps = int(command.warmup_proportion * total_steps)
     settings = RunSettings(
-        OptimizerSettings(learning_rate=command.learning_rate, warmup_steps=warmup_steps),
+        OptimizerSettings(learning_rate=learning_rate, warmup_steps=warmup_steps),
         LoopSettings(checkpoint_steps=command.save_checkpoints_steps),
         command.train_batch_size,
         Monitor(shown_figures(command.objective)),

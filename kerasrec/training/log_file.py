@@ -53,6 +53,9 @@ class _Copying:
             self._log.write("".join(_as_shown(line) + "\n" for line in ended))
         return written
 
+    def flush(self) -> None:
+        self._stream.flush()
+
     def end(self) -> None:
         """Write the unfinished line."""
         if self._line:

@@ -25,7 +25,7 @@ class CheckLoss(keras.callbacks.Callback):
         super().__init__()
         self.is_new = is_new
 
-    def on_train_batch_end(self, batch, logs=None):
+    def on_train_batch_end(self, batch, logs):
         loss = float(logs["loss"])
         if not math.isfinite(loss):
             raise KerasrecError(

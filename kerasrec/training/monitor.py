@@ -1,5 +1,6 @@
 """How the evaluations of a run are compared; imports no TensorFlow."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 RANKING = ("NDCG@10", "recall@10", "MRR")
@@ -31,6 +32,6 @@ class Monitor:
         """The monitored figure with the sign by which higher is better."""
         return -figure if self.falls else figure
 
-    def best(self, evaluations: list[dict]) -> dict:
+    def best(self, evaluations: Sequence[dict]) -> dict:
         """The first of the best evaluations, from dictionaries of figures by name; there is at least one."""
         return max(evaluations, key=lambda figures: self.gain(figures[self.figures[0]]))

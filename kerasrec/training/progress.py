@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import math
+from typing import Any
 
 from kerasrec.backend import tf
 from kerasrec.training.passes import Pass
@@ -44,7 +45,7 @@ class Progress(tf.train.experimental.PythonState):
         self.passes = 0
         self.first_step = 0
         self.schedule = [0, 0]
-        self.data: dict[str, str | int] = {}
+        self.data: dict[str, Any] = {}
         self.comparison = Comparison()
         self.line_sums: dict[str, list[float]] = {}
 
@@ -59,8 +60,8 @@ class Progress(tf.train.experimental.PythonState):
         if "comparison" not in values:
             values = _upgraded(values)
         vars(self.comparison).update(values.pop("comparison"))
-        vars(self).update(values)
-        self.finished = {tuple(entry) for entry in self.finished}
+        self.__dict__.update(values)
+        self.finished = {(part, digest, epoch) for part, digest, epoch in self.finished}
 
     def has_finished(self, current: Pass) -> bool:
         """Whether every part of the pass was trained with the same content in the same epoch."""
