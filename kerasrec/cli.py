@@ -6,7 +6,7 @@ import os
 import signal
 import sys
 from collections.abc import Callable, Sequence
-from typing import Annotated, Union
+from typing import Annotated, Any, Union
 
 import tyro
 
@@ -104,11 +104,12 @@ def main(args: Sequence[str] | None = None) -> int:
     if foreign := next((word for word in words.step if not is_unicode(word)), None):
         return _refuse("kerasrec", f"{quoted(os.fsencode(foreign))} is not UTF-8: give the file or folder another name")
     steps = SYSTEMS[words.system]
-    choices = tuple(Annotated[settings, tyro.conf.subcommand(name)] for name, (settings, _) in steps.items())
+    kinds = [Annotated[settings, tyro.conf.subcommand(name)] for name, (settings, _) in steps.items()]
+    choices: Any = Union[tuple(kinds)]  # noqa: UP007  made at run time
 
     def step() -> None:
         settings = tyro.cli(
-            Union[choices],  # noqa: UP007  made at run time
+            choices,
             prog=f"kerasrec {words.system}",
             args=words.step,
             config=(tyro.conf.OmitSubcommandPrefixes, tyro.conf.OmitArgPrefixes, tyro.conf.FlagCreatePairsOff),

@@ -5,7 +5,7 @@ import dataclasses
 import io
 import shlex
 from collections.abc import Iterator
-from typing import Annotated, TypeVar, get_args, get_origin
+from typing import Annotated, Any, TypeVar, get_args, get_origin
 
 import tyro
 from tyro.conf import FlagCreatePairsOff, OmitArgPrefixes, Positional, UseAppendAction
@@ -56,7 +56,7 @@ def parse_command(command: str, kind: type[_Settings]) -> _Settings:
         raise KerasrecError(f"the stored command {quoted(command)} cannot be read: run it again") from None
 
 
-def _words(settings: object, default: object = None) -> Iterator[tuple[bool, str]]:
+def _words(settings: Any, default: object = None) -> Iterator[tuple[bool, str]]:
     """Each word and whether it is the positional name.
 
     Args:

@@ -8,7 +8,7 @@ import re
 import sys
 import time
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TypeGuard
 
 from rich.console import Console
 from rich.table import Table
@@ -108,7 +108,7 @@ def text_of(result: object) -> str:
     return text.getvalue().rstrip("\n")
 
 
-def _is_frame(result: object) -> bool:
+def _is_frame(result: object) -> "TypeGuard[pd.DataFrame]":
     return hasattr(result, "itertuples")  # pandas is not imported for steps that return no table
 
 
@@ -133,11 +133,11 @@ def _table(frame: "pd.DataFrame", titles: list[object]) -> Table:
     return table
 
 
-def _cell(value: object, is_count: bool) -> str:
+def _cell(value: Any, is_count: bool) -> str:
     if isinstance(value, str):
         return value
     if is_count or isinstance(value, numbers.Integral):
-        return f"{value:.0f}" if abs(value) < 10_000 else f"{value:,.0f}"
+        return f"{value:.0f}" if abs(float(value)) < 10_000 else f"{value:,.0f}"
     return f"{value:.4f}"
 
 

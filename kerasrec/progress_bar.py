@@ -4,7 +4,7 @@ import contextlib
 import logging
 import sys
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sized
 from typing import TypeVar
 
 from rich.console import Console
@@ -125,7 +125,7 @@ def tracked(items: Iterable[T], description: str, total: float | None = None, un
         >>> list(tracked([3, 4], "rows", unit="rows"))
         [3, 4]
     """
-    if total is None and hasattr(items, "__len__"):
+    if total is None and isinstance(items, Sized):
         total = len(items)
     with progress_bar(description, total, unit) as bar:
         for item in items:

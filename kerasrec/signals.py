@@ -78,8 +78,8 @@ def check() -> None:
     Raises:
         Stopped: a signal was received.
     """
-    if is_stop_requested():
-        raise Stopped(_Received.number)
+    if (number := _Received.number) is not None:
+        raise Stopped(number)
 
 
 def is_stop_requested() -> bool:

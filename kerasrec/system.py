@@ -2,7 +2,7 @@
 
 import tempfile
 from pathlib import Path
-from typing import ClassVar, TypeVar
+from typing import Any, ClassVar, TypeVar
 
 from kerasrec.errors import KerasrecError
 from kerasrec.keywords import keyword_names, require_known, settings_of
@@ -37,7 +37,7 @@ class System:
     def __init__(self, folder: str | Path | None = None, **settings: object):
         known = set().union(*(keyword_names(step, without=self.SET_HERE) for step in self.STEPS))
         require_known(settings, known, type(self).__name__)
-        self.settings = settings
+        self.settings: dict[str, Any] = settings
         if folder is None:
             self._temporary = tempfile.TemporaryDirectory(prefix="kerasrec-", ignore_cleanup_errors=True)
             folder = self._temporary.name

@@ -43,6 +43,7 @@ def end_with_parent() -> None:
 
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     parent = multiprocessing.parent_process()
+    assert parent is not None  # this is a worker
 
     def watch() -> None:
         wait([parent.sentinel])

@@ -191,8 +191,8 @@ def find_parts(
             raise KerasrecError(
                 f"{quoted(typed)} and {quoted(task_name)} name different tasks: remove or correct one of them"
             )
-        pairs = zip(pieces, task_pieces, strict=True)
-        pieces = TaskName(*(piece if piece is not None else task_piece for piece, task_piece in pairs))
+        typed_pieces = {name: piece for name, piece in pieces._asdict().items() if piece is not None}
+        pieces = task_pieces._replace(**typed_pieces)
     task = _only_match(typed, pieces, folders)
     existing, written = task.part_names(), task.split_names()
     if not (existing or written):
