@@ -8,6 +8,7 @@ import pytest
 from sybil import Sybil
 from sybil.parsers.markdown import CodeBlockParser, PythonCodeBlockParser, SkipParser
 
+import kerasrec
 from kerasrec import cli
 from tests.docs.shell import run_shell
 
@@ -71,6 +72,16 @@ def test_links_of_the_readmes_lead_to_files():
     for path in [*READMES, "CONTRIBUTING.md"]:
         links = re.findall(r"\]\((?!http)([^)#]+)\)", (ROOT / path).read_text(encoding="utf-8"))
         assert len(links) > 0 and all((ROOT / link).exists() for link in links), path
+
+
+def test_the_table_of_methods_names_all_methods():
+    page = (ROOT / "docs/how-to/python.md").read_text(encoding="utf-8")
+    header, _, *rows = ([cell.strip() for cell in row.split("|")[1:-1]] for row in re.findall(r"^\|.*$", page, re.M))
+    for column, name in enumerate(header[1:], start=1):
+        cells = [row[column if row[0] == "others" else 0] for row in rows if row[column]]
+        kind = getattr(kerasrec, name.strip("`"))
+        methods = {method for method in dir(kind) if method[0] != "_" and callable(getattr(kind, method))}
+        assert methods == set(re.findall(r"`(\w+)`", " ".join(cells))), name
 
 
 def test_the_readme_is_short():
