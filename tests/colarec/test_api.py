@@ -9,6 +9,7 @@ from kerasrec.colarec.frames import corpus_file, interactions_file, targets_file
 from kerasrec.colarec.input_files import read_corpus, read_events
 from kerasrec.errors import KerasrecError
 from tests.colarec.conftest import some_corpus, some_interactions
+from tests.docs.signatures import run_documented_bodies
 
 LOG = pd.DataFrame(some_interactions(), columns=["user_id", "item_id", "timestamp"])
 TEXTS = {item: entry["content"] for item, entry in some_corpus().items()}
@@ -70,6 +71,13 @@ def test_served_as_evaluated(shop, exported_desk, tmp_path):
     expected = lists(shop.recommend(histories=asked, k=20, exclude=["6"]))
     assert [[item.decode() for item in row[:20]] for row in answer] == expected
     assert lists(shop.recommend(histories=asked[:1], k=5)) == [mine["item_id"][:5].tolist()]
+
+
+def test_the_documented_request_bodies(exported_desk):
+    from kerasrec.backend import tf
+
+    version = max((exported_desk.folder / "export" / "shop").iterdir())
+    assert run_documented_bodies("ColaRec", tf.saved_model.load(str(version))) == {"recommend"}
 
 
 def test_identifiers(shop, exported_desk):

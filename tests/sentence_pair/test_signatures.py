@@ -11,6 +11,7 @@ from kerasrec.sentence_pair.dataset import PairEvaluator, PairReader
 from kerasrec.sentence_pair.model import SentencePairModel
 from kerasrec.sentence_pair.settings import Objective
 from kerasrec.sentence_pair.signatures import served_pair_model
+from tests.docs.signatures import run_documented_bodies
 
 WORDS = ["他", "说", "好", "吗", "，", "“", "”", "‘", "’", '"', "'", "ａ", "ｂ", "a", "b", "？", "！"]
 TOKENIZER = WordPieceTokenizer([*SPECIALS, *WORDS], ascii_quotes=True)
@@ -92,3 +93,10 @@ def test_a_pair_with_an_empty_side_leaves_the_others_as_they_are(trained):
     np.testing.assert_allclose(answer[name].numpy()[[0, 2, 3]], whole[[0, 2, 3]], atol=1e-6)
     if trained.classes is not None:
         assert answer["classes"].numpy()[1] == -1
+
+
+def test_the_documented_request_bodies(trained, tmp_path):
+    trained, served = trained
+    tf.saved_model.save(served, str(tmp_path), served.signatures())
+    run = run_documented_bodies("Siamese BERT and two-sentence classifier", tf.saved_model.load(str(tmp_path)))
+    assert run == {"encode", "similarity", "compare" if trained.classes is None else "classify"}

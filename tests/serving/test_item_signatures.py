@@ -8,6 +8,7 @@ import pytest
 from kerasrec.backend import tf
 from kerasrec.data.items.vocab import MASK, UNK
 from kerasrec.serving.item_signatures import EMPTY_SCORE, item_model_exporter
+from tests.docs.signatures import run_documented_bodies
 
 LENGTH, MAX_K, ITEMS = 6, 20, 37  # of the export in conftest.py
 
@@ -163,3 +164,8 @@ assert not {{"kerasrec", "bert4keras", "tf_keras"}} & set(sys.modules), "an impo
     assert ran.returncode == 0, ran.stderr[-2000:]
     [best] = recommender.recommend([["i1"]], k=1)
     assert ran.stdout.split()[-1] == best[0][0]
+
+
+def test_the_documented_request_bodies(served):
+    exported = tf.saved_model.load(str(served.version))
+    assert run_documented_bodies("Item recall", exported) == {"recommend", "embed", "items"}

@@ -8,6 +8,7 @@ from kerasrec.nn.settings import BertConfig
 from kerasrec.nn.transformer import text_encoder
 from kerasrec.serving.encoding import SentenceEncoder
 from kerasrec.serving.text_signatures import ServedEncoder
+from tests.docs.signatures import run_documented_bodies
 
 TOKENIZER = WordPieceTokenizer([*SPECIALS, "a", "b", "c", "“", "”", '"', "ａ", "！"])
 CONFIG = BertConfig(
@@ -47,3 +48,9 @@ def test_no_texts(inference, served):
     assert served.encode(none)["vectors"].shape == (0, 16)
     assert served.similarity(none, none)["cosines"].shape == (0,)
     assert SentenceEncoder(inference, TOKENIZER, 12).encode([]).shape == (0, 16)
+
+
+def test_the_documented_request_bodies(served, tmp_path):
+    tf.saved_model.save(served, str(tmp_path), served.signatures())
+    exported = tf.saved_model.load(str(tmp_path))
+    assert run_documented_bodies("Siamese BERT and two-sentence classifier", exported) == {"encode", "similarity"}
