@@ -15,7 +15,14 @@ from kerasrec.colarec.dataset import PreparedData
 from kerasrec.colarec.evaluate import evaluate
 from kerasrec.colarec.explain import user_history
 from kerasrec.colarec.export import export_model
-from kerasrec.colarec.frames import Events, Items, corpus_file, interactions_file, targets_file
+from kerasrec.colarec.frames import (
+    Events,
+    Items,
+    corpus_file,
+    interactions_file,
+    no_new_files_after_errors,
+    targets_file,
+)
 from kerasrec.colarec.identifiers import identifiers
 from kerasrec.colarec.prepare import prepare
 from kerasrec.colarec.recommend import described
@@ -112,7 +119,8 @@ class ColaRec(System):
             The object itself.
 
         Raises:
-            KerasrecError: the data or a setting is invalid, or the folder has a model of other data.
+            KerasrecError: the data or a setting is invalid, or the folder has a model of other data. No prepared file
+                is replaced then.
         """
         for name in ("_trained", "_recommender", "prepared"):
             self.__dict__.pop(name, None)
@@ -121,16 +129,14 @@ class ColaRec(System):
         tokenizer = {}
         if train_command.pretrained is not None and "tokenizer" not in self.settings:
             tokenizer["tokenizer"] = train_command.pretrained / "spiece.model"
-        prepare_command = self._step(
-            Prepare,
-            interactions=interactions_file(interactions, self._input("interactions.csv")),
-            corpus=corpus_file(items, self._input("corpus.json")),
-            valid=None if valid is None else targets_file(valid, self._input("valid.csv")),
-            test=None if test is None else targets_file(test, self._input("test.csv")),
-            **tokenizer,
-            **fixed,
-        )
-        logger.info(prepare(prepare_command))
+        with no_new_files_after_errors(self.folder / "inputs"):
+            files = {
+                "interactions": interactions_file(interactions, self._input("interactions.csv")),
+                "corpus": corpus_file(items, self._input("corpus.json")),
+                "valid": None if valid is None else targets_file(valid, self._input("valid.csv")),
+                "test": None if test is None else targets_file(test, self._input("test.csv")),
+            }
+            logger.info(prepare(self._step(Prepare, **files, **tokenizer, **fixed)))
         if self.lightgcn or "graph" in (identifier_command.identifiers.source, train_command.tables):
             logger.info(lightgcn_step.lightgcn(settings_of(LightGcn, self._shared | self.lightgcn, **fixed)))
         logger.info(identifiers(identifier_command))

@@ -1,8 +1,9 @@
 """Interactions, targets and items that users give in Python, written as the files that `prepare` reads."""
 
+import contextlib
 import json
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import pandas as pd
@@ -10,6 +11,7 @@ import pandas as pd
 from kerasrec.data.inputs.frames import ids_of, require_columns
 from kerasrec.errors import KerasrecError, quoted
 from kerasrec.workspace.atomic_files import replacing
+from kerasrec.workspace.digests import digest_of
 
 Events = pd.DataFrame | str | os.PathLike
 """Events: a DataFrame(user_id, item_id[, timestamp]), or the path of CSV files."""
@@ -20,7 +22,7 @@ path of a corpus."""
 
 
 def interactions_file(events: Events, path: Path) -> Path:
-    """The file of interactions: a given path itself, or `path`, to which the events are written.
+    """The file of interactions: a given path itself, or a file with the events, named by `path` and its content.
 
     Times can be numbers (seconds, or another unit of `time_unit`), timestamps of pandas, or ISO 8601 texts; without
     times, the rows are in time order.
@@ -42,20 +44,20 @@ def interactions_file(events: Events, path: Path) -> Path:
         columns["time"] = _times(events["timestamp"])
     else:
         columns["time"] = range(len(events))
-    return _write(columns, path)
+    return _write(_csv(columns), path)
 
 
 def targets_file(events: Events, path: Path) -> Path:
-    """The file of targets: a given path itself, or `path`, to which the targets are written.
+    """The file of targets: a given path itself, or a file with the targets, named by `path` and its content.
 
     Raises:
         KerasrecError: the targets have another form.
     """
-    return Path(events) if isinstance(events, (str, os.PathLike)) else _write(_ids(events, "targets"), path)
+    return Path(events) if isinstance(events, (str, os.PathLike)) else _write(_csv(_ids(events, "targets")), path)
 
 
 def corpus_file(items: Items, path: Path) -> Path:
-    """The file of the corpus: a given path itself, or `path`, to which the items are written.
+    """The file of the corpus: a given path itself, or a file with the items, named by `path` and its content.
 
     Raises:
         KerasrecError: the items have another form, or an item is given twice.
@@ -81,9 +83,19 @@ def corpus_file(items: Items, path: Path) -> Path:
     if len(corpus) < len(item_ids):
         repeated = next(item for number, item in enumerate(item_ids) if item in item_ids[:number])
         raise KerasrecError(f"items.item_id has {quoted(repeated)} more than once: give each item one text")
-    with replacing(path) as unfinished:
-        unfinished.write_text(json.dumps(corpus), encoding="utf-8")
-    return path
+    return _write(json.dumps(corpus), path)
+
+
+@contextlib.contextmanager
+def no_new_files_after_errors(folder: Path) -> Iterator[None]:
+    """Remove the files that the block has added to a folder, if the block ends with an error."""
+    earlier = set(folder.glob("*"))
+    try:
+        yield
+    except BaseException:
+        for path in set(folder.glob("*")) - earlier:
+            path.unlink()
+        raise
 
 
 def _ids(events: pd.DataFrame, name: str) -> dict[str, Sequence]:
@@ -105,7 +117,14 @@ def _text(text: object, row: int) -> str:
     return text
 
 
-def _write(columns: dict, path: Path) -> Path:
+def _csv(columns: dict) -> str:
+    return pd.DataFrame(columns).to_csv(index=False)
+
+
+def _write(text: str, path: Path) -> Path:
+    """Write a file whose name has the digest of its content, so that it replaces no earlier file."""
+    content = text.encode("utf-8")
+    path = path.with_stem(f"{path.stem}-{digest_of(content)}")
     with replacing(path) as unfinished:
-        pd.DataFrame(columns).to_csv(unfinished, index=False)
+        unfinished.write_bytes(content)
     return path

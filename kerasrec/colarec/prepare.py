@@ -1,5 +1,6 @@
 """The step `prepare`: interactions and item texts become numbered users, numbered items and tokens."""
 
+import contextlib
 import itertools
 import logging
 from collections.abc import Sequence
@@ -9,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+import pyarrow.parquet as pq
 
 from kerasrec.colarec.input_files import Corpus, Events, read_corpus, read_events
 from kerasrec.colarec.settings import Prepare
@@ -17,11 +19,13 @@ from kerasrec.data.inputs.rejects import Reject, count_reasons, describe_rejects
 from kerasrec.data.logs.seen_items import repeats_are_common
 from kerasrec.data.text.subwords import SubwordTokenizer
 from kerasrec.errors import KerasrecError
+from kerasrec.workspace.atomic_files import replacing
 from kerasrec.workspace.digests import content_digest, digest_of
+from kerasrec.workspace.json_files import read_json
 from kerasrec.workspace.locks import exclusive
 from kerasrec.workspace.manifest import Manifest
 from kerasrec.workspace.run_folders import Task
-from kerasrec.workspace.tables import write_parquet
+from kerasrec.workspace.tables import PARQUET
 
 logger = logging.getLogger(__name__)
 
@@ -96,7 +100,8 @@ def prepare(command: Prepare) -> Prepared:
     """Read and check interactions, targets and item texts; number users and items; tokenise the texts.
 
     Raises:
-        KerasrecError: a file cannot be read, too many rows are bad, or no interaction is left to train on.
+        KerasrecError: a file cannot be read, too many rows are bad, no interaction is left to train on, or the run has
+            a model of other files. No prepared file is replaced then.
     """
     task = command.folders.task(command.name)
     tokenizer = None if command.tokenizer is None else SubwordTokenizer.load(command.tokenizer)
@@ -123,7 +128,7 @@ def prepare(command: Prepare) -> Prepared:
     interactions = _without_repeats(interactions)
     with exclusive(task.data):
         Manifest(task.manifest_path).require_system("colarec")
-        rejects = _keep_rejects([events, *given_targets.values()], task.rejects_path, command.max_reject_share)
+        rejects = _few_rejects([events, *given_targets.values()], task.stopped_rejects_path, command.max_reject_share)
         targets, repeated_targets = targets.drop_duplicates(), int(targets.duplicated().sum())
         cold = _cold_items(len(numbers), command.cold_share, command.seed)
         interactions, targets = _hold_out(interactions, targets, cold)
@@ -131,7 +136,8 @@ def prepare(command: Prepare) -> Prepared:
             raise KerasrecError("no interaction is left to train on: give more, or a smaller --cold-share")
         if tokenizer is None:
             tokenizer = SubwordTokenizer.train(itertools.compress(corpus.contents, ~cold), command.text_tokens)
-        _write(command, task, _Tables(corpus, tokenizer, cold, user_ids, interactions, targets, filter_seen))
+        tables = _Tables(corpus, tokenizer, cold, user_ids, interactions, targets, filter_seen)
+        _write(command, task, tables, rejects)
 
     counts = targets["split"].value_counts(sort=False)
     for split, count in counts.items():
@@ -152,20 +158,24 @@ def prepare(command: Prepare) -> Prepared:
     return Prepared(task.data, len(user_ids), len(numbers), len(interactions), counts.to_dict(), filter_seen)
 
 
-def _keep_rejects(reads: list[Events], path: Path, max_reject_share: float) -> list[Reject]:
-    """Write and return the bad rows.
+def _few_rejects(reads: list[Events], path: Path, max_reject_share: float) -> list[Reject]:
+    """The bad rows; they are written to `path` if there are too many.
 
     Raises:
         KerasrecError: a file has no good row, or too many rows are bad.
     """
     rejects = [reject for read in reads for reject in read.rejects]
-    write_rejects(path, rejects)
-    for read in reads:
-        if not len(read):
-            why = f" ({describe_rejects(count_reasons(read.rejects))}); they are kept in {path}" if read.rejects else ""
-            raise KerasrecError(f"{read.path} has no row that can be used, of {len(read.rejects):,}{why}")
-    rows = sum(len(read) + len(read.rejects) for read in reads)
-    require_few(count_reasons(rejects), rows, max_reject_share, path)
+    try:
+        for read in reads:
+            if not len(read):
+                reasons = describe_rejects(count_reasons(read.rejects))
+                why = f" ({reasons}); they are kept in {path}" if read.rejects else ""
+                raise KerasrecError(f"{read.path} has no row that can be used, of {len(read.rejects):,}{why}")
+        rows = sum(len(read) + len(read.rejects) for read in reads)
+        require_few(count_reasons(rejects), rows, max_reject_share, path)
+    except KerasrecError:
+        write_rejects(path, rejects)
+        raise
     return rejects
 
 
@@ -221,24 +231,41 @@ def _hold_out(interactions: pd.DataFrame, targets: pd.DataFrame, cold: np.ndarra
     return interactions.loc[~is_cold], targets.astype({"user": np.int32, "item": np.int32})
 
 
-def _write(command: Prepare, task: Task, tables: _Tables) -> None:
-    """Replace earlier files, and note the new ones in the manifest."""
+def _write(command: Prepare, task: Task, tables: _Tables, rejects: list[Reject]) -> None:
+    """Replace earlier files, and note the new ones in the manifest.
+
+    Raises:
+        KerasrecError: the run has a model of other files; nothing is replaced.
+    """
     manifest = Manifest(task.manifest_path)
-    manifest.claim("colarec")
-    manifest.replace(prepare={})  # until the new files are complete, no entry describes them
-    tables.tokenizer.save(task.data / "spiece.model")
-    digests, files = [], [task.data / "spiece.model"]
-    for name, table in tables.arrow().items():
-        files.append(task.data / f"{name}.parquet")
-        write_parquet(files[-1], table)
-        digests.append(content_digest(files[-1]))
-    if not tables.filter_seen:
-        digests.append("seen items kept")  # figures with and without the filter cannot be compared within one run
+    with contextlib.ExitStack() as replacements:
+        digests, files = [], [task.data / "spiece.model"]
+        for name, table in tables.arrow().items():
+            files.append(task.data / f"{name}.parquet")
+            unfinished = replacements.enter_context(replacing(files[-1]))
+            pq.write_table(table, unfinished, **PARQUET)
+            digests.append(content_digest(unfinished))
+        if not tables.filter_seen:
+            digests.append("seen items kept")  # figures with and without the filter cannot be compared within one run
+        digest = digest_of("".join(digests).encode())
+        _require_no_other_model(task, digest)
+        manifest.claim("colarec")
+        manifest.replace(prepare={})  # until the new files are complete, no entry describes them
+        tables.tokenizer.save(files[0])
+    write_rejects(task.rejects_path, rejects)
+    task.stopped_rejects_path.unlink(missing_ok=True)
     manifest.add_files(command_line("kerasrec colarec prepare", command), *files)
-    manifest.replace(
-        prepare={
-            "digest": digest_of("".join(digests).encode()),
-            "ready_codes": tables.corpus.codes is not None,
-            "filter_seen": tables.filter_seen,
-        }
-    )
+    ready_codes = tables.corpus.codes is not None
+    manifest.replace(prepare={"digest": digest, "ready_codes": ready_codes, "filter_seen": tables.filter_seen})
+
+
+def _require_no_other_model(task: Task, digest: str) -> None:
+    """Raise an error if a model of the run was trained on files with another digest."""
+    for path in (task.output / "config.json", *sorted(task.output.glob("*/config.json"))):
+        if path.exists():
+            config = read_json(path, missing="", remedy=f"remove {path.parent} to train from scratch")
+            if config.get("prepared", digest) != digest:
+                raise KerasrecError(
+                    f"the model in {path.parent} was trained on other files: give another name or folder to these "
+                    f"files, or remove {task.output}"
+                )

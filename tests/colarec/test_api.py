@@ -21,6 +21,10 @@ def shop(exported_desk):
     return kerasrec.ColaRec.from_folder(exported_desk.folder)
 
 
+def contents(folder):
+    return {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
 def lists(frame):
     return [rows["item_id"].tolist() for _, rows in frame.groupby("user_id", sort=False)]
 
@@ -107,8 +111,12 @@ def test_from_frames_to_figures(tmp_path, logged):
     before = logged()
     again.fit(LOG, items=pd.Series(TEXTS))
     assert "epoch 1, step" not in logged().removeprefix(before), "the same data is not trained on twice"
-    with pytest.raises(KerasrecError, match="other files are prepared in"):
-        again.fit(LOG[:-20], items=TEXTS)
+    stored = contents(tmp_path)
+    for change in ({"interactions": LOG[:-20]}, {"items": {**TEXTS, "1": "another text"}}, {"valid": LOG, "test": LOG}):
+        with pytest.raises(KerasrecError, match=r"the model in .* was trained on other files: give another name"):
+            again.fit(**{"interactions": LOG, "items": TEXTS, **change})
+        assert contents(tmp_path) == stored, "no file of the folder changes"
+    again.fit(LOG, items=TEXTS)
 
 
 def test_frames_are_read_as_they_were_given(tmp_path):

@@ -139,7 +139,7 @@ def test_a_file_of_bad_rows_alone(desk, which):
     if which == "--valid":
         bad.write_text("user_id,item_id\nu0,60\n", encoding="utf-8")
     message = desk.error("prepare", *desk.files(*options))
-    kept = desk.folder / "data" / "shop" / "rejects.parquet"
+    kept = desk.folder / "data" / "shop" / "rejects.stopped.parquet"
     assert f"{bad} has no row that can be used" in message and f"({reasons}); they are kept in {kept}" in message
     files = pq.read_table(kept)["file"].to_pylist()
     assert files.count(str(bad)) == len(bad.read_text(encoding="utf-8").splitlines()) - 1

@@ -272,10 +272,14 @@ def test_steps_that_are_missing_or_do_not_fit(desk):
     corpus = desk.some_corpus()
     corpus["5"]["cid"] = corpus["6"]["cid"]
     desk.corpus = desk.write("collide.json", json.dumps(corpus))
+    assert "was trained on other files" in desk.error("prepare", *desk.files())
+    assert desk.prepared.ready_codes[5] != desk.prepared.ready_codes[6], "the refused files are not stored"
+    desk.output.rename(desk.folder / "elsewhere")
     desk.prepare()
     assert "'5' and '6' both have the codes" in desk.error("identifiers", "shop", "--source", "ready")
     assert "no identifiers yet" in desk.error("train", "shop")  # those that there were are of other files
     desk.ok("identifiers", "shop", "--source", "random", "--length", 2, "--codes", 8)
+    (desk.folder / "elsewhere").rename(desk.output)
     assert "other files are prepared" in desk.error("evaluate", "shop")
     assert "other files are prepared" in desk.error("train", "shop", *desk.SMALL)
 
