@@ -95,7 +95,7 @@ class CliHarness:
 
 
 @pytest.fixture
-def desk(tmp_path, listening, command_line):
+def cli(tmp_path, listening, command_line):
     return CliHarness(tmp_path, listening.url, command_line)
 
 
@@ -210,20 +210,20 @@ class TrainingDesk:
 
 
 @pytest.fixture
-def training_desk(tmp_path, command_line):
+def training_cli(tmp_path, command_line):
     return TrainingDesk(tmp_path, command_line)
 
 
 def copied(made, folder, command_line):
-    """A desk with what a training has left, in a folder of its own."""
+    """A command line with what a training has left, in a folder of its own."""
     shutil.copytree(made, folder, dirs_exist_ok=True)
-    desk = TrainingDesk(folder, command_line)
-    desk.printed = (folder / "printed.txt").read_text(encoding="utf-8")
-    return desk
+    cli = TrainingDesk(folder, command_line)
+    cli.printed = (folder / "printed.txt").read_text(encoding="utf-8")
+    return cli
 
 
 @pytest.fixture
-def finished_desk(tmp_path, command_line, made_once):
+def finished_cli(tmp_path, command_line, made_once):
     """One in which a short training has ended."""
 
     def make(folder):
@@ -234,12 +234,12 @@ def finished_desk(tmp_path, command_line, made_once):
 
 
 @pytest.fixture(scope="session")
-def trained_desk(tmp_path_factory, command_line, made_once):
+def trained_cli(tmp_path_factory, command_line, made_once):
     """One with more users, in which a longer training has ended; not to be trained in."""
 
     def make(folder):
-        desk = TrainingDesk(folder, command_line, users=240)
-        printed = desk.train("--epochs", 10, "--batch-size", 4, "--mask-prob", 0.3)
+        cli = TrainingDesk(folder, command_line, users=240)
+        printed = cli.train("--epochs", 10, "--batch-size", 4, "--mask-prob", 0.3)
         (folder / "printed.txt").write_text(printed, encoding="utf-8")
 
     return copied(made_once("anime-trained", make), tmp_path_factory.mktemp("trained"), command_line)

@@ -21,16 +21,16 @@ RATINGS = pd.DataFrame(
 
 
 @pytest.fixture(scope="module")
-def opened(trained_desk):
+def opened(trained_cli):
     """The training of command lines as an object; it is only read."""
-    return Anime.from_folder(trained_desk.folder)
+    return Anime.from_folder(trained_cli.folder)
 
 
-def test_figures_and_lists_are_those_of_the_command_line(opened, trained_desk):
-    stored = json.loads((trained_desk.output / "models" / "evaluation.json").read_text(encoding="utf-8"))
+def test_figures_and_lists_are_those_of_the_command_line(opened, trained_cli):
+    stored = json.loads((trained_cli.output / "models" / "evaluation.json").read_text(encoding="utf-8"))
     figures = opened.evaluate()
     assert figures.to_dict() == stored["figures"] and figures.attrs["protocol"] == stored["protocol"]
-    fetching = Fetching(database=trained_desk.database)
+    fetching = Fetching(database=trained_cli.database)
     for asked, step in (
         ({"users": ["fan6"]}, {"user": "fan6"}),
         ({"likes": ["kind 1 numbr 2", "Kind 1 number 6"]}, {"likes": ("kind 1 numbr 2", "Kind 1 number 6")}),
@@ -38,7 +38,7 @@ def test_figures_and_lists_are_those_of_the_command_line(opened, trained_desk):
     ):
         frame = opened.recommend(k=6, **asked)
         assert frame.columns.tolist() == COLUMNS and set(frame["user_id"]) == {asked.get("users", [0])[0]}
-        expected = recommend(Recommend(k=6, output=trained_desk.output, fetching=fetching, **step))
+        expected = recommend(Recommend(k=6, output=trained_cli.output, fetching=fetching, **step))
         pd.testing.assert_frame_equal(frame[expected.columns], expected)
     both = opened.recommend(["fan6", "fan3"], 4)
     assert both["user_id"].tolist() == ["fan6"] * 4 + ["fan3"] * 4
@@ -59,9 +59,9 @@ def test_the_export_gives_the_same_lists(opened, tmp_path):
     assert opened.export(tmp_path).path.name == "2" and opened.export().path != tmp_path / "1"
 
 
-def test_curves(opened, trained_desk):
+def test_curves(opened, trained_cli):
     curves = opened.curves()
-    stored = json.loads((trained_desk.output / "plots" / "training_metrics.json").read_text(encoding="utf-8"))
+    stored = json.loads((trained_cli.output / "plots" / "training_metrics.json").read_text(encoding="utf-8"))
     assert curves.index.name == "epoch" and curves["loss"].tolist() == stored["loss"]
     assert curves.attrs["best_epoch"] == stored["best_epoch"] == curves["loss"].idxmin()
 
@@ -133,8 +133,8 @@ def test_wrong_arguments(opened, arguments, message):
         opened.recommend(**arguments)
 
 
-def test_damaged_figures(trained_desk, tmp_path):
-    shutil.copytree(trained_desk.output, tmp_path / "output")
+def test_damaged_figures(trained_cli, tmp_path):
+    shutil.copytree(trained_cli.output, tmp_path / "output")
     (tmp_path / "output" / "models" / "evaluation.json").write_text("[1]", encoding="utf-8")
     with pytest.raises(KerasrecError, match="evaluation.json"):
         Anime.from_folder(tmp_path).evaluate()

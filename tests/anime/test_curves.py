@@ -19,17 +19,17 @@ METRICS = {
 }
 
 
-def written(desk, metrics):
-    folder = desk.output / "plots"
+def written(cli, metrics):
+    folder = cli.output / "plots"
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     (folder / "training_metrics.json").write_text(json.dumps(metrics), encoding="utf-8")
     return folder
 
 
-def test_the_curves_can_be_drawn_again(training_desk):
-    folder = written(training_desk, METRICS)
-    printed = training_desk.ok("plot")
+def test_the_curves_can_be_drawn_again(training_cli):
+    folder = written(training_cli, METRICS)
+    printed = training_cli.ok("plot")
     assert sorted(path.stem for path in folder.glob("*.png")) == list(NAMES)
     assert all(f"{name}.png" in printed for name in NAMES)
 
@@ -50,9 +50,9 @@ def test_the_lines_are_the_figures():
     assert list(train.get_ydata()) == METRICS["train_loss"] and list(valid.get_ydata()) == METRICS["loss"]
 
 
-def test_one_epoch_is_enough(training_desk):
-    written(training_desk, {name: values[:1] if name != "best_epoch" else 1 for name, values in METRICS.items()})
-    training_desk.ok("plot")
+def test_one_epoch_is_enough(training_cli):
+    written(training_cli, {name: values[:1] if name != "best_epoch" else 1 for name, values in METRICS.items()})
+    training_cli.ok("plot")
 
 
 def test_smoothing_restated():
@@ -72,12 +72,12 @@ def test_smoothing_restated():
         {name: [] for name in METRICS} | {"best_epoch": 1},
     ],
 )
-def test_a_file_that_lacks_figures(training_desk, metrics):
-    written(training_desk, metrics)
-    line = training_desk.error("plot")
+def test_a_file_that_lacks_figures(training_cli, metrics):
+    written(training_cli, metrics)
+    line = training_cli.error("plot")
     assert "training_metrics.json" in line
     assert ("lacks figures" if isinstance(metrics, dict) else "is damaged") in line
 
 
-def test_no_file(training_desk):
-    assert "training_metrics.json" in training_desk.error("plot")
+def test_no_file(training_cli):
+    assert "training_metrics.json" in training_cli.error("plot")

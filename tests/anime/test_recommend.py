@@ -14,12 +14,12 @@ from kerasrec.anime.settings import Fetching, Recommend
 
 
 @pytest.fixture
-def ask(trained_desk):
+def ask(trained_cli):
     """The list for somebody, as the command gives it."""
 
     def ask(**options):
-        fetching = Fetching(database=trained_desk.database, url=options.pop("url", "http://127.0.0.1:9"))
-        return recommendations(Recommend(output=trained_desk.output, fetching=fetching, **options))
+        fetching = Fetching(database=trained_cli.database, url=options.pop("url", "http://127.0.0.1:9"))
+        return recommendations(Recommend(output=trained_cli.output, fetching=fetching, **options))
 
     return ask
 
@@ -29,8 +29,8 @@ def ids(found):
 
 
 @pytest.mark.slow
-def test_for_a_user(ask, trained_desk, made_up_lists, logged):
-    with Database(trained_desk.database) as database:
+def test_for_a_user(ask, trained_cli, made_up_lists, logged):
+    with Database(trained_cli.database) as database:
         seen = {entry.title for entry in database.entries("fan6")}
     found = ask(user="FAN6", k=5)
     assert not seen & set(ids(found)) and len(found) == 5
@@ -93,26 +93,26 @@ def test_adult_titles_and_sequels_are_left_out(ask):
 
 
 @pytest.mark.slow
-def test_a_dropped_title_leaves_its_sequels_out(ask, trained_desk):
+def test_a_dropped_title_leaves_its_sequels_out(ask, trained_cli):
     """A title that was seen does not: see above."""
-    with Database(trained_desk.database) as database:
+    with Database(trained_cli.database) as database:
         entries = [ListEntry(title, "COMPLETED", 80) for title in (1, 5, 9)] + [ListEntry(37, "DROPPED", 80)]
         database.store_user("dropper", None, "POINT_100", entries, at=3)
     assert not {37, 41} & set(ids(ask(user="dropper", k=48, keep_adult=True)))
 
 
 @pytest.mark.slow
-def test_somebody_from_anilist(ask, trained_desk, listening, logged):
+def test_somebody_from_anilist(ask, trained_cli, listening, logged):
     found = ask(user="curator", k=3, url=listening.url)
     assert "curator: 29 titles watched" in logged()
     assert len(found) == 3 and min(ids(found)) > 29
-    with Database(trained_desk.database) as database:
+    with Database(trained_cli.database) as database:
         assert database.user("curator") is None, "whoever only asks is not trained on"
 
 
 @pytest.mark.slow
-def test_a_list_that_is_longer_than_the_model_takes(ask, trained_desk, made_up_lists):
-    with Database(trained_desk.database) as database:
+def test_a_list_that_is_longer_than_the_model_takes(ask, trained_cli, made_up_lists):
+    with Database(trained_cli.database) as database:
         entries = [ListEntry(title, "COMPLETED", 80) for title in range(1, 41)]
         database.store_user("collector", 7000, "POINT_100", entries, at=3)
     found = ask(user="collector", k=5, keep_sequels=True)
@@ -121,8 +121,8 @@ def test_a_list_that_is_longer_than_the_model_takes(ask, trained_desk, made_up_l
 
 
 @pytest.mark.slow
-def test_planned_titles_are_not_seen(ask, trained_desk, made_up_lists):
-    with Database(trained_desk.database) as database:
+def test_planned_titles_are_not_seen(ask, trained_cli, made_up_lists):
+    with Database(trained_cli.database) as database:
         entries = [ListEntry(title, "COMPLETED", 80) for title in (1, 9, 13, 17)]
         entries += [ListEntry(title, "PLANNING") for title in (21, 25, 29, 33, 37)]
         entries += [ListEntry(41, "DROPPED", 10)]
@@ -132,10 +132,10 @@ def test_planned_titles_are_not_seen(ask, trained_desk, made_up_lists):
 
 
 @pytest.mark.slow
-def test_a_page_with_covers(tmp_path, trained_desk):
+def test_a_page_with_covers(tmp_path, trained_cli):
     path = tmp_path / "list.html"
-    fetching = Fetching(database=trained_desk.database)
-    command = Recommend(likes=("Kind 0 number 1",), k=3, html=path, output=trained_desk.output, fetching=fetching)
+    fetching = Fetching(database=trained_cli.database)
+    command = Recommend(likes=("Kind 0 number 1",), k=3, html=path, output=trained_cli.output, fetching=fetching)
     found = recommend(command)
     page = path.read_text(encoding="utf-8")
     assert re.findall(r"<b>\d+\. ([^<]*)</b>", page) == found["title"].tolist()
@@ -175,27 +175,27 @@ def test_titles_in_a_page_are_text(tmp_path):
         (("--user", "fan1", "--k", "0"), "k is 0"),
     ],
 )
-def test_what_cannot_be_asked(trained_desk, words, said):
-    assert said in trained_desk.error("recommend", *words)
+def test_what_cannot_be_asked(trained_cli, words, said):
+    assert said in trained_cli.error("recommend", *words)
 
 
 @pytest.mark.slow
-def test_a_user_without_a_public_list(trained_desk, listening):
-    with Database(trained_desk.database) as database:
+def test_a_user_without_a_public_list(trained_cli, listening):
+    with Database(trained_cli.database) as database:
         database.store_user("planning", 6000, "POINT_100", [ListEntry(1, "PLANNING")], at=3)
     for name, status in (("hermit", "private"), ("nobody-at-all", "missing")):
-        error = trained_desk.error("recommend", "--user", name, "--url", listening.url)
+        error = trained_cli.error("recommend", "--user", name, "--url", listening.url)
         assert f"the list of {name} is {status} on AniList" in error
-    assert "has watched no title" in trained_desk.error("recommend", "--user", "planning")
+    assert "has watched no title" in trained_cli.error("recommend", "--user", "planning")
 
 
 @pytest.mark.slow
-def test_a_user_whose_list_cannot_be_fetched(trained_desk, listening, anilist):
+def test_a_user_whose_list_cannot_be_fetched(trained_cli, listening, anilist):
     anilist.instead["ListChunk", "user1"] = {"data": {"MediaListCollection": None}}
-    error = trained_desk.error("recommend", "--user", "@user1", "--url", listening.url)
+    error = trained_cli.error("recommend", "--user", "@user1", "--url", listening.url)
     assert "the list of user1 cannot be fetched" in error and "unknown form" in error
-    assert "'a,b' is not a user of" in trained_desk.error("recommend", "--user", "a,b", "--url", listening.url)
+    assert "'a,b' is not a user of" in trained_cli.error("recommend", "--user", "a,b", "--url", listening.url)
 
 
-def test_before_any_training(training_desk):
-    assert "kerasrec anime train" in training_desk.error("recommend", "--user", "fan1")
+def test_before_any_training(training_cli):
+    assert "kerasrec anime train" in training_cli.error("recommend", "--user", "fan1")

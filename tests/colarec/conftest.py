@@ -78,24 +78,24 @@ class CliHarness:
 
 
 @pytest.fixture
-def desk(tmp_path, command_line):
+def cli(tmp_path, command_line):
     return CliHarness(tmp_path, command_line)
 
 
 @pytest.fixture
-def ready_desk(desk):
-    """A desk with prepared files and the corpus's own identifiers."""
-    desk.prepare()
-    desk.identify()
-    return desk
+def ready_cli(cli):
+    """A command line with prepared files and the corpus's own identifiers."""
+    cli.prepare()
+    cli.identify()
+    return cli
 
 
 @pytest.fixture(scope="session")
-def exported_desk(tmp_path_factory, command_line):
-    """A desk with an export of a model that was trained for a moment; only to be read."""
-    desk = CliHarness(tmp_path_factory.mktemp("shop"), command_line)
-    desk.prepare()
-    desk.identify()
-    desk.train("--epochs", 2, "--item-positions")
-    desk.ok("export", "shop", "--beam", 60)
-    return desk
+def exported_cli(tmp_path_factory, command_line):
+    """A command line with an export of a model that was trained for a moment; only to be read."""
+    cli = CliHarness(tmp_path_factory.mktemp("shop"), command_line)
+    cli.prepare()
+    cli.identify()
+    cli.train("--epochs", 2, "--item-positions")
+    cli.ok("export", "shop", "--beam", 60)
+    return cli

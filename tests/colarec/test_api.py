@@ -16,9 +16,9 @@ TEXTS = {item: entry["content"] for item, entry in some_corpus().items()}
 
 
 @pytest.fixture(scope="module")
-def shop(exported_desk):
+def shop(exported_cli):
     """An object over a run that command lines made."""
-    return kerasrec.ColaRec.from_folder(exported_desk.folder)
+    return kerasrec.ColaRec.from_folder(exported_cli.folder)
 
 
 def contents(folder):
@@ -36,19 +36,19 @@ def test_settings_are_those_of_the_command_lines(shop):
     assert shop.lightgcn == {} and shop.item_recall is None
 
 
-def test_evaluated_as_on_the_command_line(shop, exported_desk):
+def test_evaluated_as_on_the_command_line(shop, exported_cli):
     figures = shop.evaluate()
     assert figures.index.name == "figure" and list(figures.columns) == ["ColaRec", "popularity"]
-    exported_desk.ok("evaluate", "shop")
-    stored = json.loads((exported_desk.output / "evaluation-test.json").read_text(encoding="utf-8"))
+    exported_cli.ok("evaluate", "shop")
+    stored = json.loads((exported_cli.output / "evaluation-test.json").read_text(encoding="utf-8"))
     assert figures.to_dict() == stored["figures"] and figures.attrs["protocol"] == stored["protocol"]
 
 
-def test_served_as_evaluated(shop, exported_desk, tmp_path):
+def test_served_as_evaluated(shop, exported_cli, tmp_path):
     """Lists of the object, of its export, of `kerasrec.load` and of the signature; recall@10 counted from them."""
     from kerasrec.backend import tf
 
-    prepared = exported_desk.prepared
+    prepared = exported_cli.prepared
     users = prepared.user_ids
     mine = shop.recommend(users, k=20)
     assert list(mine.columns) == ["user_id", "rank", "item_id", "score"]
@@ -77,14 +77,14 @@ def test_served_as_evaluated(shop, exported_desk, tmp_path):
     assert lists(shop.recommend(histories=asked[:1], k=5)) == [mine["item_id"][:5].tolist()]
 
 
-def test_the_documented_request_bodies(exported_desk):
+def test_the_documented_request_bodies(exported_cli):
     from kerasrec.backend import tf
 
-    version = max((exported_desk.folder / "export" / "shop").iterdir())
+    version = max((exported_cli.folder / "export" / "shop").iterdir())
     assert run_documented_bodies("ColaRec", tf.saved_model.load(str(version))) == {"recommend"}
 
 
-def test_identifiers(shop, exported_desk):
+def test_identifiers(shop, exported_cli):
     frame = shop.identifiers()
     assert frame["codes"].tolist() == [" ".join(map(str, entry["cid"])) for entry in some_corpus().values()]
     assert shop.identifiers(["7"])["content"].tolist() == [TEXTS["7"]]

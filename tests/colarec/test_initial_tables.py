@@ -20,14 +20,14 @@ def cosines(vectors):
 
 
 @pytest.fixture
-def graph_desk(desk):
-    desk.prepare("--cold-share", 0.1)
-    desk.ok("lightgcn", "shop", "--epochs", 2, "--size", 8, "--batch-size", 64)
-    return desk
+def graph_cli(cli):
+    cli.prepare("--cold-share", 0.1)
+    cli.ok("lightgcn", "shop", "--epochs", 2, "--size", 8, "--batch-size", 64)
+    return cli
 
 
-def test_items_and_users_lie_as_in_the_graph(graph_desk):
-    prepared = graph_desk.prepared
+def test_items_and_users_lie_as_in_the_graph(graph_cli):
+    prepared = graph_cli.prepared
     model, fresh = some_model(prepared, 12), some_model(prepared, 12)
     start_from_graph(model, prepared, seed=1)
     both = prepared.array("lightgcn")
@@ -43,8 +43,8 @@ def test_items_and_users_lie_as_in_the_graph(graph_desk):
     assert np.array_equal(model.text_table, fresh.text_table)
 
 
-def test_a_narrow_table_comes_near(graph_desk):
-    prepared = graph_desk.prepared
+def test_a_narrow_table_comes_near(graph_cli):
+    prepared = graph_cli.prepared
     model = some_model(prepared, 6)
     start_from_graph(model, prepared, seed=1)
     items = prepared.array("lightgcn")[len(prepared.user_ids) :]
@@ -55,7 +55,7 @@ def test_a_narrow_table_comes_near(graph_desk):
     assert np.corrcoef(found, given)[0, 1] > 0.7
 
 
-def test_without_the_graph_it_says_so(desk):
-    desk.prepare()
+def test_without_the_graph_it_says_so(cli):
+    cli.prepare()
     with pytest.raises(KerasrecError, match="there is no lightgcn of these files"):
-        start_from_graph(some_model(desk.prepared, 12), desk.prepared, seed=1)
+        start_from_graph(some_model(cli.prepared, 12), cli.prepared, seed=1)

@@ -25,12 +25,12 @@ def test_what_shares_all_codes_but_the_last(rows):
     assert alike.sets.items.dtype == np.int32 and alike.sets.item_count == len(rows)
 
 
-def test_a_file_says_it(desk):
-    desk.prepare("--cold-share", 0.1)
-    prepared = desk.prepared
+def test_a_file_says_it(cli):
+    cli.prepare("--cold-share", 0.1)
+    prepared = cli.prepared
     cold = prepared.item_ids[int(np.flatnonzero(prepared.cold)[0])]
     others = [item for item in ("1", "2", "3", "4") if not prepared.cold[int(item)]]
-    path = desk.write("alike.json", json.dumps({"7": {"fst": ["9"], "sec": [*map(int, others), others[0], cold]}}))
+    path = cli.write("alike.json", json.dumps({"7": {"fst": ["9"], "sec": [*map(int, others), others[0], cold]}}))
     alike = read_similar(path, prepared)
     assert members(alike, 7) == [int(item) for item in others] and members(alike, 8) == []
 
@@ -39,17 +39,17 @@ def test_a_file_says_it(desk):
     "content",
     [{"1": {"fst": []}}, {"1": 5}, ["1"], {"nothing": {"sec": []}}, {"1": {"sec": ["x"]}}, {"1": {"sec": "23"}}],
 )
-def test_a_file_of_another_form(desk, content):
-    desk.prepare()
+def test_a_file_of_another_form(cli, content):
+    cli.prepare()
     with pytest.raises(KerasrecError, match="has another form"):
-        read_similar(desk.write("bad.json", json.dumps(content)), desk.prepared)
+        read_similar(cli.write("bad.json", json.dumps(content)), cli.prepared)
 
 
-def test_a_file_that_cannot_be_read(desk):
-    desk.prepare()
-    latin = desk.folder / "latin.json"
+def test_a_file_that_cannot_be_read(cli):
+    cli.prepare()
+    latin = cli.folder / "latin.json"
     latin.write_bytes('{"1": {"sec": ["é"]}}'.encode("latin-1"))
     unread = "cannot be read"
-    for path, problem in ((latin, "is not UTF-8"), (desk.folder, unread), (desk.folder / "no", unread)):
+    for path, problem in ((latin, "is not UTF-8"), (cli.folder, unread), (cli.folder / "no", unread)):
         with pytest.raises(KerasrecError, match=problem):
-            read_similar(path, desk.prepared)
+            read_similar(path, cli.prepared)

@@ -57,26 +57,26 @@ class CliHarness:
 
 
 @pytest.fixture
-def desk(tmp_path, command_line):
+def cli(tmp_path, command_line):
     return CliHarness(tmp_path, command_line)
 
 
 def prepared(folder, command_line):
-    desk = CliHarness(folder, command_line)
-    desk.prepare(desk.write_log(), "--masking", "dynamic")
-    return desk
+    cli = CliHarness(folder, command_line)
+    cli.prepare(cli.write_log(), "--masking", "dynamic")
+    return cli
 
 
 @pytest.fixture
-def prepared_desk(tmp_path, command_line, made_once):
-    """A desk with a split log of 150 users in 3 parts, its vocabulary and dynamic examples."""
+def prepared_cli(tmp_path, command_line, made_once):
+    """A command line with a split log of 150 users in 3 parts, its vocabulary and dynamic examples."""
     made = made_once("recall-prepared", lambda folder: prepared(folder, command_line))
     shutil.copytree(made, tmp_path, dirs_exist_ok=True)
     return CliHarness(tmp_path, command_line)
 
 
 @pytest.fixture
-def trained_desk(tmp_path, command_line, made_once):
+def trained_cli(tmp_path, command_line, made_once):
     """The same with a model that was trained on all parts together for two epochs."""
     made = made_once("recall-trained", lambda folder: prepared(folder, command_line).train("all", "--epochs", 2))
     shutil.copytree(made, tmp_path, dirs_exist_ok=True)

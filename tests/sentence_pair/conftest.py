@@ -56,5 +56,5 @@ class CliHarness:
 
 
 @pytest.fixture
-def desk(tmp_path, command_line):
+def cli(tmp_path, command_line):
     return CliHarness(tmp_path, command_line)

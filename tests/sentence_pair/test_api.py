@@ -28,11 +28,11 @@ def model(tmp_path_factory):
 
 
 def test_the_command_line_gives_the_same(model, tmp_path, command_line):
-    desk = command_line("sentence-pair")
+    cli = command_line("sentence-pair")
     rows = "".join("\t".join(row) + "\n" for row in PAIRS.itertuples(index=False))
     (tmp_path / "pairs.txt").write_text(rows, encoding="utf-8")
     result = tmp_path / "result.csv"
-    desk.ok("predict", "--output_dir", model.folder, "--predict_file", tmp_path / "pairs.txt", "--result_file", result)
+    cli.ok("predict", "--output_dir", model.folder, "--predict_file", tmp_path / "pairs.txt", "--result_file", result)
     written = pd.read_csv(result)
     predicted = model.predict(PAIRS)
     assert list(predicted.columns) == [*PAIRS.columns, "predicted", "probability_other", "probability_same"]
@@ -44,13 +44,13 @@ def test_the_command_line_gives_the_same(model, tmp_path, command_line):
     assert figures.index.name == "figure" and list(figures.columns) == ["model", "untrained", "characters"]
     accuracy = (predicted["predicted"] == predicted["label"]).mean()
     assert figures.loc["accuracy", "model"] == pytest.approx(accuracy)
-    desk.ok("evaluate", "--output_dir", model.folder, "--eval_file", tmp_path / "pairs.txt")
+    cli.ok("evaluate", "--output_dir", model.folder, "--eval_file", tmp_path / "pairs.txt")
     stored = json.loads((model.folder / "evaluation.json").read_text(encoding="utf-8"))
     assert stored["model"] == figures["model"].dropna().to_dict()
 
     (tmp_path / "texts.txt").write_text("“red” car\nboat\n", encoding="utf-8")
     words = ("--texts", tmp_path / "texts.txt", "--vectors", tmp_path / "v.npy")
-    desk.ok("encode", "--output_dir", model.folder, *words)
+    cli.ok("encode", "--output_dir", model.folder, *words)
     np.testing.assert_array_equal(model.encode(["“red” car", "boat"]), np.load(tmp_path / "v.npy"))
 
 

@@ -63,14 +63,14 @@ class CliHarness:
 
 
 @pytest.fixture
-def desk(tmp_path, command_line):
+def cli(tmp_path, command_line):
     return CliHarness(tmp_path, command_line)
 
 
 @pytest.fixture(scope="session")
-def trained_desk(tmp_path_factory, command_line):
-    """A desk with a model in the run `run` that was trained for long enough; only to be read."""
-    desk = CliHarness(tmp_path_factory.mktemp("siamese"), command_line)
-    desk.prepared = desk.prepare("run")
-    desk.train("run", *desk.LONG)
-    return desk
+def trained_cli(tmp_path_factory, command_line):
+    """A command line with a model in the run `run` that was trained for long enough; only to be read."""
+    cli = CliHarness(tmp_path_factory.mktemp("siamese"), command_line)
+    cli.prepared = cli.prepare("run")
+    cli.train("run", *cli.LONG)
+    return cli

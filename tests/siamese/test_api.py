@@ -31,25 +31,25 @@ def pairs(count=6):
     return pd.DataFrame(rows, columns=["text_a", "text_b", "label"])
 
 
-def opened(desk):
-    return kerasrec.SiameseBert.from_folder(desk.folder)
+def opened(cli):
+    return kerasrec.SiameseBert.from_folder(cli.folder)
 
 
-def test_an_object_gives_what_the_command_line_gives(trained_desk):
-    desk = trained_desk
-    model = opened(desk)
+def test_an_object_gives_what_the_command_line_gives(trained_cli):
+    cli = trained_cli
+    model = opened(cli)
     assert model.settings["batch_size"] == 12 and model.settings["learning_rate"] == 3e-3
     figures = model.evaluate()
     assert figures.index.name == "figure" and list(figures.columns) == ["model", "untrained", "characters"]
-    desk.ok("evaluate", "run")
-    stored = json.loads((desk.folder / "output/run/evaluation.json").read_text(encoding="utf-8"))
+    cli.ok("evaluate", "run")
+    stored = json.loads((cli.folder / "output/run/evaluation.json").read_text(encoding="utf-8"))
     assert figures.to_dict() == stored and figures.attrs["protocol"].startswith("cosines of the pairs")
 
     texts = GROUPS["tea"] + GROUPS["soup"]
-    file = desk.write("asked.txt", "".join(f"{text}\n" for text in texts))
-    desk.ok("encode", "run", "--texts", file, "--vectors", desk.folder / "asked.npy")
+    file = cli.write("asked.txt", "".join(f"{text}\n" for text in texts))
+    cli.ok("encode", "run", "--texts", file, "--vectors", cli.folder / "asked.npy")
     vectors = model.encode(pd.Series(texts))
-    np.testing.assert_array_equal(vectors, np.load(desk.folder / "asked.npy"))
+    np.testing.assert_array_equal(vectors, np.load(cli.folder / "asked.npy"))
     assert vectors.dtype == np.float32
 
     nearest = model.similar(["some tea please", "soup"], k=2, among=texts)
@@ -62,21 +62,21 @@ def test_an_object_gives_what_the_command_line_gives(trained_desk):
 
     written = model.generate("where can i buy soup", n=4, samples=8, max_length=8, seed=3)
     words = ("--text", "where can i buy soup", "--samples", 8, "--max-length", 8, "--seed", 3, "--k", 4)
-    printed = desk.ok("generate", "run", *words)
+    printed = cli.ok("generate", "run", *words)
     assert all(f"{row.score:.4f}" in printed and row.paraphrase in printed for row in written.itertuples())
     assert written["score"].is_monotonic_decreasing and len(written) >= 1
 
 
-def test_the_same_data_changes_nothing(trained_desk):
-    model = opened(trained_desk)
-    before = Trained(trained_desk.folder / "output/run").model.get_weights()
-    model.fit(trained_desk.train_file, trained_desk.valid, trained_desk.test)
-    for mine, theirs in zip(before, Trained(trained_desk.folder / "output/run").model.get_weights(), strict=True):
+def test_the_same_data_changes_nothing(trained_cli):
+    model = opened(trained_cli)
+    before = Trained(trained_cli.folder / "output/run").model.get_weights()
+    model.fit(trained_cli.train_file, trained_cli.valid, trained_cli.test)
+    for mine, theirs in zip(before, Trained(trained_cli.folder / "output/run").model.get_weights(), strict=True):
         np.testing.assert_array_equal(mine, theirs)
 
 
-def test_an_export_gives_the_same_vectors(trained_desk, tmp_path):
-    model = opened(trained_desk)
+def test_an_export_gives_the_same_vectors(trained_cli, tmp_path):
+    model = opened(trained_cli)
     exported = model.export(tmp_path / "served")
     assert exported.path == tmp_path / "served" / "1" and "encode" in exported.signatures
     served = kerasrec.load(exported)
@@ -104,11 +104,11 @@ def test_a_learned_vocabulary_and_further_data(tiny, logged):
     assert list(tiny.evaluate().columns) == ["model", "untrained", "characters"]
 
 
-def test_the_command_line_learns_a_vocabulary_too(desk):
-    assert "tokens is learned from the groups" in desk.ok("prepare", "shop", "--train-file", desk.train_file)
-    desk.train("shop", "--epochs", 1)
-    out = desk.ok("prepare", "shop", "--train-file", desk.train_file, "--valid-file", desk.valid)
-    assert f"the vocabulary of the model in {desk.folder / 'output/shop'} is kept" in out
+def test_the_command_line_learns_a_vocabulary_too(cli):
+    assert "tokens is learned from the groups" in cli.ok("prepare", "shop", "--train-file", cli.train_file)
+    cli.train("shop", "--epochs", 1)
+    out = cli.ok("prepare", "shop", "--train-file", cli.train_file, "--valid-file", cli.valid)
+    assert f"the vocabulary of the model in {cli.folder / 'output/shop'} is kept" in out
 
 
 @pytest.mark.parametrize(
@@ -160,8 +160,8 @@ def test_errors_before_a_training(tiny):
         kerasrec.SiameseBert(epoch=3)
 
 
-def test_wrong_arguments(trained_desk):
-    model = opened(trained_desk)
+def test_wrong_arguments(trained_cli):
+    model = opened(trained_cli)
     for ask, said in (
         (lambda: model.encode("tea"), "texts is 'tea'; it must be a list of strings"),
         (lambda: model.encode(["tea", None]), r"texts\[1\] is None"),
@@ -175,9 +175,9 @@ def test_wrong_arguments(trained_desk):
             ask()
 
 
-def test_a_folder_with_several_runs(trained_desk, tmp_path):
+def test_a_folder_with_several_runs(trained_cli, tmp_path):
     for name in ("one", "other"):
-        shutil.copytree(trained_desk.folder / "output/run", tmp_path / "output" / name)
+        shutil.copytree(trained_cli.folder / "output/run", tmp_path / "output" / name)
     with pytest.raises(KerasrecError, match=r"has the runs one, other: name one of several runs \(name="):
         kerasrec.SiameseBert.from_folder(tmp_path)
     assert kerasrec.SiameseBert.from_folder(tmp_path, "other").name == "other"
