@@ -17,7 +17,7 @@ from kerasrec.anime.database import Database
 from kerasrec.anime.records import User
 from kerasrec.anime.results import StoredData
 from kerasrec.anime.settings import Fetching, FetchTitles, FetchUsers
-from kerasrec.anime.unusable_answers import UnusableAnswers, set_aside
+from kerasrec.anime.unusable_answers import UnusableAnswers, set_aside_rows
 from kerasrec.anime.user_names import read_user_names
 from kerasrec.errors import KerasrecError
 from kerasrec.progress_bar import tracked
@@ -44,24 +44,24 @@ def fetch_titles(command: FetchTitles) -> StoredData:
         end = min((number for number, has_next in fresh.items() if not has_next), default=pages)
         wanted = range(1, min(pages, end) + 1)
         waiting = [number for number in wanted if number not in fresh]
-        troubles = UnusableAnswers(database, "page")
+        unusable = UnusableAnswers(database, "page")
         fetched, failed, seen, ended = 0, 0, set(), ""
         for number in tracked(waiting, "titles", unit="pages"):
             try:
                 page = _title_page(client, command.sort, number)
             except NoAnswer as error:
                 failed += 1
-                troubles.failed(f"{command.sort} {number}", error)
-                if troubles.are_too_many:
+                unusable.add_failure(f"{command.sort} {number}", error)
+                if unusable.are_too_many:
                     break
                 continue
-            troubles.took(page.odd)
+            unusable.add_parts(page.unusable)
             if page.has_next and not page.parts - seen:
                 ended = f"; page {number} brought nothing new although more were announced; it is treated as the last"
                 break
             seen |= page.parts
             now = int(time.time())
-            database.set_aside(set_aside("title", page.odd), now)
+            database.set_aside(set_aside_rows("title", page.unusable), now)
             database.store_title_page(command.sort, number, page.titles, page.has_next, now)
             fetched += 1
             if not page.has_next:
@@ -70,16 +70,16 @@ def fetch_titles(command: FetchTitles) -> StoredData:
         summary = (
             f"{command.fetching.database}: {fetched:,} pages fetched in {client.requests:,} requests, "
             f"{len(wanted) - len(waiting):,} were still fresh; {titles:,} titles"
-            f"{troubles.in_short()}{ended}"
+            f"{unusable.summary()}{ended}"
         )
-        unfetched = len(waiting) - fetched if troubles.are_too_many else failed
-        return _stored(StoredData(command.fetching.database, titles, lists, summary), troubles, unfetched)
+        unfetched = len(waiting) - fetched if unusable.are_too_many else failed
+        return _stored(StoredData(command.fetching.database, titles, lists, summary), unusable, unfetched)
 
 
 def _title_page(client: AniListClient, sort: str, number: int) -> TitlePage:
     page = client.title_page(sort, number)
-    if page.odd and not page.titles:
-        raise _no_good_part(page.odd)
+    if page.unusable and not page.titles:
+        raise _no_usable_part(page.unusable)
     return page
 
 
@@ -99,17 +99,17 @@ def fetch_users(command: FetchUsers) -> StoredData:
         failed_before = {user.name.casefold() for user in database.kept_aside("user")}
         waiting = [name for name in names if not _is_fresh(database.user(name), since)]
         waiting.sort(key=lambda name: name.casefold() in failed_before)
-        troubles = UnusableAnswers(database, "user")
+        unusable = UnusableAnswers(database, "user")
         fetched: dict[str, str] = {}
         for name in tracked(waiting, "lists", unit="users"):
             try:
-                fetched[name], odd = fetch_user(database, client, name, since)
+                fetched[name], parts = fetch_user(database, client, name, since)
             except NoAnswer as error:
-                troubles.failed(name, error)
-                if troubles.are_too_many:
+                unusable.add_failure(name, error)
+                if unusable.are_too_many:
                     break
             else:
-                troubles.took(odd, name)
+                unusable.add_parts(parts, name)
         # The database holds a renamed account under its new name only.
         known = {name: database.user(name) for name in names if name in fetched or name not in waiting}
         statuses = {name: user.status if user else "missing" for name, user in known.items()}
@@ -122,17 +122,17 @@ def fetch_users(command: FetchUsers) -> StoredData:
             f"{command.file}: {len(names):,} users: {Counter(fetched.values())['ok']:,} fetched in "
             f"{client.requests:,} requests, {len(names) - len(waiting):,} were still fresh; skipped "
             f"{found['private']:,} private and {found['missing']:,} missing; {few:,} have watched fewer than "
-            f"{command.min_anime} titles and are left out of training{''.join(problems)}{troubles.in_short()}"
+            f"{command.min_anime} titles and are left out of training{''.join(problems)}{unusable.summary()}"
             f"{without_titles}; {command.fetching.database} holds the lists of {len(watched):,} users"
         )
         stored = StoredData(command.fetching.database, titles, len(watched), summary)
-        return _stored(stored, troubles, len(waiting) - len(fetched))
+        return _stored(stored, unusable, len(waiting) - len(fetched))
 
 
-def _stored(stored: StoredData, troubles: UnusableAnswers, unfetched: int) -> StoredData:
+def _stored(stored: StoredData, unusable: UnusableAnswers, unfetched: int) -> StoredData:
     """The result of a step, which is logged if an error follows it."""
     try:
-        troubles.require_none(unfetched)
+        unusable.require_none(unfetched)
     except KerasrecError:
         logger.info(stored)
         raise
@@ -158,28 +158,28 @@ def fetch_user(database: Database, client: AniListClient, name: str, since: floa
     chunks = database.chunks(name, since)
     entries = {entry.title: entry for chunk in chunks for entry in chunk}
     seen: set[int | str] = set(entries)
-    odd: list[UnusablePart] = []
+    unusable: list[UnusablePart] = []
     try:
         for number in range(len(chunks) + 1, MOST_CHUNKS + 1):
             chunk = client.list_chunk(name, number)
             now = int(time.time())
-            odd += chunk.odd
-            database.set_aside(set_aside("entry", chunk.odd, name), now)
+            unusable += chunk.unusable
+            database.set_aside(set_aside_rows("entry", chunk.unusable, name), now)
             entries |= {entry.title: entry for entry in chunk.entries}
             is_new = bool(chunk.parts - seen)
             seen |= chunk.parts
             if chunk.has_next and is_new:
                 database.store_chunk(name, number, chunk.entries, now)
                 continue
-            if odd and not entries:
-                raise _no_good_part(odd)
+            if unusable and not entries:
+                raise _no_usable_part(unusable)
             if chunk.has_next:
                 logger.warning(
                     f"{name}: chunk {number} of the list brought nothing new although more were announced; it is "
                     "treated as the last"
                 )
             database.store_user(name, chunk.user_id, chunk.score_format, entries.values(), now)
-            return "ok", odd
+            return "ok", unusable
     except UserUnavailable as error:
         database.store_unavailable(name, error.status, int(time.time()))
         return error.status, []
@@ -187,9 +187,9 @@ def fetch_user(database: Database, client: AniListClient, name: str, since: floa
     raise NoAnswer(f"{client.url}: {name}: {reason}", reason)
 
 
-def _no_good_part(odd: Sequence[UnusablePart]) -> NoAnswer:
-    reason = f"an answer of an unknown form: {odd[0].what}: {odd[0].reason}"
-    return NoAnswer(reason, reason, odd[0].text)
+def _no_usable_part(parts: Sequence[UnusablePart]) -> NoAnswer:
+    reason = f"an answer of an unknown form: {parts[0].what}: {parts[0].reason}"
+    return NoAnswer(reason, reason, parts[0].text)
 
 
 def _is_fresh(user: User | None, since: float) -> bool:

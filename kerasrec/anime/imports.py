@@ -12,8 +12,8 @@ from pathlib import Path
 from kerasrec.anime.database import Database
 from kerasrec.anime.delimited_tables import BadRow
 from kerasrec.anime.input_files import Member, unpacked
-from kerasrec.anime.list_exports import kind_of, read_export
-from kerasrec.anime.mal_files import LISTS, SOURCES, TITLES, fits, read_table
+from kerasrec.anime.list_exports import export_format, read_export
+from kerasrec.anime.mal_files import LISTS, SOURCES, TITLES, has_needed_columns, read_table
 from kerasrec.anime.records import ListRow, Title
 from kerasrec.anime.results import StoredData
 from kerasrec.anime.settings import Import
@@ -37,17 +37,17 @@ class _Read:
     owner: str = ""
     """The user, where the file is the list of one user."""
 
-    def in_words(self, path: Path) -> str:
+    def summary(self, path: Path) -> str:
         return f"{path}: {self.good:,} rows{self.owner and f' of {self.owner}'}"
 
 
 def import_files(command: Import) -> StoredData:
     """Read titles, histories, ratings and exported lists into the database, in transactions of 10,000 rows.
 
-    Every file is read twice: first to count its bad rows, so that nothing is stored when a file is refused. A title or
+    Every file is read twice: first to count its bad rows, so that nothing is stored if a file is refused. A title or
     an entry replaces an earlier one of the same id; a rating only adds its score to an entry of a history. New lists
     count as complete only when all files have been read, so that an import that ended early leaves no incomplete
-    lists to train on: run it again.
+    lists to train on. Run it again then.
 
     Raises:
         KerasrecError: a file is missing or damaged, lacks a column, has no good row or too many bad rows, or the
@@ -70,7 +70,7 @@ def import_files(command: Import) -> StoredData:
             require_few(read.bad, read.good + read.bad.total(), command.max_reject_share, rejects_path)
         for read in reads.values():
             database.claim(read.source)
-        database.check_lists()  # those that are added to get new digests
+        database.check_lists()  # before new digests are written
         for kind, path in reads:
             _store(database, command, kind, path)
         database.finish_lists(int(time.time()))
@@ -82,7 +82,7 @@ def import_files(command: Import) -> StoredData:
         if counts
     )
     summary = (
-        f"{', '.join(read.in_words(path) for (_, path), read in reads.items())}{kept}\n{command.database}: {titles:,} "
+        f"{', '.join(read.summary(path) for (_, path), read in reads.items())}{kept}\n{command.database}: {titles:,} "
         f"titles, {len(lists):,} users, {sum(lists.values()):,} watched{without_titles}"
     )
     return StoredData(command.database, titles, len(lists), summary)
@@ -119,9 +119,9 @@ def _store(database: Database, command: Import, kind: str, path: Path) -> None:
 @contextlib.contextmanager
 def _opened(command: Import, kind: str, path: Path) -> Iterator[tuple[str, Iterator[Title | ListRow | BadRow]]]:
     """The source of the ids in a file, and its rows: titles; or user, entry and maybe the title; or a `BadRow`."""
-    member = _the_one(kind, path, unpacked(path))
+    member = _member_of_kind(kind, path, unpacked(path))
     with member.open() as file:
-        export = kind_of(file)
+        export = export_format(file)
     if export and kind == TITLES:
         raise KerasrecError(f"{path} holds a user's list and not a table of titles: give it with --lists")
     if not export and kind == LISTS:
@@ -133,8 +133,8 @@ def _opened(command: Import, kind: str, path: Path) -> Iterator[tuple[str, Itera
         yield SOURCES[command.ids] if command.ids else source, rows
 
 
-def _the_one(kind: str, path: Path, members: list[Member]) -> Member:
-    """The text of a file; of a zip, the one member that is of this kind."""
+def _member_of_kind(kind: str, path: Path, members: list[Member]) -> Member:
+    """The text of a file; in a zip, the only member of this kind."""
     if len(members) == 1:
         return members[0]
     fitting = [member for member in members if _is_of_kind(kind, member)]
@@ -149,9 +149,9 @@ def _the_one(kind: str, path: Path, members: list[Member]) -> Member:
 def _is_of_kind(kind: str, member: Member) -> bool:
     try:
         with member.open() as file:
-            export = kind_of(file)
+            export = export_format(file)
         with member.open() as file:
-            return bool(export) if kind == LISTS else not export and fits(kind, member.name, file)
+            return bool(export) if kind == LISTS else not export and has_needed_columns(kind, member.name, file)
     except KerasrecError:  # a file that cannot be read is not of the kind
         return False
 

@@ -15,7 +15,7 @@ _UNREADABLE = {
     b"\xff\xfe": "is UTF-16 text: write it as UTF-8",
     b"\xfe\xff": "is UTF-16 text: write it as UTF-8",
 }
-_LOOKED_AT = 1 << 20
+_FIRST_BYTES = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ class Member:
             KerasrecError: the file is damaged, or of a kind that cannot be read.
         """
         with opened(self.path, self.inside) as file:
-            start = file.read(_LOOKED_AT)
+            start = file.read(_FIRST_BYTES)
         for magic, advice in _UNREADABLE.items():
             if start.startswith(magic):
                 raise KerasrecError(f"{self.name} {advice}")

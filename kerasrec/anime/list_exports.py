@@ -8,12 +8,12 @@ from typing import BinaryIO
 from xml.parsers import expat
 
 from kerasrec.anime.delimited_tables import BadRow, Fields, parsed
-from kerasrec.anime.mal_files import ANILIST, MYANIMELIST, list_entry, number, title_id, user_name, whole
+from kerasrec.anime.mal_files import ANILIST, MYANIMELIST, list_entry, number, title_id, user_name, whole_number
 from kerasrec.anime.records import ListEntry, ListRow, Title, fuzzy_date
 from kerasrec.errors import KerasrecError, quoted
 
 LARGEST_JSON = 1 << 29
-"""Bytes; the JSON of years of activity has about 10 million."""
+"""Bytes of the largest JSON file that is read; the export of an active user has about 10 million."""
 
 _LONGEST_TEXT = 1_000_000
 _BLOCK = 1 << 16
@@ -23,12 +23,12 @@ _XML_FIELDS = {
     **{"started": "my_start_date", "completed": "my_finish_date", "updated": "my_last_updated"},
     **{"name": "series_title", "format": "series_type", "episodes": "series_episodes"},
 }
-_GDPR_STATUSES = ("CURRENT", "PLANNING", "COMPLETED", "DROPPED", "PAUSED", "REPEATING")
+_ANILIST_STATUSES = ("CURRENT", "PLANNING", "COMPLETED", "DROPPED", "PAUSED", "REPEATING")
 _ANIME = 0
 """AniList's `series_type` of anime; that of manga is 1."""
 
 
-def kind_of(file: BinaryIO) -> str | None:
+def export_format(file: BinaryIO) -> str | None:
     """`xml` or `json`, by the first character that is not a space; else None."""
     first = file.read(1000).removeprefix(b"\xef\xbb\xbf").lstrip()[:1]
     return {b"<": "xml", b"{": "json", b"[": "json"}.get(first)
@@ -38,7 +38,7 @@ def read_export(kind: str, name: str, file: BinaryIO) -> tuple[str, Iterator[Lis
     """The entries of an exported list.
 
     Args:
-        kind: From `kind_of`.
+        kind: From `export_format`.
         name: The file, for messages; also the user's name where the export holds none.
         file: The export's bytes.
 
@@ -49,10 +49,10 @@ def read_export(kind: str, name: str, file: BinaryIO) -> tuple[str, Iterator[Lis
     Raises:
         KerasrecError: the file is not such an export; also raised while the rows are read.
     """
-    return (MYANIMELIST, _xml_rows(name, file)) if kind == "xml" else (ANILIST, _gdpr_rows(name, file))
+    return (MYANIMELIST, _xml_rows(name, file)) if kind == "xml" else (ANILIST, _json_rows(name, file))
 
 
-class _MalExport:
+class _XmlReader:
     """A reader of MyAnimeList's XML: flat elements below `myinfo` and `anime`.
 
     A document type is refused, because its entities could expand without limit.
@@ -107,22 +107,22 @@ class _MalExport:
 
 
 def _xml_rows(source: str, file: BinaryIO) -> Iterator[ListRow | BadRow]:
-    export = _MalExport(source)
+    reader = _XmlReader(source)
     user, is_last = "", False
     while not is_last:
         block = file.read(_BLOCK)
         is_last = not block
-        export.feed(block, is_last)
-        for name, line, values in export.found:
+        reader.feed(block, is_last)
+        for name, line, values in reader.found:
             if name == "manga":
                 raise KerasrecError(f"{source} is an export of manga: export the anime list")
             if name == "myinfo":
                 user = values.get("user_name", "")
             if name == "anime":
                 fields = Fields({field: values.get(element, "") for field, element in _XML_FIELDS.items()})
-                fields["user"] = user or _named_after(source)
+                fields["user"] = user or _name_from_file(source)
                 yield from parsed(line, json.dumps(values, ensure_ascii=False), fields, _xml_entry)
-        export.found.clear()
+        reader.found.clear()
 
 
 def _xml_entry(fields: Fields) -> ListRow:
@@ -133,12 +133,12 @@ def _xml_entry(fields: Fields) -> ListRow:
         entry.title,
         romaji=name,
         format=format.upper().replace(" ", "_") or None,
-        episodes=fields.optional(whole, "episodes", "episodes") or None,
+        episodes=fields.optional(whole_number, "episodes", "episodes") or None,
     )
     return user_name(fields["user"]), entry, title if name else None
 
 
-def _gdpr_rows(name: str, file: BinaryIO) -> Iterator[ListRow | BadRow]:
+def _json_rows(name: str, file: BinaryIO) -> Iterator[ListRow | BadRow]:
     text = file.read(LARGEST_JSON + 1)
     if len(text) > LARGEST_JSON:
         raise KerasrecError(f"{name} has more than {LARGEST_JSON:,} bytes, which no export of AniList has")
@@ -151,28 +151,28 @@ def _gdpr_rows(name: str, file: BinaryIO) -> Iterator[ListRow | BadRow]:
         raise KerasrecError(f"{name} is JSON, but not an export of AniList: it has no `lists`")
     user = content.get("user")
     names = [user.get(key) for key in ("display_name", "name")] if isinstance(user, dict) else []
-    owner = next((one for one in names if isinstance(one, str) and one), _named_after(name))
+    owner = next((one for one in names if isinstance(one, str) and one), _name_from_file(name))
     for place, row in enumerate(lists, 1):
         if isinstance(row, dict) and row.get("series_type") not in (_ANIME, None):
             continue  # manga
         values = row if isinstance(row, dict) else {}
         fields = Fields({field: _as_text(value) for field, value in values.items()})
         fields["user"] = owner
-        yield from parsed(place, _json(row), fields, _gdpr_entry)
+        yield from parsed(place, _json(row), fields, _json_entry)
 
 
-def _gdpr_entry(fields: Fields) -> ListRow:
+def _json_entry(fields: Fields) -> ListRow:
     status = fields.get("status", "")
-    if status not in map(str, range(len(_GDPR_STATUSES))):
+    if status not in map(str, range(len(_ANILIST_STATUSES))):
         raise ValueError("unknown status")
     for name in ("score", "progress", "started_on", "finished_on", "updated_at"):
         fields.setdefault(name, "")
     score = fields.optional(number, "score", "score", 0, 100)
     entry = ListEntry(
         title=title_id(fields.get("series_id", "")),
-        status=_GDPR_STATUSES[int(status)],
+        status=_ANILIST_STATUSES[int(status)],
         score=round(score or 0) or None,
-        progress=fields.optional(whole, "progress", "progress"),
+        progress=fields.optional(whole_number, "progress", "progress"),
         started=fields.optional(_day_in_digits, "started_on"),
         completed=fields.optional(_day_in_digits, "finished_on"),
         updated=fields.optional(_epoch_seconds, "updated_at"),
@@ -181,7 +181,7 @@ def _gdpr_entry(fields: Fields) -> ListRow:
 
 
 def _day_in_digits(text: str) -> str | None:
-    """A date from digits such as 20190407; 0 is unknown."""
+    """A date from digits such as 20190407; None for 0, which means unknown."""
     if text in ("", "0"):
         return None
     if not (text.isascii() and text.isdigit() and len(text) == 8):
@@ -192,7 +192,7 @@ def _day_in_digits(text: str) -> str | None:
 def _epoch_seconds(text: str) -> int | None:
     """Epoch seconds, given as a number or as a date and time in UTC."""
     if not text or text.isdigit():
-        return whole(text, "time of the last update")
+        return whole_number(text, "time of the last update")
     try:
         time = datetime.datetime.fromisoformat(text.replace("Z", "+00:00"))
     except ValueError:
@@ -213,6 +213,6 @@ def _json(value: object) -> str:
         return "(nested too deeply)"
 
 
-def _named_after(name: str) -> str:
+def _name_from_file(name: str) -> str:
     """The user's name where the export holds none: the file's name up to the first dot."""
     return Path(name).name.split(".")[0] or "unnamed"

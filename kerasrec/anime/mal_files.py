@@ -17,7 +17,7 @@ SOURCES = {"MyAnimeList": MYANIMELIST, "renumbered": RENUMBERED, "AniList": ANIL
 _RENUMBERED_COLUMNS = {"anime_ids", "feedback"}
 """Columns that only the renumbered extract has."""
 
-# What the columns are called in the files that go round; the first name that a header has is taken.
+# Names of the columns in common files; the first name that a header has is used.
 _TITLE_COLUMNS = {
     "id": ("anime_id", "anime_ids", "mal_id", "anilist_id"),
     "name": ("name", "title"),
@@ -77,7 +77,7 @@ def read_table(kind: str, name: str, file: BinaryIO) -> tuple[str, Iterator[Titl
     return _source(table.names), table.parsed(parse, spans_lines=kind == TITLES)
 
 
-def fits(kind: str, name: str, file: BinaryIO) -> bool:
+def has_needed_columns(kind: str, name: str, file: BinaryIO) -> bool:
     """Whether a table has the columns that are needed."""
     return not _table(kind, name, file).missing(_NEEDED[kind])
 
@@ -104,9 +104,9 @@ def _title(fields: Fields) -> Title:
         english=_text(fields["english"]),
         native=_text(fields["native"]),
         format=None if _unknown(fields["format"]) else fields["format"].upper().replace(" ", "_"),
-        episodes=fields.optional(whole, "episodes", "episodes"),
+        episodes=fields.optional(whole_number, "episodes", "episodes"),
         score=None if score is None else round(10 * score),
-        popularity=fields.optional(whole, "popularity", "members"),
+        popularity=fields.optional(whole_number, "popularity", "members"),
         is_adult=not _ADULT.isdisjoint(genres),
         genres=genres,
     )
@@ -123,10 +123,10 @@ def list_entry(fields: Fields, score: float | None) -> ListEntry:
         title=title_id(fields["title"]),
         status=_status(fields["status"]),
         score=round(10 * score) or None if score and score > 0 else None,
-        progress=fields.optional(whole, "progress", "progress"),
+        progress=fields.optional(whole_number, "progress", "progress"),
         started=fields.optional(day, "started"),
         completed=fields.optional(day, "completed"),
-        updated=fields.optional(whole, "updated", "time of the last update"),
+        updated=fields.optional(whole_number, "updated", "time of the last update"),
     )
 
 
@@ -151,7 +151,7 @@ def _unknown(text: str) -> bool:
 
 
 def _text(text: str) -> str | None:
-    """Names in these files carry HTML's escapes."""
+    """A text without HTML escapes; None where it is unknown."""
     return None if _unknown(text) else html.unescape(text)
 
 
@@ -162,7 +162,7 @@ def title_id(text: str) -> int:
     return int(text)
 
 
-def whole(text: str, name: str) -> int | None:
+def whole_number(text: str, name: str) -> int | None:
     """A whole number, 0 or more; None where it is unknown."""
     value = number(text, name, 0, 2**53)
     return None if value is None else int(value)
@@ -180,7 +180,7 @@ def number(text: str, name: str, least: float, most: float) -> float | None:
 
 
 def day(text: str) -> str | None:
-    """A date, which may lack the day or the month."""
+    """A date, of which the day or the month can be missing; None where it is unknown."""
     if _unknown(text):
         return None
     parts = re.match(r"(\d{4})-(\d\d)-(\d\d)", text, re.ASCII)

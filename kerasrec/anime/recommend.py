@@ -18,7 +18,7 @@ from kerasrec.anime.records import Recommendation, Title
 from kerasrec.anime.run import TRAINS, Output, Trained, read_trained
 from kerasrec.anime.settings import Recommend
 from kerasrec.anime.titles import find_title, unseen_before
-from kerasrec.anime.unusable_answers import tell
+from kerasrec.anime.unusable_answers import log_part
 from kerasrec.anime.user_lists import in_random_order
 from kerasrec.anime.user_names import user_name
 from kerasrec.errors import KerasrecError, quoted
@@ -26,7 +26,7 @@ from kerasrec.serving.recommender import Recommender
 
 logger = logging.getLogger(__name__)
 
-HISTORIES_AT_A_TIME = 64
+_HISTORIES_PER_CALL = 64
 
 
 @dataclass(frozen=True)
@@ -90,19 +90,19 @@ class TitleRecommender:
         left_out = {*exclude, *map(str, _left_out(taste, titles, keep))}
         [best] = self.recommender.recommend([history], k, list(left_out), filter_seen=False)
         liked = [place for place, item in enumerate(history) if int(item) in taste.liked] or range(len(history))
-        because = _because(self.recommender, history, list(liked), [item for item, _ in best])
+        reasons = _reasons(self.recommender, history, list(liked), [item for item, _ in best])
 
         def title_of(item: str) -> Title:
             return known.get(int(item)) or Title(int(item), romaji=self.trained.names[int(item)])
 
         return [
             Recommendation(title_of(item), score, None if place is None else title_of(history[place]))
-            for (item, score), place in zip(best, because, strict=True)
+            for (item, score), place in zip(best, reasons, strict=True)
         ]
 
 
 def recommend(command: Recommend) -> pd.DataFrame:
-    """The best titles for a user or for liked titles; also as a page if one is asked for.
+    """The best titles for a user or for liked titles; with `--html`, also as a page.
 
     Returns:
         One row per title, the best first: `rank` from 1, `item_id`, `title`, `year`, `users_score` (the mean score of
@@ -196,21 +196,21 @@ def taste_of_user(user: str, database: Database, titles: list[Title], url: str) 
             + (f", which holds ids of {database.source()}, so AniList cannot be asked" if name else " or of AniList")
             + ": name another user, or give titles with --likes"
         )
-    # Into a database of its own: whoever only asks is not to become one of those who are trained on.
-    with tempfile.TemporaryDirectory() as folder, Database(Path(folder, "asked.db"), create=True) as asked:
-        asked.store_titles(titles, at=0)
+    # The list is stored in a temporary database, because the model is not trained on users who only ask for a list.
+    with tempfile.TemporaryDirectory() as folder, Database(Path(folder, "user.db"), create=True) as temporary:
+        temporary.store_titles(titles, at=0)
         with AniListClient(url) as client:
             try:
-                status, odd = fetch_user(asked, client, name, since=0)
+                status, unusable = fetch_user(temporary, client, name, since=0)
             except NoAnswer as error:
                 raise KerasrecError(f"the list of {name} cannot be fetched: {error}") from error
         if status != "ok":
             raise KerasrecError(
                 f"the list of {name} is {status} on AniList: name another user, or give titles with --likes"
             )
-        for part in odd:
-            tell(part, name)
-        return _taste_in(asked, name)
+        for part in unusable:
+            log_part(part, name)
+        return _taste_in(temporary, name)
 
 
 def _taste_in(database: Database, name: str) -> Taste:
@@ -246,15 +246,15 @@ def taste_of_titles(watched: Sequence[int]) -> Taste:
     return Taste(ids, frozenset(ids), frozenset(ids))
 
 
-def _because(recommender: Recommender, history: list[str], liked: list[int], items: list[str]) -> list[int | None]:
+def _reasons(recommender: Recommender, history: list[str], liked: list[int], items: list[str]) -> list[int | None]:
     """For each item, the index of a liked title without which its score would fall; see `name_reasons`."""
     if not liked or not items:
         return [None] * len(items)
     histories = [history, *(history[:place] + history[place + 1 :] for place in liked)]
     queries = np.concatenate(
         [
-            recommender.embed(histories[first : first + HISTORIES_AT_A_TIME])
-            for first in range(0, len(histories), HISTORIES_AT_A_TIME)
+            recommender.embed(histories[first : first + _HISTORIES_PER_CALL])
+            for first in range(0, len(histories), _HISTORIES_PER_CALL)
         ]
     )  # [1 + liked, H]
     vectors, _ = recommender.item_vectors(items)  # [k, H]

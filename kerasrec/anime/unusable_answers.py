@@ -40,25 +40,25 @@ class UnusableAnswers:
         """Whether the run should stop."""
         return self._in_a_row >= IN_A_ROW
 
-    def failed(self, name: str, error: NoAnswer) -> None:
+    def add_failure(self, name: str, error: NoAnswer) -> None:
         """Record that one page or user cannot be fetched."""
         self._in_a_row += 1
         self._failed.append(f"{name}: {_short(error.reason)}")
         logger.warning(f"{self._kind} {name} is left out: {_short(error.reason)}")
         self._database.set_aside([SetAside(self._kind, name, error.reason, error.answer)], int(time.time()))
 
-    def took(self, odd: Sequence[UnusablePart], of: str = "") -> None:
+    def add_parts(self, parts: Sequence[UnusablePart], of: str = "") -> None:
         """Record that one page or user was fetched, and log its parts of an unknown form."""
         self._in_a_row = 0
-        for part in odd[:_SHOWN]:
-            tell(part, of)
-        if len(odd) > _SHOWN:
-            logger.warning(f"and {len(odd) - _SHOWN:,} more")
-        lost = [part for part in odd if part.is_lost]
+        for part in parts[:_SHOWN]:
+            log_part(part, of)
+        if len(parts) > _SHOWN:
+            logger.warning(f"and {len(parts) - _SHOWN:,} more")
+        lost = [part for part in parts if part.is_lost]
         self._lost += [f"{part.what}{of and f' of {of}'}: {_short(part.reason)}" for part in lost]
-        self._incomplete += len(odd) - len(lost)
+        self._incomplete += len(parts) - len(lost)
 
-    def in_short(self) -> str:
+    def summary(self) -> str:
         """The counts, as the end of a summary."""
         counts = (
             (len(self._failed), f"{self._kind}s could not be fetched"),
@@ -80,27 +80,27 @@ class UnusableAnswers:
         if not_fetched:
             stopped = f"; stopped after {IN_A_ROW} failures in a row" if self.are_too_many else ""
             raise KerasrecError(
-                f"{not_fetched:,} {self._kind}s were not fetched ({_some(self._failed)}){stopped}; {where}; fetched "
-                "data is kept: run the same command again later"
+                f"{not_fetched:,} {self._kind}s were not fetched ({_first_of(self._failed)}){stopped}; {where}; "
+                "fetched data is kept: run the same command again later"
             )
         if self._lost:
-            raise KerasrecError(f"{len(self._lost):,} titles were left out ({_some(self._lost)}); {where}")
+            raise KerasrecError(f"{len(self._lost):,} titles were left out ({_first_of(self._lost)}); {where}")
 
 
-def tell(part: UnusablePart, of: str = "") -> None:
+def log_part(part: UnusablePart, of: str = "") -> None:
     """Log why a title or an entry could not be used."""
     done = "is left out" if part.is_lost else "is kept without some fields"
     logger.warning(f"{part.what}{of and f' of {of}'} {done}: it has an unknown form ({_short(part.reason)})")
 
 
-def set_aside(kind: Literal["title", "entry"], odd: Sequence[UnusablePart], of: str = "") -> list[SetAside]:
+def set_aside_rows(kind: Literal["title", "entry"], parts: Sequence[UnusablePart], of: str = "") -> list[SetAside]:
     """Parts of an unknown form, as rows for `Database.set_aside`."""
-    return [SetAside(kind, f"{of}{of and ': '}{part.what}", part.reason, part.text) for part in odd]
+    return [SetAside(kind, f"{of}{of and ': '}{part.what}", part.reason, part.text) for part in parts]
 
 
 def _short(text: str) -> str:
     return text if len(text) <= 200 else f"{text[:200]}..."
 
 
-def _some(texts: Sequence[str]) -> str:
+def _first_of(texts: Sequence[str]) -> str:
     return ", ".join(texts[:_SHOWN]) + (", ..." if len(texts) > _SHOWN else "")

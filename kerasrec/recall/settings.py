@@ -3,11 +3,12 @@
 import dataclasses
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Literal, get_args
+from typing import Annotated, Literal
 
 import tyro
 from tyro.conf import Positional, UseAppendAction
 
+from kerasrec.choices import require_choices
 from kerasrec.data.items.settings import BatchSettings, ExampleSettings
 from kerasrec.data.logs.seen_items import SeenItems
 from kerasrec.data.logs.settings import SplitSettings
@@ -15,8 +16,6 @@ from kerasrec.errors import KerasrecError, require, require_seed
 from kerasrec.nn.settings import ItemModelSettings
 from kerasrec.training.settings import DeviceSettings, LoopSettings, OptimizerSettings
 from kerasrec.workspace.run_folders import RunFolders
-
-ItemStart = Literal["co-occurrence", "random"]
 
 
 @dataclass(frozen=True)
@@ -111,7 +110,7 @@ class Train(SeenItems):
     together."""
     init_from: Path | None = None
     """Output folder of an earlier task: training starts from its last state. Its vocabulary may be smaller."""
-    item_start: ItemStart = "co-occurrence"
+    item_start: Literal["co-occurrence", "random"] = "co-occurrence"
     """Initial item embeddings of a new model: from the co-occurrence of items in histories, which learns faster, or
     random."""
     valid_users: int = 10_000
@@ -129,11 +128,10 @@ class Train(SeenItems):
 
     def __post_init__(self):
         super().__post_init__()
+        require_choices(self)
         require(self.epochs >= 0, "epochs", self.epochs, "0 or more")
         require(self.train_multi is None or self.train_multi >= 1, "train_multi", self.train_multi, "at least 1")
         require(self.steps_per_multi >= 1, "steps_per_multi", self.steps_per_multi, "at least 1")
-        starts = get_args(ItemStart)
-        require(self.item_start in starts, "item_start", self.item_start, f"one of {', '.join(starts)}")
         require(self.valid_users >= 0, "valid_users", self.valid_users, "0 or more")
         require(self.test_users >= 1, "test_users", self.test_users, "at least 1")
         require_seed(self.seed)

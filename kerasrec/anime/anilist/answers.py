@@ -46,12 +46,12 @@ class TitlePage:
 
     titles: tuple[Title, ...]
     has_next: bool
-    odd: tuple[UnusablePart, ...] = ()
+    unusable: tuple[UnusablePart, ...] = ()
 
     @property
     def parts(self) -> set[int | str]:
         """Identifies the content of this page among other pages."""
-        return {title.id for title in self.titles} | {part.text for part in self.odd if part.is_lost}
+        return {title.id for title in self.titles} | {part.text for part in self.unusable if part.is_lost}
 
 
 @dataclass(frozen=True)
@@ -62,42 +62,44 @@ class ListChunk:
     score_format: str | None
     entries: tuple[ListEntry, ...]
     has_next: bool
-    odd: tuple[UnusablePart, ...] = ()
+    unusable: tuple[UnusablePart, ...] = ()
 
     @property
     def parts(self) -> set[int | str]:
         """Identifies the content of this chunk among other chunks."""
-        return {entry.title for entry in self.entries} | {part.text for part in self.odd if part.is_lost}
+        return {entry.title for entry in self.entries} | {part.text for part in self.unusable if part.is_lost}
 
 
 def title_page(data: object) -> TitlePage:
     """The page in the `data` of an answer.
 
     Raises:
-        UnknownForm: `data` holds no page. A single title of an unknown form is among `odd` instead.
+        UnknownForm: `data` holds no page. A single title of an unknown form is among `unusable` instead.
     """
     page = _object(_field(_object(data, "data"), "Page"), "Page")
     has_next = _flag(_field(_object(_field(page, "pageInfo"), "pageInfo"), "hasNextPage"), "hasNextPage")
-    odd: list[UnusablePart] = []
-    found = [_whole_part(_title, "title", "id", media, odd) for media in _list(_field(page, "media"), "media") if media]
-    return TitlePage(tuple(title for title in found if title is not None), has_next, tuple(odd))
+    unusable: list[UnusablePart] = []
+    found = [
+        _whole_part(_title, "title", "id", media, unusable) for media in _list(_field(page, "media"), "media") if media
+    ]
+    return TitlePage(tuple(title for title in found if title is not None), has_next, tuple(unusable))
 
 
 def list_chunk(data: object) -> ListChunk:
     """The chunk in the `data` of an answer; a title on several lists of the user is returned once.
 
     Raises:
-        UnknownForm: `data` holds no list. A single entry of an unknown form is among `odd` instead.
+        UnknownForm: `data` holds no list. A single entry of an unknown form is among `unusable` instead.
     """
     collection = _object(_field(_object(data, "data"), "MediaListCollection"), "MediaListCollection")
     user = _object(_field(collection, "user"), "user")
     options = _object(user.get("mediaListOptions") or {}, "mediaListOptions")
     has_next = _flag(_field(collection, "hasNextChunk"), "hasNextChunk")
-    odd: list[UnusablePart] = []
+    unusable: list[UnusablePart] = []
     entries = {}
     for group in _list(_field(collection, "lists"), "lists"):
         for raw in _list(_field(_object(group, "a list"), "entries"), "entries"):
-            entry = _whole_part(_entry, "the entry of title", "mediaId", raw, odd) if raw else None
+            entry = _whole_part(_entry, "the entry of title", "mediaId", raw, unusable) if raw else None
             if entry is not None:
                 entries[entry.title] = entry
     return ListChunk(
@@ -105,7 +107,7 @@ def list_chunk(data: object) -> ListChunk:
         _text(options.get("scoreFormat"), "scoreFormat"),
         tuple(entries.values()),
         has_next,
-        tuple(odd),
+        tuple(unusable),
     )
 
 
@@ -135,7 +137,7 @@ class _Fields:
 
 
 def _whole_part(
-    parse: Callable[[int, _Fields], _T], kind: str, key: str, raw: object, odd: list[UnusablePart]
+    parse: Callable[[int, _Fields], _T], kind: str, key: str, raw: object, unusable: list[UnusablePart]
 ) -> _T | None:
     """A title or an entry; None if not even its id can be read."""
     try:
@@ -143,13 +145,13 @@ def _whole_part(
         number = _needed(_whole(_field(values, key), key, 1), key)
     except UnknownForm as error:
         name = raw.get(key) if isinstance(raw, dict) else raw
-        odd.append(UnusablePart(f"{kind} {quoted(name, 50)}", str(error), json.dumps(raw), is_lost=True))
+        unusable.append(UnusablePart(f"{kind} {quoted(name, 50)}", str(error), json.dumps(raw), is_lost=True))
         return None
     fields = _Fields(values)
     part = parse(number, fields)
     if fields.problems:
         reason = "; ".join(dict.fromkeys(fields.problems))
-        odd.append(UnusablePart(f"{kind} {number}", reason, json.dumps(raw), is_lost=False))
+        unusable.append(UnusablePart(f"{kind} {number}", reason, json.dumps(raw), is_lost=False))
     return part
 
 

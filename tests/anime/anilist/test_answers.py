@@ -93,7 +93,7 @@ def require_taken_or_told(method, answer, database):
     else:
         database.store_user("user1", found.user_id, found.score_format, found.entries, at=1)
         assert len(database.entries("user1")) == len(found.entries)
-    assert all(part.reason and "\x1b" not in part.what + part.reason for part in found.odd)
+    assert all(part.reason and "\x1b" not in part.what + part.reason for part in found.unusable)
 
 
 @pytest.fixture(scope="module")
@@ -124,7 +124,7 @@ def test_an_answer_of_other_bytes_is_refused(content):
 
 def test_valid_answers_have_no_odd_parts(answered):
     for method, answer in answered.items():
-        assert ask(method, json.dumps(answer)).odd == ()
+        assert ask(method, json.dumps(answer)).unusable == ()
 
 
 def test_a_title_keeps_its_valid_fields(answered):
@@ -133,11 +133,11 @@ def test_a_title_keeps_its_valid_fields(answered):
     right = ask("title_page", json.dumps(answer)).titles[0]
     media["averageScore"], media["genres"][0], media["tags"][0]["rank"] = 101, "\ud800", 500
     page = ask("title_page", json.dumps(answer))
-    title, [odd] = page.titles[0], page.odd
+    title, [part] = page.titles[0], page.unusable
     assert (title.romaji, title.popularity, title.relations) == (right.romaji, right.popularity, right.relations)
     assert title.score is None and title.genres == right.genres[1:] and title.tags == ()
-    assert "averageScore is 101" in odd.reason and "tag rank is 500" in odd.reason and "surrogate" not in odd.reason
-    assert not odd.is_lost and json.loads(odd.text)["id"] == title.id
+    assert "averageScore is 101" in part.reason and "tag rank is 500" in part.reason and "surrogate" not in part.reason
+    assert not part.is_lost and json.loads(part.text)["id"] == title.id
 
 
 @pytest.mark.parametrize("score", [101, -5, 2**63, 10**400, float("nan"), float("inf"), "90", True, [], "\ud800"])
@@ -146,4 +146,4 @@ def test_an_invalid_score_is_none(answered, score):
     answer["data"]["MediaListCollection"]["lists"][0]["entries"][0]["score"] = score
     chunk = ask("list_chunk", json.dumps(answer))
     assert len(chunk.entries) == 3 and chunk.entries[0].score is None
-    assert [part.reason.split()[0] for part in chunk.odd] == ["score"]
+    assert [part.reason.split()[0] for part in chunk.unusable] == ["score"]
