@@ -43,7 +43,7 @@ def test_every_picture_can_be_read(panels):
     assert "best epoch: 2" in labels and len(labels) >= 2
 
 
-def test_the_lines_are_the_figures():
+def test_the_drawn_lines_equal_the_figures():
     axes = Figure().subplots()
     curves._losses(axes, METRICS)
     train, valid = axes.get_lines()
@@ -55,7 +55,7 @@ def test_one_epoch_is_enough(training_cli):
     training_cli.ok("plot")
 
 
-def test_smoothing_restated():
+def test_smoothing_equals_a_plain_implementation():
     values = np.random.default_rng(1).normal(size=20)
     mean, expected = 0.0, []
     for number, value in enumerate(values, 1):
@@ -79,5 +79,5 @@ def test_a_file_that_lacks_figures(training_cli, metrics):
     assert ("lacks figures" if isinstance(metrics, dict) else "is damaged") in line
 
 
-def test_no_file(training_cli):
+def test_a_missing_file_of_figures_is_refused(training_cli):
     assert "training_metrics.json" in training_cli.error("plot")

@@ -77,7 +77,7 @@ def test_every_table_has_a_key_and_every_reference_an_index(database):
     db.close()
 
 
-def test_an_entry_of_nobody_and_a_tag_of_nothing_are_refused(database):
+def test_entries_without_a_user_and_tags_without_a_title_are_refused(database):
     database.store_titles([BEBOP], at=1)
     for statement in (
         "INSERT INTO list_entries (user_id, title_id) VALUES (77, 1)",
@@ -104,7 +104,7 @@ def old_database(path, version):
     db.close()
 
 
-def test_an_older_database_is_brought_up_to_date_with_what_it_holds(tmp_path):
+def test_an_older_database_is_migrated_with_its_content(tmp_path):
     old_database(tmp_path / "old.db", version=1)
     with Database(tmp_path / "old.db") as database:
         assert database.titles() == [Title(1, romaji="Cowboy Bebop", popularity=7, genres=("Action",))]
@@ -128,14 +128,14 @@ def test_a_migration_that_fails_changes_nothing(tmp_path, monkeypatch):
         assert len(database.titles()) == 1
 
 
-def test_a_database_of_a_later_version_is_left_alone(tmp_path):
+def test_a_database_of_a_later_version_is_not_changed(tmp_path):
     with Database(tmp_path / "bert.db", create=True) as database:
         database._db.execute("PRAGMA user_version = 99")
     with pytest.raises(KerasrecError, match="version 99 .* update kerasrec"):
         Database(tmp_path / "bert.db")
 
 
-def test_what_is_no_database_of_kerasrecs_is_left_alone(tmp_path):
+def test_files_of_another_program_are_not_changed(tmp_path):
     (tmp_path / "letter.db").write_text("Dear Sir or Madam, " * 100)
     with pytest.raises(KerasrecError, match="not a database"):
         Database(tmp_path / "letter.db", create=True)
@@ -149,7 +149,7 @@ def test_what_is_no_database_of_kerasrecs_is_left_alone(tmp_path):
     assert (tmp_path / "letter.db").read_text().startswith("Dear")
 
 
-def test_a_database_that_is_not_there_is_not_made_by_looking(tmp_path):
+def test_reading_does_not_create_a_database(tmp_path):
     with pytest.raises(KerasrecError, match="fetch-titles"):
         Database(tmp_path / "bert.db")
     assert list(tmp_path.iterdir()) == []
@@ -165,12 +165,12 @@ def test_a_database_belongs_to_one_source_of_ids(database):
 # --- titles ---
 
 
-def test_titles_come_back_as_they_were_stored_the_most_popular_first(database):
+def test_stored_titles_are_read_by_popularity(database):
     database.store_titles([MOVIE, BEBOP], at=1)
     assert database.titles() == [BEBOP, MOVIE]
 
 
-def test_a_title_that_is_stored_again_is_replaced_with_all_that_belongs_to_it(database):
+def test_a_title_that_is_stored_again_is_replaced_completely(database):
     fill(database, ann=[seen(1, score=90)])
     database.store_titles([BEBOP], at=2)
     newer = Title(id=1, romaji="Cowboy Bebop", genres=("Drama",), tags=(Tag(63, "Outer space"),), popularity=10**9)
@@ -179,7 +179,7 @@ def test_a_title_that_is_stored_again_is_replaced_with_all_that_belongs_to_it(da
     assert database.entries("ann") == [seen(1, score=90)]
 
 
-def test_a_page_is_stored_whole_or_not_at_all(database):
+def test_a_page_is_stored_completely_or_not_at_all(database):
     with pytest.raises(KerasrecError, match="score BETWEEN"):
         database.store_title_page("ID", 1, [BEBOP, Title(id=2, score=1000)], True, at=5)
     assert database.titles() == [] and database.title_pages("ID", 0) == {}
@@ -193,7 +193,7 @@ def test_a_page_is_stored_whole_or_not_at_all(database):
 # --- users ---
 
 
-def test_a_list_replaces_the_one_before(database):
+def test_a_list_replaces_the_earlier_list(database):
     fill(database, ann=[seen(1), seen(2)])
     database.store_user("ann", 7, "POINT_5", [seen(3, score=40, progress=2, started="2019", updated=5)], at=9)
     assert database.entries("ann") == [seen(3, score=40, progress=2, started="2019", updated=5)]
@@ -208,14 +208,14 @@ def test_a_list_replaces_the_one_before(database):
     assert len(database.users()) == 1
 
 
-def test_an_account_with_a_new_name_is_still_one_account(database):
+def test_a_renamed_account_is_one_account(database):
     database.store_user("ann", 7, None, [seen(1)], at=1)
     database.store_user("anna", 7, None, [seen(1), seen(2)], at=2)
     assert [user.name for user in database.users()] == ["anna"]
     assert len(database.entries("anna")) == 2 and database.entries("ann") == []
 
 
-def test_private_and_missing_users_are_recorded_and_keep_what_was_known(database):
+def test_private_and_missing_users_keep_their_stored_lists(database):
     fill(database, ann=[seen(1)])
     database.store_unavailable("ann", "private", at=5)
     database.store_unavailable("bob", "missing", at=6)
@@ -226,7 +226,7 @@ def test_private_and_missing_users_are_recorded_and_keep_what_was_known(database
     assert database.entries("ann") == [seen(1)] and database.histories(0) == []
 
 
-def test_chunks_wait_until_the_list_is_whole(database):
+def test_chunks_become_a_list_when_it_is_complete(database):
     fill(database)
     database.store_chunk("ann", 1, [seen(1, completed="2019-04")], at=5)
     database.store_chunk("ann", 2, [seen(2)], at=6)
@@ -250,7 +250,7 @@ def test_an_entry_of_an_unknown_title_is_kept_but_in_no_history(database):
 # --- histories ---
 
 
-def test_histories_are_in_the_order_that_is_promised(database):
+def test_histories_are_ordered_as_documented(database):
     may = 1_557_000_000  # 2019-05-04
     entries = [
         seen(1, completed="2019-04-07", started="2001-01-01"),  # its completion counts
@@ -273,7 +273,7 @@ def test_histories_are_in_the_order_that_is_promised(database):
     )
 
 
-def test_only_what_was_watched_counts(database):
+def test_only_watched_titles_are_counted(database):
     statuses = ("CURRENT", "PLANNING", "COMPLETED", "DROPPED", "PAUSED", "REPEATING", None)
     entries = [ListEntry(place, status, score=10 * place) for place, status in enumerate(statuses, 1)]
     fill(database, ann=entries)
@@ -346,7 +346,7 @@ def test_two_processes_may_write_at_once(tmp_path):
         assert database._db.execute("PRAGMA foreign_key_check").fetchall() == []
 
 
-def test_many_may_make_the_same_database_at_once(tmp_path):
+def test_many_processes_may_create_one_database(tmp_path):
     for number in range(10):
         path, ready = tmp_path / f"{number}.db", threading.Barrier(8)
 
@@ -378,7 +378,7 @@ def test_a_writer_waits_for_another_and_a_reader_does_not(database):
     other.close()
 
 
-def test_a_lock_that_is_never_let_go_ends_in_one_line(database, monkeypatch):
+def test_a_lock_that_is_never_released_is_an_error_of_one_line(database, monkeypatch):
     database._db.execute("PRAGMA busy_timeout = 50")
     other = sqlite3.connect(database.path, isolation_level=None)
     other.execute("BEGIN IMMEDIATE")
@@ -388,7 +388,7 @@ def test_a_lock_that_is_never_let_go_ends_in_one_line(database, monkeypatch):
     database.store_unavailable("bob", "missing", at=1)
 
 
-def test_a_full_disk_ends_in_one_line_and_keeps_what_there_was(database):
+def test_a_full_disk_is_an_error_of_one_line_and_keeps_the_data(database):
     fill(database, ann=[seen(1)])
     [pages] = database._db.execute("PRAGMA page_count").fetchone()
     database._db.execute(f"PRAGMA max_page_count = {pages}")
@@ -398,7 +398,7 @@ def test_a_full_disk_ends_in_one_line_and_keeps_what_there_was(database):
     assert database.entries("ann") == [seen(1)]
 
 
-def test_a_copy_of_the_file_opens_where_there_is_no_lock_file(database, tmp_path):
+def test_a_copied_database_opens_without_its_lock_file(database, tmp_path):
     fill(database, ann=[seen(1)])
     database.close()
     shutil.copy(database.path, tmp_path / "copy.db")
@@ -534,7 +534,7 @@ def test_titles_without_lists_name_the_command_that_fetches_them(database):
     assert database.training_data(1) == ([BEBOP], [History("ann", (1,), ("COMPLETED",), (None,), (None,))])
 
 
-def test_titles_that_exports_name_do_not_replace_what_is_known(database):
+def test_titles_of_exports_do_not_replace_stored_titles(database):
     database.store_titles([BEBOP], at=1)
     database.add_entries([("ann", seen(5))])
     database.name_titles([Title(1, romaji="Bebop"), Title(5, romaji="The movie")], at=2)

@@ -44,12 +44,12 @@ def test_titles_are_fetched_by_the_page_and_only_once(cli, anilist):
         assert [title.id for title in database.titles()] == list(range(1200, 950, -1))
 
 
-def test_titles_end_where_anilist_ends(cli, anilist):
+def test_titles_end_at_the_last_page_of_anilist(cli, anilist):
     assert "24 pages fetched" in cli.ok("fetch-titles")
     assert "0 pages fetched in 0 requests, 24 were still fresh; 1,200 titles" in cli.ok("fetch-titles")
 
 
-def test_another_order_is_another_walk_through_the_same_titles(cli, anilist):
+def test_another_order_has_its_own_pages(cli, anilist):
     cli.ok("fetch-titles", "--count", 50)
     cli.ok("fetch-titles", "--count", 50, "--sort", "SCORE_DESC")
     assert len(anilist.log) == 2
@@ -91,7 +91,7 @@ def test_the_lists_of_the_users_in_a_file(cli, anilist, made_up):
     assert asked(anilist)["Collector", 3] == 1
 
 
-def test_no_user_is_asked_for_twice_not_even_private_and_missing_ones(cli, anilist):
+def test_private_and_missing_users_are_not_fetched_twice(cli, anilist):
     names = cli.users("user1", "hermit", "nobody", "USER1")
     assert "1 names are repeated" in cli.ok("fetch-users", "--file", names)
     before = len(anilist.log)
@@ -123,7 +123,7 @@ def test_a_list_may_become_private_or_public(cli, server, anilist):
         assert [database.user(name).status for name in ("user5", "hermit")] == ["private", "ok"]
 
 
-def test_the_lines_of_the_file_that_hold_no_name_are_counted(cli):
+def test_lines_without_a_name_are_counted(cli):
     cli.folder.joinpath("datas_user.txt").write_bytes(
         b"\xef\xbb\xbfuser1\r\n\r\n  user2  \nnot a name\n\xff\xfe\n" + b"x" * 60
     )
@@ -141,7 +141,7 @@ def test_the_lines_of_the_file_that_hold_no_name_are_counted(cli):
         (["fetch-titles", "--url", "ftp://anilist.test"], "http"),
     ],
 )
-def test_what_cannot_work_is_said_in_one_line(cli, words, message):
+def test_unusable_settings_are_an_error_of_one_line(cli, words, message):
     if "--url" in words:
         cli.url = words.pop()
         words.pop()
@@ -171,13 +171,13 @@ def test_without_titles_the_message_names_the_command_that_fetches_them(cli):
 
 
 @pytest.mark.parametrize("fault", ["429", "500", "truncated", "die"])
-def test_failures_that_pass_leave_no_trace(cli, anilist, made_up, fault):
+def test_temporary_failures_are_repeated_until_success(cli, anilist, made_up, fault):
     anilist.faults.append(fault)
     assert "3 requests" in cli.ok("fetch-users", "--file", cli.users("user1", "user2"))
     assert_whole(cli, made_up, ["user1", "user2"])
 
 
-def test_a_wait_is_told(cli, anilist):
+def test_a_wait_is_logged(cli, anilist):
     anilist.faults.append("429")
     code, out, _ = cli.run("fetch-titles", "--count", 50)
     assert code == 0 and "waiting 1.0 s: 429" in out
@@ -237,7 +237,7 @@ def test_many_failures_in_a_row_end_the_run(cli, anilist, step):
     assert "stopped after 5 failures in a row" in error and "an unknown form: " in error
 
 
-def test_a_list_whose_chunks_bring_nothing_new_ends(cli, anilist, made_up):
+def test_a_list_ends_when_a_chunk_has_no_new_entry(cli, anilist, made_up):
     chunks = []
 
     def the_first_again(answer):
@@ -317,7 +317,7 @@ def test_many_titles_of_an_unknown_form_are_counted_and_a_few_named(cli, anilist
 
 
 @pytest.mark.parametrize("page", [[], None], ids=["empty", "the same again"])
-def test_pages_that_bring_nothing_new_end(cli, anilist, page):
+def test_titles_end_when_a_page_has_no_new_title(cli, anilist, page):
     def repeated(answer):
         found = anilist.instead["first"]["data"]["Page"]["media"] if page is None else page
         return {"data": {"Page": {"pageInfo": {"hasNextPage": True}, "media": found}}}
@@ -354,7 +354,7 @@ def kill_after(cli, anilist, eventually, seen, *words):
 @pytest.mark.parametrize(
     ("step", "seed"), [("fetch-titles", 0), ("fetch-users", 1), ("fetch-users", 2)], ids=["titles", "users", "users-2"]
 )
-def test_killed_anywhere_and_started_again_nothing_is_lost_or_fetched_twice(
+def test_a_killed_and_repeated_run_loses_nothing_and_fetches_nothing_twice(
     cli, anilist, made_up, eventually, step, seed
 ):
     words = ["--count", 1200] if step == "fetch-titles" else ["--file", cli.users(*PUBLIC, "hermit", "nobody")]
@@ -376,7 +376,7 @@ def test_killed_anywhere_and_started_again_nothing_is_lost_or_fetched_twice(
         assert "1 private and 1 missing" in line
 
 
-def test_killed_in_the_middle_of_a_long_list_its_chunks_are_kept(cli, anilist, made_up, eventually):
+def test_a_kill_within_a_long_list_keeps_its_chunks(cli, anilist, made_up, eventually):
     names = cli.users("user1", "Collector", "user2")
     anilist.hold_after = 3  # the Collector's third chunk
     run = cli.start("fetch-users", "--file", names)
@@ -411,7 +411,7 @@ def test_a_run_waits_for_another_and_fetches_nothing_again(cli, anilist, made_up
     assert_whole(cli, made_up)
 
 
-def test_fetching_users_goes_beside_somebody_else_who_writes(cli, anilist, made_up):
+def test_users_are_fetched_while_another_process_writes(cli, anilist, made_up):
     with Database(cli.database, create=True) as other:
         run = cli.start("fetch-users", "--file", cli.users(*PUBLIC))
         number = 0
@@ -428,7 +428,7 @@ def test_fetching_users_goes_beside_somebody_else_who_writes(cli, anilist, made_
 # --- at full size ---
 
 
-def test_the_stand_in_has_3000_titles_and_5000_users(server, kerasrec_data, anilist_schema, cli, anilist):
+def test_the_test_server_has_3000_titles_and_5000_users(server, kerasrec_data, anilist_schema, cli, anilist):
     catalogue = server.Catalogue.from_files(kerasrec_data / "anime")
     assert len(catalogue.media) == 7390 and len(catalogue.users) == 5000
     with server.Running(server.AniList(catalogue, anilist_schema)) as running:

@@ -208,11 +208,11 @@ def test_a_synopsis_may_span_lines(cli, write):
         ("r.csv", gzip.compress(RATINGS.encode(), mtime=0)[:-9], "truncated"),
     ],
 )
-def test_a_file_that_is_not_what_it_should_be(cli, write, name, content, message):
+def test_files_of_another_kind_are_refused(cli, write, name, content, message):
     assert message in cli.error("import", "--ratings", write(name, content))
 
 
-def test_a_file_that_is_not_there_and_no_file_at_all(cli):
+def test_a_missing_file_and_no_file_are_refused(cli):
     assert "there is no file" in cli.error("import", "--titles", "nothing.csv")
     assert "is a folder: name a file" in cli.error("import", "--titles", cli.folder)
     assert "no file to import is given" in cli.error("import")
@@ -225,7 +225,7 @@ def test_ids_of_different_sources_are_not_mixed(cli, write):
         assert len(database.titles()) == 50
 
 
-def test_an_import_that_ends_early_leaves_no_half_lists_to_train_on(cli, write):
+def test_a_failed_import_leaves_no_incomplete_lists_to_train_on(cli, write):
     ratings = write("rating.csv", RATINGS)
     damaged = write("b.csv.gz", "x").with_name("damaged.csv.gz")
     damaged.write_bytes(gzip.compress(ANIME.encode())[:-9])
@@ -348,7 +348,7 @@ def test_the_export_of_myanimelist(cli, write, name, option):
         assert history.titles == (1,), "there is something to train on"
 
 
-def test_exports_of_several_people_add_to_what_is_known(cli, write):
+def test_exports_of_several_users_are_added(cli, write):
     titles = write("anime.csv", ANIME + '1,Cowboy Bebop,"Action, Sci-Fi",TV,26,8.8,100\n')
     other = write("b.xml", ANIMELIST.replace("<user_name>ann</user_name>", ""))
     code, out, error = cli.run("import", "--titles", titles, "--lists", write("a.xml", ANIMELIST), "--lists", other)
@@ -487,7 +487,7 @@ def test_unreadable_files_are_named(cli, content, said):
     assert said in error and error.strip().isprintable()
 
 
-def test_the_dat_files_at_hand(cli, kerasrec_data):
+def test_the_real_dat_files(cli, kerasrec_data):
     """The counts are those of the files' own description; the rows of users 1 to 300 are compared one by one."""
     anime = kerasrec_data / "anime"
     some = {}

@@ -29,7 +29,7 @@ def ids(found):
 
 
 @pytest.mark.slow
-def test_for_a_user(ask, trained_cli, made_up_lists, logged):
+def test_titles_for_a_user(ask, trained_cli, made_up_lists, logged):
     with Database(trained_cli.database) as database:
         seen = {entry.title for entry in database.entries("fan6")}
     found = ask(user="FAN6", k=5)
@@ -43,7 +43,7 @@ def test_for_a_user(ask, trained_cli, made_up_lists, logged):
 
 
 @pytest.mark.slow
-def test_because_you_liked(ask, made_up_lists):
+def test_the_reason_of_a_title(ask, made_up_lists):
     """Titles of the user's own kind have 90 points, the others 20."""
     reasons = [one.because for one in ask(user="fan3", k=5) if one.because]
     assert reasons and {made_up_lists.kind(title.id) for title in reasons} == {3}
@@ -56,7 +56,7 @@ def test_several_reasons_are_named(ask):
 
 
 @given(arrays(np.float64, st.tuples(st.integers(1, 6), st.integers(0, 12)), elements=st.floats(-100, 100)))
-def test_a_reason_is_a_title_that_matters_and_the_first_the_one_that_matters_most(falls):
+def test_the_first_reason_is_the_title_with_the_largest_effect(falls):
     reasons = name_reasons(falls)
     assert len(reasons) == falls.shape[1]
     for place, row in enumerate(reasons):
@@ -65,7 +65,7 @@ def test_a_reason_is_a_title_that_matters_and_the_first_the_one_that_matters_mos
         assert falls[reasons[0], 0] == falls[:, 0].max()
 
 
-def test_a_title_that_matters_most_to_all_is_not_named_for_all():
+def test_one_reason_is_not_named_for_all_titles():
     falls = np.full((5, 10), 1.0)
     falls[2] = 20.0
     reasons = name_reasons(falls)
@@ -73,7 +73,7 @@ def test_a_title_that_matters_most_to_all_is_not_named_for_all():
 
 
 @pytest.mark.slow
-def test_for_liked_titles(ask, made_up_lists, logged):
+def test_titles_for_liked_titles(ask, made_up_lists, logged):
     found = ask(likes=("kind 1 numbr 2", "Kind 1 number 6", "Kind 1 number 6"), k=4)
     printed = logged()
     assert "'kind 1 numbr 2' is read as Kind 1 number 2 (2002)" in printed
@@ -102,7 +102,7 @@ def test_a_dropped_title_leaves_its_sequels_out(ask, trained_cli):
 
 
 @pytest.mark.slow
-def test_somebody_from_anilist(ask, trained_cli, listening, logged):
+def test_a_user_of_anilist(ask, trained_cli, listening, logged):
     found = ask(user="curator", k=3, url=listening.url)
     assert "curator: 29 titles watched" in logged()
     assert len(found) == 3 and min(ids(found)) > 29
@@ -175,7 +175,7 @@ def test_titles_in_a_page_are_text(tmp_path):
         (("--user", "fan1", "--k", "0"), "k is 0"),
     ],
 )
-def test_what_cannot_be_asked(trained_cli, words, said):
+def test_invalid_requests_are_refused(trained_cli, words, said):
     assert said in trained_cli.error("recommend", *words)
 
 

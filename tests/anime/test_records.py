@@ -12,11 +12,11 @@ def test_whole_dates_sort_by_time(dates):
 
 
 @given(days)
-def test_a_date_of_which_less_is_known_comes_before_all_that_it_may_mean(date):
+def test_an_incomplete_date_comes_before_the_complete_dates_it_can_mean(date):
     year, month, day = date
     assert fuzzy_date(year, None, None) < fuzzy_date(year, month, None) < fuzzy_date(year, month, day)
 
 
 @given(*[st.none() | st.integers(-5, 40)] * 2)
-def test_whatever_stands_in_month_and_day_the_year_is_kept(month, day):
+def test_an_invalid_month_or_day_keeps_the_year(month, day):
     assert fuzzy_date(2019, month, day).startswith("2019")

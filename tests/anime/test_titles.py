@@ -26,22 +26,22 @@ TITLES = [
         ("fullmetal alchemist brotherhod", 2),
     ],
 )
-def test_what_somebody_means(typed, title):
+def test_a_typed_name_finds_its_title(typed, title):
     assert find_title(typed, TITLES).id == title
 
 
 @pytest.mark.parametrize("typed", ["qqqq zzzz", "", "?!"])
-def test_nothing_is_like_it(typed):
+def test_a_name_without_a_similar_title_is_refused(typed):
     with pytest.raises(KerasrecError, match="no title is similar to"):
         find_title(typed, TITLES)
 
 
-def test_no_titles_at_all():
+def test_an_empty_list_of_titles_is_refused():
     with pytest.raises(KerasrecError, match="none"):
         find_title("Monster", [])
 
 
-def test_sequels_of_what_was_not_seen():
+def test_sequels_of_unseen_titles():
     titles = [
         Title(1, relations=(Relation("SEQUEL", 2), Relation("SIDE_STORY", 9))),
         Title(2, relations=(Relation("PREQUEL", 1), Relation("SEQUEL", 3))),

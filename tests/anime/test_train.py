@@ -29,7 +29,7 @@ def valid_lines(cli):
 
 
 @pytest.mark.slow
-def test_what_a_training_leaves(trained_cli):
+def test_the_files_of_a_training(trained_cli):
     output = trained_cli.output
     assert "0% of the entries have a date" in trained_cli.printed and "no position embedding" in trained_cli.printed
     for name in CURVES:
@@ -54,7 +54,7 @@ def test_what_a_training_leaves(trained_cli):
 
 
 @pytest.mark.slow
-def test_it_learns_the_kinds(trained_cli):
+def test_the_model_learns_the_kinds_of_titles(trained_cli):
     figures = json.loads((trained_cli.output / "models" / "evaluation.json").read_text(encoding="utf-8"))
     assert "not trained on" in figures["protocol"] and "full ranking" in figures["protocol"]
     model, popularity = figures["figures"]["model"], figures["figures"]["popularity"]
@@ -114,13 +114,13 @@ def test_a_finished_training_is_not_trained_again(finished_cli):
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("option", "value"), [("--hidden-size", 32), ("--seed", 7), ("--val-ratio", 0.5)])
-def test_another_model_does_not_go_on(trained_cli, option, value):
+def test_another_model_does_not_continue_the_training(trained_cli, option, value):
     error = trained_cli.training_error("--batch-size", 4, "--resume", option, value)
     assert f"{option[2:].replace('-', '_')} is {value}" in error and "train into another folder" in error
 
 
 @pytest.mark.slow
-def test_changed_lists_have_to_be_meant(finished_cli):
+def test_changed_lists_need_resume(finished_cli):
     training_cli = finished_cli
     with Database(training_cli.database) as database:
         for number in range(10):
@@ -132,7 +132,7 @@ def test_changed_lists_have_to_be_meant(finished_cli):
 
 
 @pytest.mark.slow
-def test_it_ends_early(training_cli):
+def test_the_training_ends_early(training_cli):
     words = ("--epochs", 60, "--patience", 2, "--min-delta", 5, "--halve-after", 1)
     printed = training_cli.train(*words)
     assert "2 evaluations without a gain: the training ends early" in printed
@@ -142,7 +142,7 @@ def test_it_ends_early(training_cli):
 
 
 @pytest.mark.slow
-def test_dates_give_an_order(tmp_path, made_up_lists, training_cli):
+def test_lists_with_dates_are_ordered(tmp_path, made_up_lists, training_cli):
     training_cli.database.unlink()
     made_up_lists(training_cli.database, dated=True)
     printed = training_cli.train("--epochs", 1)
@@ -151,7 +151,7 @@ def test_dates_give_an_order(tmp_path, made_up_lists, training_cli):
 
 
 @pytest.mark.slow
-def test_a_killed_training_goes_on(training_cli, eventually, python):
+def test_a_killed_training_continues(training_cli, eventually, python):
     code = "import sys; from kerasrec.cli import main; sys.exit(main(sys.argv[1:]))"
     words = ("--epochs", 6, "--patience", 0)
     program = subprocess.Popen(
@@ -187,7 +187,7 @@ def test_a_killed_training_goes_on(training_cli, eventually, python):
         (("--gpu",), "no GPU"),
     ],
 )
-def test_what_cannot_be_trained(training_cli, words, said):
+def test_invalid_settings_and_too_few_lists_are_refused(training_cli, words, said):
     assert said in training_cli.training_error(*words)
 
 
@@ -206,6 +206,6 @@ def test_a_damaged_database_is_an_error_of_one_line(training_cli):
     assert "is not a database or is damaged" in training_cli.training_error()
 
 
-def test_without_a_database(training_cli):
+def test_a_missing_database_is_refused(training_cli):
     training_cli.database.unlink()
     assert "fetch-titles" in training_cli.training_error()

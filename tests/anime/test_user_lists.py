@@ -37,7 +37,7 @@ def by_user(lists, side, everyone):
 RULES = Train(max_seq_len=10, hidden_size=8).masking
 
 
-def test_users_are_on_one_side_for_ever():
+def test_a_user_stays_a_training_or_a_valid_user():
     everyone = histories(200)
     lists = Lists.of(everyone, 0.1, seed=1)
     assert len(lists.train.users) + len(lists.valid.users) == 200 and 8 <= len(lists.valid.users) <= 35
@@ -60,7 +60,7 @@ def test_lists_keep_their_titles_and_their_order(dated):
     np.testing.assert_array_equal(lists.vocab.counts, [np.count_nonzero(watched == title) for title in ids])
 
 
-def test_titles_that_nobody_trains_on_are_unknown():
+def test_titles_of_valid_users_only_are_unknown():
     everyone = histories(30)
     lists = Lists.of(everyone, 0.2, seed=1)
     name = next(iter(by_user(lists, lists.valid, everyone)))
@@ -80,7 +80,7 @@ def test_an_earlier_vocabulary_is_kept():
 
 
 @pytest.mark.parametrize("dated", [True, False])
-def test_order_counts_where_dates_exist(dated):
+def test_lists_with_dates_are_ordered(dated):
     lists = Lists.of(histories(dated=dated), 0.1, seed=1)
     assert lists.ordered is dated and lists.dated == float(dated)
 
@@ -131,7 +131,7 @@ def test_an_epoch_has_every_title_of_every_list(dated):
     assert (as_sets[0] == as_sets[1]) is dated, "without dates long lists are cut anew"
 
 
-def test_an_epoch_goes_on_in_its_middle():
+def test_an_epoch_can_be_resumed_within():
     lists = Lists.of(histories(), 0.1, seed=1)
     settings = BatchSettings(4)
     whole = list(lists.training_batches(RULES, settings, seed=1, epoch=2))

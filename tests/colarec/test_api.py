@@ -36,7 +36,7 @@ def test_settings_are_those_of_the_command_lines(shop):
     assert shop.lightgcn == {} and shop.item_recall is None
 
 
-def test_evaluated_as_on_the_command_line(shop, exported_cli):
+def test_figures_equal_those_of_the_command_line(shop, exported_cli):
     figures = shop.evaluate()
     assert figures.index.name == "figure" and list(figures.columns) == ["ColaRec", "popularity"]
     exported_cli.ok("evaluate", "shop")
@@ -44,7 +44,7 @@ def test_evaluated_as_on_the_command_line(shop, exported_cli):
     assert figures.to_dict() == stored["figures"] and figures.attrs["protocol"] == stored["protocol"]
 
 
-def test_served_as_evaluated(shop, exported_cli, tmp_path):
+def test_object_export_and_signature_give_the_evaluated_lists(shop, exported_cli, tmp_path):
     """Lists of the object, of its export, of `kerasrec.load` and of the signature; recall@10 counted from them."""
     from kerasrec.backend import tf
 

@@ -67,7 +67,7 @@ def test_a_cluster_is_opened_where_all_are_full():
 
 
 @given(items=st.integers(5, 150), known=st.integers(1, 150), length=st.integers(2, 4), seed=st.integers(0, 3))
-def test_as_many_sequences_as_there_are_always_do(items, known, length, seed):
+def test_every_item_gets_its_own_sequence(items, known, length, seed):
     """Also where few items were ever taken, and where no sequence is left over."""
     rng = np.random.default_rng(seed)
     vectors, known = unit_vectors(rng, items), np.arange(items) < known

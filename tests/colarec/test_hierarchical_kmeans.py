@@ -45,7 +45,7 @@ def test_near_items_share_prefixes():
         assert len(np.unique(codes[camps == camp, 0])) == 1
 
 
-def test_a_limit_splits_what_is_near():
+def test_a_size_limit_splits_near_items():
     """All but one item in one place: no cluster may take more than the codes behind it can tell apart."""
     vectors = np.zeros([17, 2])
     vectors[16] = 100
@@ -65,7 +65,7 @@ def test_random_sequences(items, seed):
     assert np.array_equal(codes, random_codes(items, 3, 3, seed))
 
 
-def test_what_to_set_is_said():
+def test_the_error_names_sufficient_settings():
     with pytest.raises(KerasrecError, match=r"1,001 items need more than the 1,000 sequences.*--length 3 --codes 15"):
         random_codes(1001, length=3, codes=10)
     with pytest.raises(
@@ -77,7 +77,7 @@ def test_what_to_set_is_said():
 
 
 @given(items=st.integers(1, 10**5), length=st.integers(2, 5), codes=st.integers(2, 100))
-def test_what_is_to_be_set_fits(items, length, codes):
+def test_the_named_settings_are_sufficient(items, length, codes):
     fits = items <= codes**length and (items > codes ** (length - 1) or (length, codes) == (2, 2))
     try:
         require_fit(items, length, codes)
@@ -88,7 +88,7 @@ def test_what_is_to_be_set_fits(items, length, codes):
 
 
 @given(st.integers(5, 10**6), st.integers(2, 4))
-def test_enough_codes_leave_room_and_waste_none(items, length):
+def test_enough_codes_are_neither_too_few_nor_too_many(items, length):
     codes = enough_codes(items, length)
     assert items <= codes**length
     assert codes == 2 or codes ** (length - 1) < items or (codes - 1) ** length < items
@@ -116,7 +116,7 @@ def test_vectors_of_texts():
     assert vectors[0] @ vectors[1] > 0.9 > vectors[0] @ vectors[2]
 
 
-def test_texts_that_are_not_known_teach_nothing():
+def test_texts_of_unknown_items_have_no_effect():
     texts = ["red usb cable", "usb cable", "phone case", "case for a phone"]
     alone = content_vectors(texts, size=2)
     beside = content_vectors([*texts, "phone phone lamp"], np.arange(5) < 4, size=2)

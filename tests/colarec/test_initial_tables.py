@@ -26,7 +26,7 @@ def graph_cli(cli):
     return cli
 
 
-def test_items_and_users_lie_as_in_the_graph(graph_cli):
+def test_tables_keep_the_distances_of_the_graph(graph_cli):
     prepared = graph_cli.prepared
     model, fresh = some_model(prepared, 12), some_model(prepared, 12)
     start_from_graph(model, prepared, seed=1)
@@ -43,7 +43,7 @@ def test_items_and_users_lie_as_in_the_graph(graph_cli):
     assert np.array_equal(model.text_table, fresh.text_table)
 
 
-def test_a_narrow_table_comes_near(graph_cli):
+def test_a_narrow_table_keeps_most_distances(graph_cli):
     prepared = graph_cli.prepared
     model = some_model(prepared, 6)
     start_from_graph(model, prepared, seed=1)
@@ -55,7 +55,7 @@ def test_a_narrow_table_comes_near(graph_cli):
     assert np.corrcoef(found, given)[0, 1] > 0.7
 
 
-def test_without_the_graph_it_says_so(cli):
+def test_a_missing_graph_is_an_error(cli):
     cli.prepare()
     with pytest.raises(KerasrecError, match="there is no lightgcn of these files"):
         start_from_graph(some_model(cli.prepared, 12), cli.prepared, seed=1)

@@ -68,7 +68,7 @@ def test_losses_and_gradients(interactions):
         assert gradient[place] == pytest.approx((loss(table + step) - loss(table - step)) / 2e-5, abs=1e-4)
 
 
-def test_it_learns_who_likes_what():
+def test_the_model_learns_the_users_preferences():
     """Two camps of users and items: an item of one's own camp that was held out comes before those of the other."""
     rng = np.random.default_rng(0)
     camps = [np.arange(10) + 10 * (user % 2) for user in range(40)]
@@ -97,7 +97,7 @@ def test_a_pass_holds_every_interaction_once_and_is_the_same_again(interactions)
     assert not np.array_equal(other["users"], whole[0]["users"])
 
 
-def test_negatives_are_drawn_from_what_was_not_taken(interactions):
+def test_negatives_are_items_without_an_interaction(interactions):
     users = np.repeat(np.arange(USERS), 300)
     drawn = negatives(interactions, users, np.arange(ITEMS), np.random.default_rng(0))
     assert not interactions.contain(users, drawn).any()
@@ -113,6 +113,6 @@ def test_negatives_are_warm(interactions):
     assert set(drawn.tolist()) <= {1, 4}
 
 
-def test_a_user_who_took_everything_does_not_hold_it_up():
+def test_a_user_with_all_items_does_not_stop_the_sampling():
     everything = ItemSets(np.array([0, 2]), np.array([0, 1], np.int32), 2)
     assert len(negatives(everything, np.zeros(5, int), np.arange(2), np.random.default_rng(0))) == 5

@@ -137,7 +137,7 @@ def test_fresh_tables_beside_those_of_a_pretrained_t5(formulation):
         assert table.numpy() == pytest.approx(before[name] * (1 if kept else 16**0.5)), name
 
 
-def test_what_the_encoder_reads(maker):
+def test_the_input_of_the_encoder(maker):
     model = some_model()
     ids, token_types, positions = maker.of_items(np.array([3], np.int32), np.array([[4]], np.int32))
     seen = []
@@ -155,7 +155,7 @@ def test_what_the_encoder_reads(maker):
     assert np.array_equal(real, token_types > 0)
 
 
-def test_the_state_at_the_end():
+def test_the_state_of_the_end_token():
     states = np.arange(12.0, dtype=np.float32).reshape(2, 3, 2)
     assert at_end(states, np.array([[True, True, False], [True, True, True]])).numpy().tolist() == [[2, 3], [10, 11]]
 
@@ -227,7 +227,7 @@ def test_two_replicas_take_the_step_of_one(tmp_path):
 
 
 @pytest.mark.parametrize("precision", ["mixed_bfloat16", "mixed_float16"])
-def test_low_precision_is_near(batch, precision):
+def test_low_precision_is_close_to_float32(batch, precision):
     expected = {name: float(total) for name, (total, _) in ColaRecModel(CONFIG, SIZES).loss_terms(batch).items()}
     try:
         set_precision(precision)
@@ -239,7 +239,7 @@ def test_low_precision_is_near(batch, precision):
 
 
 @pytest.mark.parametrize("precision", ["mixed_bfloat16", "mixed_float16"])
-def test_low_precision_lists_what_may_be_listed(maker, precision):
+def test_low_precision_lists_allowed_items_only(maker, precision):
     rows, seen = maker.of_users(np.array([[1, 2, 3, 4], [5, -1, -1, -1]])), [[1, 2, 3, 4], [5, -1, -1, -1]]
     try:
         set_precision(precision)
@@ -307,7 +307,7 @@ def test_a_narrow_beam_keeps_the_best_of_each_position(maker, beam):
 
 
 @pytest.mark.parametrize("beam", [1, 3, 8, 15])
-def test_what_was_seen_takes_no_place_in_the_beam(maker, beam):
+def test_seen_items_use_no_place_in_the_beam(maker, beam):
     """A model that is surest of what a user has seen, and identifiers of which the first two codes say all."""
     numbers = np.arange(CODES**2)
     codes = np.stack([1 + numbers // CODES, 1 + numbers % CODES, np.ones_like(numbers)], axis=1).astype(np.int32)

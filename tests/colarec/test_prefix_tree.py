@@ -14,7 +14,7 @@ def identifiers(draw):
 
 
 @given(identifiers())
-def test_it_holds_all_sequences_and_no_other(codes):
+def test_the_tree_has_exactly_the_given_sequences(codes):
     tree = PrefixTree(codes)
     known = {tuple(row): item for item, row in enumerate(codes.tolist())}
     places = [((), ROOT)]

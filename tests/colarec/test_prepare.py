@@ -203,7 +203,7 @@ def test_fields_with_line_breaks_add_no_events(cli):
     assert histories(cli.prepared) == {user: items[:-2] for user, items in by_user(cli.some_interactions()).items()}
 
 
-def test_quotes_between_delimiters_around_which_nothing_is_quoted(cli):
+def test_quotes_are_text_with_delimiters_without_quoted_fields(cli):
     rows = [(f'"{user}', *rest) for user, *rest in cli.some_interactions()]
     lines = ["::".join(map(str, row)) for row in [("user_id", "item_id", "time"), *rows]]
     cli.interactions = cli.write("quotes.dat", "\n".join(lines))
@@ -265,7 +265,7 @@ def test_cold_items_are_held_out_of_all_training(cli):
         assert not np.isin(prepared.targets(split).items, cold).any()
 
 
-def test_texts_of_cold_items_teach_the_tokenizer_nothing(cli):
+def test_texts_of_cold_items_do_not_train_the_tokenizer(cli):
     cli.prepare("--cold-share", 0.1)
     before = (cli.prepared.data / "spiece.model").read_bytes()
     corpus = cli.some_corpus()

@@ -29,7 +29,7 @@ def shown(prepared, users, **options):
     return [[item for item in row if item >= 0] for row in seen[0].tolist()]
 
 
-def test_what_is_shown_of_a_user(ready_cli):
+def test_the_shown_history_of_a_user(ready_cli):
     prepared = ready_cli.prepared
     sets, users = prepared.interactions, np.arange(len(prepared.user_ids))
     histories = [sets.items[begin:end].tolist() for begin, end in zip(sets.offsets, sets.offsets[1:], strict=False)]

@@ -15,7 +15,7 @@ def members(alike, item):
 
 
 @given(st.lists(st.tuples(st.integers(1, 3), st.integers(1, 2), st.booleans()), min_size=1, max_size=20))
-def test_what_shares_all_codes_but_the_last(rows):
+def test_similar_items_share_all_codes_except_the_last(rows):
     codes = np.array([[first, second, number + 1] for number, (first, second, _) in enumerate(rows)])
     warm = np.array([number for number, row in enumerate(rows) if row[2]], np.int32)
     alike = similar_by_codes(codes, warm)
@@ -25,7 +25,7 @@ def test_what_shares_all_codes_but_the_last(rows):
     assert alike.sets.items.dtype == np.int32 and alike.sets.item_count == len(rows)
 
 
-def test_a_file_says_it(cli):
+def test_similar_items_of_a_file(cli):
     cli.prepare("--cold-share", 0.1)
     prepared = cli.prepared
     cold = prepared.item_ids[int(np.flatnonzero(prepared.cold)[0])]

@@ -164,7 +164,7 @@ def test_the_export_needs_nothing_of_kerasrec(exported_cli):
 
 
 @pytest.mark.slow
-def test_it_learns_who_likes_what(ready_cli):
+def test_the_model_learns_the_users_preferences(ready_cli):
     """Users like one kind; content, codes and histories all tell it."""
     cli = ready_cli
     cli.train("--epochs", 40, "--learning-rate", 4e-3, "--dropout-rate", 0.0, "--valid-users", 0)
@@ -183,7 +183,7 @@ def test_it_learns_who_likes_what(ready_cli):
         ),
     ],
 )
-def test_every_option_trains_and_is_found_again(ready_cli, options):
+def test_every_option_trains_and_is_stored(ready_cli, options):
     ready_cli.train("--epochs", 1, *options)
     latest = evaluate(Evaluate("shop", folders=ready_cli.folders))["ColaRec"]
     drawn = evaluate(Evaluate("shop", history="random", folders=ready_cli.folders))["ColaRec"]
@@ -210,7 +210,7 @@ def test_other_identifiers(cli, source):
     assert set(found[0].item_ids) <= same - {"7"} and found[0].count == len(same)
 
 
-def test_the_texts_of_cold_items_move_no_other(cli):
+def test_texts_of_cold_items_do_not_change_other_codes(cli):
     def warm_codes():
         cli.prepare("--cold-share", 0.2)
         cli.ok("identifiers", "shop", "--source", "content", "--length", 2, "--codes", 9)
@@ -226,7 +226,7 @@ def test_the_texts_of_cold_items_move_no_other(cli):
 
 
 @pytest.mark.slow
-def test_items_that_few_have_taken_get_codes_by_default(cli):
+def test_a_catalogue_with_few_known_items_gets_codes_by_default(cli):
     """58 of 3,000: more than the clusters of those few have room for."""
     corpus = {item: {"content": entry["content"]} for item, entry in cli.some_corpus().items()}
     corpus |= {f"new {item}": {"content": f"case number {item} of {item % 7}"} for item in range(2940)}
@@ -313,7 +313,7 @@ def test_a_pretrained_t5(cli, t5_files):
 
 
 @pytest.mark.slow
-def test_a_file_of_what_is_alike(ready_cli):
+def test_a_file_of_similar_items(ready_cli):
     cli = ready_cli
     sets = {str(item): {"fst": [], "sec": [(item + 6) % 60]} for item in range(60)}
     path = cli.write("alike.json", json.dumps(sets))
@@ -333,7 +333,7 @@ SLOWLY = {  # passes that take long enough to be killed in
 
 @pytest.mark.slow
 @pytest.mark.parametrize("step", SLOWLY)
-def test_killed_it_goes_on_and_ends_bit_equal(ready_cli, step):
+def test_a_killed_step_continues_and_ends_bit_equal(ready_cli, step):
     """kill -9 after the first checkpoint, which stands in the middle of a pass but for the graph's; dropout 0."""
     cli = ready_cli
     words = (step, "shop", *SLOWLY[step], *(cli.SMALL if step == "train" else ()))
@@ -363,10 +363,10 @@ def test_killed_it_goes_on_and_ends_bit_equal(ready_cli, step):
 
 @pytest.mark.parametrize("seed", [-1, 5_000_000_000])
 @pytest.mark.parametrize("step", ["lightgcn", "identifiers", "item-recall", "train"])
-def test_a_seed_that_is_none(cli, step, seed):
+def test_an_invalid_seed_is_refused(cli, step, seed):
     assert f"seed is {seed}; it must be from 0 to 2147483647" in cli.error(step, "shop", "--seed", seed)
 
 
-def test_a_formulation_that_there_is_not():
+def test_an_unknown_formulation_is_refused():
     with pytest.raises(KerasrecError, match="formulation is 'Paper'; it must be one of code, paper"):
         Train("shop", formulation="Paper")

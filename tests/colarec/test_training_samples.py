@@ -38,7 +38,7 @@ def of(batch, side, row, kind):
     return batch[f"{side}_ids"][row][batch[f"{side}_token_types"][row] == kind].tolist()
 
 
-def test_what_a_sample_holds(made):
+def test_the_content_of_a_sample(made):
     interactions, codes, alike, samples = made
     numbers = np.arange(len(interactions.items))
     shown = set()
@@ -70,7 +70,7 @@ def test_what_a_sample_holds(made):
     assert all(len({items for number, items in shown if number == row}) > 3 for row in long)
 
 
-def test_a_pass_holds_every_interaction_once_and_goes_on_anywhere(made):
+def test_a_pass_has_every_interaction_once_and_resumes_at_any_step(made):
     interactions, codes, _, samples = made
     whole = list(samples.batches(7, epoch=1).as_numpy_iterator())
     assert len(whole) == samples.steps(7) == -(-len(interactions.items) // 7)
@@ -92,7 +92,7 @@ def test_users_of_a_batch_have_similar_numbers_of_items(made):
     assert sorted(spread)[len(spread) // 2] == 0 and max(spread) <= 3
 
 
-def test_every_pair_of_users_is_drawn_alike():
+def test_all_pairs_of_users_are_equally_likely():
     """An item that five users took: each two of them in the same share of its rows."""
     interactions = ItemSets(np.arange(7), np.array([0] * 5 + [1], np.int32), 3)
     codes = np.array([[1, 1], [1, 2], [1, 3]], np.int32)
@@ -106,7 +106,7 @@ def test_every_pair_of_users_is_drawn_alike():
     assert stats.chisquare(counts).pvalue > 1e-3
 
 
-def test_alike_sets_that_are_given(made):
+def test_given_sets_of_similar_items(made):
     interactions, codes, _, _ = made
     pairs = ItemSets(np.arange(ITEMS + 1), np.roll(np.arange(ITEMS), 1).astype(np.int32), ITEMS)
     tokens, everything = (np.zeros(ITEMS + 1, int), np.zeros(0, np.int32)), np.arange(ITEMS, dtype=np.int32)

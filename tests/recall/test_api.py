@@ -195,7 +195,7 @@ def test_wrong_arguments(films, arguments, message):
         films.recommend(**arguments)
 
 
-def test_opening_what_is_no_export(tmp_path, served):
+def test_a_folder_without_an_export_is_refused(tmp_path, served):
     with pytest.raises(KerasrecError, match="there is no exported model in .*: run `kerasrec SYSTEM export` first"):
         kerasrec.load(tmp_path)
     version = tmp_path / "1"

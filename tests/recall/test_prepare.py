@@ -45,7 +45,7 @@ def test_a_vocabulary_is_made_of_all_parts(typed):
     assert "12 items" in typed.ok("vocab", "all")
 
 
-def test_the_log_names_what_is_kept_of_an_earlier_log(typed, tmp_path):
+def test_what_is_kept_of_an_earlier_log_is_logged(typed, tmp_path):
     assert "kept" not in typed.ok("split", "--log", "log.csv")
     assert "applies to new items only" not in typed.ok("vocab", "all", "--min-count", 2)
     assert "replaced" not in typed.ok("split", "--log", "log.csv")

@@ -179,7 +179,7 @@ def test_examples_of_mixed_settings_are_refused(prepared_cli):
     assert "part-001" in line and "max_seq_length" in line
 
 
-def test_examples_written_before_a_setting_was_there_stay_good(prepared_cli):
+def test_examples_of_an_earlier_version_without_a_setting_are_kept(prepared_cli):
     manifest = Manifest(prepared_cli.task / "manifest.json")
     written = manifest.section("examples")
     for entry in written.values():
@@ -216,7 +216,7 @@ def test_recommend_for_a_history_or_a_user(prepared_cli, words):
     assert "give either --items" in prepared_cli.error("recommend", "all", *words)
 
 
-def test_recommend_before_export_and_for_a_stranger(prepared_cli):
+def test_recommend_without_an_export_and_for_an_unknown_user_is_refused(prepared_cli):
     cli = prepared_cli
     assert "no exported model" in cli.error("recommend", "all", "--items", "i001")
     assert "user 'nobody' is not in" in cli.error("recommend", "all", "--user", "nobody")
@@ -225,7 +225,7 @@ def test_recommend_before_export_and_for_a_stranger(prepared_cli):
 
 
 @pytest.mark.slow
-def test_names_that_are_no_titles(trained_cli):
+def test_files_without_titles_are_refused(trained_cli):
     cli = trained_cli
     cli.ok("export", "all")
     (cli.folder / "titles.csv").write_bytes(b"id,title\ni001,\xff\xfe\n")
@@ -233,7 +233,7 @@ def test_names_that_are_no_titles(trained_cli):
     assert "is not a UTF-8 CSV file" in line
 
 
-def test_the_quickstarts_ceiling(cli):
+def test_the_best_possible_score_of_the_quickstart(cli):
     log = SyntheticLog(users=60, items=100, max_length=25, mean_length=14, seed=3)
     cli.ok("split", "--log", log.write(cli.folder / "raw"), "--data-path", cli.folder / "data", "--parts", 2)
     task = RunFolders(cli.folder / "data").task("20210419-task-refine-0")

@@ -62,7 +62,7 @@ def test_train_multi_counts_global_steps(prepared_cli):
 
 
 @pytest.mark.slow
-def test_eval_mode_1_looks_before_it_trains(prepared_cli):
+def test_eval_mode_1_evaluates_before_training(prepared_cli):
     cli = prepared_cli
     assert "there is no checkpoint to evaluate" in cli.train("part-000", "--eval_mode", 1)
     out = cli.train("part-001", "--eval_mode", 1)
@@ -123,7 +123,7 @@ def test_three_losses_and_static_examples(cli):
 
 
 @pytest.mark.slow
-def test_what_the_item_embeddings_start_from(prepared_cli):
+def test_initial_item_embeddings(prepared_cli):
     cli = prepared_cli
     tables = {}
     for start in ("co-occurrence", "random"):
@@ -144,7 +144,7 @@ def test_what_the_item_embeddings_start_from(prepared_cli):
 
 
 @pytest.mark.slow
-def test_a_sampled_loss_can_take_over_from_the_full_one(trained_cli):
+def test_a_run_can_change_from_the_full_to_a_sampled_loss(trained_cli):
     """They train the same weights, and the optimizers keep the same moments."""
     out = trained_cli.train("all", "--epochs", 3, "--item-loss", "sampled", "--negative-source", "popularity")
     assert "epoch 3, step" in out and "epoch 2, step" not in out
@@ -174,7 +174,7 @@ def test_a_vocabulary_and_a_model_grow(trained_cli):
 
 
 @pytest.mark.slow
-def test_tomorrow_starts_from_today(trained_cli):
+def test_a_task_starts_from_the_model_of_an_earlier_task(trained_cli):
     cli = trained_cli
     cli.ok("split", "--data_path", cli.write_log("tomorrow", items=120, seed=1), "--save_path", cli.folder / "data",
             "--parts", 2, "--date", "20210420")  # fmt: skip
@@ -190,7 +190,7 @@ def test_tomorrow_starts_from_today(trained_cli):
 
 
 @pytest.mark.slow
-def test_a_vocabulary_that_does_not_belong(trained_cli):
+def test_a_vocabulary_of_another_task_is_refused(trained_cli):
     cli = trained_cli
     for name in ("vocab.parquet", ".vocab.parquet.copy"):
         (cli.task / name).unlink()
@@ -207,7 +207,7 @@ def test_two_runs_in_one_folder(prepared_cli):
 
 
 @pytest.mark.slow
-def test_a_damaged_newest_checkpoint_is_passed_over(trained_cli):
+def test_a_damaged_newest_checkpoint_is_skipped(trained_cli):
     cli = trained_cli
     files = sorted((cli.output / "checkpoints").glob("ckpt-*.data*"), key=lambda file: file.stat().st_mtime_ns)
     files[-1].write_bytes(files[-1].read_bytes()[:20])
@@ -218,7 +218,7 @@ def test_a_damaged_newest_checkpoint_is_passed_over(trained_cli):
     assert "are damaged" in cli.error("train", "all", *cli.SMALL)
 
 
-def test_a_card_that_is_not_there(prepared_cli):
+def test_a_missing_gpu_is_refused(prepared_cli):
     assert "GPU 7 was requested" in prepared_cli.error("train", "all", "--gpu", 7)
 
 
@@ -239,7 +239,7 @@ def test_a_truncated_record_file(prepared_cli):
     assert "part-001.train.tfrecord is damaged, its content differs from what was written" in line
 
 
-def test_steps_that_are_missing(cli):
+def test_missing_steps_are_named(cli):
     assert "no task matches" in cli.error("train", "all")
     cli.ok("split", "--data_path", cli.write_log(), "--save_path", cli.folder / "data")
     assert "there is no vocabulary" in cli.error("train", "all")
@@ -256,7 +256,7 @@ sys.exit(main(sys.argv[1:]))
 
 
 @pytest.mark.slow
-def test_killed_at_any_moment_it_ends_bit_equal(prepared_cli, python):
+def test_a_run_that_is_killed_at_any_moment_ends_bit_equal(prepared_cli, python):
     """kill -9, again and again, against a run that nobody disturbed; dropout 0."""
     cli = prepared_cli
     options = ["recall", "train", "all", *cli.SMALL, "--epochs", 4, "--dropout", 0, "--batch-size", 8]

@@ -90,13 +90,13 @@ def test_it_prints_the_nearest_sentences_and_draws_the_matrix(model, tmp_path):
     assert imread(tmp_path / "new folder" / "picture.png").std() > 0
 
 
-def test_the_picture_lies_beside_the_curves_where_no_place_is_said(model, run):
+def test_the_default_place_of_the_picture_is_beside_the_curves(model, run):
     code, out, _ = run(model / "output", model / "texts.txt")
     assert code == 0 and out.splitlines()[-1].startswith(str(model / "output" / "plots" / "similarities.png"))
     assert (model / "output" / "plots" / "similarities.png").exists()
 
 
-def test_of_many_texts_the_first_are_shown(model, run, tmp_path):
+def test_the_first_of_many_texts_are_shown(model, run, tmp_path):
     texts = tmp_path / "many.txt"
     texts.write_text("".join(f"red {'car ' * number}\x1b[2J\n" for number in range(50)), encoding="utf-8")
     code, out, _ = run(model / "output", texts)

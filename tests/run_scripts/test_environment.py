@@ -94,7 +94,7 @@ def test_missing_extras_are_added_to_those_of_earlier_runs(project):
 
 
 @pytest.mark.parametrize("name", SOURCES)
-def test_a_change_of_what_is_asked_for_installs_again_over_what_is_there(project, name):
+def test_changed_requirements_are_installed_into_the_same_environment(project, name):
     make_environment(project)
     (project / ".venv" / "kept").touch()
     with (project / name).open("a") as file:
@@ -104,7 +104,7 @@ def test_a_change_of_what_is_asked_for_installs_again_over_what_is_there(project
     assert (project / ".venv" / "kept").exists()
 
 
-def test_an_environment_somebody_made_by_hand_is_kept(project):
+def test_an_environment_that_was_made_by_hand_is_kept(project):
     (project / ".venv" / "bin").mkdir(parents=True)
     write_program(project / ".venv" / "bin" / "python", PYTHON)
     (project / ".venv" / "kept").touch()
@@ -112,7 +112,7 @@ def test_an_environment_somebody_made_by_hand_is_kept(project):
     assert (project / ".venv" / "kept").exists()
 
 
-def test_a_killed_run_starts_again_from_nothing(project):
+def test_a_killed_run_starts_again_from_an_empty_folder(project):
     killed = start(project, PIP_SECONDS="60")
     wait_for_pip(project)
     (project / ".venv" / "half").touch()
@@ -132,7 +132,7 @@ def test_a_failed_installation_is_an_error_and_starts_again(project):
     assert not (project / ".venv" / "half").exists()
 
 
-def test_an_environment_whose_python_is_gone_is_made_anew(project):
+def test_an_environment_without_its_python_is_made_again(project):
     make_environment(project)
     (project / ".venv" / "bin" / "python").unlink()
     (project / ".venv" / "old").touch()

@@ -107,7 +107,7 @@ def test_words_become_a_command(project, line, expected):
 
 
 @pytest.mark.parametrize("script", SCRIPTS)
-def test_words_with_blanks_stars_and_nothing_in_them_arrive_whole(project, script):
+def test_words_with_blanks_and_stars_and_empty_words_are_not_changed(project, script):
     words = NEEDED.get(script, ["all"])
     options = ["--data_path", "my data/*", "--note", "", "--more", "'\"$HOME"]
     done = commands(run(project, f"./{script}", *words, *options))
@@ -115,7 +115,7 @@ def test_words_with_blanks_stars_and_nothing_in_them_arrive_whole(project, scrip
 
 
 @pytest.mark.parametrize("targets", [[], ["--valid", "my valid.csv", "--test", "test.csv"]])
-def test_all_of_colarec_in_its_order(project, targets):
+def test_colarec_steps_run_in_their_order(project, targets):
     done = run(project, "./run_colarec.sh", "shop", "my events.csv", "corpus.json", *targets[1::2], "--epochs", "2")
     files = ["--interactions", "my events.csv", "--corpus", "corpus.json", *targets]
     assert [words for _, _, words in commands(done)] == [
@@ -143,7 +143,7 @@ def test_a_step_of_colarec_gets_the_options_behind_its_name(project):
     assert options["export", False] == everywhere
 
 
-def test_what_fails_ends_a_script_of_several_commands(project):
+def test_a_failed_command_ends_the_script(project):
     program = project.parent / "bin" / "kerasrec"
     program.write_text('#!/bin/sh\necho "$2"\n[ "$2" != identifiers ]\n')
     done = run(project, "./run_colarec.sh", "shop", "events.csv", "corpus.json")
@@ -187,14 +187,14 @@ def test_a_wrong_call_prints_the_usage(project, line):
 
 @pytest.mark.parametrize("flag", ["-h", "--help"])
 @pytest.mark.parametrize("script", SCRIPTS)
-def test_the_usage_can_be_asked_for(project, script, flag):
+def test_help_prints_the_usage(project, script, flag):
     done = run(project, f"./{script}", flag, path=False)
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.startswith(f"usage: {script} ")
 
 
 @pytest.mark.parametrize("script", SCRIPTS)
-def test_the_projects_own_installation_comes_first_and_runs_where_the_user_stands(project, script):
+def test_the_projects_own_installation_is_used_in_the_users_folder(project, script):
     words = NEEDED.get(script, ["all"])
     elsewhere = project.parent / "else where"
     elsewhere.mkdir()

@@ -68,7 +68,7 @@ OBJECTIVES = [
 
 
 @pytest.mark.parametrize(("objective", "labels"), OBJECTIVES)
-def test_the_loss_is_that_of_a_plain_restatement(objective, labels):
+def test_the_loss_equals_a_plain_implementation(objective, labels):
     model = SentencePairModel(CONFIG, objective, seed=2)
     given = batch(labels)
     np.testing.assert_allclose(model.sides_of(given), sides_in_plain_numpy(model), atol=1e-5)
@@ -77,7 +77,7 @@ def test_the_loss_is_that_of_a_plain_restatement(objective, labels):
 
 
 @pytest.mark.parametrize(("objective", "labels"), OBJECTIVES)
-def test_accumulation_takes_the_step_of_the_whole_batch(objective, labels):
+def test_accumulation_gives_the_step_of_the_whole_batch(objective, labels):
     after = []
     for steps in (1, 2, 3):
         model = SentencePairModel(CONFIG, objective, seed=2)

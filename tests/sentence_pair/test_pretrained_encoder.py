@@ -73,6 +73,6 @@ def test_the_settings_in_the_folder_are_used(pretrained):
         sentence_encoder(folder)
 
 
-def test_a_folder_with_neither(tmp_path):
+def test_a_folder_without_a_model_is_refused(tmp_path):
     with pytest.raises(KerasrecError, match="there is no trained model in"):
         sentence_encoder(tmp_path)

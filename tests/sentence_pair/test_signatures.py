@@ -51,7 +51,7 @@ def padded(sides):
 LEFT, RIGHT = (padded(side) for side in zip(*SIDES, strict=True))
 
 
-def test_served_as_predicted(trained, tmp_path):
+def test_signatures_equal_the_predictions(trained, tmp_path):
     """Quotes, full-width forms, 20 sentences a side, empty ones between others."""
     trained, served = trained
     rows = ["\t".join("||".join(side) for side in pair) for pair in SIDES]
@@ -84,7 +84,7 @@ def test_batches_without_any_sentence_are_answered(trained, shape):
     assert answer["labels"].numpy().tolist() == [b""] * shape[0]
 
 
-def test_a_pair_with_an_empty_side_leaves_the_others_as_they_are(trained):
+def test_a_pair_with_an_empty_side_does_not_change_other_pairs(trained):
     trained, served = trained
     function, name = (served.compare, "cosines") if trained.classes is None else (served.classify, "probabilities")
     whole = function(LEFT, RIGHT)[name].numpy()

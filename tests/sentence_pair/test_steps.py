@@ -166,11 +166,11 @@ def test_lower_case_follows_the_checkpoints_own_files(cli):
         (("--bert_model", "nowhere"), "there is no checkpoint at nowhere"),
     ],
 )
-def test_what_is_wrong_is_named(cli, words, said):
+def test_errors_name_the_invalid_value(cli, words, said):
     assert said in cli.error(*cli.words_to_train(*words))
 
 
-def test_neither_training_nor_predicting(cli):
+def test_a_command_needs_do_train_or_do_predict(cli):
     assert "neither --do_train nor --do_predict" in cli.error("train", "--output_dir", cli.output)
 
 
@@ -212,7 +212,7 @@ def test_a_wrong_label_stops_the_training(cli, label):
         (["0", "1"], ("--num_train_epochs", "2.5"), "num_train_epochs is 2.5"),
     ],
 )
-def test_labels_of_which_nothing_can_be_learned(cli, labels, words, said):
+def test_labels_that_cannot_be_learned_are_refused(cli, labels, words, said):
     cli.pairs.write_text("".join(f"red car\tblue boat\t{label}\n" for label in labels * 3), encoding="utf-8")
     assert said in cli.error(*cli.words_to_train(*words))
     assert not (cli.output / "checkpoints").exists()

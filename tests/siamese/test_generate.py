@@ -11,7 +11,7 @@ from kerasrec.siamese.settings import Losses, Sampling
 
 
 @given(st.lists(st.floats(-5, 5), min_size=1, max_size=12), st.floats(0.05, 1.0))
-def test_the_nucleus_is_the_smallest_set_that_has_enough(scores, top_p):
+def test_the_nucleus_is_the_smallest_set_with_the_probability(scores, top_p):
     scores = np.array(scores, np.float32)
     kept = nucleus(scores[None], top_p).numpy()[0] > -1e8
     shares = np.exp(scores.astype(np.float64)) / np.exp(scores.astype(np.float64)).sum()
@@ -58,7 +58,7 @@ def test_a_small_nucleus_leaves_the_likeliest_text_only(writer):
     assert (drawn == drawn[0]).all()
 
 
-def test_ranked():
+def test_paraphrases_are_ranked():
     vectors = {"a": [1.0, 0.0], "b": [0.0, 1.0], "c": [1.0, 0.1], "d": [1.0, 1.0]}
     encode = lambda texts: np.array([vectors[text] for text in texts], np.float32)  # noqa: E731
     assert [text for text, _ in ranked("a", ["b", "d", "", "a", "c", "d"], encode)] == ["c", "d", "b"]

@@ -34,7 +34,7 @@ def model():
     return SiameseModel(CONFIG, Losses(scale=5.0), seed=3)
 
 
-def test_the_losses_are_those_of_a_plain_restatement(model):
+def test_the_losses_equal_a_plain_implementation(model):
     given = batch()
     states = model.encoder([given["input_ids"], given["segment_ids"]]).numpy()
     table = model.token_table.numpy()
@@ -70,7 +70,7 @@ def test_the_vector_of_a_row_is_that_of_its_first_text_alone(model):
     np.testing.assert_allclose(model.vectors(tf.constant(alone)), model.pooler(states[:, 0]), atol=1e-5)
 
 
-def test_next_token_scores_are_those_the_loss_is_about(model):
+def test_next_token_scores_equal_those_of_the_loss(model):
     given = batch()
     rows, segments = tf.constant(given["input_ids"]), tf.constant(given["segment_ids"])
     positions = tf.constant([3, 2, 2, 5])

@@ -76,7 +76,7 @@ def weights_of(cli, name):
 
 
 @pytest.mark.slow
-def test_a_killed_run_ends_as_one_that_was_not(cli, monkeypatch):
+def test_a_killed_run_ends_as_an_uninterrupted_run(cli, monkeypatch):
     for name in ("whole", "killed"):
         cli.prepare(name)
     options = ("--epochs", 4, "--checkpoint-steps", 2)
@@ -127,7 +127,7 @@ def test_lower_case_follows_the_checkpoints_own_files(cli):
 
 
 @pytest.mark.slow
-def test_without_pairs_it_trains_and_cannot_be_judged(cli, command_line):
+def test_a_run_without_pairs_trains_and_cannot_be_evaluated(cli, command_line):
     cli.ok("prepare", "blind", "--train-file", cli.train_file, "--vocab-file", cli.vocab)
     cli.train("blind", "--epochs", 1)
     assert "--valid-file" in cli.error("evaluate", "blind")
@@ -146,14 +146,14 @@ def test_without_pairs_it_trains_and_cannot_be_judged(cli, command_line):
         (("encode", "shop", "--texts", "{vocab}", "--vectors", "v.npy"), "there is no trained model"),
     ],
 )
-def test_what_is_missing_is_named(cli, words, said):
+def test_errors_name_the_problem(cli, words, said):
     cli.prepare()
     folders = {"config": cli.config, "vocab": cli.vocab, "folder": cli.folder / "nowhere"}
     assert said in cli.error(*(str(word).format(**folders) for word in words))
 
 
 @pytest.mark.slow
-def test_another_vocabulary_than_the_models(cli):
+def test_a_changed_vocabulary_is_refused_and_restored(cli):
     cli.prepare()
     cli.train("shop", "--epochs", 1)
     vocab = cli.folder / "output/shop/vocab.txt"
@@ -206,7 +206,7 @@ def test_files_for_evaluation_are_not_trained_on(cli):
         ("where\twhich\tsame\n", "such as 'same'; allowed: 0, 1"),
     ],
 )
-def test_labels_that_choose_no_threshold(cli, rows, said):
+def test_invalid_labels_of_pairs_are_refused(cli, rows, said):
     cli.valid = cli.write("alike.txt", rows)
     assert said in cli.error("prepare", *cli.words_to_prepare())
 
@@ -219,7 +219,7 @@ def test_labels_of_minus_1_and_1(cli):
     assert "the loss is always 0" in cli.error("train", "shop", *words)
 
 
-def test_groups_that_are_no_lists(cli):
+def test_groups_that_are_not_lists_are_refused(cli):
     cli.train_file.write_text('{"1": "where can i buy", "2": ["where", "which"]}', encoding="utf-8")
     line = cli.error("prepare", "bad", "--train-file", cli.train_file, "--vocab-file", cli.vocab)
     assert "value is not a list: 1" in line

@@ -122,7 +122,7 @@ def test_an_answer_of_other_bytes_is_refused(content):
     assert "\n" not in str(caught.value)
 
 
-def test_valid_answers_have_no_odd_parts(answered):
+def test_valid_answers_have_no_unusable_parts(answered):
     for method, answer in answered.items():
         assert ask(method, json.dumps(answer)).unusable == ()
 

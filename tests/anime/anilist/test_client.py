@@ -91,7 +91,7 @@ def test_scores_are_of_100_whatever_the_user_sees(client, made_up, server):
     assert seen == set(server.SCORE_FORMATS)
 
 
-def test_dates_of_which_little_is_known(client):
+def test_incomplete_dates(client):
     entries = {entry.title: entry for entry in client.list_chunk("user12", 1).entries}
     dates = ["2019-04-07", "2019-03", "2018", None]
     assert len(entries) > 60
@@ -151,7 +151,7 @@ def test_a_recorded_page_as_it_came(kerasrec_data, clock):
     assert caught.value.status == "missing" and "X-RateLimit-Limit" in headers
 
 
-def test_who_asks_is_said(client, anilist):
+def test_requests_identify_the_client(client, anilist):
     client.title_page("ID", 1)
     [agent] = anilist.user_agents
     assert agent.startswith("kerasrec/") and "kerasrec for AniList" in agent
@@ -178,7 +178,7 @@ def test_a_server_that_allows_less_than_it_announces_is_asked_slowly_after_one_r
     assert anilist.refusals == 1 and client.requests == 101
 
 
-def test_a_high_limit_is_made_use_of(server, made_up, clock):
+def test_a_high_limit_is_used(server, made_up, clock):
     client = client_of(server.AniList(made_up, limit=100_000), clock)
     start = clock.now()
     for number in range(100):
@@ -191,7 +191,7 @@ def test_a_high_limit_is_made_use_of(server, made_up, clock):
 
 @pytest.mark.parametrize("fault", ["429", "500", "truncated", "die", "html"])
 @pytest.mark.parametrize("times", [1, 3])
-def test_what_passes_is_tried_again(client, anilist, fault, times):
+def test_temporary_failures_are_retried(client, anilist, fault, times):
     anilist.faults.extend([fault] * times)
     assert len(client.title_page("ID", 1).titles) == 50
     assert client.requests == times + 1
@@ -214,7 +214,7 @@ def test_what_passes_is_tried_again(client, anilist, fault, times):
     ],
     ids=str,
 )
-def test_no_number_of_tries_is_endless(clock, failure):
+def test_the_number_of_retries_is_limited(clock, failure):
     client = answering(clock, failure)
     with pytest.raises(KerasrecError, match=f"failed {TRIES} times in a row.*run the same command again") as caught:
         client.title_page("ID", 1)
@@ -241,7 +241,7 @@ def test_no_number_of_tries_is_endless(clock, failure):
         (httpx.Response(200, json={"data": {"Page": {"pageInfo": {}, "media": [{"id": 1}]}}}), "unknown form"),
     ],
 )
-def test_what_does_not_pass_is_given_up_at_once(clock, answer, words):
+def test_permanent_failures_are_not_retried(clock, answer, words):
     client = answering(clock, answer)
     with pytest.raises(KerasrecError, match=words) as caught:
         client.title_page("ID", 1)
@@ -267,12 +267,12 @@ def test_a_query_that_the_schema_does_not_know_is_refused(anilist):
         '{ MediaListCollection(userName: "user1", type: ANIME, perChunk: 501) { hasNextChunk } }',
     ],
 )
-def test_the_stand_in_keeps_the_rules_that_a_schema_cannot_say(anilist, query):
+def test_the_test_server_keeps_the_rules_outside_the_schema(anilist, query):
     status, _, _ = anilist.respond(json.dumps({"query": f"query Any {query}", "variables": {}}))
     assert status == 400
 
 
-def test_waits_double_and_are_blurred(clock):
+def test_waits_double_with_random_noise(clock):
     chances = random.Random(5)
     client = answering(clock, httpx.Response(500), chance=chances.random)
     with pytest.raises(KerasrecError):
@@ -282,7 +282,7 @@ def test_waits_double_and_are_blurred(clock):
     assert clock.slept == pytest.approx([max(wait, 2.1) for wait in doubled])  # never faster than the pace
 
 
-def test_retry_after_is_obeyed_and_the_wait_told(clock, anilist):
+def test_retry_after_is_obeyed_and_the_wait_is_logged(clock, anilist):
     told = []
     client = client_of(anilist, clock, on_wait=lambda reason, seconds: told.append((reason, seconds)))
     anilist.faults.append("429")
@@ -290,7 +290,7 @@ def test_retry_after_is_obeyed_and_the_wait_told(clock, anilist):
     assert clock.slept == [1.0] and told == [("429 Fault 429.", 1.0)]
 
 
-def test_nobody_waits_for_hours(clock):
+def test_very_long_waits_are_refused(clock):
     client = answering(clock, httpx.Response(429, headers={"Retry-After": "7200"}))
     with pytest.raises(KerasrecError, match="asks to wait 120 minutes"):
         client.title_page("ID", 1)
@@ -347,7 +347,7 @@ def dripping(text, seconds):
     [b"HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n{", b"HTTP/1.1 200 OK\r\nX-Long: "],
     ids=["body", "headers"],
 )
-def test_an_answer_that_comes_byte_by_byte_does_not_take_for_ever(text):
+def test_an_answer_that_comes_byte_by_byte_ends_in_a_timeout(text):
     began = time.monotonic()
     with dripping(text, 0.02) as url, AniListClient(url, timeout=0.15, sleep=lambda seconds: None) as client:
         with pytest.raises(NoAnswer, match="no whole answer within 0.15 seconds"):
@@ -368,13 +368,13 @@ def test_numbers_in_headers_that_are_too_large_are_ignored(clock):
         answering(clock, httpx.Response(503, headers=headers)).title_page("ID", 1)
 
 
-def test_a_server_that_is_not_there():
+def test_a_missing_server_is_an_error():
     client = AniListClient("http://127.0.0.1:9", sleep=lambda seconds: None)
     with client, pytest.raises(KerasrecError, match="refused"):
         client.title_page("ID", 1)
 
 
-def test_an_address_that_is_none():
+def test_an_invalid_address_is_refused():
     with AniListClient("http://anilist.test:port", sleep=lambda seconds: None) as client:
         with pytest.raises(KerasrecError, match="is the address right"):
             client.title_page("ID", 1)

@@ -15,7 +15,7 @@ def test_a_query_is_valid_in_anilists_schema(name, anilist_schema):
     assert not graphql.validate(graphql.build_schema(anilist_schema), graphql.parse(QUERIES[name]))
 
 
-def test_there_are_queries_and_they_stand_in_one_place():
+def test_all_queries_are_in_one_module():
     assert set(QUERIES) == {"TITLE_PAGE", "LIST_CHUNK"}
     package = Path(queries.__file__).parents[1]
     assert [path.name for path in package.rglob("*.py") if "\nquery " in path.read_text("utf-8")] == ["queries.py"]
@@ -26,7 +26,7 @@ def test_no_query_asks_for_what_anilist_calls_unreliable():
     assert not any(word in text for word in ("lastPage", "total", "statusLists", "customLists"))
 
 
-def test_the_partial_schema_of_the_stand_in_is_part_of_anilists(server, anilist_schema):
+def test_the_schema_of_the_test_server_is_part_of_anilists(server, anilist_schema):
     whole, part = graphql.build_schema(anilist_schema), graphql.build_schema(server.SCHEMA)
     compared = 0
     for name, kind in part.type_map.items():

@@ -21,7 +21,7 @@ def sent(clock, headers):
     return limit
 
 
-def test_the_first_request_waits_for_nothing(clock):
+def test_the_first_request_does_not_wait(clock):
     assert RateLimit(clock.now).wait() == 0
 
 
@@ -77,7 +77,7 @@ def test_no_request_is_sent_while_none_remains(clock):
         ({"X-RateLimit-Reset": str(int(START) - 40), "Retry-After": ""}, 0.105),
     ],
 )
-def test_who_is_refused_waits_as_long_as_the_server_says(clock, headers, seconds):
+def test_a_refused_client_waits_as_long_as_the_server_says(clock, headers, seconds):
     limit = sent(clock, announced(600, 0) | headers)
     limit.refused(announced(600, 0) | headers)
     assert limit.wait() == pytest.approx(seconds)
@@ -96,7 +96,7 @@ def test_a_refusal_when_none_remains_changes_nothing_in_the_pace(clock):
     assert limit.per_minute == 600
 
 
-def test_a_clock_that_is_set_back_stops_nothing(clock):
+def test_a_clock_that_is_set_back_does_not_stop_requests(clock):
     limit = sent(clock, announced(30, 29))
     clock.time -= 86_400
     assert limit.wait() <= 2.2
