@@ -1,12 +1,15 @@
 """The base of the Python interface: a folder, and keyword settings that are passed to the steps of a system."""
 
+import dataclasses
 import tempfile
 from pathlib import Path
 from typing import Any, ClassVar, TypeVar
 
+from kerasrec.commands import parse_command
 from kerasrec.errors import KerasrecError
-from kerasrec.keywords import keyword_names, require_known, settings_of
+from kerasrec.keywords import keyword_names, keywords_of, require_known, settings_of
 from kerasrec.workspace.config import read_config
+from kerasrec.workspace.manifest import Manifest
 from kerasrec.workspace.run_folders import RunFolders, Task
 
 _Settings = TypeVar("_Settings")
@@ -81,6 +84,12 @@ class System:
         found = f"it has the runs {', '.join(names)}" if names else "it has none"
         needed = "name one of several runs (name=...)" if name is None and names else "give the folder of such a run"
         raise KerasrecError(f"{folder} should have a run of {trained_by}, and {found}: {needed}")
+
+    def _restore_settings(self, kind: type, manifest: Manifest, path: Path) -> None:
+        """Add the settings of the step that wrote a file."""
+        command = manifest.command(path, "")
+        if command:  # missing in folders of earlier versions
+            self.settings |= keywords_of(dataclasses.asdict(parse_command(command, kind)), kind, self.SET_HERE)
 
     def _step(self, kind: type[_Settings], **fixed: object) -> _Settings:
         """Settings of one step: the keyword settings, and the values that a method sets."""

@@ -29,7 +29,8 @@ from kerasrec.evaluation.figures import figures_frame
 from kerasrec.keywords import keywords_of
 from kerasrec.serving import arguments
 from kerasrec.serving.exported import Exported
-from kerasrec.serving.item_lists import require_one_of, similar_items
+from kerasrec.serving.item_lists import SimilarItems, require_one_of
+from kerasrec.serving.recommender import Recommender
 from kerasrec.serving.versions import copy_version
 from kerasrec.system import System
 from kerasrec.training.devices import restored_precision
@@ -45,7 +46,7 @@ Table = pd.DataFrame | str | Path
 _FIRST = ("user_id", "rank", "item_id", "score")
 
 
-class Anime(System):
+class Anime(SimilarItems, System):
     """Recommends anime from lists of watched titles (BERT4Rec).
 
     It runs the steps of `kerasrec anime`, with their defaults. The folder has the layout that the commands use in their
@@ -237,21 +238,6 @@ class Anime(System):
         found = {user: model.recommend(taste, titles, k, keep, exclude) for user, taste in tastes.items()}
         return _frame(found)
 
-    def similar_items(self, items: Sequence[str], k: int = 10) -> pd.DataFrame:
-        """The k most similar other titles of each title, by the cosine of their vectors.
-
-        Args:
-            items: Ids of titles, as strings.
-            k: Length of the lists.
-
-        Returns:
-            DataFrame(query_item_id, rank, item_id, score): `rank` begins at 1, `score` is the cosine.
-
-        Raises:
-            KerasrecError: there is no trained model, a title is unknown, or an argument has a wrong type.
-        """
-        return similar_items(self._model.recommender, items, k)
-
     def export(self, path: str | Path | None = None) -> Exported:
         """The best model as a SavedModel that takes and gives ids of titles; the training has exported it already.
 
@@ -264,12 +250,11 @@ class Anime(System):
         Raises:
             KerasrecError: there is no trained model, or the path cannot be written.
         """
-        recommender = self._model.recommender
-        version = recommender.path
+        version = self._recommender.path
         if path is not None:
             require_model_folder("path", Path(path))
             version = copy_version(version, Path(path))
-        return Exported(version, recommender.signatures)
+        return Exported(version, self._recommender.signatures)
 
     @classmethod
     def from_folder(cls, folder: str | Path) -> "Anime":
@@ -300,6 +285,10 @@ class Anime(System):
     def _model(self) -> TitleRecommender:
         self._require_trained()
         return TitleRecommender(self._output)
+
+    @property
+    def _recommender(self) -> Recommender:
+        return self._model.recommender
 
     def _file(self, table: Table | None, name: str) -> Path | None:
         """The path of a table; a DataFrame is written as a CSV file."""

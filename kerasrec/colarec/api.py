@@ -1,6 +1,5 @@
 """ColaRec as one Python object."""
 
-import dataclasses
 import logging
 from collections.abc import Mapping, Sequence
 from functools import cached_property
@@ -30,13 +29,11 @@ from kerasrec.colarec.run import Trained
 from kerasrec.colarec.settings import TRAINS, Evaluate, Export, Identifiers, ItemRecall, LightGcn, Prepare, Train
 from kerasrec.colarec.signatures import served_model
 from kerasrec.colarec.train import train
-from kerasrec.commands import parse_command
 from kerasrec.keywords import keyword_names, keywords_of, require_known, settings_of
 from kerasrec.serving import arguments
 from kerasrec.serving.exported import Exported
-from kerasrec.serving.item_lists import lists_frame, require_one_of
+from kerasrec.serving.item_system import ItemSystem
 from kerasrec.serving.recommender import Recommender
-from kerasrec.system import System
 from kerasrec.training.devices import restored_precision
 from kerasrec.workspace.config import read_config
 from kerasrec.workspace.run_folders import require_model_folder
@@ -48,7 +45,7 @@ _NOT_SEPARATE = ("name", "folders", "split")
 """Fields of the steps lightgcn and item-recall that the class sets."""
 
 
-class ColaRec(System):
+class ColaRec(ItemSystem):
     """Recommends items by writing their identifiers, from interactions and item texts (ColaRec).
 
     It runs the steps of `kerasrec colarec`, with their defaults: an object and command lines in the same folder
@@ -163,42 +160,6 @@ class ColaRec(System):
         self._require_model(self._task.output)
         return evaluate(self._step(Evaluate, name=self.name, split=split, folders=self._folders))
 
-    def recommend(
-        self,
-        users: Sequence[str] | None = None,
-        k: int = 10,
-        *,
-        histories: Sequence[Sequence[str]] | None = None,
-        exclude: Sequence[str] = (),
-        items: Sequence[str] | None = None,
-        filter_seen: bool | None = None,
-    ) -> pd.DataFrame:
-        """The k best next items of users.
-
-        Args:
-            users: Raw user ids of the interactions.
-            k: Length of the lists, at most the setting `beam`.
-            histories: Instead of users: raw item ids, oldest first; a history may be empty.
-            exclude: Raw item ids that no list may hold.
-            items: Raw item ids of the candidates; by default all items. Unknown candidates are not recommended.
-            filter_seen: Whether a history's own items are left out; by default as in the evaluation.
-
-        Returns:
-            DataFrame(user_id, rank, item_id, score): `rank` begins at 1; `score` is the log-probability of the
-            identifier; `user_id` is the number of the history, from 0, where histories are given.
-
-        Raises:
-            KerasrecError: there is no trained model, a user is unknown, or an argument has a wrong type.
-        """
-        recommender = self._recommender
-        require_one_of(users=users, histories=histories)
-        names: Sequence[object] = []
-        if histories is None:
-            names = arguments.strings(users, "users")
-            histories = [user_history(self.prepared, user) for user in names]
-        lists = recommender.recommend(histories, k, exclude, filter_seen, items)
-        return lists_frame(names or range(len(lists)), lists)
-
     def identifiers(self, items: Sequence[str] | None = None) -> pd.DataFrame:
         """The identifiers of items.
 
@@ -247,10 +208,8 @@ class ColaRec(System):
         shop = cls(folder)
         shop.name = cls._find_run(shop.folder, TRAINS, name)
         prepared, output = shop.prepared, shop._task.output
-        for kind, file in ((Prepare, "items.parquet"), (Identifiers, "codes.npy")):
-            command = prepared.manifest.command(prepared.data / file, "")
-            if command:  # missing in folders of earlier versions
-                shop.settings |= keywords_of(dataclasses.asdict(parse_command(command, kind)), kind, cls.SET_HERE)
+        shop._restore_settings(Prepare, prepared.manifest, prepared.data / "items.parquet")
+        shop._restore_settings(Identifiers, prepared.manifest, prepared.data / "codes.npy")
         config = read_config(output, TRAINS)
         if config.get("augmentation") is not None:  # only the digest of the file is stored
             del config["augmentation"]
@@ -267,6 +226,9 @@ class ColaRec(System):
             KerasrecError: nothing is prepared, or files are damaged.
         """
         return PreparedData(self.name, self._folders)
+
+    def _histories(self, users: Sequence[str]) -> Sequence[Sequence[str]]:
+        return [user_history(self.prepared, user) for user in users]
 
     @property
     def _shared(self) -> dict[str, object]:

@@ -9,7 +9,6 @@ from typing import ClassVar, Literal
 
 import pandas as pd
 
-from kerasrec.commands import parse_command
 from kerasrec.data.items.batches import TrainingObjectives
 from kerasrec.data.items.settings import ExampleSettings
 from kerasrec.data.logs.frames import remove_other_logs, write_log
@@ -25,11 +24,10 @@ from kerasrec.recall.run import TRAINS, trained_model
 from kerasrec.recall.serving import model_recommender
 from kerasrec.recall.settings import Evaluate, Examples, Export, Split, Train, Vocab
 from kerasrec.recall.train import train
-from kerasrec.serving import arguments
 from kerasrec.serving.exported import Exported
-from kerasrec.serving.item_lists import lists_frame, require_one_of, similar_items
+from kerasrec.serving.item_lists import SimilarItems
+from kerasrec.serving.item_system import ItemSystem
 from kerasrec.serving.recommender import Recommender
-from kerasrec.system import System
 from kerasrec.training.devices import restored_precision
 from kerasrec.workspace.config import read_config
 from kerasrec.workspace.manifest import Manifest
@@ -39,7 +37,7 @@ from kerasrec.workspace.task_names import TaskName, task_folder_name
 logger = logging.getLogger(__name__)
 
 
-class ItemRecall(System):
+class ItemRecall(SimilarItems, ItemSystem):
     """Recommends the next items of histories: BERT4Rec (masked items) or SASRec (the next item at every position).
 
     It runs the steps of `kerasrec recall`, with their defaults: an object and command lines in the same folder continue
@@ -160,58 +158,6 @@ class ItemRecall(System):
         asked = {"split": split, "sampled": sampled, "baselines": baselines, "users": users}
         return evaluate(self._step(Evaluate, name=self._all, folders=self._folders, task=None, **asked))
 
-    def recommend(
-        self,
-        users: Sequence[str] | None = None,
-        k: int = 10,
-        *,
-        histories: Sequence[Sequence[str]] | None = None,
-        exclude: Sequence[str] = (),
-        items: Sequence[str] | None = None,
-        filter_seen: bool | None = None,
-    ) -> pd.DataFrame:
-        """The k best next items for users of the log or for histories.
-
-        Args:
-            users: Raw user ids of the log.
-            k: Length of the lists.
-            histories: Instead of users: raw item ids, oldest first; an empty history gets popular items.
-            exclude: Raw item ids that no list may hold.
-            items: Raw item ids of the candidates; by default all items. Unknown candidates are not recommended.
-            filter_seen: Whether a history's own items are left out; by default as in the evaluation.
-
-        Returns:
-            DataFrame(user_id, rank, item_id, score): `rank` begins at 1; `user_id` is the number of the history, from
-            0, where histories are given. A list is shorter than k when no other item is left.
-
-        Raises:
-            KerasrecError: there is no trained model, a user is unknown, or an argument has a wrong type.
-        """
-        self._require_trained()
-        require_one_of(users=users, histories=histories)
-        names: Sequence[object] = []
-        if histories is None:
-            names = arguments.strings(users, "users")
-            histories = user_histories(self._task, names)
-        lists = self._recommender.recommend(histories, k, exclude, filter_seen, items)
-        return lists_frame(names or range(len(lists)), lists)
-
-    def similar_items(self, items: Sequence[str], k: int = 10) -> pd.DataFrame:
-        """The k most similar other items of each item, by the cosine of their vectors.
-
-        Args:
-            items: Raw item ids.
-            k: Length of the lists.
-
-        Returns:
-            DataFrame(query_item_id, rank, item_id, score): `rank` begins at 1, `score` is the cosine.
-
-        Raises:
-            KerasrecError: there is no trained model, an item is unknown, or an argument has a wrong type.
-        """
-        self._require_trained()
-        return similar_items(self._recommender, items, k)
-
     def export(self, path: str | Path | None = None) -> Exported:
         """Write the model as a SavedModel that takes and gives raw item ids.
 
@@ -248,10 +194,8 @@ class ItemRecall(System):
         if not films._task.data.is_dir():
             films._data = Path(config["train"]["folders"]["data_path"])
         manifest = Manifest(films._task.manifest_path)
-        for kind, path in ((Split, films._task.users_path), (Vocab, films._task.vocab_path)):
-            command = manifest.command(path, "")
-            if command:  # missing in folders of earlier versions
-                films.settings |= keywords_of(dataclasses.asdict(parse_command(command, kind)), kind, cls.SET_HERE)
+        films._restore_settings(Split, manifest, films._task.users_path)
+        films._restore_settings(Vocab, manifest, films._task.vocab_path)
         films.settings |= keywords_of(config.get("examples", {}), ExampleSettings)
         films.settings |= keywords_of(config["train"], Train, cls.SET_HERE)
         return films
@@ -275,6 +219,9 @@ class ItemRecall(System):
         """
         self._require_prepared()
         return self._step(Train, name=self._all, folders=self._folders)
+
+    def _histories(self, users: Sequence[str]) -> Sequence[Sequence[str]]:
+        return user_histories(self._task, users)
 
     @property
     def _folders(self) -> RunFolders:
@@ -343,6 +290,7 @@ class ItemRecall(System):
 
     @cached_property
     def _recommender(self) -> Recommender:
+        self._require_trained()
         return model_recommender(self.prepared, self._step(Export, name=self._all).checkpoint)
 
 

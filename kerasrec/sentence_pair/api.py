@@ -1,7 +1,6 @@
 """The two-sentence model as one Python object."""
 
 import logging
-from collections.abc import Iterable
 from functools import cached_property
 from pathlib import Path
 
@@ -18,16 +17,15 @@ from kerasrec.sentence_pair.predict import predictions_frame
 from kerasrec.sentence_pair.run import Trained
 from kerasrec.sentence_pair.settings import TRAINS, Evaluate, Train
 from kerasrec.sentence_pair.train import train
-from kerasrec.serving.arguments import strings
 from kerasrec.serving.exported import Exported
-from kerasrec.serving.nearest import similar_texts
+from kerasrec.serving.text_search import TextSearch
 from kerasrec.system import System
 from kerasrec.workspace.config import read_config
 
 logger = logging.getLogger(__name__)
 
 
-class SentencePair(System):
+class SentencePair(TextSearch, System):
     """Classes or similarities of pairs of texts, and vectors of texts, from labelled pairs (Sentence-BERT).
 
     It runs the steps of `kerasrec sentence-pair`. Without `bert_model` and `init_checkpoint`, a small model starts from
@@ -123,38 +121,6 @@ class SentencePair(System):
             predictions = predictions.drop(columns="label")
         return pd.concat([pairs[["text_a", "text_b"]], predictions], axis=1)
 
-    def encode(self, texts: Iterable[str]) -> np.ndarray:
-        """Vectors of texts.
-
-        Args:
-            texts: N strings.
-
-        Returns:
-            float32 [N, H], each of length 1; products of two vectors are cosines.
-
-        Raises:
-            KerasrecError: there is no trained model, or a text is not a string.
-        """
-        return self._trained.encoder.encode(strings(texts, "texts"))
-
-    def similar(self, texts: Iterable[str], k: int = 10, *, among: Iterable[str]) -> pd.DataFrame:
-        """The most similar texts of each text.
-
-        Args:
-            texts: N strings.
-            k: Length of the lists.
-            among: The texts that are compared.
-
-        Returns:
-            DataFrame(text, rank, similar_text, score): rank from 1, score is the cosine.
-
-        Raises:
-            KerasrecError: there is no trained model, or an argument is invalid.
-        """
-        encode, queries, others = self._trained.encoder.encode, strings(texts, "texts"), strings(among, "among")
-        require(others, "among", others, "a list of at least one text")
-        return similar_texts(queries, encode(queries), others, encode(others), k)
-
     def export(self, path: str | Path | None = None) -> Exported:
         """Write the best model as a SavedModel that takes raw strings.
 
@@ -186,6 +152,9 @@ class SentencePair(System):
     @property
     def _batch_size(self) -> int:
         return self.settings.get("eval_batch_size", Train.eval_batch_size)
+
+    def _vectors(self, texts: list[str]) -> np.ndarray:
+        return self._trained.encoder.encode(texts)
 
     @cached_property
     def _trained(self) -> Trained:

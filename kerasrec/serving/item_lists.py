@@ -13,7 +13,29 @@ from kerasrec.serving.recommender import Recommender
 _ROWS = 1024  # similar items in one matrix product
 
 
-class ItemLists:
+class SimilarItems:
+    """Similar items, by the item vectors of `_recommender`."""
+
+    _recommender: Recommender
+
+    def similar_items(self, items: Sequence[str], k: int = 10) -> pd.DataFrame:
+        """The k most similar other items of each item, by the cosine of their vectors.
+
+        Args:
+            items: Raw item ids.
+            k: Length of the lists.
+
+        Returns:
+            DataFrame(query_item_id, rank, item_id, score): `rank` begins at 1, `score` is the cosine.
+
+        Raises:
+            KerasrecError: there is no trained model, an item is unknown, an argument has a wrong type, or the model has
+                no item vectors.
+        """
+        return similar_items(self._recommender, items, k)
+
+
+class ItemLists(SimilarItems):
     """An exported recommender whose methods return frames. It is thread-safe.
 
     Args:
@@ -66,21 +88,6 @@ class ItemLists:
         lists = self._recommender.recommend(histories, k, exclude, filter_seen, items)
         return lists_frame(range(len(lists)), lists)
 
-    def similar_items(self, items: Sequence[str], k: int = 10) -> pd.DataFrame:
-        """The k most similar other items of each item, by the cosine of their vectors.
-
-        Args:
-            items: Raw item ids.
-            k: Length of the lists.
-
-        Returns:
-            DataFrame(query_item_id, rank, item_id, score): `rank` begins at 1, `score` is the cosine.
-
-        Raises:
-            KerasrecError: an item is unknown, an argument has a wrong type, or the model has no item vectors.
-        """
-        return similar_items(self._recommender, items, k)
-
 
 def lists_frame(users: Sequence[object], lists: Sequence[Sequence[tuple[str, float]]]) -> pd.DataFrame:
     """Lists as one frame.
@@ -110,7 +117,7 @@ def lists_frame(users: Sequence[object], lists: Sequence[Sequence[tuple[str, flo
 
 
 def similar_items(recommender: Recommender, items: Sequence[str], k: int = 10) -> pd.DataFrame:
-    """See `ItemLists.similar_items`."""
+    """See `SimilarItems.similar_items`."""
     queries = arguments.strings(items, "items")
     k = arguments.list_length(k)
     numbers = {item: number for number, item in enumerate(recommender.items)}

@@ -12,7 +12,7 @@ from kerasrec.data.inputs.frames import require_columns
 from kerasrec.data.text.frames import sides_of
 from kerasrec.errors import KerasrecError, require
 from kerasrec.serving.arguments import ragged, strings
-from kerasrec.serving.nearest import similar_texts
+from kerasrec.serving.text_search import TextSearch
 from kerasrec.serving.tokenization import load_tensorflow_text
 from kerasrec.serving.versions import load_version
 
@@ -20,7 +20,7 @@ _ROWS = 256
 """Texts per call; it bounds the memory of padded rows."""
 
 
-class TextModel:
+class TextModel(TextSearch):
     """An exported siamese BERT or two-sentence model. It is thread-safe.
 
     Args:
@@ -40,19 +40,6 @@ class TextModel:
         if not hasattr(self._module, "encode"):
             raise KerasrecError(f"{self.path} is not a text model: name an export of SiameseBert or SentencePair")
 
-    def encode(self, texts: Iterable[str]) -> np.ndarray:
-        """Vectors of N texts, float32 [N, H], each of length 1.
-
-        Raises:
-            KerasrecError: `texts` is not a list of strings.
-        """
-        texts = strings(texts, "texts")
-        vectors = [self._encode(texts[start : start + _ROWS]) for start in range(0, max(1, len(texts)), _ROWS)]
-        return np.concatenate(vectors)
-
-    def _encode(self, texts: list[str]) -> np.ndarray:
-        return self._module.encode(tf.constant(texts, tf.string))["vectors"].numpy()
-
     def similarity(self, left: Iterable[str], right: Iterable[str]) -> np.ndarray:
         """Cosines, float32 [N], of N texts on the left with N texts on the right.
 
@@ -62,24 +49,6 @@ class TextModel:
         left, right = strings(left, "left"), strings(right, "right")
         require(len(left) == len(right), "right", f"{len(right)} texts", f"as long as left, {len(left)}")
         return (self.encode(left) * self.encode(right)).sum(axis=1)
-
-    def similar(self, texts: Iterable[str], k: int = 10, *, among: Iterable[str]) -> pd.DataFrame:
-        """The most similar texts of each text.
-
-        Args:
-            texts: N strings.
-            k: Length of the lists.
-            among: The texts that are compared.
-
-        Returns:
-            DataFrame(text, rank, similar_text, score): rank from 1, score is the cosine.
-
-        Raises:
-            KerasrecError: an argument is invalid.
-        """
-        texts, among = strings(texts, "texts"), strings(among, "among")
-        require(among, "among", among, "a list of at least one text")
-        return similar_texts(texts, self.encode(texts), among, self.encode(among), k)
 
     def predict(self, pairs: pd.DataFrame) -> pd.DataFrame:
         """Classes or cosines of pairs, with an export of `SentencePair`.
@@ -104,6 +73,11 @@ class TextModel:
         ]
         answer = pd.concat(answers, ignore_index=True).set_axis(pairs.index)
         return pd.concat([pairs[["text_a", "text_b"]], answer], axis=1)
+
+    def _vectors(self, texts: list[str]) -> np.ndarray:
+        starts = range(0, max(1, len(texts)), _ROWS)
+        rows = (tf.constant(texts[start : start + _ROWS], tf.string) for start in starts)
+        return np.concatenate([self._module.encode(row)["vectors"].numpy() for row in rows])
 
     @property
     def _compares_pairs(self) -> bool:

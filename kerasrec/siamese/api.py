@@ -9,11 +9,10 @@ import numpy as np
 import pandas as pd
 
 from kerasrec.data.text.frames import Groups, Pairs, groups_file, pairs_file
-from kerasrec.errors import require
 from kerasrec.keywords import keyword_names, keywords_of, require_known, settings_of
 from kerasrec.serving.arguments import list_length, strings
 from kerasrec.serving.exported import Exported
-from kerasrec.serving.nearest import similar_texts
+from kerasrec.serving.text_search import TextSearch
 from kerasrec.siamese import evaluate as evaluation
 from kerasrec.siamese.dataset import PreparedData
 from kerasrec.siamese.export import export_model
@@ -29,7 +28,7 @@ from kerasrec.workspace.config import read_config
 logger = logging.getLogger(__name__)
 
 
-class SiameseBert(System):
+class SiameseBert(TextSearch, System):
     """Vectors of texts, similar texts and paraphrases, from groups of texts with the same meaning (SimBERT).
 
     It runs the steps of `kerasrec siamese`. With `pretrained`, the vocabulary is that of the pretrained BERT unless
@@ -100,20 +99,6 @@ class SiameseBert(System):
         self._require_model(self._task.output)
         return evaluation.evaluate(Evaluate(self.name, self._folders))
 
-    def encode(self, texts: Iterable[str]) -> np.ndarray:
-        """Vectors of texts.
-
-        Args:
-            texts: N strings.
-
-        Returns:
-            float32 [N, H], each of length 1; products of two vectors are cosines.
-
-        Raises:
-            KerasrecError: there is no trained model, or a text is not a string.
-        """
-        return self._trained.encoder.encode(strings(texts, "texts"))
-
     def similar(self, texts: Iterable[str], k: int = 10, among: Iterable[str] | None = None) -> pd.DataFrame:
         """The most similar texts of each text.
 
@@ -128,10 +113,8 @@ class SiameseBert(System):
         Raises:
             KerasrecError: there is no trained model, or an argument is invalid.
         """
-        encode, queries = self._trained.encoder.encode, strings(texts, "texts")
-        others = PreparedData(self.name, self._folders).texts if among is None else strings(among, "among")
-        require(others, "among", others, "a list of at least one text")
-        return similar_texts(queries, encode(queries), others, encode(others), k)
+        self._require_model(self._task.output)
+        return super().similar(texts, k, among=PreparedData(self.name, self._folders).texts if among is None else among)
 
     def generate(self, text: str, n: int = 10, **sampling: object) -> pd.DataFrame:
         """Paraphrases of a text, the most similar first.
@@ -182,6 +165,9 @@ class SiameseBert(System):
         model = cls(folder, **keywords_of(config["train"], Train, cls.SET_HERE), lower_case=config["lower_case"])
         model.name = name
         return model
+
+    def _vectors(self, texts: list[str]) -> np.ndarray:
+        return self._trained.encoder.encode(texts)
 
     @cached_property
     def _trained(self) -> Trained:
