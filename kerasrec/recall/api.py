@@ -48,8 +48,9 @@ class ItemRecall(SimilarItems, ItemSystem):
             a temporary folder.
         settings: Settings of all steps by the names of the options, with `_` for `-`: for example `seq_min_len`,
             `min_rating`, `max_seq_length`, `masking`, `objective`, `hidden_size`, `epochs`, `learning_rate`, `max_k`.
-            With the objective `causal`, or with `seq2seq_weight` or `similarity_weight`, `masking` is `dynamic` unless
-            it is given.
+            `init_from`, the output folder of an earlier task, starts a new task from the last state of its model and
+            from its vocabulary. With the objective `causal`, or with `seq2seq_weight` or `similarity_weight`, `masking`
+            is `dynamic` unless it is given.
 
     Raises:
         KerasrecError: a setting is unknown. A value is checked when a step uses it.
@@ -75,7 +76,6 @@ class ItemRecall(SimilarItems, ItemSystem):
     SET_HERE: ClassVar = (
         *("name", "folders", "task", "first", "last"),
         *("log", "data_path", "save_path"),
-        "init_from",  # of two steps, with two meanings
     )
 
     def __init__(self, folder: str | Path | None = None, **settings: object):
@@ -102,7 +102,7 @@ class ItemRecall(SimilarItems, ItemSystem):
             self._split(data)
         task = self._task
         if not (folder and task.vocab_path.exists()):
-            logger.info(vocab(self._step(Vocab, name=self._all, folders=self._folders)))
+            logger.info(vocab(self._vocab))
         asked = keyword_names(ExampleSettings, without=["seed"]) & self.settings.keys()
         if not folder or asked or PreparedData.written(task) != task.part_names():
             logger.info(examples(self._examples))
@@ -197,7 +197,7 @@ class ItemRecall(SimilarItems, ItemSystem):
         films._restore_settings(Split, manifest, films._task.users_path)
         films._restore_settings(Vocab, manifest, films._task.vocab_path)
         films.settings |= keywords_of(config.get("examples", {}), ExampleSettings)
-        films.settings |= keywords_of(config["train"], Train, cls.SET_HERE)
+        films.settings |= keywords_of(config["train"], Train, cls.SET_HERE)  # its init_from replaces that of Vocab
         return films
 
     @property
@@ -230,6 +230,15 @@ class ItemRecall(SimilarItems, ItemSystem):
     @property
     def _all(self) -> str:
         return f"{self.name}-all"
+
+    @property
+    def _vocab(self) -> Vocab:
+        """The settings of step 2; a new vocabulary grows from that of the task whose output folder `init_from` is."""
+        command = self._step(Vocab, name=self._all, folders=self._folders)
+        if command.init_from is None:
+            return command
+        is_new = not self._task.vocab_path.exists()
+        return dataclasses.replace(command, init_from=_vocab_path(command.init_from) if is_new else None)
 
     @property
     def _examples(self) -> Examples:
@@ -292,6 +301,14 @@ class ItemRecall(SimilarItems, ItemSystem):
     def _recommender(self) -> Recommender:
         self._require_trained()
         return model_recommender(self.prepared, self._step(Export, name=self._all).checkpoint)
+
+
+def _vocab_path(output: Path) -> Path:
+    """The vocabulary of the task that was trained into an output folder."""
+    stored = read_config(output, TRAINS)["train"]["folders"]
+    moved = output.parent.parent / "data"
+    folders = RunFolders(moved if (moved / output.name).is_dir() else Path(stored["data_path"]))
+    return folders.task(output.name).vocab_path
 
 
 def _require_path(data: object) -> Path:

@@ -43,7 +43,8 @@ from kerasrec.training.optimizers import adamw, warmup_schedule
 def item_model(films: ItemRecall) -> ItemModel:
     """A new model: a Keras model with the layers `model.encoder` (a functional model) and `model.head`.
 
-    It sets the seed of TensorFlow and the precision for new layers, as the settings ask for.
+    It sets the seed of TensorFlow and the precision for new layers, as the settings ask for. `init_from` has no effect
+    on it.
 
     Args:
         films: Its data is prepared.

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -113,6 +114,23 @@ def test_fit_again_and_with_a_log_that_grows(films, log, tmp_path, object_settin
     assert "a new item" in set(grown.recommend(users=["new"], k=100, filter_seen=False)["item_id"])
     assert len(list((grown.folder / "logs").iterdir())) == 1
     assert [path.name for path in (grown.folder / "output").iterdir()] == [films.name]
+
+
+def test_a_new_folder_starts_from_an_earlier_model(films, log, tmp_path, object_settings, logged):
+    output = films.folder / "output" / films.name
+    more = pd.concat([log, pd.DataFrame({"user_id": ["new"] * 6, "item_id": [f"new{n}" for n in range(6)]})])
+    settings = object_settings | {"date": "20210420", "epochs": 1, "init_from": output}
+    tomorrow = ItemRecall(tmp_path, **settings).fit(more)
+    old, new = films.prepared.vocab, tomorrow.prepared.vocab
+    assert new.digest(len(old)) == old.digest() and len(new) == len(old) + 6
+    assert f"started from {output}: {len(old)} of {len(new)} tokens known" in logged()
+    opened = ItemRecall.from_folder(tmp_path)
+    assert Path(opened.settings["init_from"]) == output
+    before = logged()
+    opened.fit(more)
+    assert "started from" not in logged().removeprefix(before), "the folder has a model of its own now"
+    with pytest.raises(KerasrecError, match="there is no trained model in"):
+        ItemRecall(tmp_path / "other", init_from=tmp_path).fit(log)
 
 
 def test_the_folder_that_the_first_steps_left(films, tmp_path):
