@@ -19,7 +19,7 @@ import threading
 import traceback
 from pathlib import Path
 
-from kerasrec.cli import SYSTEMS
+from kerasrec.systems import SYSTEMS
 
 CLIENT = """#!{python} -IS
 import json, os, socket, sys

@@ -14,8 +14,9 @@ import subprocess
 import sys
 
 from kerasrec import backend  # noqa: F401
-from kerasrec.cli import SYSTEMS, main
+from kerasrec.cli import main
 from kerasrec.data.text import characters
+from kerasrec.systems import SYSTEMS
 
 
 class Forks:

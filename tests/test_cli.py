@@ -6,7 +6,8 @@ import pytest
 
 import kerasrec
 from kerasrec import signals
-from kerasrec.cli import SYSTEMS, main
+from kerasrec.cli import main
+from kerasrec.systems import SYSTEMS
 
 PACKAGE = Path(kerasrec.__file__).parent
 WORDS = re.compile(r"\bkerasrec ([a-z][a-z-]+)(?: ([a-z][a-z-]+))?")

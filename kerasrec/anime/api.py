@@ -23,6 +23,7 @@ from kerasrec.anime.records import Recommendation
 from kerasrec.anime.run import Output, read_trained
 from kerasrec.anime.settings import Fetching, Import, Train
 from kerasrec.anime.train import train
+from kerasrec.base_api import System
 from kerasrec.data.inputs.frames import require_columns
 from kerasrec.errors import KerasrecError, quoted, require
 from kerasrec.evaluation.figures import figures_frame
@@ -32,7 +33,6 @@ from kerasrec.serving.exported import Exported
 from kerasrec.serving.item_lists import SimilarItems, require_one_of
 from kerasrec.serving.recommender import Recommender
 from kerasrec.serving.versions import copy_version
-from kerasrec.system import System
 from kerasrec.training.devices import restored_precision
 from kerasrec.workspace.atomic_files import replacing
 from kerasrec.workspace.digests import errors_name_file

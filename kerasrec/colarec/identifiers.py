@@ -18,7 +18,7 @@ from kerasrec.colarec.hierarchical_kmeans import (
 )
 from kerasrec.colarec.lightgcn import GRAPH, embeddings
 from kerasrec.colarec.settings import Identifiers
-from kerasrec.commands import command_line
+from kerasrec.command_text import command_line
 from kerasrec.errors import KerasrecError
 from kerasrec.workspace.locks import exclusive
 

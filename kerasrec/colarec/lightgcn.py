@@ -21,7 +21,7 @@ from kerasrec.colarec.comparison import (
 from kerasrec.colarec.dataset import PreparedData
 from kerasrec.colarec.lightgcn_model import LightGCN, training_batches
 from kerasrec.colarec.settings import LightGcn
-from kerasrec.commands import command_line
+from kerasrec.command_text import command_line
 from kerasrec.console import text_of
 from kerasrec.evaluation.figures import figures_frame
 from kerasrec.training import curves

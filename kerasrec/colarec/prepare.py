@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 
 from kerasrec.colarec.input_files import Corpus, Events, read_corpus, read_events
 from kerasrec.colarec.settings import Prepare
-from kerasrec.commands import command_line
+from kerasrec.command_text import command_line
 from kerasrec.data.inputs.rejects import Reject, count_reasons, describe_rejects, require_few, write_rejects
 from kerasrec.data.logs.seen_items import repeats_are_common
 from kerasrec.data.text.subwords import SubwordTokenizer

@@ -7,7 +7,7 @@ import pandas as pd
 from kerasrec.colarec.dataset import PreparedData
 from kerasrec.colarec.explain import explain, item_number, user_history
 from kerasrec.colarec.settings import Export, Recommend
-from kerasrec.commands import command_line
+from kerasrec.command_text import command_line
 from kerasrec.errors import KerasrecError
 from kerasrec.serving.recommender import Recommender
 

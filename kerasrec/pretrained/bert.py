@@ -16,11 +16,19 @@ import numpy as np
 
 from kerasrec.errors import KerasrecError, require
 from kerasrec.nn.settings import BertConfig
+from kerasrec.pretrained.bert_architecture import (
+    DECODER,
+    HARMLESS,
+    OUTPUT_BIAS,
+    OWN,
+    WORD_EMBEDDINGS,
+    Names,
+    bert_names,
+)
 from kerasrec.pretrained.checkpoints import left_out, stored_tensors, weights_file
 from kerasrec.pretrained.config import config_file as config_beside
 from kerasrec.pretrained.config import read_config
 from kerasrec.pretrained.lazy_tensor import StoredTensor, read_weights
-from kerasrec.pretrained.tensor_names import DECODER, HARMLESS, OUTPUT_BIAS, OWN, WORD_EMBEDDINGS, Names, bert_names
 from kerasrec.pretrained.vocabulary import Vocabulary, read_vocabulary, vocabulary_file
 
 if TYPE_CHECKING:

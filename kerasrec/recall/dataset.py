@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from kerasrec.backend import tf
-from kerasrec.commands import command_line
+from kerasrec.command_text import command_line
 from kerasrec.data.items.batches import TrainingObjectives, evaluation_batches, steps_per_epoch
 from kerasrec.data.items.examples import TokenHistories, histories_before
 from kerasrec.data.items.settings import ExampleSettings

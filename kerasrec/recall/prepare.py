@@ -10,7 +10,7 @@ from concurrent.futures.process import BrokenProcessPool
 
 import numpy as np
 
-from kerasrec.commands import command_line
+from kerasrec.command_text import command_line
 from kerasrec.data.inputs.times import format_time
 from kerasrec.data.items.settings import ExampleSettings
 from kerasrec.data.items.vocab import ItemVocab

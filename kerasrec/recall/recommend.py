@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from kerasrec.commands import command_line
+from kerasrec.command_text import command_line
 from kerasrec.errors import KerasrecError, reason
 from kerasrec.recall.histories import user_histories
 from kerasrec.recall.settings import Export, Recommend

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from kerasrec.base_api import System
 from kerasrec.data.text.frames import Pairs, pairs_file, sides_of
 from kerasrec.errors import require
 from kerasrec.keywords import keywords_of
@@ -19,7 +20,6 @@ from kerasrec.sentence_pair.settings import TRAINS, Evaluate, Train
 from kerasrec.sentence_pair.train import train
 from kerasrec.serving.exported import Exported
 from kerasrec.serving.text_search import TextSearch
-from kerasrec.system import System
 from kerasrec.workspace.config import read_config
 
 logger = logging.getLogger(__name__)

@@ -1,6 +1,6 @@
 """The step `encode`: the vectors of sentences to a .npy file."""
 
-from kerasrec.commands import command_line
+from kerasrec.command_text import command_line
 from kerasrec.sentence_pair.run import sentence_encoder
 from kerasrec.sentence_pair.settings import Encode
 from kerasrec.serving.nearest import VectorsFile, read_texts, write_vectors

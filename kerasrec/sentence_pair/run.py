@@ -3,7 +3,7 @@
 import dataclasses
 from pathlib import Path
 
-from kerasrec.commands import command_line
+from kerasrec.command_text import command_line
 from kerasrec.data.text.labels import Labels
 from kerasrec.data.text.tokenizer import WordPieceTokenizer
 from kerasrec.errors import KerasrecError

@@ -4,10 +4,10 @@ from collections.abc import Sequence
 
 import pandas as pd
 
+from kerasrec.base_api import System
 from kerasrec.serving import arguments
 from kerasrec.serving.item_lists import lists_frame, require_one_of
 from kerasrec.serving.recommender import Recommender
-from kerasrec.system import System
 
 
 class ItemSystem(System):

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from kerasrec.base_api import System
 from kerasrec.data.text.frames import Groups, Pairs, groups_file, pairs_file
 from kerasrec.keywords import keyword_names, keywords_of, require_known, settings_of
 from kerasrec.serving.arguments import list_length, strings
@@ -21,7 +22,6 @@ from kerasrec.siamese.query import paraphrases
 from kerasrec.siamese.run import Trained
 from kerasrec.siamese.settings import TRAINS, Evaluate, Prepare, Sampling, Train
 from kerasrec.siamese.train import train
-from kerasrec.system import System
 from kerasrec.training.devices import restored_precision
 from kerasrec.workspace.config import read_config
 

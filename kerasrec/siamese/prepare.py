@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
-from kerasrec.commands import command_line
+from kerasrec.command_text import command_line
 from kerasrec.data.inputs.rejects import count_reasons, require_few, write_rejects
 from kerasrec.data.text.learned_vocabulary import learn_vocabulary
 from kerasrec.data.text.sentence_groups import Groups, read_groups

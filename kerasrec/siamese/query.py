@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from kerasrec.commands import command_line
+from kerasrec.command_text import command_line
 from kerasrec.data.text.rows import TextTokens, single_rows
 from kerasrec.serving.nearest import VectorsFile, read_texts, read_vectors, similar_texts, write_vectors
 from kerasrec.siamese.generate import ranked, sample

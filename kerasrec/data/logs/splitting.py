@@ -22,7 +22,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from kerasrec.commands import command_line
+from kerasrec.command_text import command_line
 from kerasrec.data.inputs.rejects import REJECTS_SCHEMA, require_few
 from kerasrec.data.logs import splitting_sql as sql
 from kerasrec.data.logs.columns import ColumnNames

@@ -5,7 +5,7 @@ import pytest
 
 from kerasrec import cli
 from kerasrec.colarec import settings as colarec
-from kerasrec.commands import command_line
+from kerasrec.command_text import command_line
 from kerasrec.data.items.settings import ExampleSettings
 from kerasrec.recall import settings as recall
 from kerasrec.sentence_pair import settings as sentence_pair

@@ -2,8 +2,8 @@ import gc
 
 import pytest
 
+from kerasrec.base_api import System
 from kerasrec.errors import KerasrecError
-from kerasrec.system import System
 from kerasrec.training.settings import DeviceSettings
 
 

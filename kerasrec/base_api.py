@@ -5,7 +5,7 @@ import tempfile
 from pathlib import Path
 from typing import Any, ClassVar, TypeVar
 
-from kerasrec.commands import parse_command
+from kerasrec.command_text import parse_command
 from kerasrec.errors import KerasrecError
 from kerasrec.keywords import keyword_names, keywords_of, require_known, settings_of
 from kerasrec.workspace.config import read_config
