@@ -16,7 +16,7 @@ import numpy as np
 
 from kerasrec.errors import KerasrecError, require
 from kerasrec.nn.settings import BertConfig
-from kerasrec.pretrained.bert_architecture import (
+from kerasrec.pretrained.architectures import (
     DECODER,
     HARMLESS,
     OUTPUT_BIAS,

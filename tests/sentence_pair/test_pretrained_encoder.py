@@ -9,7 +9,7 @@ from kerasrec.backend import tf
 from kerasrec.errors import KerasrecError
 from kerasrec.nn.settings import BertConfig
 from kerasrec.nn.transformer import text_encoder
-from kerasrec.pretrained.bert_architecture import bert_names
+from kerasrec.pretrained.architectures import bert_names
 from kerasrec.sentence_pair.run import sentence_encoder
 
 WORDS = ["red", "blue", "car", "“", '"']

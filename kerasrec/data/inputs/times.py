@@ -248,6 +248,22 @@ def time_columns(text: str, number: str, unit: TimeUnit) -> str:
             {units} END AS form"""
 
 
+PARQUET_TIMES = r"TIMESTAMP.*|DATE|VARCHAR|U?(TINY|SMALL|BIG|HUGE)?INT(EGER)?|FLOAT|DOUBLE|DECIMAL\(.*\)"
+"""A regular expression for the allowed types of times in Parquet files, as DuckDB names them."""
+
+
+def is_timestamp(kind: str) -> bool:
+    """Whether values of a DuckDB type are times and not numbers or texts: a timestamp or a date."""
+    return kind.startswith(("TIMESTAMP", "DATE"))
+
+
+def timestamp_seconds(column: str, kind: str) -> str:
+    """A DuckDB expression for the epoch seconds of a column whose type `is_timestamp`."""
+    if kind == "TIMESTAMPTZ_NS":  # DuckDB has no epoch() for it
+        column = f"CAST({column} AS TIMESTAMPTZ)"
+    return f"epoch({column})"
+
+
 def _date_like(number: str) -> str:
     days = " ".join(
         f"WHEN floor({number} / {scale}) BETWEEN {_DAYS[0]} AND {_DAYS[1]} THEN floor({number} / {scale})"

@@ -14,7 +14,7 @@ import re
 from pathlib import Path
 
 from kerasrec.data.inputs.quoted_fields import STRICT, UNPAIRED
-from kerasrec.data.inputs.times import SMALL_TIME, TimeUnit, time_columns
+from kerasrec.data.inputs.times import SMALL_TIME, TimeUnit, is_timestamp, time_columns, timestamp_seconds
 from kerasrec.data.logs.columns import ColumnNames
 from kerasrec.data.logs.log_formats import LogFile
 
@@ -53,10 +53,6 @@ def parquet(*paths: str | Path) -> str:
     return f"read_parquet([{', '.join(map(file, paths))}], hive_partitioning = false)"
 
 
-PARQUET_TIMES = r"TIMESTAMP.*|DATE|VARCHAR|U?(TINY|SMALL|BIG|HUGE)?INT(EGER)?|FLOAT|DOUBLE|DECIMAL\(.*\)"
-"""A regular expression for the allowed types of times in Parquet files."""
-
-
 def parquet_types(log: LogFile) -> str:
     """A query for the names and types of a Parquet file's columns."""
     return f"SELECT column_name, column_type FROM (DESCRIBE FROM {parquet(log.path)})"
@@ -75,7 +71,7 @@ def stage(log: LogFile, names: ColumnNames, needs_rating: bool, unit: TimeUnit, 
     if log.kind == "parquet":
         rows = _parquet_rows(log, names, types)
         unreadable = "SELECT 0 AS line, 0 AS nth, '' AS reason, '' AS raw LIMIT 0"
-        unit = "s" if _is_timestamp(types.get(names.time, "")) else unit
+        unit = "s" if is_timestamp(types.get(names.time, "")) else unit
     else:
         rows = _json_rows(log, names) if log.kind == "json" else _text_rows(log)
         unreadable = _UNREADABLE
@@ -232,8 +228,8 @@ def _json_rows(log: LogFile, names: ColumnNames) -> str:
 def _parquet_rows(log: LogFile, names: ColumnNames, types: dict[str, str]) -> str:
     moment = identifier(names.time) if "time" in log.columns else "NULL"
     kind = types.get(names.time, "")
-    if _is_timestamp(kind):  # DuckDB has no epoch() for TIMESTAMPTZ_NS
-        moment = f"epoch({f'CAST({moment} AS TIMESTAMPTZ)' if kind == 'TIMESTAMPTZ_NS' else moment})"
+    if is_timestamp(kind):
+        moment = timestamp_seconds(moment, kind)
     rating = identifier(names.rating) if "rating" in log.columns else "NULL"
     user, item = identifier(names.user), identifier(names.item)
     return f"""
@@ -241,10 +237,6 @@ def _parquet_rows(log: LogFile, names: ColumnNames, types: dict[str, str]) -> st
             CAST({moment} AS VARCHAR) AS moment, CAST({rating} AS VARCHAR) AS rating,
             concat_ws(', ', {user}, {item}, {moment}, {rating}) AS raw, false AS unpaired, NULL AS shape
         FROM {parquet(log.path)}"""
-
-
-def _is_timestamp(kind: str) -> bool:
-    return kind.startswith(("TIMESTAMP", "DATE"))
 
 
 def fill_buckets(parts: int, min_rating: float | None, folder: Path, rows_per_group: int) -> str:

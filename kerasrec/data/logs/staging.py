@@ -13,7 +13,7 @@ import pyarrow as pa
 
 from kerasrec.data.inputs.compression import blocks, check
 from kerasrec.data.inputs.quoted_fields import MAX_LINES, MULTILINE, has_open_quote, multiline_rows
-from kerasrec.data.inputs.times import TimeUnit, as_written, require_one_form
+from kerasrec.data.inputs.times import PARQUET_TIMES, TimeUnit, as_written, require_one_form
 from kerasrec.data.logs import database
 from kerasrec.data.logs import splitting_sql as sql
 from kerasrec.data.logs.columns import ColumnNames
@@ -130,7 +130,7 @@ def _parquet_types(db: duckdb.DuckDBPyConnection, log: LogFile, names: ColumnNam
                 f"{log.path} has the type {types[column]} for {column}; ids must be strings or integers: convert the "
                 "column"
             )
-    if "time" in log.columns and not re.fullmatch(sql.PARQUET_TIMES, types[names.time]):
+    if "time" in log.columns and not re.fullmatch(PARQUET_TIMES, types[names.time]):
         raise KerasrecError(
             f"{log.path} has the type {types[names.time]} for {names.time}; times must be timestamps, dates, numbers "
             "or strings: convert the column"
