@@ -7,7 +7,8 @@ import pytest
 def test_from_interactions_to_a_recommendation_that_is_explained(tmp_path, executed):
     notebook = executed("colarec.ipynb", EPOCHS=3)
     assert notebook.pictures == 1
-    corpus = json.loads((tmp_path / "inputs" / "corpus.json").read_text(encoding="utf-8"))
+    [file] = (tmp_path / "inputs").glob("corpus*.json")
+    corpus = json.loads(file.read_text(encoding="utf-8"))
     assert (tmp_path / "export" / "run" / "1" / "saved_model.pb").exists()
     described = ["item_id", "content", "codes", "similar"]
     first, history = (table for table in notebook.tables if table[0][1:] == described)
