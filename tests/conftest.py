@@ -14,7 +14,7 @@ import pytest
 import safetensors.numpy
 from hypothesis import settings
 
-from kerasrec.backend import keras
+from kerasrec.backend import keras, tf
 from kerasrec.cli import main
 from tests.fork_server import ForkServer
 
@@ -72,6 +72,14 @@ def python():
     """A program that runs as Python does, without the seconds that TensorFlow takes to import (`tests/fork_server`)."""
     with tempfile.TemporaryDirectory() as folder, contextlib.closing(ForkServer(Path(folder))) as server:
         yield server.python
+
+
+@pytest.fixture(autouse=True)
+def eagerly(request):
+    """Tests with the marker `eager` run TensorFlow's functions without graphs."""
+    tf.config.run_functions_eagerly(request.node.get_closest_marker("eager") is not None)
+    yield
+    tf.config.run_functions_eagerly(False)
 
 
 @pytest.fixture(autouse=True)

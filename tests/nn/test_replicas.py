@@ -1,7 +1,6 @@
 """Two replicas with different numbers of pairs compute the gradient of one replica with all pairs."""
 
 import subprocess
-import sys
 
 import pytest
 
@@ -76,8 +75,8 @@ print("all equal")
 
 
 @pytest.mark.slow
-def test_two_replicas_equal_one():
-    ran = subprocess.run([sys.executable, "-c", TWO_REPLICAS], capture_output=True, text=True)
+def test_two_replicas_equal_one(tmp_path, python):
+    ran = subprocess.run([python, "-c", TWO_REPLICAS], cwd=tmp_path, capture_output=True, text=True)
     assert ran.returncode == 0, ran.stderr[-3000:]
     assert "all equal" in ran.stdout
 
