@@ -6,6 +6,7 @@ import logging
 import os
 import re
 import shutil
+import signal
 import tempfile
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from hypothesis import settings
 
 from kerasrec.backend import keras, tf
 from kerasrec.cli import main
+from kerasrec.signals import SIGNALS
 from tests.fork_server import ForkServer
 
 settings.register_profile("kerasrec", deadline=None)  # a busy machine is slow, not wrong
@@ -80,6 +82,16 @@ def eagerly(request):
     tf.config.run_functions_eagerly(request.node.get_closest_marker("eager") is not None)
     yield
     tf.config.run_functions_eagerly(False)
+
+
+@pytest.fixture
+def default_signals():
+    """Signals as in the foreground: `nohup` and the background of a shell make all tests ignore some of them."""
+    handlers = dict.fromkeys(SIGNALS, signal.SIG_DFL) | {signal.SIGINT: signal.default_int_handler}
+    before = {number: signal.signal(number, handler) for number, handler in handlers.items()}
+    yield handlers
+    for number, handler in before.items():
+        signal.signal(number, handler)
 
 
 @pytest.fixture(autouse=True)

@@ -68,7 +68,7 @@ def test_an_error_is_one_sentence_and_exit_code_2(capsys, words, expected):
 
 
 @pytest.mark.parametrize(("number", "code"), [("SIGINT", 130), ("SIGTERM", 143), ("SIGHUP", 129)])
-def test_a_signal_is_one_line_and_its_exit_code(capsys, monkeypatch, number, code):
+def test_a_signal_is_one_line_and_its_exit_code(capsys, monkeypatch, default_signals, number, code):
     import os
     import signal
 

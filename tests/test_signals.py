@@ -10,17 +10,19 @@ import pytest
 from kerasrec import signals
 from kerasrec.progress_bar import progress_bar
 
-DEFAULT = {number: signal.getsignal(number) for number in signals.SIGNALS}
+pytestmark = pytest.mark.usefixtures("default_signals")
+
+
+def handlers():
+    return {number: signal.getsignal(number) for number in signals.SIGNALS}
 
 
 @pytest.mark.parametrize("number", signals.SIGNALS)
-def test_a_signal_ends_the_block_and_the_handlers_are_restored(number):
+def test_a_signal_ends_the_block_and_the_handlers_are_restored(default_signals, number):
     with pytest.raises(signals.Stopped) as stopped, signals.stoppable():
         os.kill(os.getpid(), number)
     assert stopped.value.signal == number and str(stopped.value) == f"stopped by {number.name}"
-    assert {
-        number: signal.getsignal(number) for number in signals.SIGNALS
-    } == DEFAULT and not signals.is_stop_requested()
+    assert handlers() == default_signals and not signals.is_stop_requested()
 
 
 def test_a_deferred_signal_is_raised_at_the_next_check():
@@ -36,33 +38,30 @@ def test_a_deferred_signal_is_raised_at_the_next_check():
 
 def test_an_inner_block_does_not_change_the_handlers():
     with signals.stoppable():
-        outer = {number: signal.getsignal(number) for number in signals.SIGNALS}
+        outer = handlers()
         with signals.stoppable():
-            assert {number: signal.getsignal(number) for number in signals.SIGNALS} == outer
-        assert {number: signal.getsignal(number) for number in signals.SIGNALS} == outer
+            assert handlers() == outer
+        assert handlers() == outer
 
 
-def test_a_block_in_another_thread_does_not_change_the_handlers():
-    handlers = []
+def test_a_block_in_another_thread_does_not_change_the_handlers(default_signals):
+    found = []
 
     def work():
         with signals.stoppable():
-            handlers.append({number: signal.getsignal(number) for number in signals.SIGNALS})
+            found.append(handlers())
 
     thread = threading.Thread(target=work)
     thread.start()
     thread.join()
-    assert handlers == [DEFAULT]
+    assert found == [default_signals]
 
 
 def test_ignored_signals_stay_ignored():
     """`nohup` makes a command ignore SIGHUP; a shell makes a background job ignore SIGINT."""
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
-    try:
-        with signals.stoppable():
-            os.kill(os.getpid(), signal.SIGHUP)
-    finally:
-        signal.signal(signal.SIGHUP, DEFAULT[signal.SIGHUP])
+    with signals.stoppable():
+        os.kill(os.getpid(), signal.SIGHUP)
 
 
 def test_a_second_signal_ends_the_process_immediately():

@@ -26,6 +26,7 @@ if __name__ == "__main__":
 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
+@pytest.mark.usefixtures("default_signals")
 def test_workers_end_with_their_parent(tmp_path, number):
     script = tmp_path / "program.py"
     script.write_text(textwrap.dedent(PROGRAM))

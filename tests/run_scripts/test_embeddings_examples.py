@@ -118,6 +118,7 @@ def test_a_name_that_controls_a_terminal(model, run, tmp_path):
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.usefixtures("default_signals")
 def test_a_signal_is_one_line(model, run, monkeypatch, number):
     monkeypatch.setattr("kerasrec.serving.nearest.read_texts", lambda path: os.kill(os.getpid(), number))
     code, out, err = run(model / "output", model / "texts.txt")

@@ -334,6 +334,7 @@ def damage(checkpoint):
 
 
 @pytest.mark.parametrize("number", signals.SIGNALS)
+@pytest.mark.usefixtures("default_signals")
 def test_a_signal_saves_a_checkpoint_at_the_next_step_and_the_run_ends_bit_equal(tmp_path, number):
     whole = new_run(tmp_path / "whole", checkpoint_steps=100)
     whole.fit(passes(), batches)
