@@ -54,15 +54,18 @@ def made_once(tmp_path_factory):
     shared.mkdir(exist_ok=True)
 
     def made(name, make):
+        eager = tf.config.functions_run_eagerly()
         folder, finished = shared / name, shared / f"{name}.finished"
         with open(shared / f"{name}.lock", "w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             if not finished.exists():
                 shutil.rmtree(folder, ignore_errors=True)  # of a worker that failed
                 folder.mkdir()
-                keras.utils.set_random_seed(0)  # whichever test comes first
+                tf.config.run_functions_eagerly(False)  # whichever test comes first
+                keras.utils.set_random_seed(0)
                 make(folder)
                 keras.utils.set_random_seed(0)
+                tf.config.run_functions_eagerly(eager)
                 finished.touch()
         return folder
 

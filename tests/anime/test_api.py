@@ -67,6 +67,7 @@ def test_curves(opened, trained_cli):
 
 
 @pytest.mark.slow
+@pytest.mark.eager
 def test_frames(tmp_path):
     anime = Anime(tmp_path, **SMALL)
     assert anime.fit(RATINGS, TITLES) is anime
@@ -95,7 +96,7 @@ def test_frames(tmp_path):
         ({"lists": "export.xml"}, "lists is 'export.xml'; it must be a list of paths"),
         ({}, "there is no database"),
     ],
-    ids=str,
+    ids=["empty", "no column", "no good row", "a list", "no file", "not a list", "nothing"],
 )
 def test_wrong_tables_are_one_error(tmp_path, tables, message):
     with pytest.raises(KerasrecError, match=message) as caught:

@@ -75,6 +75,7 @@ def test_the_best_model_is_that_of_the_lowest_loss(trained_cli):
 
 
 @pytest.mark.slow
+@pytest.mark.eager
 def test_a_finished_training_is_not_trained_again(finished_cli):
     training_cli = finished_cli
     before = valid_lines(training_cli)
@@ -120,6 +121,7 @@ def test_another_model_does_not_continue_the_training(trained_cli, option, value
 
 
 @pytest.mark.slow
+@pytest.mark.eager
 def test_changed_lists_need_resume(finished_cli):
     training_cli = finished_cli
     with Database(training_cli.database) as database:
@@ -132,6 +134,7 @@ def test_changed_lists_need_resume(finished_cli):
 
 
 @pytest.mark.slow
+@pytest.mark.eager
 def test_the_training_ends_early(training_cli):
     words = ("--epochs", 60, "--patience", 2, "--min-delta", 5, "--halve-after", 1)
     printed = training_cli.train(*words)
@@ -142,6 +145,7 @@ def test_the_training_ends_early(training_cli):
 
 
 @pytest.mark.slow
+@pytest.mark.eager
 def test_lists_with_dates_are_ordered(tmp_path, made_up_lists, training_cli):
     training_cli.database.unlink()
     made_up_lists(training_cli.database, dated=True)

@@ -27,6 +27,7 @@ def weights(output):
 
 
 @pytest.mark.slow
+@pytest.mark.eager
 def test_all_steps(cli):
     assert f"{cli.folder / 'data/shop'}: 40 users" in cli.prepare().splitlines()[-1]
     graph = ("--epochs", 5, "--size", 8, "--batch-size", 64, "--learning-rate")
@@ -43,13 +44,13 @@ def test_all_steps(cli):
     out = cli.ok("identifiers", "shop", "--length", 2, "--codes", 8)
     assert "first 2 codes: 60 different, of 1 to 1 items" in out
     assert out.splitlines()[-1] == f"{cli.folder / 'data/shop/codes.npy'}: 2 codes for each of 60 items"
-    out = cli.train("--epochs", 4, "--learning-rate", 3e-3, "--tables", "graph")
+    out = cli.train("--epochs", 4, "--learning-rate", 3e-3, "--tables", "graph", "--batch-size", 256)
     assert "valid: NDCG@10" in out
     for name in ("config.json", "metrics.jsonl", "summary.json", "plots/training.png", "checkpoints/checkpoint"):
         assert (cli.output / name).is_file(), name
     line = next(line for line in read_metrics(cli.output / "metrics.jsonl") if line["kind"] == "valid")
     assert {"recall@5", "NDCG@20", "tail/recall@10", "users"} <= line.keys()
-    again = cli.train("--epochs", 4, "--learning-rate", 3e-3, "--tables", "graph")
+    again = cli.train("--epochs", 4, "--learning-rate", 3e-3, "--tables", "graph", "--batch-size", 256)
     assert "epoch 4, step" not in again  # nothing is trained twice
     assert "tables is 'fresh'" in cli.error("train", "shop", *cli.SMALL)
     assert "valid_users is 10" in cli.error("train", "shop", *cli.SMALL, "--tables", "graph", "--valid-users", 10)
@@ -115,6 +116,7 @@ def test_the_export_answers_as_the_evaluation_does(exported_cli):
 
 
 @pytest.mark.slow
+@pytest.mark.eager
 def test_repeats_are_evaluated_and_served_with_seen_items(cli):
     """Each user goes round three items, and what is to be found is one of them; lists are counted in plain Python."""
     events = {f"u{user}": [str(user + day % 3) for day in range(6)] for user in range(20)}
@@ -123,7 +125,7 @@ def test_repeats_are_evaluated_and_served_with_seen_items(cli):
     test = cli.write_rows("next.csv", [(user, items[0]) for user, items in events.items()], "user_id,item_id")
     cli.prepare("--valid", test, "--test", test)
     cli.identify()
-    cli.train("--epochs", 1, "--learning-rate", 1e-2)
+    cli.train("--epochs", 1, "--learning-rate", 1e-2, "--batch-size", 256)
     assert "seen items are kept" in cli.error("item-recall", "shop", "--unique-items")
     cli.ok("item-recall", "shop", "--epochs", 1)
     config = read_config(cli.output / "item-recall", TRAINS)
@@ -177,11 +179,15 @@ def test_the_model_learns_the_users_preferences(ready_cli):
     "options",
     [
         ("--formulation", "paper", "--no-content", "--sampled-users", 3),
-        (
-            *("--preset", "long", "--feed-forward-proj", "gated-gelu", "--item-positions"),
-            *("--index-weight", 0, "--ranking-weight", 0, "--contrastive-weight", 0),
+        pytest.param(
+            (
+                *("--preset", "long", "--feed-forward-proj", "gated-gelu", "--item-positions", "--batch-size", 256),
+                *("--index-weight", 0, "--ranking-weight", 0, "--contrastive-weight", 0),
+            ),
+            marks=pytest.mark.eager,
         ),
     ],
+    ids=["paper", "long"],
 )
 def test_every_option_trains_and_is_stored(ready_cli, options):
     ready_cli.train("--epochs", 1, *options)
@@ -226,6 +232,7 @@ def test_texts_of_cold_items_do_not_change_other_codes(cli):
 
 
 @pytest.mark.slow
+@pytest.mark.eager
 def test_a_catalogue_with_few_known_items_gets_codes_by_default(cli):
     """58 of 3,000: more than the clusters of those few have room for."""
     corpus = {item: {"content": entry["content"]} for item, entry in cli.some_corpus().items()}
@@ -238,13 +245,14 @@ def test_a_catalogue_with_few_known_items_gets_codes_by_default(cli):
 
 
 @pytest.mark.slow
+@pytest.mark.eager
 def test_cold_items_are_recommended(cli):
     cli.prepare("--cold-share", 0.1)
     cli.ok("lightgcn", "shop", "--epochs", 5, "--size", 8, "--batch-size", 64)
     cli.ok("identifiers", "shop", "--length", 2, "--codes", 9)
     codes = cli.prepared.codes
     assert len(np.unique(codes, axis=0)) == 60 and codes.min() >= 1
-    cli.train("--epochs", 2)
+    cli.train("--epochs", 2, "--batch-size", 256)
     out = cli.ok("evaluate", "shop", "--split", "cold")
     assert "cold split" in out
     cli.ok("export", "shop", "--beam", 60)
@@ -256,13 +264,14 @@ def test_cold_items_are_recommended(cli):
 
 
 @pytest.mark.slow
+@pytest.mark.eager
 def test_steps_that_are_missing_or_do_not_fit(cli):
     cli.prepare()
     assert "no identifiers yet" in cli.error("train", "shop")
     assert "run kerasrec colarec lightgcn shop first" in cli.error("identifiers", "shop")
     cli.identify()
     assert "no trained model" in cli.error("evaluate", "shop")
-    cli.train("--epochs", 1)
+    cli.train("--epochs", 1, "--batch-size", 256)
     assert "no targets in the split 'cold'" in cli.error("evaluate", "shop", "--split", "cold")
     assert "formulation is 'paper'" in cli.error("train", "shop", *cli.SMALL, "--formulation", "paper")
     assert "content is False" in cli.error("train", "shop", *cli.SMALL, "--no-content")
@@ -285,6 +294,7 @@ def test_steps_that_are_missing_or_do_not_fit(cli):
 
 
 @pytest.mark.slow
+@pytest.mark.eager
 def test_a_pretrained_t5(cli, t5_files):
     """With its own tokenizer; what it does not have, as the items' table, is new."""
     cli.prepare()
@@ -296,14 +306,14 @@ def test_a_pretrained_t5(cli, t5_files):
     t5_files.folder(folder, tensors, vocab_size=tokens)
     cli.prepare("--tokenizer", folder / "spiece.model")
     cli.identify()
-    train = ("train", "shop", "--pretrained", folder, "--batch-size", 32)
+    train = ("train", "shop", "--pretrained", folder, "--batch-size", 256)
     cli.ok(*train, "--epochs", 1, "--learning-rate", 1e-12)  # hardly moves
     model = Trained(cli.prepared, "latest").model
     np.testing.assert_allclose(model.text_table, tensors["shared.weight"], atol=1e-6)
     assert model.item_table.numpy().std() == pytest.approx(0.88, rel=0.1)  # wider than without a pretrained T5
     first = model.encoder.get_layer("Encoder-Transformer-0-FeedForward").get_weights()[0]
     np.testing.assert_allclose(first, tensors["encoder.block.0.layer.1.DenseReluDense.wi.weight"].T, atol=1e-6)
-    cli.ok(*train, "--epochs", 2)
+    cli.ok(*train, "--epochs", 2, "--learning-rate", 1e-2)
     assert np.abs(Trained(cli.prepared, "latest").model.text_table - tensors["shared.weight"]).max() > 1e-5
     assert evaluate(Evaluate("shop", folders=cli.folders))["ColaRec"]["users"] == 40
     (folder / "spiece.model").write_bytes(b"of another model")
@@ -313,27 +323,30 @@ def test_a_pretrained_t5(cli, t5_files):
 
 
 @pytest.mark.slow
+@pytest.mark.eager
 def test_a_file_of_similar_items(ready_cli):
     cli = ready_cli
     sets = {str(item): {"fst": [], "sec": [(item + 6) % 60]} for item in range(60)}
     path = cli.write("alike.json", json.dumps(sets))
-    cli.train("--epochs", 1, "--augmentation", path)
+    cli.train("--epochs", 1, "--batch-size", 256, "--augmentation", path)
     assert "augmentation is None" in cli.error("train", "shop", *cli.SMALL)
-    cli.train("--epochs", 1, "--augmentation", path.rename(cli.folder / "elsewhere.json"))  # the same sets
+    cli.train(
+        "--epochs", 1, "--batch-size", 256, "--augmentation", path.rename(cli.folder / "elsewhere.json")
+    )  # the same sets
     other = cli.write("alike.json", json.dumps(dict(list(sets.items())[1:])))
     assert "the digest" in cli.error("train", "shop", *cli.SMALL, "--augmentation", other)
 
 
 SLOWLY = {  # passes that take long enough to be killed in
     "lightgcn": ("--epochs", 60, "--size", 8, "--batch-size", 32, "--evaluate-every", 20),
-    "item-recall": ("--epochs", 6, "--dropout", 0, "--batch-size", 8, "--checkpoint-steps", 3),
+    "item-recall": ("--epochs", 4, "--dropout", 0, "--batch-size", 8, "--checkpoint-steps", 3),
     "train": ("--epochs", 3, "--batch-size", 16, "--checkpoint-steps", 3, "--valid-users", 0, "--dropout-rate", 0),
 }
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("step", SLOWLY)
-def test_a_killed_step_continues_and_ends_bit_equal(ready_cli, step):
+def test_a_killed_step_continues_and_ends_bit_equal(ready_cli, python, step):
     """kill -9 after the first checkpoint, which stands in the middle of a pass but for the graph's; dropout 0."""
     cli = ready_cli
     words = (step, "shop", *SLOWLY[step], *(cli.SMALL if step == "train" else ()))
@@ -343,8 +356,8 @@ def test_a_killed_step_continues_and_ends_bit_equal(ready_cli, step):
     cli.output.rename(cli.folder / "whole")
     folders = [f"--{kind}-path={cli.folder / kind}" for kind in ("data", "output")]
     process = subprocess.Popen(
-        [sys.executable, "-m", "kerasrec.cli", "colarec", *map(str, words), *folders],
-        stdout=subprocess.DEVNULL,
+        [python, "-m", "kerasrec.cli", "colarec", *map(str, words), *folders],
+        stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
     )
     state = output / "checkpoints" / "checkpoint"
@@ -352,7 +365,8 @@ def test_a_killed_step_continues_and_ends_bit_equal(ready_cli, step):
     while not state.exists() and process.poll() is None and time.monotonic() < deadline:
         time.sleep(0.05)
     process.kill()
-    assert process.wait() == -signal.SIGKILL and state.exists()
+    process.communicate()  # until no process writes to its output
+    assert process.returncode == -signal.SIGKILL and state.exists()
     out = cli.ok(*words)
     assert ", step " in out and "step 0 to" not in out  # something was left to do, and not all
     again = weights(output)

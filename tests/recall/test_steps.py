@@ -112,6 +112,7 @@ def test_a_folder_of_another_system(cli):
 
 
 @pytest.mark.slow
+@pytest.mark.eager
 def test_global_time_split(cli):
     log = cli.folder / "log.csv"
     rows = [(f"u{user}", f"i{(user + day) % 12}", 1_000_000 + 86_400 * day) for user in range(30) for day in range(8)]
@@ -130,6 +131,7 @@ def test_global_time_split(cli):
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("share", "checkpoint", "said"), [(0.5, "best", "50%"), (0, "latest", "100%")])
+@pytest.mark.eager
 def test_training_on_valid_targets_is_said_with_the_figures(cli, share, checkpoint, said):
     cli.prepare(cli.write_log(), "--masking", "dynamic", "--valid-share", share)
     assert ("valid:" in cli.train("all")) == (share > 0)
@@ -200,6 +202,7 @@ def test_examples_of_another_vocabulary_are_refused(prepared_cli):
 
 
 @pytest.mark.slow
+@pytest.mark.eager
 def test_an_empty_part_is_no_error(cli):
     """A hash may leave a part without users when there are few of them."""
     cli.ok("split", "--log", cli.write_log(users=3, files=1), "--data-path", cli.folder / "data", "--parts", 20)
@@ -260,6 +263,7 @@ def test_usage_errors_end_with_2(capsys):
 
 
 @pytest.mark.slow
+@pytest.mark.eager
 def test_on_huge_data_figures_come_from_stated_samples(trained_cli, logged):
     cli = trained_cli
     out = cli.train("all", "--epochs", 2, "--test-users", 30)

@@ -53,6 +53,7 @@ def test_part_after_part(prepared_cli):
     assert "part-000, epoch" not in out and "part-001, epoch 1" in out and "part-002, epoch 2" in out
 
 
+@pytest.mark.eager
 def test_train_multi_counts_global_steps(prepared_cli):
     cli = prepared_cli
     cli.train("part-000", "--train_multi", 1, "--steps-per-multi", 5, "--valid-users", 0)
@@ -62,6 +63,7 @@ def test_train_multi_counts_global_steps(prepared_cli):
 
 
 @pytest.mark.slow
+@pytest.mark.eager
 def test_eval_mode_1_evaluates_before_training(prepared_cli):
     cli = prepared_cli
     assert "there is no checkpoint to evaluate" in cli.train("part-000", "--eval_mode", 1)
@@ -83,6 +85,7 @@ def test_new_data_in_a_part_is_trained(trained_cli):
 
 
 @pytest.mark.slow
+@pytest.mark.eager
 def test_parts_that_are_finished_are_left_out(prepared_cli):
     cli = prepared_cli
     cli.train("part-000")
@@ -99,6 +102,7 @@ def test_examples_from_before_a_new_split_are_refused(prepared_cli):
 
 
 @pytest.mark.slow
+@pytest.mark.eager
 def test_other_parts_that_do_not_fit_are_left_out(prepared_cli):
     cli = prepared_cli
     cli.ok("examples", "part-001", "--masking", "dynamic", "--jobs", 1, "--max-seq-length", 10)
@@ -107,6 +111,7 @@ def test_other_parts_that_do_not_fit_are_left_out(prepared_cli):
 
 
 @pytest.mark.slow
+@pytest.mark.eager
 def test_three_losses_and_static_examples(cli):
     cli.prepare(cli.write_log(), "--dupe-factor", 2)
     cli.train("part-000")
@@ -123,6 +128,7 @@ def test_three_losses_and_static_examples(cli):
 
 
 @pytest.mark.slow
+@pytest.mark.eager
 def test_initial_item_embeddings(prepared_cli):
     cli = prepared_cli
     tables = {}
@@ -144,6 +150,7 @@ def test_initial_item_embeddings(prepared_cli):
 
 
 @pytest.mark.slow
+@pytest.mark.eager
 def test_a_run_can_change_from_the_full_to_a_sampled_loss(trained_cli):
     """They train the same weights, and the optimizers keep the same moments."""
     out = trained_cli.train("all", "--epochs", 3, "--item-loss", "sampled", "--negative-source", "popularity")
@@ -161,6 +168,7 @@ def test_mixed_precision(prepared_cli, precision):
 
 
 @pytest.mark.slow
+@pytest.mark.eager
 def test_a_vocabulary_and_a_model_grow(trained_cli):
     cli = trained_cli
     before, small = variables(cli.output), vocab_size(cli.task)
@@ -174,6 +182,7 @@ def test_a_vocabulary_and_a_model_grow(trained_cli):
 
 
 @pytest.mark.slow
+@pytest.mark.eager
 def test_a_task_starts_from_the_model_of_an_earlier_task(trained_cli):
     cli = trained_cli
     cli.ok("split", "--data_path", cli.write_log("tomorrow", items=120, seed=1), "--save_path", cli.folder / "data",
@@ -207,6 +216,7 @@ def test_two_runs_in_one_folder(prepared_cli):
 
 
 @pytest.mark.slow
+@pytest.mark.eager
 def test_a_damaged_newest_checkpoint_is_skipped(trained_cli):
     cli = trained_cli
     files = sorted((cli.output / "checkpoints").glob("ckpt-*.data*"), key=lambda file: file.stat().st_mtime_ns)

@@ -175,8 +175,9 @@ def test_a_command_needs_do_train_or_do_predict(cli):
 
 
 @pytest.mark.slow
+@pytest.mark.eager
 def test_a_vocabulary_of_another_size_than_the_checkpoint(cli):
-    cli.train("--num_train_epochs", 1)
+    cli.train("--num_train_epochs", 1, "--train_batch_size", 100)
     content = (cli.output / "vocab.txt").read_bytes()
     (cli.output / "vocab.txt").write_text(cli.vocab.read_text(encoding="utf-8") + "\nmore", encoding="utf-8")
     predict = ("predict", "--output_dir", cli.output, "--predict_file", cli.valid, "--result_file", cli.folder / "r")
@@ -188,6 +189,7 @@ def test_a_vocabulary_of_another_size_than_the_checkpoint(cli):
 
 
 @pytest.mark.parametrize("label", ["2", "-1", "x", ""])
+@pytest.mark.eager
 def test_a_wrong_label_stops_the_training(cli, label):
     rows = cli.pairs.read_text(encoding="utf-8").splitlines()
     rows[3:10] = ["red car\tblue boat\t" + label] * 7
@@ -197,7 +199,7 @@ def test_a_wrong_label_stops_the_training(cli, label):
     if label:
         assert f"such as {label!r}; allowed: 0, 1" in line
     else:
-        assert "rejected 7" in cli.train("--max_reject_share", 0.1, "--num_train_epochs", 1)
+        assert "rejected 7" in cli.train("--max_reject_share", 0.1, "--num_train_epochs", 1, "--train_batch_size", 100)
 
 
 @pytest.mark.parametrize(

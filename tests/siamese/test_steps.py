@@ -127,6 +127,7 @@ def test_lower_case_follows_the_checkpoints_own_files(cli):
 
 
 @pytest.mark.slow
+@pytest.mark.eager
 def test_a_run_without_pairs_trains_and_cannot_be_evaluated(cli, command_line):
     cli.ok("prepare", "blind", "--train-file", cli.train_file, "--vocab-file", cli.vocab)
     cli.train("blind", "--epochs", 1)
@@ -153,6 +154,7 @@ def test_errors_name_the_problem(cli, words, said):
 
 
 @pytest.mark.slow
+@pytest.mark.eager
 def test_a_changed_vocabulary_is_refused_and_restored(cli):
     cli.prepare()
     cli.train("shop", "--epochs", 1)
