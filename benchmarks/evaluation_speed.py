@@ -36,7 +36,7 @@ def main() -> None:
 
             def evaluate(task=task, scorer=scorer) -> dict[str, float]:
                 rows = task.evaluation("test", task.parts)
-                return rank_catalogue(scorer, rows, task.training_counts, Protocol("test"))
+                return rank_catalogue(scorer, rows, task.training_counts, Protocol("test")).figures()
 
             [(seconds, figures)] = time_in_turn({name: evaluate}, rounds=1, warm_up=1)[name]
         memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20

@@ -4,11 +4,12 @@ import contextlib
 import io
 import logging
 import numbers
+import os
 import re
 import sys
 import time
-from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any, TypeGuard
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any, TextIO, TypeGuard
 
 from rich.console import Console
 from rich.table import Table
@@ -18,6 +19,10 @@ if TYPE_CHECKING:
     import pandas as pd
 
 _HARMFUL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
+
+
+FILE_WIDTH = 120
+"""Width of tables that are not printed to a terminal."""
 
 
 def plain(text: str) -> str:
@@ -45,7 +50,15 @@ def show(table: Table) -> None:
         title
         a [red] case :cat:
     """
-    Console(markup=False, emoji=False).print(_without_controls(table))
+    _console(sys.stdout).print(_without_controls(table))
+
+
+def _console(file: TextIO) -> Console:
+    """A console without markup; tables in files are not cut to the 80 columns that rich assumes."""
+    console = Console(file=file, markup=False, emoji=False)
+    if not console.is_terminal and "COLUMNS" not in os.environ:
+        console.width = max(console.width, FILE_WIDTH)
+    return console
 
 
 def _without_controls(table: Table) -> Table:
@@ -67,8 +80,9 @@ def print_result(result: object) -> None:
 
     The attributes `title` and `protocol` of a DataFrame (`.attrs`) are printed above its table. Floats have four
     decimals. Integers, and floats in the rows that the attribute `counts` names, have no decimals; numbers of 10,000 or
-    more have thousands separators. Missing values are empty. If the attribute `by` names a column, a separate table is
-    printed for each value of the column, with the value as its title. The path in the attribute
+    more have thousands separators. Missing values are empty. Half the width of an interval in the attribute `intervals`
+    is printed after its figure. If the attribute `by` names a column, a separate table is printed for each value of the
+    column, with the value as its title. The attribute `more` holds further tables by title. The path in the attribute
     `file` is the last line.
 
     Example:
@@ -102,7 +116,7 @@ def text_of(result: object) -> str:
     if not _is_frame(result):
         return str(result)
     text = io.StringIO()
-    console = Console(file=text, markup=False, emoji=False, force_terminal=False)
+    console = _console(text)
     for table in _tables(result):
         console.print(_without_controls(table))
     return text.getvalue().rstrip("\n")
@@ -114,23 +128,45 @@ def _is_frame(result: object) -> "TypeGuard[pd.DataFrame]":
 
 def _tables(frame: "pd.DataFrame") -> list[Table]:
     by = frame.attrs.get("by")
-    if by is None or frame.empty:
-        return [_table(frame, [frame.attrs[name] for name in ("title", "protocol") if name in frame.attrs])]
-    return [_table(rows.drop(columns=by), [value]) for value, rows in frame.groupby(by, sort=False)]
+    if by is not None and not frame.empty:
+        return [_table(rows.drop(columns=by), [value]) for value, rows in frame.groupby(by, sort=False)]
+    titles = [frame.attrs[name] for name in ("title", "protocol") if name in frame.attrs]
+    if "intervals" in frame.attrs:
+        titles.append("± half of the 95% interval over users")
+    further = [_table_of_rows(title, rows) for title, rows in frame.attrs.get("more", {}).items()]
+    return [_table(frame, titles), *further]
 
 
 def _table(frame: "pd.DataFrame", titles: list[object]) -> Table:
     table = Table(title="\n".join(map(str, titles)))
     counts = frame.attrs.get("counts", ())
+    intervals = frame.attrs.get("intervals", {})
     if frame.index.name is not None:
         frame = frame.reset_index()
     for name in frame.columns:
         numeric = not any(isinstance(value, str) for value in frame[name])
         table.add_column(str(name), justify="right" if numeric else "left")
     for row, missing in zip(frame.itertuples(index=False), frame.isna().itertuples(index=False), strict=True):
-        is_count = row[0] in counts
-        table.add_row(*("" if none else _cell(value, is_count) for value, none in zip(row, missing, strict=True)))
+        cells = ["" if none else _cell(value, row[0] in counts) for value, none in zip(row, missing, strict=True)]
+        ends = [intervals.get(name, {}).get(row[0]) for name in frame.columns]
+        table.add_row(*(f"{cell} ±{_half(end)}" if end else cell for cell, end in zip(cells, ends, strict=True)))
     return table
+
+
+def _table_of_rows(title: str, rows: Mapping[str, Mapping[str, float]]) -> Table:
+    table = Table(title=title)
+    columns = list(dict.fromkeys(name for values in rows.values() for name in values))
+    table.add_column("")
+    for name in columns:
+        table.add_column(name, justify="right")
+    for name, values in rows.items():
+        table.add_row(name, *(_cell(values[column], False) if column in values else "" for column in columns))
+    return table
+
+
+def _half(ends: tuple[float, float]) -> str:
+    """Half the width of an interval, without the leading 0."""
+    return f"{(ends[1] - ends[0]) / 2:.4f}".lstrip("0")
 
 
 def _cell(value: Any, is_count: bool) -> str:

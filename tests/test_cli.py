@@ -34,7 +34,7 @@ def test_the_commands_in_messages_exist():
 @pytest.mark.parametrize(
     ("words", "flag", "expected"),
     [
-        (("recall", "evaluate"), "--no-baselines", "Leave popularity and item co-occurrence out of the table."),
+        (("recall", "evaluate"), "--no-baselines", "Leave the baselines out of the table."),
         (("siamese", "prepare"), "--no-lower-case", "Do not lower-case texts."),
         (("siamese", "prepare"), "--no-simplified", "Keep tokens that cannot occur in a text."),
         (("colarec", "train"), "--no-content", "Do not read texts: a row has only the atomic ids of"),

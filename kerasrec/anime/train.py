@@ -21,7 +21,8 @@ from kerasrec.console import text_of
 from kerasrec.data.items.settings import BatchSettings
 from kerasrec.data.items.vocab import UNK
 from kerasrec.errors import KerasrecError
-from kerasrec.evaluation.baselines import CoOccurrence, Popularity
+from kerasrec.evaluation.baselines.co_occurrence import CoOccurrence
+from kerasrec.evaluation.baselines.popularity import Popularity
 from kerasrec.evaluation.figures import figures_frame
 from kerasrec.evaluation.full_ranking import Protocol, baseline_scorer, model_scorer, rank_catalogue
 from kerasrec.evaluation.masked_items import TOP, cloze_figures
@@ -204,7 +205,8 @@ def _finish(command: Train, output: Output, lists: Lists, run: TrainingRun) -> T
     }
     held_out = lists.held_out(command.max_seq_len)
     evaluation["figures"] = {
-        name: rank_catalogue(score, [held_out], lists.vocab.counts, protocol) for name, score in scorers.items()
+        name: rank_catalogue(score, [held_out], lists.vocab.counts, protocol).figures()
+        for name, score in scorers.items()
     }
     with replacing(output.evaluation_path) as unfinished:
         unfinished.write_text(json.dumps(evaluation, indent=1), encoding="utf-8")

@@ -5,13 +5,12 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 import numpy as np
-from rich.table import Table
 
 from kerasrec.backend import no_autograph, tf
-from kerasrec.console import show
 from kerasrec.data.items.examples import TokenHistories
 from kerasrec.data.items.vocab import FIRST_ITEM
 from kerasrec.errors import KerasrecError
+from kerasrec.metrics import lists as lists_metrics
 from kerasrec.metrics import ranking as metrics
 from kerasrec.nn.item_model import ItemModel
 from kerasrec.progress_bar import progress_bar
@@ -77,13 +76,69 @@ class Protocol:
         return ", ".join(part for part in parts if part)
 
 
+@dataclass(frozen=True)
+class RankedTargets:
+    """The rank of every target, and the list of every user.
+
+    Attributes:
+        users: int64 [T], the number of each target's user.
+        targets: int32 [T], token ids; 0 for padding.
+        ranks: int32 [T] for each protocol, by the prefix of its figures: `""` is the whole catalogue. See
+            `kerasrec.metrics.ranking.target_ranks`.
+        history_lengths: int64 [T], the number of events of the user before the target.
+        lists: int32 [U, 20], the best items of each user, padded with 0.
+        item_counts: int64 [V - 5], the training events of each item.
+    """
+
+    users: np.ndarray
+    targets: np.ndarray
+    ranks: dict[str, np.ndarray]
+    history_lengths: np.ndarray
+    lists: np.ndarray
+    item_counts: np.ndarray
+
+    def by_user(self) -> metrics.UserMetrics:
+        """The metrics of each user under the full ranking."""
+        return metrics.user_metrics(self.ranks[""], self.users)
+
+    def figures(self, item_vectors: np.ndarray | None = None) -> dict[str, float]:
+        """Metrics by name: means over users, and figures of the lists.
+
+        Args:
+            item_vectors: float [V, H], for the diversity of the lists; None leaves it out.
+
+        Returns:
+            Also `users`, `targets` and `filtered_targets` (targets that are seen items, which are misses with a seen
+            filter).
+        """
+        figures: dict[str, float] = {}
+        for prefix, ranks in self.ranks.items():
+            figures |= metrics.ranking_metrics(ranks, self.users, prefix=prefix)
+        present = self.ranks[""] > 0
+        missed = (self.ranks[""] == metrics.NEVER_LISTED) & (self.targets >= FIRST_ITEM)
+        lists = self.lists[:, :10]
+        figures |= {
+            "coverage@10": lists_metrics.coverage(lists, len(self.item_counts)),
+            "mean_popularity@10": lists_metrics.mean_popularity(lists, self.item_counts),
+            "novelty@10": lists_metrics.novelty(lists, self.item_counts),
+            "gini@10": lists_metrics.gini(lists, len(self.item_counts)),
+        }
+        if item_vectors is not None:
+            figures["diversity@10"] = lists_metrics.intra_list_diversity(lists, item_vectors)
+        return figures | {
+            "users": len(np.unique(self.users[present])),
+            "targets": int(present.sum()),
+            "filtered_targets": int(missed.sum()),
+        }
+
+
 def rank_catalogue(
     scorer: Scorer,
     batches: Iterable[tuple["tf.data.Dataset", TokenHistories]],
     item_counts: np.ndarray,
     protocol: Protocol,
-) -> dict[str, float]:
-    """Rank every target among all items: recall, NDCG, MRR, coverage and popularity of the lists.
+) -> RankedTargets:
+    """Rank every target among all items.
 
     It needs memory for one batch of scores and, for each user, a list of 20 ids and the ranks.
 
@@ -94,17 +149,12 @@ def rank_catalogue(
         item_counts: Training events of each item, int64 [V - 5].
         protocol: Split, seen filter, and whether the two sampled protocols are computed too.
 
-    Returns:
-        Metrics by name, with `users`, `targets` and `filtered_targets` (targets that are seen items, which are misses
-        with a seen filter).
-
     Raises:
         KerasrecError: the parts have no target.
     """
     rank = _ranker(len(item_counts), protocol)
     popularity = tf.constant(item_counts, tf.float32)
-    ranks, users, lists = {}, [], []
-    filtered_targets = 0
+    users, targets_of_users, ranks, lengths, lists = [], [], {}, [], []
     with progress_bar("ranking", unit="users") as bar:
         for rows, histories in batches:
             for batch in rows:
@@ -115,29 +165,25 @@ def rank_catalogue(
                 seen = tf.RaggedTensor.from_row_splits(ids, offsets).to_tensor()
                 scores = scorer(batch, offsets, ids)
                 top, batch_ranks = rank(scores, targets, seen, batch["info"], popularity)
-                is_filtered = (batch_ranks[""] == metrics.NEVER_LISTED) & (targets >= FIRST_ITEM)
-                filtered_targets += int(tf.math.count_nonzero(is_filtered))
                 for name, values in batch_ranks.items():
                     ranks.setdefault(name, []).append(values.numpy().ravel())
                 users.append(np.repeat(numbers, targets.shape[1]))
+                targets_of_users.append(targets.numpy().ravel())
+                lengths.append(np.repeat(np.diff(offsets), targets.shape[1]))
                 lists.append(top.numpy())
                 bar.advance(len(numbers))
     if not lists:
         raise KerasrecError(
             f"there are no {protocol.split} targets to rank: give parts in which at least one user has a target"
         )
-    users, lists = np.concatenate(users), np.concatenate(lists)
-    results = {}
-    for prefix, values in ranks.items():
-        results |= metrics.ranking_metrics(np.concatenate(values), users, prefix=prefix)
-    present = np.concatenate(ranks[""]) > 0
-    return results | {
-        "coverage@10": metrics.coverage(lists[:, :10], len(item_counts)),
-        "mean_popularity@10": metrics.mean_popularity(lists[:, :10], item_counts),
-        "users": len(np.unique(users[present])),
-        "targets": int(present.sum()),
-        "filtered_targets": filtered_targets,
-    }
+    return RankedTargets(
+        np.concatenate(users),
+        np.concatenate(targets_of_users),
+        {name: np.concatenate(values) for name, values in ranks.items()},
+        np.concatenate(lengths),
+        np.concatenate(lists),
+        item_counts,
+    )
 
 
 @functools.lru_cache
@@ -168,17 +214,3 @@ def _ranker(items: int, protocol: Protocol) -> Callable:
         return metrics.top_k_items(scores, filtered, min(LONGEST_LIST, items)), ranks
 
     return rank
-
-
-def print_table(table: dict[str, dict[str, float]], protocol: Protocol) -> None:
-    """Print figures by scorer and name: a row per figure, a column per scorer, and the protocol as the title."""
-    printed = Table(title=str(protocol))
-    printed.add_column("figure")
-    for name in table:
-        printed.add_column(name, justify="right")
-    for figure, value in next(iter(table.values())).items():
-        form = "{:,}" if isinstance(value, int) else "{:.4f}"
-        printed.add_row(
-            figure, *(form.format(figures[figure]) if figure in figures else "" for figures in table.values())
-        )
-    show(printed)

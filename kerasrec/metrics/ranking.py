@@ -16,6 +16,7 @@ which share the last one), and the ideal ranking has the ranks 1 to T and an NDC
 """
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 
@@ -212,15 +213,26 @@ def _ranks(
     return tf.where(competes, 1 + negatives_ahead + ahead, tf.where((targets == 0) | repeated, 0, NEVER_LISTED))
 
 
-def ranking_metrics(
+class UserMetrics(NamedTuple):
+    """Metrics of each user.
+
+    Attributes:
+        users: int64 [U], ascending.
+        values: For each metric, such as `recall@10`, float64 [U].
+    """
+
+    users: np.ndarray
+    values: dict[str, np.ndarray]
+
+
+def user_metrics(
     ranks: np.ndarray,
     users: np.ndarray | None = None,
     *,
     recall_at: Sequence[int] = (1, 5, 10, 20),
     ndcg_at: Sequence[int] = (5, 10, 20),
-    prefix: str = "",
-) -> dict[str, float]:
-    """Recall, NDCG and MRR, averaged over users; users may have different numbers of targets.
+) -> UserMetrics:
+    """Recall, NDCG and MRR of each user; users may have different numbers of targets.
 
     For a user with T targets at the ranks r_1 .. r_T:
 
@@ -238,6 +250,50 @@ def ranking_metrics(
             user.
         recall_at: The values of k for recall@k.
         ndcg_at: The values of k for NDCG@k.
+
+    Raises:
+        KerasrecError: there is no target.
+
+    Example:
+        >>> by_user = user_metrics(np.array([1, 2, 4]), users=np.array([7, 7, 8]), recall_at=[3], ndcg_at=[])
+        >>> by_user.users.tolist(), by_user.values["recall@3"].tolist()
+        ([7, 8], [1.0, 0.0])
+    """
+    present = np.asarray(ranks) > 0
+    users = np.arange(present.size).reshape(present.shape) if users is None else np.asarray(users)
+    ranks = np.asarray(ranks)[present].astype(np.float64)
+    if not ranks.size:
+        raise KerasrecError("there is no target to rank: give at least one user with a valid or test item")
+    owners, row, targets = np.unique(users[present], return_inverse=True, return_counts=True)
+
+    def sums(gains: np.ndarray) -> np.ndarray:
+        return np.bincount(row, weights=gains, minlength=len(owners))
+
+    discounts = 1 / np.log2(1 + ranks)
+    ideal = np.cumsum(1 / np.log2(1 + np.arange(1, targets.max() + 1)))  # ideal[t - 1]: t targets on the first t ranks
+    first = np.full(len(owners), np.inf)
+    np.minimum.at(first, row, ranks)
+    values = {f"recall@{k}": sums(ranks <= k) / targets for k in recall_at}
+    values |= {f"NDCG@{k}": sums(discounts * (ranks <= k)) / ideal[np.minimum(targets, k) - 1] for k in ndcg_at}
+    values["MRR"] = 1 / first
+    return UserMetrics(owners, values)
+
+
+def ranking_metrics(
+    ranks: np.ndarray,
+    users: np.ndarray | None = None,
+    *,
+    recall_at: Sequence[int] = (1, 5, 10, 20),
+    ndcg_at: Sequence[int] = (5, 10, 20),
+    prefix: str = "",
+) -> dict[str, float]:
+    """The means over users of `user_metrics`.
+
+    Args:
+        ranks: As in `user_metrics`.
+        users: As in `user_metrics`.
+        recall_at: The values of k for recall@k.
+        ndcg_at: The values of k for NDCG@k.
         prefix: A prefix of each key that names the protocol, such as `sampled_uniform_100/`; empty for full ranking.
 
     Returns:
@@ -250,66 +306,5 @@ def ranking_metrics(
         >>> ranking_metrics(np.array([1, 2, 4]), users=np.array([7, 7, 8]), recall_at=[1, 3], ndcg_at=[3])
         {'recall@1': 0.25, 'recall@3': 0.5, 'NDCG@3': 0.5, 'MRR': 0.625}
     """
-    present = np.asarray(ranks) > 0
-    users = np.arange(present.size).reshape(present.shape) if users is None else np.asarray(users)
-    ranks = np.asarray(ranks)[present].astype(np.float64)
-    if not ranks.size:
-        raise KerasrecError("there is no target to rank: give at least one user with a valid or test item")
-    owners, row, targets = np.unique(users[present], return_inverse=True, return_counts=True)
-
-    def mean_over_users(gains: np.ndarray, best: np.ndarray) -> float:
-        return float(np.mean(np.bincount(row, weights=gains, minlength=len(owners)) / best))
-
-    discounts = 1 / np.log2(1 + ranks)
-    ideal = np.cumsum(1 / np.log2(1 + np.arange(1, targets.max() + 1)))  # ideal[t - 1]: t targets on the first t ranks
-    first = np.full(len(owners), np.inf)
-    np.minimum.at(first, row, ranks)
-    metrics = {f"recall@{k}": mean_over_users(ranks <= k, targets) for k in recall_at}
-    metrics |= {
-        f"NDCG@{k}": mean_over_users(discounts * (ranks <= k), ideal[np.minimum(targets, k) - 1]) for k in ndcg_at
-    }
-    metrics["MRR"] = float(np.mean(1 / first))
-    return {prefix + name: value for name, value in metrics.items()}
-
-
-def coverage(top_k_ids: np.ndarray, items: int) -> float:
-    """Share of the items that are in at least one user's list.
-
-    Args:
-        top_k_ids: int [U, k] token ids from `top_k_items`, padded with 0.
-        items: Number of items in the catalogue, without the special tokens.
-
-    Returns:
-        A share from 0 to 1.
-
-    Example:
-        >>> coverage(np.array([[5, 6], [6, 0]]), items=8)
-        0.25
-    """
-    return int(np.count_nonzero(np.unique(top_k_ids) >= SPECIAL_TOKENS)) / items
-
-
-def mean_popularity(top_k_ids: np.ndarray, counts: np.ndarray) -> float:
-    """Popularity of the recommended items: an item's share of all training events, averaged over the lists.
-
-    It is the average recommendation popularity (Abdollahpouri et al. 2019, "Managing popularity bias in recommender
-    systems with personalized re-ranking"), the mean over users of the mean over their lists, divided by the number of
-    events, so that data sets of different sizes can be compared. Shares have two advantages over logarithms of counts:
-    they are defined for items without events, and the expected value for random lists is known, 1 / items.
-
-    Args:
-        top_k_ids: int [U, k] token ids from `top_k_items`, padded with 0; empty lists are left out.
-        counts: int [items] training events of each item; item k has the token id 5 + k.
-
-    Returns:
-        A share from 0 to 1.
-
-    Example:
-        >>> mean_popularity(np.array([[5, 6], [6, 0]]), counts=np.array([4, 2, 2]))
-        0.3125
-    """
-    filled = np.asarray(top_k_ids) >= SPECIAL_TOKENS  # [U, k]
-    shares = np.append(np.asarray(counts, np.float64) / np.sum(counts), 0.0)  # index -1 is for padding
-    items = np.where(filled, np.asarray(top_k_ids) - SPECIAL_TOKENS, -1)
-    length = filled.sum(axis=1)
-    return float(np.mean(shares[items].sum(axis=1)[length > 0] / length[length > 0]))
+    values = user_metrics(ranks, users, recall_at=recall_at, ndcg_at=ndcg_at).values
+    return {prefix + name: float(np.mean(value)) for name, value in values.items()}

@@ -8,6 +8,7 @@ import numpy as np
 
 from kerasrec.backend import tf
 from kerasrec.errors import KerasrecError
+from kerasrec.nn.count_prior import CountPrior
 from kerasrec.nn.heads import MaskedItemHead, gather_positions
 from kerasrec.nn.losses.catalogue import VisibleItems
 from kerasrec.nn.losses.in_batch_similarity import in_batch_similarity
@@ -69,6 +70,7 @@ class ItemModel(MultiLossModel):
         self.head.build([None, settings.hidden_size])
         if item_counts is not None:
             self.head.bias.assign(_initial_biases(item_counts, vocab_size))
+        self.prior = CountPrior(vocab_size, name="prior") if settings.count_prior else None
         loss = ITEM_LOSSES[settings.item_loss]
         options = {argument: getattr(settings, name) for argument, name in loss.options.items()}
         self._item_loss = functools.partial(loss.function(), **options)
@@ -107,12 +109,30 @@ class ItemModel(MultiLossModel):
         queries = self.head(tf.gather(states, tf.maximum(positions - 1, 0), batch_dims=1))
         return tf.where(positions[:, :, tf.newaxis] > 0, queries, 0.0)
 
+    def scores_at(self, input_ids, positions):
+        """Scores over the vocabulary, float32 [B, P, V], for the items at some positions.
+
+        See `queries_at`.
+        """
+        scores = self.scores_without_prior(input_ids, positions)
+        if self.prior is None:
+            return scores
+        rows = tf.repeat(input_ids, tf.shape(positions)[1], axis=0)
+        return scores + tf.reshape(self.prior(rows, tf.reshape(positions, [-1])), tf.shape(scores))
+
+    def scores_without_prior(self, input_ids, positions):
+        """`scores_at` of the trained model alone."""
+        slots = tf.shape(positions)
+        queries = tf.reshape(self.queries_at(input_ids, positions), [-1, self.settings.hidden_size])
+        scores = self.head.scores(queries, self.item_table)
+        return tf.reshape(scores, [slots[0], slots[1], scores.shape[1]])
+
     def last_item_scores(self, input_ids, positions):
         """Scores over the vocabulary, float32 [B, V], for the item at one position of each row, int32 [B].
 
         See `queries_at`.
         """
-        return self.head.scores(self.queries_at(input_ids, positions[:, tf.newaxis])[:, 0], self.item_table)
+        return self.scores_at(input_ids, positions[:, tf.newaxis])[:, 0]
 
     def masked_scores(self, batch, training=False):
         """Scores over the vocabulary at each position of a masked batch that is predicted.

@@ -55,6 +55,9 @@ class ItemModelSettings:
     in-batch, from the targets of the same step."""
     gbce_calibration: float = 0.75
     """The t of gbce: 0 is plain binary cross-entropy, 1 orders the items as softmax does."""
+    count_prior: bool = False
+    """Add the logarithm of a Markov chain's scores to the scores of the trained model, with the weight that is best on
+    the valid split. It helps most on small and sparse logs."""
     masked_item_weight: float = 1.0
     """Weight of the masked-item loss."""
     seq2seq_weight: float = 0.0

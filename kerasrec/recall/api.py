@@ -62,7 +62,7 @@ class ItemRecall(SimilarItems, ItemSystem):
         ... )
         >>> films = kerasrec.ItemRecall(hidden_size=8, num_layers=1, objective="causal").fit(log)
         >>> films.evaluate().columns.tolist()
-        ['model', 'popularity', 'co-occurrence']
+        ['model', 'popularity', 'co-occurrence', 'Markov chain', 'EASE']
         >>> films.recommend(users=["u3"], k=1).columns.tolist()
         ['user_id', 'rank', 'item_id', 'score']
         >>> served = kerasrec.load(films.export(tempfile.mkdtemp()))
@@ -138,24 +138,28 @@ class ItemRecall(SimilarItems, ItemSystem):
         sampled: bool = False,
         baselines: bool = True,
         users: int | None = None,
+        compare: str | Path | None = None,
     ) -> pd.DataFrame:
         """Rank the targets of all users against the whole catalogue.
 
         Args:
             split: Whose targets are ranked.
             sampled: Also rank among 100 sampled items, uniform and by popularity.
-            baselines: Whether popularity and item co-occurrence are ranked as well.
+            baselines: Whether popularity, item co-occurrence, a Markov chain and EASE are ranked as well.
             users: Rank for about so many users only.
+            compare: Output folder of another model of the same data, which is ranked and compared as well.
 
         Returns:
-            Figures, float64: one row per figure (index `figure`) and one column per scorer. `.attrs["protocol"]` says
-            how they are computed.
+            Figures, float64: one row per figure (index `figure`) and one column per scorer. `.attrs` has `protocol`:
+            how they are computed; `intervals`: their 95% intervals over users, by scorer and figure; `more`: further
+            tables by title, of slices of the targets and of the comparison.
 
         Raises:
             KerasrecError: there is no trained model, or an argument is out of range.
         """
         self._require_trained()
         asked = {"split": split, "sampled": sampled, "baselines": baselines, "users": users}
+        asked["compare"] = None if compare is None else Path(compare)
         return evaluate(self._step(Evaluate, name=self._all, folders=self._folders, task=None, **asked))
 
     def export(self, path: str | Path | None = None) -> Exported:

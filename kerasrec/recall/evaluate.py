@@ -1,17 +1,32 @@
-"""Figures of a trained model and of the baselines, under one protocol."""
+"""Figures of a trained model, of the baselines and of another model, under one protocol."""
+
+import dataclasses
+from collections.abc import Mapping
+from pathlib import Path
 
 import pandas as pd
 
-from kerasrec.evaluation.baselines import CoOccurrence, Popularity
+from kerasrec.errors import KerasrecError
 from kerasrec.evaluation.figures import figures_frame
-from kerasrec.evaluation.full_ranking import Protocol, baseline_scorer, model_scorer, rank_catalogue
+from kerasrec.evaluation.full_ranking import (
+    Protocol,
+    RankedTargets,
+    Scorer,
+    baseline_scorer,
+    model_scorer,
+    rank_catalogue,
+)
+from kerasrec.evaluation.intervals import Difference, bootstrap_intervals, differences
+from kerasrec.evaluation.slices import FIGURE, slice_figures
+from kerasrec.nn.item_model import ItemModel
 from kerasrec.recall import run as models
+from kerasrec.recall.baselines import fitted_baselines
 from kerasrec.recall.dataset import PreparedData
 from kerasrec.recall.settings import Evaluate
 from kerasrec.training import curves as report
 from kerasrec.workspace.run_folders import find_parts
 
-CO_OCCURRENCE_EVENTS = 20_000_000  # fitting takes about 50 bytes of memory per event
+MODEL = "model"
 
 
 def evaluate(command: Evaluate) -> pd.DataFrame:
@@ -20,7 +35,9 @@ def evaluate(command: Evaluate) -> pd.DataFrame:
     The figures of a single part are written to `evaluation-part-NNN.json`.
 
     Returns:
-        The figures, as `kerasrec.evaluation.figures.figures_frame` returns them.
+        The figures, as `kerasrec.evaluation.figures.figures_frame` returns them, with 95% intervals over users
+        (`attrs["intervals"]`), and NDCG@10 by slices of the targets and the comparison with another model
+        (`attrs["more"]`).
 
     Raises:
         KerasrecError: nothing is trained, a file is damaged, or there are no targets.
@@ -36,26 +53,47 @@ def evaluate(command: Evaluate) -> pd.DataFrame:
         users=command.users if is_sample else None,
     )
     with prepared.reading():
-        table = figures(prepared, protocol, command.checkpoint, command.baselines)
+        model, _ = _comparable_model(prepared, protocol, command.checkpoint)
+        scorers = {MODEL: model_scorer(model)}
+        if command.compare is not None:
+            other = _other_model(prepared, protocol, command.compare, command.checkpoint)
+            scorers[str(command.compare)] = model_scorer(other)
+        if command.baselines:
+            scorers |= _baseline_scorers(prepared)
+        ranked = ranked_by(scorers, prepared, protocol)
+    item_vectors = model.item_table.numpy()
+    figures = {name: targets.figures(item_vectors) for name, targets in ranked.items()}
+    intervals = {name: bootstrap_intervals(targets.by_user().values) for name, targets in ranked.items()}
+    more = {f"{FIGURE} by slices of the targets": _slices_table(ranked)}
+    if command.compare is not None:
+        gains = differences(ranked[MODEL].by_user(), ranked[str(command.compare)].by_user())
+        more[f"{MODEL} minus {command.compare}, user by user"] = _differences_table(gains)
     name = "evaluation.json" if parts == task.part_names() else f"evaluation-{parts[0]}.json"
-    kept = {"protocol": str(protocol), "parts": parts, "checkpoint": command.checkpoint, "figures": table}
+    kept = {
+        "protocol": str(protocol),
+        "parts": parts,
+        "checkpoint": command.checkpoint,
+        "figures": figures,
+        "intervals": intervals,
+        "more": more,
+    }
     report.write_figures(task.output / name, kept)
-    return figures_frame(table, str(protocol), task.output / name)
+    return figures_frame(figures, str(protocol), task.output / name, intervals, more)
 
 
-def figures(
-    prepared: PreparedData, protocol: Protocol, checkpoint: str = "best", with_baselines: bool = True
-) -> dict[str, dict[str, float]]:
-    """Figures of the model and of the baselines, by scorer.
+def model_and_baseline_figures(prepared: PreparedData, protocol: Protocol) -> dict[str, dict[str, float]]:
+    """Figures of the best model and of the baselines, by scorer.
 
     Raises:
         KerasrecError: nothing is trained, or the protocol keeps seen items and the model has `unique_items`.
     """
-    model, _ = models.trained_model(prepared, checkpoint)
-    model.settings.require_comparable(protocol.filter_seen)
-    scorers = {"model": model_scorer(model)}
-    if with_baselines:
-        scorers |= baselines(prepared)
+    model, _ = _comparable_model(prepared, protocol, "best")
+    ranked = ranked_by({MODEL: model_scorer(model)} | _baseline_scorers(prepared), prepared, protocol)
+    return {name: targets.figures() for name, targets in ranked.items()}
+
+
+def ranked_by(scorers: Mapping[str, Scorer], prepared: PreparedData, protocol: Protocol) -> dict[str, RankedTargets]:
+    """The ranked targets of a task's parts, by scorer."""
     return {
         name: rank_catalogue(
             score,
@@ -67,13 +105,36 @@ def figures(
     }
 
 
-def baselines(prepared: PreparedData, most_events: int = CO_OCCURRENCE_EVENTS) -> dict:
-    """Scorers of popularity and co-occurrence, fitted on the training split of all parts with examples.
+def _baseline_scorers(prepared: PreparedData) -> dict[str, Scorer]:
+    return {name: baseline_scorer(baseline) for name, baseline in fitted_baselines(prepared).items()}
 
-    Co-occurrence is fitted on the first parts that together have about `most_events` events.
-    """
-    _, offsets, ids = prepared.some_histories(most_events, "co-occurrence is fitted")
+
+def _comparable_model(prepared: PreparedData, protocol: Protocol, checkpoint: str) -> tuple[ItemModel, int]:
+    model, step = models.trained_model(prepared, checkpoint)
+    model.settings.require_comparable(protocol.filter_seen)
+    return model, step
+
+
+def _other_model(prepared: PreparedData, protocol: Protocol, folder: Path, checkpoint: str) -> ItemModel:
+    """The model in the folder of a run, or in a folder of runs with one of the same task."""
+    task = prepared.task
+    output = folder if (folder / "config.json").exists() else folder / task.name
+    if not output.is_dir():
+        raise KerasrecError(
+            f"compare is {folder}; it must be the folder of a run, or an output folder with a run of {task.name}"
+        )
+    other = PreparedData(dataclasses.replace(task, output=output), prepared.parts)
+    return _comparable_model(other, protocol, checkpoint)[0]
+
+
+def _slices_table(ranked: Mapping[str, RankedTargets]) -> dict[str, dict[str, float]]:
+    slices = {name: slice_figures(targets) for name, targets in ranked.items()}
     return {
-        "popularity": baseline_scorer(Popularity(prepared.training_counts)),
-        "co-occurrence": baseline_scorer(CoOccurrence().fit(offsets, ids, len(prepared.vocab))),
+        row: {"targets": values["targets"]} | {name: slices[name][row][FIGURE] for name in slices}
+        for row, values in slices[MODEL].items()
     }
+
+
+def _differences_table(gains: Mapping[str, Difference]) -> dict[str, dict[str, float]]:
+    columns = ("difference", "95% low", "95% high", "p-value")
+    return {name: dict(zip(columns, gain, strict=True)) for name, gain in gains.items()}

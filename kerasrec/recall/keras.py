@@ -141,11 +141,10 @@ class Ranking(keras.callbacks.Callback):
         self._rows = list(self._prepared.evaluation("valid", self._prepared.parts, users))
 
     def on_epoch_end(self, epoch: int, logs: "dict[str, float] | None" = None) -> None:
-        figures = rank_catalogue(
-            model_scorer(self.model), self._rows, self._prepared.training_counts, self._prepared.protocol("valid")
-        )
+        protocol = self._prepared.protocol("valid")
+        ranked = rank_catalogue(model_scorer(self.model), self._rows, self._prepared.training_counts, protocol)
         if logs is not None:
-            logs.update({f"val_{name}": float(value) for name, value in figures.items()})
+            logs.update({f"val_{name}": float(value) for name, value in ranked.figures().items()})
 
 
 def evaluate(films: ItemRecall, model: ItemModel, split: str = "test") -> pd.DataFrame:
@@ -160,8 +159,8 @@ def evaluate(films: ItemRecall, model: ItemModel, split: str = "test") -> pd.Dat
     protocol = prepared.protocol(split)
     model.settings.require_comparable(protocol.filter_seen)
     rows = prepared.evaluation(split, prepared.parts)
-    figures = rank_catalogue(model_scorer(model), rows, prepared.training_counts, protocol)
-    return figures_frame({"model": figures}, str(protocol))
+    ranked = rank_catalogue(model_scorer(model), rows, prepared.training_counts, protocol)
+    return figures_frame({"model": ranked.figures()}, str(protocol))
 
 
 def export(films: ItemRecall, model: ItemModel, path: str | Path) -> Exported:

@@ -2,12 +2,14 @@
 
 from kerasrec.data.items.batches import TrainingObjectives
 from kerasrec.data.items.vocab import FIRST_ITEM
+from kerasrec.evaluation.baselines.markov_chain import MarkovChain
 from kerasrec.nn.co_occurrence import co_occurrence_vectors
 from kerasrec.nn.item_model import ItemModel
 from kerasrec.recall.dataset import PreparedData
 from kerasrec.recall.settings import Train
 
 START_EVENTS = 10_000_000  # bounds the memory of the pairs of neighbours
+PRIOR_EVENTS = 10_000_000  # bounds the memory of the transitions
 
 
 def objectives(command: Train) -> TrainingObjectives:
@@ -35,3 +37,11 @@ def start_items(command: Train, prepared: PreparedData, model: ItemModel) -> Non
         histories = prepared.some_histories(START_EVENTS, "co-occurrence, which items start from, is counted")
         table = model.item_table
         table.assign(co_occurrence_vectors(histories.offsets, histories.ids, *table.shape, seed=command.seed))
+
+
+def count_transitions(prepared: PreparedData, model: ItemModel) -> None:
+    """Set the transitions of a model's prior, if it has one."""
+    if model.prior is not None:
+        histories = prepared.some_histories(PRIOR_EVENTS, "the transitions of the prior are counted")
+        chain = MarkovChain().fit(histories.offsets, histories.ids, model.prior.vocab_size)
+        model.prior.set_transitions(chain.neighbours, chain.decay)

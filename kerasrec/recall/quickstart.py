@@ -11,7 +11,7 @@ from kerasrec.data.logs.synthetic import SyntheticLog, leave_one_out
 from kerasrec.evaluation.figures import figures_frame
 from kerasrec.nn.settings import ItemModelSettings
 from kerasrec.recall.dataset import PreparedData
-from kerasrec.recall.evaluate import figures
+from kerasrec.recall.evaluate import model_and_baseline_figures
 from kerasrec.recall.export import export
 from kerasrec.recall.prepare import examples, split, vocab
 from kerasrec.recall.recommend import recommend
@@ -57,7 +57,7 @@ def quickstart(command: Quickstart) -> str:
     references = valid_references(log, prepared, monitor.figures[0])
     curves.draw(task.output, monitor, str(prepared.protocol("valid")), references)
     protocol = prepared.protocol("test")
-    table = figures(prepared, protocol) | {"best possible": ceiling(log, task)}
+    table = model_and_baseline_figures(prepared, protocol) | {"best possible": ceiling(log, task)}
     _log(figures_frame(table, str(protocol)))
     _log(export(Export(ALL, folders=folders)))
     titles = command.folder / "raw" / "items.csv"
@@ -72,7 +72,7 @@ def _log(result: object) -> None:
 
 def valid_references(log: SyntheticLog, prepared: PreparedData, figure: str) -> dict[str, float]:
     """A figure of the baselines and of the best possible ranking on the valid split, by name."""
-    table = figures(prepared, prepared.protocol("valid"))
+    table = model_and_baseline_figures(prepared, prepared.protocol("valid"))
     table["the best possible ranking"] = ceiling(log, prepared.task, held_out=2)
     return {name: table[name][figure] for name in table if name != "model"}
 

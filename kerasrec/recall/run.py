@@ -19,7 +19,9 @@ TRAINS = "kerasrec recall train"
 
 # Data and training settings may change when a run resumes; the shape of the model may not.
 CONTRACT = Contract(
-    fixed=tuple(f"model.{name}" for name in ("hidden_size", "num_layers", "num_heads", "objective", "norm")),
+    fixed=tuple(
+        f"model.{name}" for name in ("hidden_size", "num_layers", "num_heads", "objective", "norm", "count_prior")
+    ),
     announced=("model", "batches", "optimizer", "devices.precision", "seed", "valid_users"),
     free=(
         *("name", "task", "init_from", "item_start", "epochs", "sequential", "train_multi", "steps_per_multi"),

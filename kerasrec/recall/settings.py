@@ -14,6 +14,7 @@ from kerasrec.data.logs.seen_items import SeenItems
 from kerasrec.data.logs.settings import SplitSettings
 from kerasrec.errors import KerasrecError, require, require_seed
 from kerasrec.nn.settings import ItemModelSettings
+from kerasrec.recall.suitable_settings import Recipe
 from kerasrec.training.settings import DeviceSettings, LoopSettings, OptimizerSettings
 from kerasrec.workspace.run_folders import RunFolders
 
@@ -116,7 +117,8 @@ class Train(SeenItems):
     valid_users: int = 10_000
     """Number of users, over all parts, whose valid items choose the best checkpoint; 0 trains without evaluation."""
     test_users: int = 100_000
-    """Largest number of users whose test items are ranked before or after the training; `evaluate` ranks all users."""
+    """Largest number of users whose test items are ranked before or after the training, 0 for none; `evaluate` ranks
+    all users."""
     seed: int = 12345
     """Seed of the weights, the order of the rows and the masks."""
     folders: RunFolders = RunFolders()
@@ -133,7 +135,7 @@ class Train(SeenItems):
         require(self.train_multi is None or self.train_multi >= 1, "train_multi", self.train_multi, "at least 1")
         require(self.steps_per_multi >= 1, "steps_per_multi", self.steps_per_multi, "at least 1")
         require(self.valid_users >= 0, "valid_users", self.valid_users, "0 or more")
-        require(self.test_users >= 1, "test_users", self.test_users, "at least 1")
+        require(self.test_users >= 0, "test_users", self.test_users, "0 or more")
         require_seed(self.seed)
 
 
@@ -151,10 +153,13 @@ class Evaluate(SeenItems):
     """The state of the model: the best one of the valid evaluations, or the latest."""
     sampled: bool = False
     """Also rank among 100 sampled items, drawn uniformly and by popularity, to compare with papers that do so."""
-    baselines: Annotated[
-        bool, tyro.conf.arg(help="Leave popularity and item co-occurrence out of the table.", help_behavior_hint="")
-    ] = True
-    """Whether the table also shows popularity and item co-occurrence."""
+    baselines: Annotated[bool, tyro.conf.arg(help="Leave the baselines out of the table.", help_behavior_hint="")] = (
+        True
+    )
+    """Whether the table also shows popularity, item co-occurrence, a Markov chain and, up to 20,000 items, EASE."""
+    compare: Path | None = None
+    """Output folder of another model of the same task. The table also shows this model, and the differences of the two
+    models are tested user by user."""
     users: int | None = None
     """Rank for about this number of users, chosen evenly; by default for all users."""
     seed: int = 12345
@@ -203,6 +208,42 @@ class Recommend(SeenItems):
     def __post_init__(self):
         super().__post_init__()
         require(self.k >= 1, "k", self.k, "at least 1")
+
+
+@dataclass(frozen=True)
+class Fit:
+    """All steps in one: from a log to a ranked and exported model, with settings that fit the log."""
+
+    log: Positional[str]
+    """The raw log: a file, a folder with its sub-folders, or a quoted glob."""
+    name: str = "task"
+    """The name of the data set, which is the middle part of the task's name."""
+    objective: Literal["causal", "masked"] = "causal"
+    """causal predicts the next item at every position (SASRec), masked predicts hidden items (BERT4Rec). causal is
+    usually better and trains faster."""
+    recipe: Recipe = "auto"
+    """auto chooses the settings for the log. bert4rec is the model of the BERT4Rec paper, with the defaults of the step
+    commands."""
+    minutes: float | None = None
+    """Time for the training. The number of passes is planned for it, after the speed was measured."""
+    major_name: str = SplitSettings.major_name
+    """Name of the user column."""
+    candidate_name: str = SplitSettings.candidate_name
+    """Name of the item column."""
+    time_name: str = SplitSettings.time_name
+    """Name of the time column. A log without this column is assumed to be in time order."""
+    seq_min_len: int = 3
+    """Minimum number of events per user. With 3, the last two events are held out and one is left."""
+    min_item_events: int = 1
+    """Minimum number of events per item, typically 1 to 5."""
+    seed: int = 12345
+    """Seed of the weights, the order of the rows and the masks."""
+    folders: RunFolders = RunFolders()
+
+    def __post_init__(self):
+        require_choices(self)
+        require(self.minutes is None or self.minutes > 0, "minutes", self.minutes, "above 0")
+        require_seed(self.seed)
 
 
 @dataclass(frozen=True)

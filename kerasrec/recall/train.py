@@ -18,10 +18,11 @@ from kerasrec.data.items.vocab import FIRST_ITEM
 from kerasrec.errors import KerasrecError
 from kerasrec.evaluation.figures import figures_frame
 from kerasrec.evaluation.full_ranking import model_scorer, rank_catalogue
+from kerasrec.evaluation.prior_weight import choose_prior_weight
 from kerasrec.nn.settings import ItemModelSettings
 from kerasrec.recall import run as models
 from kerasrec.recall.dataset import PreparedData
-from kerasrec.recall.new_model import new_model, objectives, start_items
+from kerasrec.recall.new_model import count_transitions, new_model, objectives, start_items
 from kerasrec.recall.settings import Train
 from kerasrec.training import curves as report
 from kerasrec.training.checkpoints import read_progress
@@ -59,6 +60,7 @@ def train(command: Train) -> TrainingResult:
         strategy = distribution()
         with strategy.scope():
             run, is_new = _run(command, prepared)
+            count_transitions(prepared, run.model)
         write_config(task.output, models.TRAINS, models.config_of(command, prepared))
         logger.info(f"figures and lists: {prepared.seen_rule}")
 
@@ -203,17 +205,26 @@ def _valid_figures(command: Train, run: TrainingRun, prepared: PreparedData):
         return None
     score = model_scorer(run.model)
     rows = list(prepared.evaluation("valid", everyone, command.valid_users))
-    return lambda: rank_catalogue(score, rows, prepared.training_counts, prepared.protocol("valid"))
+    protocol = prepared.protocol("valid")
+
+    def evaluate() -> dict[str, float]:
+        if run.model.prior is not None:
+            choose_prior_weight(run.model, rows, protocol)
+        return rank_catalogue(score, rows, prepared.training_counts, protocol).figures()
+
+    return evaluate
 
 
 def _evaluate_parts(run: TrainingRun, prepared: PreparedData, most_users: int, when: str) -> None:
+    if most_users == 0:
+        return
     if prepared.rows("test") == 0:
         logger.info(f"{', '.join(prepared.parts)}: no test targets, nothing to evaluate")
         return
     users = most_users if prepared.rows("test") > most_users else None
     protocol = prepared.protocol("test", users=users)
     rows = prepared.evaluation("test", prepared.parts, users)
-    figures = rank_catalogue(model_scorer(run.model), rows, prepared.training_counts, protocol)
+    figures = rank_catalogue(model_scorer(run.model), rows, prepared.training_counts, protocol).figures()
     run.log_figures("test", figures)
     table = figures_frame({f"model {when}, step {run.step}": figures}, str(protocol))
     logger.info(f"test figures:\n{text_of(table)}")

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 
 from kerasrec.data.text.characters import with_ascii_quotes
-from kerasrec.evaluation.baselines import character_vectors
+from kerasrec.evaluation.character_vectors import character_vectors
 from kerasrec.evaluation.figures import figures_frame
 from kerasrec.nn.cosine import cosine
 from kerasrec.sentence_pair.dataset import PairEvaluator, TokenPairs, figures_of

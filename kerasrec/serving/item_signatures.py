@@ -45,8 +45,8 @@ class ServedItemModel(tf.Module):
     ):
         super().__init__()
         self._weights = model.variables
-        self._queries_at = model.queries_at
-        self._scores, self._table, self._bias = model.head.scores, model.item_table, model.head.bias
+        self._queries_at, self._scores_at = model.queries_at, model.scores_at
+        self._table, self._bias = model.item_table, model.head.bias
         self._unique_items = model.settings.unique_items
         self._max_seq_length = max_seq_length
         self._max_k = min(max_k, len(item_counts))
@@ -100,7 +100,7 @@ class ServedItemModel(tf.Module):
     def _list_scores(self, items, exclude, filter_seen):
         """Scores, float32 [B, V], that are the lowest float where an item may not be recommended."""
         ids = self._ids(items)
-        scores = self._scores(self._queries(ids), self._table)
+        scores = self._scores_at(*self._masked_rows(ids))[:, 0]
         scores = tf.where(tf.equal(ids.row_lengths(), 0)[:, None], self._popularity[None], scores)
         seen = tf.ragged.boolean_mask(ids, ids.with_values(tf.gather(filter_seen, ids.value_rowids())))
         return _without_items(_without_specials(scores), tf.concat([self._ids(exclude), seen], axis=1))
@@ -119,9 +119,10 @@ class ServedItemModel(tf.Module):
     def embed(self, items):
         """Vectors of users, float32 [B, H], from histories, string [B, N] padded with `""`.
 
-        The score of an item is the dot product of the user's and the item's vectors plus the item's bias.
+        The score of an item is the dot product of the user's and the item's vectors plus the item's bias. A model with
+        a count prior adds the prior, which the vectors do not contain.
         """
-        return {"vectors": self._queries(self._ids(unpadded(items)))}
+        return {"vectors": self._queries_at(*self._masked_rows(self._ids(unpadded(items))))[:, 0]}
 
     @signature(items=([None], tf.string))
     def item_vectors(self, items):
@@ -156,9 +157,9 @@ class ServedItemModel(tf.Module):
             [B, P, k] raw ids.
         """
         del info, masked_lm_ids, masked_lm_weights
-        queries = self._queries_at(input_ids * input_mask, masked_lm_positions)  # [B, P, H]
         slots = tf.shape(masked_lm_positions)
-        scores = self._scores(tf.reshape(queries, [-1, self._table.shape[1]]), self._table)
+        scores = self._scores_at(input_ids * input_mask, masked_lm_positions)  # [B, P, V]
+        scores = tf.reshape(scores, [-1, self._table.shape[0]])
         if self._unique_items:
             visible = tf.RaggedTensor.from_tensor(tf.repeat(input_ids, slots[1], axis=0))
             scores = _without_items(scores, visible)
@@ -181,11 +182,14 @@ class ServedItemModel(tf.Module):
         """Raw ids of token ids; `""` for special tokens."""
         return self._raw_ids.at(ids - FIRST_ITEM)
 
-    def _queries(self, ids):
-        """Queries [B, H] of ragged histories, from their recent items and `[MASK]` in place of the next item."""
+    def _masked_rows(self, ids):
+        """Ragged histories as rows of their recent items and `[MASK]` in place of the next item, int32 [B, n].
+
+        The second result is the position of `[MASK]`, int32 [B, 1].
+        """
         recent = ids[:, -(self._max_seq_length - 1) :]
         masked = tf.concat([recent, tf.fill([ids.nrows(tf.int32), 1], MASK)], axis=1)
-        return self._queries_at(masked.to_tensor(), tf.cast(recent.row_lengths(), tf.int32)[:, None])[:, 0]
+        return masked.to_tensor(), tf.cast(recent.row_lengths(), tf.int32)[:, None]
 
 
 def _without_specials(scores):

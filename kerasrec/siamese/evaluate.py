@@ -3,7 +3,7 @@
 import pandas as pd
 
 from kerasrec.errors import KerasrecError
-from kerasrec.evaluation.baselines import character_vectors
+from kerasrec.evaluation.character_vectors import character_vectors
 from kerasrec.evaluation.cosine_threshold import CosineThresholdEvaluator
 from kerasrec.evaluation.figures import figures_frame
 from kerasrec.siamese.dataset import PreparedData

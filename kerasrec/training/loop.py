@@ -2,6 +2,7 @@
 
 import logging
 import math
+import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import cached_property
@@ -150,9 +151,13 @@ class TrainingRun:
                 from the first step on.
         """
         self._plan(until_step, planned)
+        began = time.monotonic()
         with signals.stoppable(), signals.deferred():
             for current in passes:
                 if self.step >= until_step:
+                    break
+                if self.settings.loop.minutes and time.monotonic() - began >= 60 * self.settings.loop.minutes:
+                    logger.info(f"the training ends after {self.settings.loop.minutes:g} minutes")
                     break
                 if self.progress.has_finished(current):
                     continue

@@ -58,11 +58,15 @@ class LoopSettings:
     """Number of passes between two evaluations on the valid split. Raise it if evaluations take long."""
     patience: int = 0
     """End the training after this many evaluations without a gain; 0 never ends it early. Typical: 3 to 10."""
+    minutes: float | None = None
+    """Time after which no further pass begins. Give fewer passes as well: a falling learning rate is planned for all
+    of them."""
 
     def __post_init__(self):
         for name in ("checkpoint_steps", "log_steps", "evaluate_every"):
             require(getattr(self, name) >= 1, name, getattr(self, name), "at least 1")
         require(self.patience >= 0, "patience", self.patience, "0 or more")
+        require(self.minutes is None or self.minutes > 0, "minutes", self.minutes, "above 0")
 
 
 @dataclass(frozen=True)

@@ -63,7 +63,7 @@ def test_figures_equal_the_definitions(filter_seen):
         [(batches_of(numbers, targets, 4), histories) for numbers, histories, targets, _ in parts],
         np.ones(ITEMS, np.int64),
         Protocol("test", filter_seen),
-    )
+    ).figures()
     names = ("recall@10", "NDCG@10", "MRR", "coverage@10", "filtered_targets")
     assert (figures["filtered_targets"] > 0) == filter_seen
     assert tuple(figures[name] for name in names) == pytest.approx(in_plain_python(parts, filter_seen), abs=1e-6)
@@ -91,7 +91,7 @@ def test_sampled_protocols_have_names_and_higher_figures():
         [(batches_of(numbers, targets[:, :1], 8), histories)],
         np.arange(1, ITEMS + 1),
         Protocol("test", sampled=True),
-    )
+    ).figures()
     for name in ("sampled_uniform_100", "sampled_popularity_100"):
         assert figures[f"{name}/recall@10"] >= figures["recall@10"]
 
@@ -104,7 +104,7 @@ def test_size_and_order_of_batches_have_no_effect():
             [(batches_of(numbers, targets, size), histories)],
             np.ones(ITEMS, np.int64),
             Protocol("test", sampled=True),
-        )
+        ).figures()
         for size in (1, 7, 23)
     ]
     assert results[0] == pytest.approx(results[1])

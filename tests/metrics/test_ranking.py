@@ -319,19 +319,3 @@ class TestRankingMetrics:
     def test_no_targets(self, ranks):
         with pytest.raises(KerasrecError, match="no target"):
             metrics.ranking_metrics(ranks)
-
-
-class TestLists:
-    lists = np.array([[5, 6, 7], [5, 0, 0], [9, 5, 0], [0, 0, 0]])
-
-    def test_coverage(self):
-        assert metrics.coverage(self.lists, items=16) == 4 / 16
-        assert metrics.coverage(np.zeros((2, 3), int), items=16) == 0
-
-    def test_mean_popularity_equals_loops(self):
-        counts = np.array([50, 30, 10, 4, 6])
-        per_user = [np.mean([counts[item - 5] / 100 for item in row if item]) for row in self.lists[:3]]
-        assert metrics.mean_popularity(self.lists, counts) == pytest.approx(np.mean(per_user))
-
-    def test_a_list_of_all_items_has_the_mean_popularity_of_a_random_list(self):
-        assert metrics.mean_popularity(np.arange(5, 25)[np.newaxis], np.arange(1, 21)) == pytest.approx(1 / 20)

@@ -8,9 +8,9 @@ import pytest
 
 from kerasrec.cli import main
 from kerasrec.data.logs.synthetic import SyntheticLog
-from kerasrec.evaluation.baselines import CoOccurrence
+from kerasrec.evaluation.baselines.co_occurrence import CoOccurrence
+from kerasrec.recall.baselines import fitted_baselines
 from kerasrec.recall.dataset import PreparedData
-from kerasrec.recall.evaluate import baselines
 from kerasrec.recall.quickstart import ceiling
 from kerasrec.serving.recommender import Recommender
 from kerasrec.workspace.manifest import Manifest
@@ -25,11 +25,23 @@ def last_line(out):
 def test_from_a_log_to_recommendations(trained_cli):
     cli = trained_cli
     out = cli.ok("evaluate", "all", "--sampled")
-    for column in ("model", "popularity", "co-occurrence", "test split, full ranking", "sampled_uniform_100"):
-        assert column in out
+    for name in ("model", "popularity", "co-occurrence", "Markov chain", "EASE", "test split, full ranking"):
+        assert name in out
+    assert "sampled_uniform_100" in out and "items, tenth 1 (most events)" in out
     assert last_line(out).startswith(f"{cli.output / 'evaluation.json'}: ")
     saved = json.loads((cli.output / "evaluation.json").read_text(encoding="utf-8"))
     assert saved["figures"]["model"]["users"] == 150
+    for scorer, intervals in saved["intervals"].items():
+        for name, (low, high) in intervals.items():
+            assert 0 <= low <= saved["figures"][scorer][name] <= high
+    [slices] = saved["more"].values()
+    assert sum(row["targets"] for name, row in slices.items() if "tenth" in name) == 150
+    out = cli.ok("evaluate", "all", "--no-baselines", "--compare", cli.folder / "output")
+    differences = json.loads((cli.output / "evaluation.json").read_text(encoding="utf-8"))["more"]
+    [compared] = (rows for title, rows in differences.items() if "minus" in title)
+    assert compared["NDCG@10"] == {"difference": 0, "95% low": 0, "95% high": 0, "p-value": 1}  # with itself
+    line = cli.error("evaluate", "all", "--compare", cli.folder / "none")
+    assert "it must be the folder of a run, or an output folder with a run of 20210419-task-refine-0" in line
     assert "seen items kept" in cli.ok("evaluate", "part-000", "--keep-seen", "--split", "valid", "--no-baselines")
     assert (cli.output / "evaluation-part-000.json").is_file()
     out = " ".join(cli.ok("evaluate", "all", "--users", 30, "--no-baselines").split())
@@ -44,7 +56,9 @@ def test_from_a_log_to_recommendations(trained_cli):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("objective", [[], ["--objective", "causal", "--unique-items"]], ids=["masked", "causal"])
+@pytest.mark.parametrize(
+    "objective", [[], ["--objective", "causal", "--unique-items", "--count-prior"]], ids=["masked", "causal"]
+)
 def test_the_export_ranks_as_the_evaluation_does(request, objective):
     """Independent of the evaluation's code: recall@10 of the test items, counted over the export's lists."""
     cli = request.getfixturevalue("prepared_cli" if objective else "trained_cli")
@@ -275,10 +289,9 @@ def test_on_huge_data_figures_come_from_stated_samples(trained_cli, logged):
 
     task, parts = find_parts("all", RunFolders(cli.folder / "data", cli.folder / "output"))
     prepared = PreparedData(task, parts)
-    scorer = baselines(prepared, most_events=1)["co-occurrence"]
+    fitted = fitted_baselines(prepared, most_events=1)["co-occurrence"]
     assert "the users of 1 of 3 parts" in logged()
     _, offsets, ids = prepared.histories("part-000", "valid")
     alone = CoOccurrence().fit(offsets, ids, len(prepared.vocab))
-    np.testing.assert_array_equal(
-        scorer({}, offsets[:5], ids[: offsets[4]]), alone.scores(offsets[:5], ids[: offsets[4]])
-    )
+    asked = offsets[:5], ids[: offsets[4]]
+    np.testing.assert_array_equal(fitted.scores(*asked), alone.scores(*asked))

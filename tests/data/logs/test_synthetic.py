@@ -12,7 +12,8 @@ import pytest
 from kerasrec.data.logs import synthetic
 from kerasrec.data.logs.synthetic import SyntheticLog, leave_one_out
 from kerasrec.errors import KerasrecError
-from kerasrec.evaluation.baselines import CoOccurrence, Popularity
+from kerasrec.evaluation.baselines.co_occurrence import CoOccurrence
+from kerasrec.evaluation.baselines.popularity import Popularity
 
 SMALL = SyntheticLog(
     users=400,

@@ -1,0 +1,136 @@
+"""All steps in one command, with settings that fit the log."""
+
+import dataclasses
+import logging
+import time
+from pathlib import Path
+
+import pandas as pd
+
+from kerasrec.data.items.batches import Epoch, training_batches
+from kerasrec.errors import KerasrecError
+from kerasrec.keywords import keywords_of, settings_of
+from kerasrec.recall.dataset import PreparedData
+from kerasrec.recall.evaluate import evaluate
+from kerasrec.recall.export import export
+from kerasrec.recall.new_model import new_model, objectives
+from kerasrec.recall.prepare import examples, split, vocab
+from kerasrec.recall.run import TRAINS
+from kerasrec.recall.settings import Evaluate, Examples, Export, Fit, Split, Train, Vocab
+from kerasrec.recall.suitable_settings import SuitableSettings, suitable_settings
+from kerasrec.recall.train import train
+from kerasrec.training.optimizers import adamw, warmup_schedule
+from kerasrec.workspace.config import read_config
+from kerasrec.workspace.run_folders import Task
+
+logger = logging.getLogger(__name__)
+
+TIMED_STEPS = 30
+FIRST_STEPS = 5
+"""Steps that are not timed, because the graph is traced in them."""
+FOR_STEPS = 0.8
+"""Share of the time that is planned for training steps; the rest is for evaluations."""
+
+
+def fit(command: Fit) -> pd.DataFrame:
+    """Split a log, write its examples, train, evaluate and export a model.
+
+    The same command continues an interrupted run: finished steps are not repeated, and the training resumes with the
+    settings that it began with.
+
+    Returns:
+        The test figures, as `kerasrec.recall.evaluate.evaluate` returns them.
+
+    Raises:
+        KerasrecError: the log cannot be read, or there is too little in it to learn from.
+    """
+    folders, own = command.folders, ("major_name", "candidate_name", "time_name", "seq_min_len", "min_item_events")
+    logger.info("step 1 of 6: split the log")
+    report = split(
+        Split(
+            log=command.log,
+            data_path=str(folders.data_path),
+            dataset_name=command.name,
+            **{name: getattr(command, name) for name in own},
+        )
+    )
+    logger.info(report)
+    task = folders.task(Path(report.task).name)
+    every_part = f"{task.name}-all"
+    chosen = suitable_settings(report.as_dict(), command.objective, command.recipe)
+    logger.info("settings: " + "; ".join(chosen.reasons))
+    logger.info("step 2 of 6: vocabulary")
+    logger.info(vocab(Vocab(every_part, folders)))
+    logger.info("step 3 of 6: examples")
+    logger.info(examples(Examples(every_part, folders=folders, examples=chosen.examples)))
+    logger.info("step 4 of 6: training")
+    logger.info(train(_begun(command, task) or _planned(command, chosen, task)))
+    logger.info("step 5 of 6: export")
+    logger.info(export(Export(every_part, folders=folders)))
+    logger.info("step 6 of 6: evaluation on the test split")
+    return evaluate(Evaluate(every_part, folders=folders))
+
+
+def _begun(command: Fit, task: Task) -> Train | None:
+    """The settings of a training that has begun; None if there is none.
+
+    Raises:
+        KerasrecError: it was begun with another objective.
+    """
+    if not (task.output / "config.json").exists():
+        return None
+    stored = read_config(task.output, TRAINS)["train"]
+    training = settings_of(
+        Train, keywords_of(stored, Train, without=["name", "folders"]), name=f"{task.name}-all", folders=command.folders
+    )
+    if training.model.objective != command.objective and command.recipe == "auto":
+        raise KerasrecError(
+            f"objective is {command.objective}, and the training in {task.output} has the objective "
+            f"{training.model.objective}: give that one, another name or another output folder"
+        )
+    return training
+
+
+def _planned(command: Fit, chosen: SuitableSettings, task: Task) -> Train:
+    """The settings of a new training; with `minutes`, its passes fit into the time."""
+    training = Train(
+        f"{task.name}-all",
+        epochs=chosen.epochs,
+        test_users=0,
+        seed=command.seed,
+        folders=command.folders,
+        model=chosen.model,
+        optimizer=chosen.optimizer,
+        batches=chosen.batches,
+        loop=dataclasses.replace(chosen.loop, minutes=command.minutes),
+    )
+    if command.minutes is None:
+        return training
+    prepared = PreparedData(task, PreparedData.written(task))
+    seconds = _seconds_of_pass(training, prepared)
+    fitting = int(FOR_STEPS * 60 * command.minutes / seconds)
+    epochs = max(1, min(chosen.epochs, fitting))
+    if epochs < 8 or epochs % 2:  # the last pass has to be evaluated
+        training = dataclasses.replace(training, loop=dataclasses.replace(training.loop, evaluate_every=1))
+    logger.info(f"a pass takes about {seconds:,.0f} s: {epochs} passes are planned for {command.minutes:g} minutes")
+    return dataclasses.replace(training, epochs=epochs)
+
+
+def _seconds_of_pass(training: Train, prepared: PreparedData) -> float:
+    """The time of one pass, measured on some steps of a model that is not kept."""
+    batch_size = training.batches.batch_size
+    model = new_model(training, prepared)
+    schedule = warmup_schedule(training.optimizer)
+    model.compile(optimizer=adamw(training.optimizer, schedule, rowwise=True))
+    epoch, terms = Epoch(0, training.seed, 0), objectives(training)
+    files = prepared.files("train", prepared.parts)
+    batches = training_batches(files, prepared.settings, training.batches, epoch, len(prepared.vocab), terms)
+    step = model.make_train_function()
+    rows = iter(batches.repeat())
+    for _ in range(FIRST_STEPS):
+        step(rows)
+    began = time.monotonic()
+    for _ in range(TIMED_STEPS):
+        step(rows)
+    seconds = (time.monotonic() - began) / TIMED_STEPS
+    return seconds * prepared.steps(prepared.parts, batch_size)

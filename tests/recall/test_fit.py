@@ -1,0 +1,31 @@
+import json
+
+import pytest
+
+from kerasrec.training.metrics_file import read_metrics
+
+
+@pytest.mark.slow
+def test_one_command_from_a_log_to_an_export(cli):
+    log = cli.write_log()
+    words = ("fit", log, "--name", "shop", "--minutes", 9, "--seed", 3)
+    out = cli.ok(*words)
+    for step in ("step 1 of 6: split the log", "rows of 25 items", "all items are scored", "a pass takes about"):
+        assert step in out
+    assert "Markov chain" in out and "test split, full ranking over the catalogue, seen items filtered" in out
+    [output] = (cli.folder / "output").iterdir()
+    assert output.name.endswith("-shop-refine-0")
+    config = json.loads((output / "config.json").read_text(encoding="utf-8"))
+    assert config["model"]["count_prior"] and config["model"]["unique_items"] and config["train"]["seed"] == 3
+    lines = read_metrics(output / "metrics.jsonl")
+    assert {line["kind"] for line in lines} <= {"train", "valid"} and lines[-1]["kind"] == "valid"
+    assert (cli.folder / "export" / output.name / "1" / "saved_model.pb").exists()
+
+    out = cli.ok(*words)  # the same command continues: nothing is left to train
+    assert "a pass takes about" not in out and read_metrics(output / "metrics.jsonl") == lines
+    assert "has the objective causal: give that one" in cli.error(*words, "--objective", "masked")
+
+
+def test_wrong_settings_are_one_line(cli):
+    assert "minutes is 0.0; it must be above 0" in cli.error("fit", cli.write_log(), "--minutes", 0)
+    assert "no/such.csv" in cli.error("fit", "no/such.csv")
