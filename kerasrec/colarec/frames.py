@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from kerasrec.data.inputs.frames import ids_of, require_columns
+from kerasrec.data.inputs.frames import ids_of, require_columns, require_no_other_time
 from kerasrec.errors import KerasrecError, quoted
 from kerasrec.workspace.atomic_files import replacing
 from kerasrec.workspace.digests import digest_of
@@ -43,6 +43,7 @@ def interactions_file(events: Events, path: Path) -> Path:
         require_columns(events, ["timestamp"], "interactions")
         columns["time"] = _times(events["timestamp"])
     else:
+        require_no_other_time(events, "timestamp", "rename it to timestamp")
         columns["time"] = range(len(events))
     return _write(_csv(columns), path)
 

@@ -3,7 +3,9 @@
 import dataclasses
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from kerasrec.errors import KerasrecError
@@ -61,24 +63,28 @@ def evaluate(command: Evaluate) -> pd.DataFrame:
         if command.baselines:
             scorers |= _baseline_scorers(prepared)
         ranked = ranked_by(scorers, prepared, protocol)
-    item_vectors = model.item_table.numpy()
-    figures = {name: targets.figures(item_vectors) for name, targets in ranked.items()}
-    intervals = {name: bootstrap_intervals(targets.by_user().values) for name, targets in ranked.items()}
-    more = {f"{FIGURE} by slices of the targets": _slices_table(ranked)}
+    content = evaluation(ranked, model.item_table.numpy())
     if command.compare is not None:
         gains = differences(ranked[MODEL].by_user(), ranked[str(command.compare)].by_user())
-        more[f"{MODEL} minus {command.compare}, user by user"] = _differences_table(gains)
+        content["more"][f"{MODEL} minus {command.compare}, user by user"] = _differences_table(gains)
     name = "evaluation.json" if parts == task.part_names() else f"evaluation-{parts[0]}.json"
-    kept = {
-        "protocol": str(protocol),
-        "parts": parts,
-        "checkpoint": command.checkpoint,
-        "figures": figures,
-        "intervals": intervals,
-        "more": more,
-    }
+    kept = {"protocol": str(protocol), "parts": parts, "checkpoint": command.checkpoint, **content}
     report.write_figures(task.output / name, kept)
-    return figures_frame(figures, str(protocol), task.output / name, intervals, more)
+    return figures_frame(protocol=str(protocol), file=task.output / name, **content)
+
+
+def evaluation(ranked: Mapping[str, RankedTargets], item_vectors: np.ndarray) -> dict[str, Any]:
+    """Figures, their intervals and further tables, as `kerasrec.evaluation.figures.figures_frame` takes them.
+
+    Args:
+        ranked: The ranked targets by scorer; the first scorer is the model.
+        item_vectors: The model's item vectors, float [V, H], for the diversity of lists.
+    """
+    return {
+        "figures": {name: targets.figures(item_vectors) for name, targets in ranked.items()},
+        "intervals": {name: bootstrap_intervals(targets.by_user().values) for name, targets in ranked.items()},
+        "more": {f"{FIGURE} by slices of the targets": _slices_table(ranked)},
+    }
 
 
 def model_and_baseline_figures(prepared: PreparedData, protocol: Protocol) -> dict[str, dict[str, float]]:
@@ -131,7 +137,7 @@ def _slices_table(ranked: Mapping[str, RankedTargets]) -> dict[str, dict[str, fl
     slices = {name: slice_figures(targets) for name, targets in ranked.items()}
     return {
         row: {"targets": values["targets"]} | {name: slices[name][row][FIGURE] for name in slices}
-        for row, values in slices[MODEL].items()
+        for row, values in next(iter(slices.values())).items()
     }
 
 

@@ -33,6 +33,7 @@ from kerasrec.evaluation.figures import figures_frame
 from kerasrec.evaluation.full_ranking import model_scorer, rank_catalogue
 from kerasrec.nn.item_model import ItemModel
 from kerasrec.recall.api import ItemRecall
+from kerasrec.recall.evaluate import MODEL, evaluation
 from kerasrec.recall.export import export_model
 from kerasrec.recall.new_model import new_model, objectives, start_items
 from kerasrec.serving.exported import Exported
@@ -160,7 +161,7 @@ def evaluate(films: ItemRecall, model: ItemModel, split: str = "test") -> pd.Dat
     model.settings.require_comparable(protocol.filter_seen)
     rows = prepared.evaluation(split, prepared.parts)
     ranked = rank_catalogue(model_scorer(model), rows, prepared.training_counts, protocol)
-    return figures_frame({"model": ranked.figures()}, str(protocol))
+    return figures_frame(protocol=str(protocol), **evaluation({MODEL: ranked}, model.item_table.numpy()))
 
 
 def export(films: ItemRecall, model: ItemModel, path: str | Path) -> Exported:

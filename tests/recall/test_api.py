@@ -15,6 +15,8 @@ from kerasrec.training.metrics_file import read_metrics
 
 FOLDERS = ("data", "output", "export")
 
+FRAME = pd.DataFrame({"user_id": ["a"] * 5, "item_id": list("vwxyz"), "timestamp": range(5)})
+
 
 @pytest.fixture(scope="module")
 def served(films, tmp_path_factory):
@@ -116,6 +118,15 @@ def test_fit_again_and_with_a_log_that_grows(films, log, tmp_path, object_settin
     assert [path.name for path in (grown.folder / "output").iterdir()] == [films.name]
 
 
+def test_a_misspelt_time_column_is_refused(tmp_path):
+    """Otherwise the rows would be taken as in time order, without a word."""
+    with pytest.raises(KerasrecError, match="columns user_id, item_id, timestamp and lacks bought_on"):
+        ItemRecall(tmp_path, time_name="bought_on").prepare(FRAME)
+    FRAME.to_csv(tmp_path / "log.csv", index=False)
+    with pytest.raises(KerasrecError, match="time_name is 'bought_on', and .*log.csv has the columns user_id, item_id"):
+        ItemRecall(tmp_path, time_name="bought_on").prepare(tmp_path / "log.csv")
+
+
 def test_a_new_folder_starts_from_an_earlier_model(films, log, tmp_path, object_settings, logged):
     output = films.folder / "output" / films.name
     more = pd.concat([log, pd.DataFrame({"user_id": ["new"] * 6, "item_id": [f"new{n}" for n in range(6)]})])
@@ -150,13 +161,12 @@ def test_the_causal_objective_needs_no_other_setting(log, tmp_path):
     assert ItemRecall(tmp_path, jobs=1, dupe_factor=1).prepare(log).prepared.settings.masking == "static"
 
 
-FRAME = pd.DataFrame({"user_id": ["a"] * 5, "item_id": list("vwxyz"), "timestamp": range(5)})
-
-
 @pytest.mark.parametrize(
     ("data", "message"),
     [
-        (FRAME.drop(columns="item_id"), "lacks item_id"),
+        (FRAME.drop(columns="item_id"), "lacks item_id: name the columns .* with major_name and candidate_name"),
+        (FRAME.rename(columns={"timestamp": "bought_at"}), "the column 'bought_at' seems to hold times: name it with"),
+        (FRAME.drop(columns="timestamp").assign(x=pd.Timestamp("2021-04-19")), "the column 'x' seems to hold times"),
         (FRAME.iloc[:0], "empty DataFrame"),
         (FRAME.assign(user_id=["a", "a", None, "a", "a"]), "user_id is .* in row 2"),
         (FRAME.assign(item_id=[1.5] * 5), "item_id is 1.5 in row 0"),

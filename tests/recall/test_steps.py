@@ -22,7 +22,8 @@ def last_line(out):
 
 
 @pytest.mark.slow
-def test_from_a_log_to_recommendations(trained_cli):
+def test_from_a_log_to_recommendations(trained_cli, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "160")  # pytest-xdist sets it to 80, which cuts wide tables
     cli = trained_cli
     out = cli.ok("evaluate", "all", "--sampled")
     for name in ("model", "popularity", "co-occurrence", "Markov chain", "EASE", "test split, full ranking"):

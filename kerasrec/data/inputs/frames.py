@@ -4,17 +4,20 @@ import numbers
 from collections.abc import Sequence
 
 import pandas as pd
+from pandas.api.types import is_datetime64_any_dtype
 
+from kerasrec.data.inputs.times import is_time_name
 from kerasrec.errors import KerasrecError, quoted
 
 
-def require_columns(frame: object, columns: Sequence[str], name: str) -> None:
+def require_columns(frame: object, columns: Sequence[str], name: str, remedy: str = "") -> None:
     """Check that an object is a DataFrame with these columns and at least one row.
 
     Args:
         frame: The object.
         columns: Names of the required columns.
         name: The name of the object, for the message.
+        remedy: What to do about a missing column, for the message.
 
     Raises:
         KerasrecError: the object is not such a DataFrame.
@@ -31,11 +34,34 @@ def require_columns(frame: object, columns: Sequence[str], name: str) -> None:
         )
     if missing := [column for column in columns if column not in frame.columns]:
         given = ", ".join(map(str, frame.columns))[:200] or "none"
-        raise KerasrecError(f"{name} has the columns {given} and lacks {', '.join(missing)}")
+        lack = f"{name} has the columns {given} and lacks {', '.join(missing)}"
+        raise KerasrecError(f"{lack}: {remedy}" if remedy else lack)
     if repeated := [column for column in columns if list(frame.columns).count(column) > 1]:
         raise KerasrecError(f"{name} has the column {repeated[0]} more than once: keep one of them")
     if frame.empty:
         raise KerasrecError(f"{name} is an empty DataFrame: give at least one row")
+
+
+def require_no_other_time(frame: pd.DataFrame, time_name: str, remedy: str) -> None:
+    """Refuse a frame without its time column if another column has times, because its rows may be in any order.
+
+    Args:
+        frame: The events.
+        time_name: The name of the time column.
+        remedy: What to do, for the message.
+
+    Raises:
+        KerasrecError: the time column is missing, and another column has the name or the type of a time.
+    """
+    if time_name in frame.columns:
+        return
+    is_time = [is_time_name(str(name)) or is_datetime64_any_dtype(frame.dtypes.iloc[n]) for n, name in enumerate(frame)]
+    if any(is_time):
+        other = quoted(str(frame.columns[is_time.index(True)]))
+        raise KerasrecError(
+            f"there is no column {time_name}, but the column {other} seems to hold times: {remedy}, or leave the "
+            "column out if the rows are in time order"
+        )
 
 
 def ids_of(column: pd.Series, name: str) -> list[str]:

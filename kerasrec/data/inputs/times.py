@@ -12,6 +12,7 @@ from kerasrec.errors import KerasrecError, quoted
 
 TimeUnit = Literal["auto", "s", "ms", "us", "ns", "date"]
 
+_TIME_NAME = re.compile(r".*(time|date|_ts|_at)|ts|day|.*时间|.*日期")
 _SCALES = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}
 _LIMITS = {"s": 1e11, "ms": 1e14, "us": 1e17, "ns": 1e20}  # seconds up to the year 5138, other units from 1973
 _FORM_NAMES = {
@@ -129,6 +130,16 @@ times of a file in one unit, or give the unit with --time_unit
 def is_small(moment: Moment) -> bool:
     """Whether a time is of the form `s` and below `SMALL_TIME`."""
     return moment.form == "s" and abs(moment.seconds) < SMALL_TIME
+
+
+def is_time_name(name: str) -> bool:
+    """Whether a column's name is that of a time.
+
+    Example:
+        >>> [is_time_name(name) for name in ("purchased_at", "Date", "dates_seen")]
+        [True, True, False]
+    """
+    return _TIME_NAME.fullmatch(name.lower()) is not None
 
 
 def epoch_seconds(text: str, name: str) -> int:

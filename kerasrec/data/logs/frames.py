@@ -5,7 +5,7 @@ from pathlib import Path
 import pandas as pd
 import pyarrow as pa
 
-from kerasrec.data.inputs.frames import ids_of, require_columns
+from kerasrec.data.inputs.frames import ids_of, require_columns, require_no_other_time
 from kerasrec.data.logs.settings import SplitSettings
 from kerasrec.errors import KerasrecError, reason
 from kerasrec.workspace.digests import content_digest
@@ -25,8 +25,8 @@ def write_log(frame: pd.DataFrame, folder: Path, settings: SplitSettings) -> Pat
         The path of the file.
 
     Raises:
-        KerasrecError: a column is missing, there are no rows, an id is missing or is not a string or an integer, or the
-            times or ratings are of mixed types.
+        KerasrecError: a column is missing, only a column with another name seems to hold times, there are no rows, an
+            id is missing or is not a string or an integer, or the times or ratings are of mixed types.
 
     Example:
         >>> import tempfile
@@ -34,12 +34,15 @@ def write_log(frame: pd.DataFrame, folder: Path, settings: SplitSettings) -> Pat
         >>> path = write_log(pd.DataFrame({"user_id": [7, 7], "item_id": ["tea", "bread"]}), folder, settings)
         >>> path.suffix
         '.parquet'
-        >>> write_log(pd.DataFrame({"user_id": [7, 7]}), folder, settings)
+        >>> write_log(pd.DataFrame({"user_id": [7, 7]}), folder, settings)  # doctest: +ELLIPSIS
         Traceback (most recent call last):
-        kerasrec.errors.KerasrecError: the log has the columns user_id and lacks item_id
+        kerasrec.errors.KerasrecError: the log has the columns user_id and lacks item_id: name the columns of ...
     """
     ids = (settings.major_name, settings.candidate_name)
-    require_columns(frame, ids, "the log")
+    require_columns(frame, ids, "the log", "name the columns of users and items with major_name and candidate_name")
+    if settings.time_name not in (SplitSettings.time_name, *frame.columns):
+        require_columns(frame, [settings.time_name], "the log")
+    require_no_other_time(frame, settings.time_name, "name it with time_name")
     columns = {name: pa.array(ids_of(frame[name], name), pa.string()) for name in ids}
     optional = [settings.time_name] + [settings.rating_name] * (settings.min_rating is not None)
     for name in optional:

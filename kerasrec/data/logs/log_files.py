@@ -1,18 +1,16 @@
 """The formats of all files of a raw log, and whether they are consistent."""
 
 import logging
-import re
 from collections import Counter
 from collections.abc import Collection, Sequence
 
+from kerasrec.data.inputs.times import is_time_name
 from kerasrec.data.logs.columns import ColumnNames, column_list
 from kerasrec.data.logs.log_formats import LogFile, sniff
 from kerasrec.data.logs.log_paths import find_logs
 from kerasrec.errors import KerasrecError, quoted
 
 logger = logging.getLogger(__name__)
-
-_TIME = re.compile(r".*(time|date|_ts|_at)|ts|day|.*时间|.*日期")
 
 
 def sniff_logs(
@@ -52,8 +50,19 @@ def sniff_logs(
         fields = zip(headerless[0].columns, headerless[0].first, strict=True)
         row = ", ".join(f"{role} {quoted(field, most=40)}" for role, field in fields if role)
         logger.info(f"first row of {headerless[0].name}: {row}")
-    _log_unread_columns([log for log in logs if log not in headerless], names)
+    named = [log for log in logs if log not in headerless]
+    _require_given_time(named, names)
+    _log_unread_columns(named, names)
     return logs
+
+
+def _require_given_time(named: list[LogFile], names: ColumnNames) -> None:
+    """Raise an error if --time_name names a column that no file has."""
+    if named and names.time != ColumnNames.time and not any("time" in log.columns for log in named):
+        raise KerasrecError(
+            f"time_name is {quoted(names.time)}, and {named[0].name} has the columns {column_list(named[0].first)}: "
+            "give the name of the time column, or leave --time_name out if the log is in time order"
+        )
 
 
 def _log_unread_columns(named: list[LogFile], names: ColumnNames) -> None:
@@ -61,7 +70,7 @@ def _log_unread_columns(named: list[LogFile], names: ColumnNames) -> None:
     if not unread:
         return
     logger.info(f"columns that are not read: {column_list(list(unread))}")
-    times = [name for name in unread if _TIME.fullmatch(name.lower())]
+    times = [name for name in unread if is_time_name(name)]
     if times and not any("time" in log.columns for log in named):
         logger.info(
             f"there is no column {names.time}, so the log is assumed to be in time order; to use {times[0]}, pass "
