@@ -577,3 +577,27 @@ def test_a_list_that_is_not_what_was_stored_is_refused(database, change):
     database._db.execute("UPDATE users SET name = 'ann' WHERE name = 'bnn'")
     database.store_user("ann", None, None, [seen(1)], at=4)  # fetched again
     assert len(database.histories(1)) == 2
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "UPDATE titles SET popularity = popularity + 1",
+        "UPDATE titles SET romaji = 'Cowboy Bebo'",
+        "UPDATE titles SET is_adult = 1 - is_adult",
+        "DELETE FROM title_genres WHERE genre = (SELECT min(genre) FROM title_genres)",
+        "UPDATE title_tags SET rank = rank + 1",
+        "UPDATE title_relations SET other_id = other_id + 1",
+    ],
+)
+def test_a_title_that_is_not_what_was_stored_is_refused(database, change):
+    database.store_titles([BEBOP], at=1)
+    database.store_titles([BEBOP], at=2)  # stored again
+    assert database.titles() == [BEBOP]
+    assert database._db.execute(change).rowcount > 0
+    with pytest.raises(
+        KerasrecError, match="the title 1 is not what was stored: .* `kerasrec anime fetch-titles --max"
+    ):
+        database.titles()
+    database.store_titles([BEBOP], at=3)
+    assert database.titles() == [BEBOP]

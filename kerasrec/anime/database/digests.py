@@ -1,6 +1,7 @@
 """Digests that show damage to a database. SQLite has no checksums, so a flipped bit of a score would be trained on.
 
-Each list has a digest. Titles and other tables have none; only damage to their structure is found.
+Each list and each title has a digest. The names of tags and what was fetched when have none; only damage to their
+structure is found.
 """
 
 import itertools
@@ -50,6 +51,19 @@ def check_lists(db: sqlite3.Connection, path: Path, name: str | None = None) -> 
                 "fetch the list anew with `kerasrec anime fetch-users --file FILE --max-age 0`, or move the database "
                 "away and fill a new one"
             )
+
+
+def title_digest(columns: Sequence, genres: Sequence, tags: Sequence, relations: Sequence) -> str:
+    """The digest of a title.
+
+    Args:
+        columns: The values of its row in the table of titles.
+        genres: Its genres.
+        tags: The number, the rank and whether it is a spoiler, of each of its tags.
+        relations: The kind and the other title of each of its relations.
+    """
+    sets = (sorted(genres), sorted(map(list, tags)), sorted(map(list, relations)))
+    return digest_of(json.dumps([list(columns), *sets]).encode())
 
 
 def _digests(

@@ -110,7 +110,10 @@ _SET_ASIDE = (
 # Of a list, to see damage. It is NULL for one that an earlier version stored, or while an import adds to it.
 _DIGESTS = ("ALTER TABLE users ADD COLUMN digest TEXT",)
 
-MIGRATIONS = (_FIRST, _RELATIONS_AND_SYNONYMS, _SET_ASIDE, _DIGESTS)
+# The same of a title; it is NULL for one that an earlier version stored.
+_TITLE_DIGESTS = ("ALTER TABLE titles ADD COLUMN digest TEXT",)
+
+MIGRATIONS = (_FIRST, _RELATIONS_AND_SYNONYMS, _SET_ASIDE, _DIGESTS, _TITLE_DIGESTS)
 """Statements by version: those at index v lead from version v to v + 1. What has been released never changes."""
 
 

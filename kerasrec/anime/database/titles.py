@@ -5,6 +5,7 @@ from collections import defaultdict
 from collections.abc import Iterable
 
 from kerasrec.anime.database.connection import Connection
+from kerasrec.anime.database.digests import title_digest
 from kerasrec.anime.records import Relation, Tag, Title
 from kerasrec.errors import KerasrecError
 
@@ -50,7 +51,11 @@ class TitleTables(Connection):
         return {page: bool(has_next) for page, has_next in rows}
 
     def titles(self) -> list[Title]:
-        """All titles that are known by more than their id, the most popular first."""
+        """All titles that are known by more than their id, the most popular first.
+
+        Raises:
+            KerasrecError: a title differs from its digest.
+        """
         genres, tags, relations = defaultdict(list), defaultdict(list), defaultdict(list)
         with self._snapshot():
             for title, genre in self._rows("SELECT title_id, genre FROM title_genres ORDER BY title_id, genre"):
@@ -65,9 +70,11 @@ class TitleTables(Connection):
             ):
                 relations[title].append(Relation(*relation))
             rows = self._rows(
-                f"SELECT {', '.join(_TITLE_COLUMNS)} FROM titles WHERE fetched_at IS NOT NULL "
+                f"SELECT {', '.join(_TITLE_COLUMNS)}, digest FROM titles WHERE fetched_at IS NOT NULL "
                 "ORDER BY popularity DESC, id"
             )
+        for *columns, digest in rows:
+            self._check_title(columns, digest, genres, tags, relations)
         return [
             Title(
                 **known | {"is_adult": bool(known["is_adult"]), "synonyms": tuple(self._list_of(known["synonyms"]))},
@@ -75,8 +82,20 @@ class TitleTables(Connection):
                 tags=tuple(tags[known["id"]]),
                 relations=tuple(relations[known["id"]]),
             )
-            for known in (dict(zip(_TITLE_COLUMNS, row, strict=True)) for row in rows)
+            for known in (dict(zip(_TITLE_COLUMNS, row[:-1], strict=True)) for row in rows)
         ]
+
+    def _check_title(self, columns: list, digest: str | None, genres: dict, tags: dict, relations: dict) -> None:
+        title = columns[0]
+        tag_values = [(tag.id, tag.rank, int(tag.is_spoiler)) for tag in tags[title]]
+        related = [(relation.kind, relation.title) for relation in relations[title]]
+        if digest not in (None, title_digest(columns, genres[title], tag_values, related)):
+            is_anilist = self.source() in (None, "AniList")
+            command = "fetch-titles --max-age 0" if is_anilist else "import --titles FILE"
+            raise KerasrecError(
+                f"{self.path} is damaged, the title {title} is not what was stored: store the titles anew with "
+                f"`kerasrec anime {command}`, or give another --database"
+            )
 
     def known_titles(self) -> list[Title]:
         """`titles`, at least one.
@@ -119,3 +138,16 @@ class TitleTables(Connection):
                 "INSERT INTO title_relations (title_id, kind, other_id) VALUES (?, ?, ?) ON CONFLICT DO NOTHING",
                 [(title.id, relation.kind, relation.title) for relation in title.relations],
             )
+            self._keep_title_digest(title.id)
+
+    def _keep_title_digest(self, title: int) -> None:
+        """Store the digest of a title as it stands in the tables, within the open transaction."""
+        queries = (
+            f"SELECT {', '.join(_TITLE_COLUMNS)} FROM titles WHERE id = ?",
+            "SELECT genre FROM title_genres WHERE title_id = ?",
+            "SELECT tag_id, rank, is_spoiler FROM title_tags WHERE title_id = ?",
+            "SELECT kind, other_id FROM title_relations WHERE title_id = ?",
+        )
+        [columns], genres, tags, relations = (self._db.execute(query, (title,)).fetchall() for query in queries)
+        digest = title_digest(columns, [genre for (genre,) in genres], tags, relations)
+        self._db.execute("UPDATE titles SET digest = ? WHERE id = ?", (digest, title))
