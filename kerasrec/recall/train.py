@@ -39,6 +39,9 @@ from kerasrec.workspace.run_folders import find_parts
 
 logger = logging.getLogger(__name__)
 
+PRIOR_USERS = 2_000
+"""Number of users whose valid items choose the weight of a count prior; more take as long as several evaluations."""
+
 
 def train(command: Train) -> TrainingResult:
     """Train on a part or a task from the last checkpoint, evaluate, and draw the curves.
@@ -206,10 +209,12 @@ def _valid_figures(command: Train, run: TrainingRun, prepared: PreparedData):
     score = model_scorer(run.model)
     rows = list(prepared.evaluation("valid", everyone, command.valid_users))
     protocol = prepared.protocol("valid")
+    has_prior = run.model.prior is not None
+    fewer = list(prepared.evaluation("valid", everyone, min(command.valid_users, PRIOR_USERS))) if has_prior else []
 
     def evaluate() -> dict[str, float]:
-        if run.model.prior is not None:
-            choose_prior_weight(run.model, rows, protocol)
+        if has_prior:
+            choose_prior_weight(run.model, fewer, protocol)
         return rank_catalogue(score, rows, prepared.training_counts, protocol).figures()
 
     return evaluate
