@@ -43,7 +43,7 @@ def interactions_file(events: Events, path: Path) -> Path:
         require_columns(events, ["timestamp"], "interactions")
         columns["time"] = _times(events["timestamp"])
     else:
-        require_no_other_time(events, "timestamp", "rename it to timestamp")
+        require_no_other_time(events, "timestamp", ("user_id", "item_id"), "rename it to timestamp")
         columns["time"] = range(len(events))
     return _write(_csv(columns), path)
 

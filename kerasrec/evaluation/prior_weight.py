@@ -50,6 +50,7 @@ def choose_prior_weight(
             numbers = batch["info"].numpy()
             offsets, ids = histories.for_users(numbers)
             targets = tf.where(batch["masked_lm_weights"] > 0, batch["masked_lm_ids"], 0)
+            targets = targets[:, : int(tf.reduce_max(tf.math.count_nonzero(targets, axis=1)))]  # without padding
             seen = tf.RaggedTensor.from_row_splits(ids, offsets).to_tensor() if protocol.filter_seen else None
             ranks.append(ranks_of(batch["input_ids"], batch["masked_lm_positions"][:, 0], targets, seen).numpy())
             users.append(np.repeat(numbers[:, np.newaxis], targets.shape[1], axis=1))

@@ -33,7 +33,7 @@ class CountPrior(keras.layers.Layer):
         >>> counts = transition_counts(np.array([0, 3]), np.array([5, 6, 7]), vocab_size=8)
         >>> prior = CountPrior(vocab_size=8, neighbours=2)
         >>> prior.set_transitions(damped(counts, np.bincount([5, 6, 7], minlength=8)), decay=0.8)
-        >>> int(prior(tf.constant([[5, 0]]), tf.constant([1])).numpy().argmax())
+        >>> int(prior.scores(tf.constant([[5, 0]]), tf.constant([1])).numpy().argmax())
         6
     """
 
@@ -44,7 +44,7 @@ class CountPrior(keras.layers.Layer):
         self.ids = self.add_weight("neighbours", table, tf.int32, "zeros")
         self.transitions = self.add_weight("transitions", table, initializer="zeros")
         self.decay = self.add_weight("decay", [], initializer="ones")
-        self.weight = self.add_weight("weight", [], initializer="ones")
+        self.weight = self.add_weight("weight", [], initializer="zeros")  # no effect before it is chosen
         self.epsilon = self.add_weight("epsilon", [], initializer=keras.initializers.Constant(1e-3))
 
     def set_transitions(self, scores: sparse.csr_array, decay: float) -> None:

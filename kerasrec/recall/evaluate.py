@@ -59,14 +59,15 @@ def evaluate(command: Evaluate) -> pd.DataFrame:
         scorers = {MODEL: model_scorer(model)}
         if command.compare is not None:
             other = _other_model(prepared, protocol, command.compare, command.checkpoint)
-            scorers[str(command.compare)] = model_scorer(other)
+            scorers[f"{MODEL} in {command.compare}"] = model_scorer(other)
         if command.baselines:
             scorers |= _baseline_scorers(prepared)
         ranked = ranked_by(scorers, prepared, protocol)
     content = evaluation(ranked, model.item_table.numpy())
     if command.compare is not None:
-        gains = differences(ranked[MODEL].by_user(), ranked[str(command.compare)].by_user())
-        content["more"][f"{MODEL} minus {command.compare}, user by user"] = _differences_table(gains)
+        name = f"{MODEL} in {command.compare}"
+        gains = differences(ranked[MODEL].by_user(), ranked[name].by_user())
+        content["more"][f"{MODEL} minus {name}, user by user"] = _differences_table(gains)
     name = "evaluation.json" if parts == task.part_names() else f"evaluation-{parts[0]}.json"
     kept = {"protocol": str(protocol), "parts": parts, "checkpoint": command.checkpoint, **content}
     report.write_figures(task.output / name, kept)

@@ -8,6 +8,7 @@ from pathlib import Path
 import pandas as pd
 
 from kerasrec.data.items.batches import Epoch, training_batches
+from kerasrec.data.items.settings import ExampleSettings
 from kerasrec.errors import KerasrecError
 from kerasrec.keywords import keywords_of, settings_of
 from kerasrec.recall.dataset import PreparedData
@@ -21,6 +22,7 @@ from kerasrec.recall.suitable_settings import SuitableSettings, suitable_setting
 from kerasrec.recall.train import train
 from kerasrec.training.optimizers import adamw, warmup_schedule
 from kerasrec.workspace.config import read_config
+from kerasrec.workspace.digests import errors_name_file
 from kerasrec.workspace.run_folders import Task
 
 logger = logging.getLogger(__name__)
@@ -57,38 +59,55 @@ def fit(command: Fit) -> pd.DataFrame:
     logger.info(report)
     task = folders.task(Path(report.task).name)
     every_part = f"{task.name}-all"
-    chosen = suitable_settings(report.as_dict(), command.objective, command.recipe)
-    logger.info("settings: " + "; ".join(chosen.reasons))
+    chosen = suitable_settings(report.as_dict(), command.chosen_objective, command.recipe)
+    begun = _begun(command, task)
+    if begun is None:
+        logger.info("settings: " + "; ".join(chosen.reasons))
+        example_settings = chosen.examples
+    else:
+        logger.info(f"the training in {task.output} continues with the settings that it began with")
+        training, example_settings = begun
     logger.info("step 2 of 6: vocabulary")
     logger.info(vocab(Vocab(every_part, folders)))
     logger.info("step 3 of 6: examples")
-    logger.info(examples(Examples(every_part, folders=folders, examples=chosen.examples)))
+    logger.info(examples(Examples(every_part, folders=folders, examples=example_settings)))
     logger.info("step 4 of 6: training")
-    logger.info(train(_begun(command, task) or _planned(command, chosen, task)))
+    logger.info(train(_planned(command, chosen, task) if begun is None else training))
     logger.info("step 5 of 6: export")
     logger.info(export(Export(every_part, folders=folders)))
     logger.info("step 6 of 6: evaluation on the test split")
     return evaluate(Evaluate(every_part, folders=folders))
 
 
-def _begun(command: Fit, task: Task) -> Train | None:
-    """The settings of a training that has begun; None if there is none.
+def _begun(command: Fit, task: Task) -> tuple[Train, ExampleSettings] | None:
+    """The settings of a training that has begun, and of its examples; None if there is none.
+
+    It is called before examples are written, so that a refused command replaces nothing.
 
     Raises:
-        KerasrecError: it was begun with another objective.
+        KerasrecError: it was begun with another objective, recipe or seed.
     """
     if not (task.output / "config.json").exists():
         return None
-    stored = read_config(task.output, TRAINS)["train"]
-    training = settings_of(
-        Train, keywords_of(stored, Train, without=["name", "folders"]), name=f"{task.name}-all", folders=command.folders
-    )
-    if training.model.objective != command.objective and command.recipe == "auto":
-        raise KerasrecError(
-            f"objective is {command.objective}, and the training in {task.output} has the objective "
-            f"{training.model.objective}: give that one, another name or another output folder"
-        )
-    return training
+    config = read_config(task.output, TRAINS)
+    with errors_name_file(task.output / "config.json", f"remove {task.output} to train from scratch"):
+        kept = keywords_of(config["train"], Train, without=["name", "folders"])
+        example_settings = ExampleSettings(**config["examples"])
+    training = settings_of(Train, kept, name=f"{task.name}-all", folders=command.folders)
+    model = training.model
+    for name, given, before in (
+        ("objective", command.chosen_objective, model.objective),
+        ("recipe", command.recipe, "auto" if model.count_prior else "bert4rec"),
+        ("seed", command.seed, training.seed),
+    ):
+        if given != before:
+            raise KerasrecError(
+                f"{name} is {given}, and the training in {task.output} began with {before}: give that one, another "
+                "--name or another --output-path"
+            )
+    return dataclasses.replace(
+        training, loop=dataclasses.replace(training.loop, minutes=command.minutes)
+    ), example_settings
 
 
 def _planned(command: Fit, chosen: SuitableSettings, task: Task) -> Train:
@@ -107,6 +126,8 @@ def _planned(command: Fit, chosen: SuitableSettings, task: Task) -> Train:
     if command.minutes is None:
         return training
     prepared = PreparedData(task, PreparedData.written(task))
+    if prepared.rows("train") == 0:
+        return training  # `train` says that there is nothing to learn
     seconds = _seconds_of_pass(training, prepared)
     fitting = int(FOR_STEPS * 60 * command.minutes / seconds)
     epochs = max(1, min(chosen.epochs, fitting))

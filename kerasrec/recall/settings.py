@@ -136,6 +136,13 @@ class Train(SeenItems):
         require(self.steps_per_multi >= 1, "steps_per_multi", self.steps_per_multi, "at least 1")
         require(self.valid_users >= 0, "valid_users", self.valid_users, "0 or more")
         require(self.test_users >= 0, "test_users", self.test_users, "0 or more")
+        if self.model.count_prior:
+            require(
+                self.valid_users > 0,
+                "valid_users",
+                self.valid_users,
+                "above 0 with count_prior, whose weight they choose",
+            )
         require_seed(self.seed)
 
 
@@ -218,9 +225,9 @@ class Fit:
     """The raw log: a file, a folder with its sub-folders, or a quoted glob."""
     name: str = "task"
     """The name of the data set, which is the middle part of the task's name."""
-    objective: Literal["causal", "masked"] = "causal"
-    """causal predicts the next item at every position (SASRec), masked predicts hidden items (BERT4Rec). causal is
-    usually better and trains faster."""
+    objective: Literal["causal", "masked"] | None = None
+    """causal predicts the next item at every position (SASRec), masked predicts hidden items (BERT4Rec). By default
+    causal, which is usually better and trains faster; masked with the recipe bert4rec."""
     recipe: Recipe = "auto"
     """auto chooses the settings for the log. bert4rec is the model of the BERT4Rec paper, with the defaults of the step
     commands."""
@@ -242,8 +249,15 @@ class Fit:
 
     def __post_init__(self):
         require_choices(self)
+        if self.recipe == "bert4rec":
+            require(self.objective != "causal", "objective", self.objective, "masked with the recipe bert4rec")
         require(self.minutes is None or self.minutes > 0, "minutes", self.minutes, "above 0")
         require_seed(self.seed)
+
+    @property
+    def chosen_objective(self) -> Literal["causal", "masked"]:
+        """The objective, by default that of the recipe."""
+        return self.objective or ("masked" if self.recipe == "bert4rec" else "causal")
 
 
 @dataclass(frozen=True)

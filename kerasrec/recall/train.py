@@ -205,6 +205,8 @@ def _valid_figures(command: Train, run: TrainingRun, prepared: PreparedData):
     """Figures for the same valid users of all parts, so that evaluations are comparable whichever part is trained."""
     everyone = list(prepared.entries)
     if command.valid_users == 0 or prepared.rows("valid", everyone) == 0:
+        if run.model.prior is not None:
+            logger.warning("there are no valid targets to choose the weight of the count prior: it has no effect")
         return None
     score = model_scorer(run.model)
     rows = list(prepared.evaluation("valid", everyone, command.valid_users))

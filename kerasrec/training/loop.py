@@ -156,11 +156,11 @@ class TrainingRun:
             for current in passes:
                 if self.step >= until_step:
                     break
-                if self.settings.loop.minutes and time.monotonic() - began >= 60 * self.settings.loop.minutes:
-                    logger.info(f"the training ends after {self.settings.loop.minutes:g} minutes")
-                    break
                 if self.progress.has_finished(current):
                     continue
+                if self.settings.loop.minutes and time.monotonic() - began >= 60 * self.settings.loop.minutes:
+                    logger.info(f"the training ends after {self.settings.loop.minutes:g} minutes; passes are left")
+                    break
                 self.stopping.watch(current)
                 if self.stopping.is_over and until_step < math.inf:
                     break

@@ -45,11 +45,13 @@ def test_equals_loops(histories):
 
 def test_an_item_keeps_its_strongest_transitions():
     history = tf.constant([[9]]), tf.constant([1])
-    whole, pruned = (counted_prior(neighbours)(*history)[0].numpy() for neighbours in (VOCAB_SIZE, 3))
+    whole, pruned = (counted_prior(neighbours).scores(*history)[0].numpy() for neighbours in (VOCAB_SIZE, 3))
     kept = np.flatnonzero(pruned)
     assert kept.tolist() == sorted(np.argsort(-whole)[:3].tolist())
     np.testing.assert_allclose(pruned[kept], whole[kept], rtol=1e-5)
 
 
-def test_nothing_is_trained():
-    assert counted_prior().trainable_variables == []
+def test_nothing_is_trained_and_a_weight_that_was_not_chosen_has_no_effect():
+    prior = counted_prior()
+    assert prior.trainable_variables == []
+    assert not prior(tf.constant([[9]]), tf.constant([1])).numpy().any()

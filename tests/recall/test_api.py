@@ -118,6 +118,11 @@ def test_fit_again_and_with_a_log_that_grows(films, log, tmp_path, object_settin
     assert [path.name for path in (grown.folder / "output").iterdir()] == [films.name]
 
 
+def test_columns_with_another_role_are_no_times(tmp_path):
+    frame = FRAME.drop(columns="timestamp").rename(columns={"item_id": "seen_at"}).assign(candidate=1, runtime=90)
+    assert ItemRecall(tmp_path, jobs=1, candidate_name="seen_at", dupe_factor=1).prepare(frame).name
+
+
 def test_a_misspelt_time_column_is_refused(tmp_path):
     """Otherwise the rows would be taken as in time order, without a word."""
     with pytest.raises(KerasrecError, match="columns user_id, item_id, timestamp and lacks bought_on"):

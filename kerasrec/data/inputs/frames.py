@@ -42,12 +42,13 @@ def require_columns(frame: object, columns: Sequence[str], name: str, remedy: st
         raise KerasrecError(f"{name} is an empty DataFrame: give at least one row")
 
 
-def require_no_other_time(frame: pd.DataFrame, time_name: str, remedy: str) -> None:
+def require_no_other_time(frame: pd.DataFrame, time_name: str, used: Sequence[str], remedy: str) -> None:
     """Refuse a frame without its time column if another column has times, because its rows may be in any order.
 
     Args:
         frame: The events.
         time_name: The name of the time column.
+        used: The names of columns with another role, such as the ids.
         remedy: What to do, for the message.
 
     Raises:
@@ -55,9 +56,10 @@ def require_no_other_time(frame: pd.DataFrame, time_name: str, remedy: str) -> N
     """
     if time_name in frame.columns:
         return
-    is_time = [is_time_name(str(name)) or is_datetime64_any_dtype(frame.dtypes.iloc[n]) for n, name in enumerate(frame)]
-    if any(is_time):
-        other = quoted(str(frame.columns[is_time.index(True)]))
+    unused = ((str(name), kind) for name, kind in zip(frame.columns, frame.dtypes, strict=True) if name not in used)
+    times = [name for name, kind in unused if is_time_name(name) or is_datetime64_any_dtype(kind)]
+    if times:
+        other = quoted(times[0])
         raise KerasrecError(
             f"there is no column {time_name}, but the column {other} seems to hold times: {remedy}, or leave the "
             "column out if the rows are in time order"

@@ -12,7 +12,8 @@ from kerasrec.errors import KerasrecError, quoted
 
 TimeUnit = Literal["auto", "s", "ms", "us", "ns", "date"]
 
-_TIME_NAME = re.compile(r".*(time|date|_ts|_at)|ts|day|.*时间|.*日期")
+_TIME_NAME = re.compile(r"(.*[ _.-])?(time|date|datetime|timestamp|ts|at|day)|.*时间|.*日期", re.IGNORECASE)
+_CAMEL_TIME_NAME = re.compile(r".*[a-z](Time|Date|Timestamp)")
 _SCALES = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}
 _LIMITS = {"s": 1e11, "ms": 1e14, "us": 1e17, "ns": 1e20}  # seconds up to the year 5138, other units from 1973
 _FORM_NAMES = {
@@ -136,10 +137,10 @@ def is_time_name(name: str) -> bool:
     """Whether a column's name is that of a time.
 
     Example:
-        >>> [is_time_name(name) for name in ("purchased_at", "Date", "dates_seen")]
-        [True, True, False]
+        >>> [name for name in ("purchased_at", "Date", "eventTime", "candidate", "runtime") if is_time_name(name)]
+        ['purchased_at', 'Date', 'eventTime']
     """
-    return _TIME_NAME.fullmatch(name.lower()) is not None
+    return bool(_TIME_NAME.fullmatch(name) or _CAMEL_TIME_NAME.fullmatch(name))
 
 
 def epoch_seconds(text: str, name: str) -> int:

@@ -42,7 +42,7 @@ def write_log(frame: pd.DataFrame, folder: Path, settings: SplitSettings) -> Pat
     require_columns(frame, ids, "the log", "name the columns of users and items with major_name and candidate_name")
     if settings.time_name not in (SplitSettings.time_name, *frame.columns):
         require_columns(frame, [settings.time_name], "the log")
-    require_no_other_time(frame, settings.time_name, "name it with time_name")
+    require_no_other_time(frame, settings.time_name, (*ids, settings.rating_name), "name it with time_name")
     columns = {name: pa.array(ids_of(frame[name], name), pa.string()) for name in ids}
     optional = [settings.time_name] + [settings.rating_name] * (settings.min_rating is not None)
     for name in optional:
