@@ -3,10 +3,10 @@
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-import nbformat
 from command_pages import commands_page  # mkdocs adds this folder to the path
 from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import File, Files
+from notebook_pages import notebook_page
 
 import kerasrec
 from kerasrec import cli
@@ -35,16 +35,6 @@ def generated_pages() -> Iterator[tuple[str, str]]:
     for package in packages:
         yield f"reference/python/{package.name}.md", modules_page(f"kerasrec.{package.name}", package.rglob("*.py"))
     yield "reference/python/top-level.md", modules_page("Top level", (ROOT / "kerasrec").glob("*.py"))
-
-
-def notebook_page(path: Path) -> str:
-    """The texts and the code of a notebook; notebooks are stored without outputs."""
-    title, *cells = nbformat.read(path, as_version=4).cells
-    note = f"!!! note\n    This page is `notebooks/{path.name}`; open it in Jupyter to run it and to see its outputs."
-    blocks = [title.source, note]
-    for cell in cells:
-        blocks.append(cell.source if cell.cell_type == "markdown" else f"```python\n{cell.source}\n```")
-    return "\n\n".join(blocks) + "\n"
 
 
 def interface_page() -> str:

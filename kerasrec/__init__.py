@@ -18,11 +18,11 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _PUBLIC = {
+    "ItemRecall": "kerasrec.recall.api",
+    "SiameseBert": "kerasrec.siamese.api",
+    "SentencePair": "kerasrec.sentence_pair.api",
     "Anime": "kerasrec.anime.api",
     "ColaRec": "kerasrec.colarec.api",
-    "ItemRecall": "kerasrec.recall.api",
-    "SentencePair": "kerasrec.sentence_pair.api",
-    "SiameseBert": "kerasrec.siamese.api",
     "load": "kerasrec.serving.loading",
     "log_to_stdout": "kerasrec.console",
 }
@@ -47,7 +47,7 @@ def __getattr__(name: str) -> object:
     try:
         value = getattr(importlib.import_module(_PUBLIC[name]), name)
     except ModuleNotFoundError as error:
-        raise missing_package(error) from None
+        raise missing_package(error, _PUBLIC[name].split(".")[1]) from None
     globals()[name] = value
     return value
 

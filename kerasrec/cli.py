@@ -10,6 +10,7 @@ from typing import Annotated, Any, Union
 
 import tyro
 
+import kerasrec
 from kerasrec import signals
 from kerasrec.console import logged_to_stdout, plain, print_result
 from kerasrec.data.inputs.encodings import is_unicode
@@ -31,6 +32,7 @@ def main(args: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
         prog="kerasrec", description="From raw behaviour logs and raw text to served BERT models."
     )
+    parser.add_argument("--version", action="version", version=f"kerasrec {kerasrec.__version__}")
     described = "; ".join(f"{name}: {description}" for name, description in DESCRIPTIONS.items())
     parser.add_argument("system", choices=SYSTEMS, help=described)
     parser.add_argument("step", nargs=argparse.REMAINDER, help="`kerasrec recall --help` lists the steps of recall")
@@ -51,15 +53,16 @@ def main(args: Sequence[str] | None = None) -> int:
         module, function = next(path for kind, path in steps.values() if type(settings) is kind).rsplit(".", 1)
         print_result(getattr(importlib.import_module(module), function)(settings))
 
-    return exit_code("kerasrec", step)
+    return exit_code("kerasrec", step, words.system)
 
 
-def exit_code(program: str, work: Callable[[], None]) -> int:
+def exit_code(program: str, work: Callable[[], None], system: str = "") -> int:
     """Do the work of a command line; an error or a signal that ends it is printed as one line.
 
     Args:
         program: What was typed; the line begins with it.
         work: What is to be done; what it logs is printed.
+        system: The system whose work it is.
 
     Returns:
         The exit code, as `main` gives it.
@@ -70,7 +73,7 @@ def exit_code(program: str, work: Callable[[], None]) -> int:
     except KerasrecError as error:
         return _refuse(program, str(error))
     except ModuleNotFoundError as error:
-        known = missing_package(error)
+        known = missing_package(error, system)
         if not isinstance(known, KerasrecError):
             raise
         return _refuse(program, str(known))

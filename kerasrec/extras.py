@@ -14,12 +14,16 @@ EXTRAS = {
 }
 """The extra of `setup.cfg` that installs a package, by the name with which the package is imported."""
 
+_EXTRAS_OF_SYSTEMS = {"colarec": "colarec"}
+"""The extra that installs all that a system needs, where it includes other extras."""
 
-def missing_package(error: ModuleNotFoundError) -> KerasrecError | ModuleNotFoundError:
+
+def missing_package(error: ModuleNotFoundError, system: str = "") -> KerasrecError | ModuleNotFoundError:
     """The error for a package that is not installed: it names the command that installs it.
 
     Args:
         error: The error of the import; it is returned if no extra of kerasrec installs the package.
+        system: The package of kerasrec that was being imported; an extra with all that it needs is named.
 
     Example:
         >>> missing_package(ModuleNotFoundError(name="faiss"))
@@ -28,4 +32,5 @@ def missing_package(error: ModuleNotFoundError) -> KerasrecError | ModuleNotFoun
     package = (error.name or "").partition(".")[0]
     if package not in EXTRAS:
         return error
-    return KerasrecError(f'the package {package} is not installed: pip install "kerasrec[{EXTRAS[package]}]"')
+    extra = _EXTRAS_OF_SYSTEMS.get(system, EXTRAS[package])
+    return KerasrecError(f'the package {package} is not installed: pip install "kerasrec[{extra}]"')

@@ -31,6 +31,12 @@ def test_the_commands_in_messages_exist():
             assert step is None or step in SYSTEMS[system], f"{file} names `kerasrec {system} {step}`"
 
 
+def test_the_version(capsys):
+    with pytest.raises(SystemExit) as ended:
+        main(["--version"])
+    assert ended.value.code == 0 and capsys.readouterr().out == f"kerasrec {kerasrec.__version__}\n"
+
+
 @pytest.mark.parametrize(
     ("words", "flag", "expected"),
     [

@@ -59,6 +59,18 @@ def test_the_named_extra_installs_the_package(package, extra):
     assert isinstance(error, KerasrecError) and f"kerasrec[{extra}]" in str(error)
 
 
+def test_a_system_names_the_extra_with_all_that_it_needs():
+    code = (
+        f"import sys\nsys.modules.update(dict.fromkeys({list(EXTRAS)!r}))\nimport kerasrec, kerasrec.cli\n"
+        "assert kerasrec.cli.main(['colarec', 'train', 'shop']) == 2\n"
+        "try:\n    kerasrec.ColaRec\nexcept kerasrec.KerasrecError as error:\n    print(error)"
+    )
+    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert ended.returncode == 0, ended.stderr[-3000:]
+    for printed in (ended.stdout, ended.stderr):
+        assert printed.endswith('is not installed: pip install "kerasrec[colarec]"\n'), printed
+
+
 def test_other_missing_modules_stay_as_they_are():
     error = ModuleNotFoundError(name="kerasrec.nothing")
     assert missing_package(error) is error

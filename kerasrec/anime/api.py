@@ -181,12 +181,12 @@ class Anime(SimilarItems, System):
 
     def recommend(
         self,
-        users: Sequence[str] | None = None,
+        users: Sequence[str | int] | None = None,
         k: int = 10,
         *,
         likes: Sequence[str] | None = None,
-        histories: Sequence[Sequence[str]] | None = None,
-        exclude: Sequence[str] = (),
+        histories: Sequence[Sequence[str | int]] | None = None,
+        exclude: Sequence[str | int] = (),
         keep_seen: bool = False,
         keep_sequels: bool = False,
         keep_adult: bool = False,
@@ -220,12 +220,12 @@ class Anime(SimilarItems, System):
             arguments.yes_or_no(keep_sequels, "keep_sequels", False),
             arguments.yes_or_no(keep_adult, "keep_adult", False),
         )
-        exclude = arguments.strings(exclude, "exclude")
+        excluded = arguments.ids(exclude, "exclude")
         model = self._model
         with Database(self._database) as database:
             titles = database.known_titles()
             if users is not None:
-                names = arguments.strings(users, "users")
+                names = arguments.ids(users, "users")
                 url = self._step(Fetching, database=self._database).url
                 tastes = {name: taste_of_user(name, database, titles, url) for name in names}
             elif likes is not None:
@@ -233,9 +233,9 @@ class Anime(SimilarItems, System):
                 require(likes, "likes", likes, "a list of at least one title")
                 tastes = {0: taste_of_likes(likes, titles)}
             else:
-                rows = arguments.lists_of_strings(histories, "histories")
+                rows = arguments.lists_of_ids(histories, "histories")
                 tastes = {row: taste_of_titles([_title_id(item) for item in items]) for row, items in enumerate(rows)}
-        found = {user: model.recommend(taste, titles, k, keep, exclude) for user, taste in tastes.items()}
+        found = {user: model.recommend(taste, titles, k, keep, excluded) for user, taste in tastes.items()}
         return _frame(found)
 
     def export(self, path: str | Path | None = None) -> Exported:

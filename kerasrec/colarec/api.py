@@ -174,7 +174,7 @@ class ColaRec(ItemSystem):
             KerasrecError: there are no identifiers, or an item is unknown.
         """
         self._require_model(self._task.output)
-        item_ids = self.prepared.item_ids if items is None else arguments.strings(items, "items")
+        item_ids = self.prepared.item_ids if items is None else arguments.ids(items, "items")
         rows = [{"item_id": item, **described(self.prepared, item)} for item in item_ids]
         return pd.DataFrame(rows, columns=["item_id", "content", "codes", "similar"])
 

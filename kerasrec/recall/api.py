@@ -84,7 +84,7 @@ class ItemRecall(SimilarItems, ItemSystem):
         self._data = self.folder / "data"
 
     def prepare(self, data: pd.DataFrame | str | Path) -> "ItemRecall":
-        """Run steps 1 to 3 only: split the log, build the vocabulary, write the examples.
+        """Run the steps before the training: split the log, build the vocabulary, write the examples.
 
         Args:
             data: As for `fit`.
@@ -216,7 +216,7 @@ class ItemRecall(SimilarItems, ItemSystem):
 
     @property
     def training_settings(self) -> Train:
-        """The settings of step 4, the training.
+        """The settings of the training.
 
         Raises:
             KerasrecError: nothing is prepared, or a setting is invalid.
@@ -237,7 +237,7 @@ class ItemRecall(SimilarItems, ItemSystem):
 
     @property
     def _vocab(self) -> Vocab:
-        """The settings of step 2; a new vocabulary grows from that of the task whose output folder `init_from` is."""
+        """The settings of the vocabulary; a new one grows from that of the task whose output folder `init_from` is."""
         command = self._step(Vocab, name=self._all, folders=self._folders)
         if command.init_from is None:
             return command
@@ -246,7 +246,7 @@ class ItemRecall(SimilarItems, ItemSystem):
 
     @property
     def _examples(self) -> Examples:
-        """The settings of step 3; masking that the objective needs is the default."""
+        """The settings of the examples; masking that the objective needs is the default."""
         needs_windows = objectives(self.training_settings) != TrainingObjectives()
         masking = "dynamic" if needs_windows else ExampleSettings.masking
         # Several processes import the user's script again, which fails without a __main__ guard.

@@ -1,4 +1,4 @@
-"""Step 6: export a trained model as a SavedModel."""
+"""Export a trained model as a SavedModel."""
 
 from pathlib import Path
 
@@ -14,7 +14,7 @@ from kerasrec.workspace.run_folders import find_parts
 
 
 def export(command: Export) -> Exported:
-    """Step 6: write the next version of a task's served model.
+    """Write the next version of a task's served model.
 
     Raises:
         KerasrecError: nothing is trained, a file is damaged, or another process writes to the folder.

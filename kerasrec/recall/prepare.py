@@ -1,4 +1,4 @@
-"""Steps 1 to 3: split a log into parts, build the vocabulary, write the examples."""
+"""Prepare item recall: split a log into parts, build the vocabulary, write the examples."""
 
 import dataclasses
 import functools
@@ -32,7 +32,7 @@ logger = logging.getLogger(__name__)
 
 
 def split(command: Split) -> SplitReport:
-    """Step 1: split a log into parts.
+    """Split a log into parts.
 
     Raises:
         KerasrecError: see `kerasrec.data.logs.splitting.split`.
@@ -47,7 +47,7 @@ def split(command: Split) -> SplitReport:
 
 
 def vocab(command: Vocab) -> WrittenVocab:
-    """Step 2: build one vocabulary from all parts of a task. An existing vocabulary, or that of an earlier task, grows.
+    """Build one vocabulary from all parts of a task. An existing vocabulary, or that of an earlier task, grows.
 
     Raises:
         KerasrecError: the name is that of a part, not of the whole task.
@@ -119,7 +119,7 @@ def _require_grown(old: ItemVocab, command: Vocab, task: Task) -> None:
 
 
 def examples(command: Examples) -> WrittenExamples:
-    """Step 3: write the examples of one part, of a range of parts or of all parts, in parallel processes.
+    """Write the examples of one part, of a range of parts or of all parts, in parallel processes.
 
     Parts whose examples exist, and are of the same input and settings, are not written again.
 

@@ -21,7 +21,7 @@ from kerasrec.workspace.run_folders import RunFolders
 
 @dataclass(frozen=True)
 class Split(SplitSettings):
-    """Step 1: split a log into parts. All events of a user are in one part."""
+    """Split a log into parts. All events of a user are in one part."""
 
     log: str = ""
     save_path: str | None = None
@@ -60,7 +60,7 @@ class Split(SplitSettings):
 
 @dataclass(frozen=True)
 class Vocab:
-    """Step 2: build one vocabulary from all parts. An existing vocabulary grows, and its token ids do not change."""
+    """Build one vocabulary from all parts. An existing vocabulary grows, and its token ids do not change."""
 
     name: Positional[str]
     """The task, for example 20210419-task-refine-0-all, task-refine-0-all or all."""
@@ -74,7 +74,7 @@ class Vocab:
 
 @dataclass(frozen=True)
 class Examples:
-    """Step 3: write train, valid and test TFRecords of a part, of a range of parts or of all parts."""
+    """Write train, valid and test TFRecords of a part, of a range of parts or of all parts."""
 
     name: Positional[str]
     """A part (part-000), a task (task-refine-0-all), or with --first and --last the beginning of part names."""
@@ -92,7 +92,7 @@ class Examples:
 
 @dataclass(frozen=True)
 class Train(SeenItems):
-    """Steps 4 and 5: train from the last checkpoint, and evaluate."""
+    """Train from the last checkpoint, and evaluate."""
 
     name: Positional[str]
     """A part (part-000), or a task (task-refine-0-all)."""
@@ -180,7 +180,7 @@ class Evaluate(SeenItems):
 
 @dataclass(frozen=True)
 class Export:
-    """Step 6: write the best model as a SavedModel whose inputs and outputs are raw item ids."""
+    """Write the best model as a SavedModel whose inputs and outputs are raw item ids."""
 
     name: Positional[str]
     """The task, for example task-refine-0-all."""

@@ -1,4 +1,4 @@
-"""Steps 4 and 5: train a model from the last checkpoint, and evaluate it."""
+"""Train a model from the last checkpoint, and evaluate it."""
 
 import dataclasses
 import itertools

@@ -68,21 +68,43 @@ def strings(given: object, name: str) -> list[str]:
     return values
 
 
-def lists_of_strings(given: object, name: str) -> list[list[str]]:
-    """Lists of strings, without the padding `""`.
+def ids(given: object, name: str) -> list[str]:
+    """Raw ids as strings; a whole number is the string of its digits, as in the frames that `fit` takes.
 
     Raises:
-        KerasrecError: `given` is not a list of lists of strings.
+        KerasrecError: `given` is not a list of strings and whole numbers, or a string has a lone surrogate.
 
     Example:
-        >>> lists_of_strings([["a", ""], ("b", "c"), []], "histories")
-        [['a'], ['b', 'c'], []]
-        >>> lists_of_strings(["783"], "histories")
+        >>> ids([1000, "ann"], "users")
+        ['1000', 'ann']
+        >>> ids(1000, "users")
         Traceback (most recent call last):
-        kerasrec.errors.KerasrecError: histories[0] is '783'; it must be a list of strings
+        kerasrec.errors.KerasrecError: users is 1000; it must be a list of strings or whole numbers
     """
-    rows = as_list(given, name, "a list of lists of strings")
-    return [without_padding(strings(row, f"{name}[{number}]")) for number, row in enumerate(rows)]
+    values = as_list(given, name, "a list of strings or whole numbers")
+    return strings([str(value) if is_whole(value) else value for value in values], name)
+
+
+def lists_of_ids(given: object, name: str) -> list[list[str]]:
+    """Lists of raw `ids`, without the padding `""`.
+
+    Raises:
+        KerasrecError: `given` is not a list of lists of strings and whole numbers.
+
+    Example:
+        >>> lists_of_ids([["a", ""], ("b", 7), []], "histories")
+        [['a'], ['b', '7'], []]
+        >>> lists_of_ids(["783"], "histories")
+        Traceback (most recent call last):
+        kerasrec.errors.KerasrecError: histories[0] is '783'; it must be a list of strings or whole numbers
+    """
+    rows = as_list(given, name, "a list of lists of strings or whole numbers")
+    return [without_padding(ids(row, f"{name}[{number}]")) for number, row in enumerate(rows)]
+
+
+def is_whole(value: object) -> bool:
+    """Whether a value is an integer; truth values are none."""
+    return isinstance(value, numbers.Integral) and not isinstance(value, (bool, np.bool_))
 
 
 def without_padding(values: list[str]) -> list[str]:
@@ -96,8 +118,7 @@ def list_length(k: Any, longest: int = LONGEST) -> int:
     Raises:
         KerasrecError: `k` is not a whole number from 1 to `longest`.
     """
-    is_whole = isinstance(k, numbers.Integral) and not isinstance(k, bool)
-    require(is_whole and 1 <= int(k) <= longest, "k", k, f"a whole number from 1 to {longest}")
+    require(is_whole(k) and 1 <= int(k) <= longest, "k", k, f"a whole number from 1 to {longest}")
     return int(k)
 
 

@@ -18,11 +18,11 @@ class SimilarItems:
 
     _recommender: Recommender
 
-    def similar_items(self, items: Sequence[str], k: int = 10) -> pd.DataFrame:
+    def similar_items(self, items: Sequence[str | int], k: int = 10) -> pd.DataFrame:
         """The k most similar other items of each item, by the cosine of their vectors.
 
         Args:
-            items: Raw item ids.
+            items: Raw item ids; here and in `recommend`, a whole number is the string of its digits.
             k: Length of the lists.
 
         Returns:
@@ -62,18 +62,21 @@ class ItemLists(SimilarItems):
 
     def recommend(
         self,
-        histories: Sequence[Sequence[str]],
+        users: None = None,
         k: int = 10,
         *,
-        exclude: Sequence[str] = (),
-        items: Sequence[str] | None = None,
+        histories: Sequence[Sequence[str | int]] | None = None,
+        exclude: Sequence[str | int] = (),
+        items: Sequence[str | int] | None = None,
         filter_seen: bool | None = None,
     ) -> pd.DataFrame:
         """The k best next items for each history.
 
         Args:
-            histories: Raw item ids of each user, oldest first; an empty history gets popular items.
+            users: Not possible: an export has no data of users. The argument is here so that the order of arguments is
+                that of the classes that train.
             k: Length of the lists.
+            histories: Raw item ids of each user, oldest first; an empty history gets popular items.
             exclude: Raw item ids that no list may hold.
             items: Raw item ids of the candidates; by default all items. Unknown candidates are not recommended.
             filter_seen: Whether a history's own items are left out; by default as in the model's evaluation.
@@ -83,8 +86,12 @@ class ItemLists(SimilarItems):
             1. A list is shorter than k when no other item is left.
 
         Raises:
-            KerasrecError: an argument has a wrong type or is out of range.
+            KerasrecError: users or no histories are given, or an argument has a wrong type or is out of range.
         """
+        if users is not None or histories is None:
+            raise KerasrecError(
+                "an export has no data of users: give histories=[[...]], the raw item ids of each user, oldest first"
+            )
         lists = self._recommender.recommend(histories, k, exclude, filter_seen, items)
         return lists_frame(range(len(lists)), lists)
 
@@ -116,9 +123,9 @@ def lists_frame(users: Sequence[object], lists: Sequence[Sequence[tuple[str, flo
     )
 
 
-def similar_items(recommender: Recommender, items: Sequence[str], k: int = 10) -> pd.DataFrame:
+def similar_items(recommender: Recommender, items: Sequence[str | int], k: int = 10) -> pd.DataFrame:
     """See `SimilarItems.similar_items`."""
-    queries = arguments.strings(items, "items")
+    queries = arguments.ids(items, "items")
     k = arguments.list_length(k)
     numbers = {item: number for number, item in enumerate(recommender.items)}
     if unknown := [item for item in queries if item not in numbers]:

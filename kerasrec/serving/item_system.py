@@ -18,18 +18,18 @@ class ItemSystem(System):
 
     def recommend(
         self,
-        users: Sequence[str] | None = None,
+        users: Sequence[str | int] | None = None,
         k: int = 10,
         *,
-        histories: Sequence[Sequence[str]] | None = None,
-        exclude: Sequence[str] = (),
-        items: Sequence[str] | None = None,
+        histories: Sequence[Sequence[str | int]] | None = None,
+        exclude: Sequence[str | int] = (),
+        items: Sequence[str | int] | None = None,
         filter_seen: bool | None = None,
     ) -> pd.DataFrame:
         """The k best next items for users of the data or for histories.
 
         Args:
-            users: Raw user ids.
+            users: Raw user ids; here and below, a whole number is the string of its digits.
             k: Length of the lists; with ColaRec, at most the setting `beam`.
             histories: Instead of users: raw item ids, oldest first; an empty history gets popular items.
             exclude: Raw item ids that no list may hold.
@@ -48,7 +48,7 @@ class ItemSystem(System):
         require_one_of(users=users, histories=histories)
         names: Sequence[object] = []
         if histories is None:
-            names = arguments.strings(users, "users")
+            names = arguments.ids(users, "users")
             histories = self._histories(names)
         lists = recommender.recommend(histories, k, exclude, filter_seen, items)
         return lists_frame(names or range(len(lists)), lists)

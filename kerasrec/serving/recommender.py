@@ -83,16 +83,17 @@ class Recommender:
 
     def recommend(
         self,
-        histories: Sequence[Sequence[str]],
+        histories: Sequence[Sequence[str | int]],
         k: int = 10,
-        exclude: Sequence[str] = (),
+        exclude: Sequence[str | int] = (),
         filter_seen: bool | None = None,
-        items: Sequence[str] | None = None,
+        items: Sequence[str | int] | None = None,
     ) -> list[list[tuple[str, float]]]:
         """The k best items for each history, best first.
 
         Args:
-            histories: Raw item ids, oldest first; histories may be empty. `""` is padding.
+            histories: Raw item ids, oldest first; histories may be empty. `""` is padding, and here and below, a whole
+                number is the string of its digits.
             k: Length of the lists; with ColaRec at most the width of the beam.
             exclude: Raw item ids that are left out of all lists.
             filter_seen: Whether the items of a history are left out; by default as in the model's evaluation.
@@ -105,15 +106,14 @@ class Recommender:
         Raises:
             KerasrecError: an argument has a wrong type or is out of range.
         """
-        histories = arguments.lists_of_strings(histories, "histories")
-        exclude = arguments.without_padding(arguments.strings(exclude, "exclude"))
+        rows = arguments.lists_of_ids(histories, "histories")
+        excluded = arguments.without_padding(arguments.ids(exclude, "exclude"))
         k = arguments.list_length(k, self.longest or arguments.LONGEST)
         filter_seen = arguments.yes_or_no(filter_seen, "filter_seen", self.filter_seen)
-        among = None if items is None else arguments.without_padding(arguments.strings(items, "items"))
+        among = None if items is None else arguments.without_padding(arguments.ids(items, "items"))
         lists = []
-        for first in range(0, len(histories), self._rows_at_a_time):
-            rows = histories[first : first + self._rows_at_a_time]
-            lists += self._lists(rows, exclude, filter_seen, k, among)
+        for first in range(0, len(rows), self._rows_at_a_time):
+            lists += self._lists(rows[first : first + self._rows_at_a_time], excluded, filter_seen, k, among)
         return lists
 
     @property
@@ -138,7 +138,7 @@ class Recommender:
             for row in zip(items.numpy(), scores.numpy(), strict=True)
         ]
 
-    def embed(self, histories: Sequence[Sequence[str]]) -> np.ndarray:
+    def embed(self, histories: Sequence[Sequence[str | int]]) -> np.ndarray:
         """Vectors of users, float32 [B, H], from their histories.
 
         The score of an item is the dot product of the user's and the item's vectors plus the item's bias.
@@ -149,17 +149,16 @@ class Recommender:
         Raises:
             KerasrecError: the argument has a wrong type, or the export has no vectors.
         """
-        histories = arguments.lists_of_strings(histories, "histories")
-        return self._with_vectors("embed")(arguments.ragged(histories).to_tensor())["vectors"].numpy()
+        rows = arguments.lists_of_ids(histories, "histories")
+        return self._with_vectors("embed")(arguments.ragged(rows).to_tensor())["vectors"].numpy()
 
-    def item_vectors(self, items: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
+    def item_vectors(self, items: Sequence[str | int]) -> tuple[np.ndarray, np.ndarray]:
         """Vectors, float32 [N, H], and biases, float32 [N], of raw item ids; unknown ids have those of `[UNK]`.
 
         Raises:
             KerasrecError: the argument has a wrong type, or the export has no vectors.
         """
-        items = tf.constant(arguments.strings(items, "items"), tf.string)
-        answer = self._with_vectors("item_vectors")(items)
+        answer = self._with_vectors("item_vectors")(tf.constant(arguments.ids(items, "items"), tf.string))
         return answer["vectors"].numpy(), answer["biases"].numpy()
 
     def _with_vectors(self, name: str):

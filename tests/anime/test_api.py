@@ -51,7 +51,7 @@ def test_the_export_gives_the_same_lists(opened, tmp_path):
     history = ["1", "5", "9", "13"]
     keep = {"keep_seen": True, "keep_sequels": True, "keep_adult": True}
     own = opened.recommend(histories=[history, []], k=5, **keep)
-    lists = served.recommend([history, []], 5, filter_seen=False)
+    lists = served.recommend(histories=[history, []], k=5, filter_seen=False)
     assert own["item_id"].tolist() == lists["item_id"].tolist()
     assert own["score"].tolist() == pytest.approx(lists["score"].tolist(), abs=1e-5)
     assert not set(opened.recommend(histories=[history], k=48, exclude=["17"])["item_id"]) & {*history, "17"}

@@ -67,7 +67,7 @@ def test_object_export_and_signature_give_the_evaluated_lists(shop, exported_cli
     nine = [*map(str, range(9)), "none"]
     for options in ({}, {"exclude": ["6", "12", "none"]}, {"filter_seen": False}, {"items": nine}):
         first = shop.recommend(histories=asked, k=7, **options)
-        pd.testing.assert_frame_equal(loaded.recommend(asked, k=7, **options), first)
+        pd.testing.assert_frame_equal(loaded.recommend(histories=asked, k=7, **options), first)
         assert first["user_id"].unique().tolist() == list(range(7))
     signature = tf.saved_model.load(str(exported.path)).signatures["recommend"]
     padded = tf.ragged.constant(asked, dtype=tf.string).to_tensor()

@@ -55,7 +55,7 @@ def test_the_export_and_its_signature_give_the_same_lists(films, served, log):
     histories = [["i01", "i02", "i03"], [], ["not an item"], log["item_id"][:30].tolist()]
     for options in ({}, {"filter_seen": False}, {"exclude": ["i04", "i05", "?"]}):
         frame = films.recommend(histories=histories, k=6, **options)
-        pd.testing.assert_frame_equal(served.recommend(histories, 6, **options), frame)
+        pd.testing.assert_frame_equal(served.recommend(histories=histories, k=6, **options), frame)
         module = tf.saved_model.load(str(served.path)).signatures["recommend"]
         rows = tf.ragged.constant(histories, dtype=tf.string).to_tensor()
         exclude = tf.constant([options.get("exclude", [""])] * len(histories))
@@ -72,7 +72,10 @@ def test_candidates(films, served):
     everything = films.recommend(histories=[["i01"], []], k=1000)
     some = ["i07", "i01", "i11", "unknown"]
     expected = everything[everything["item_id"].isin(some)]
-    for found in (films.recommend(histories=[["i01"], []], items=some), served.recommend([["i01"], []], items=some)):
+    for found in (
+        films.recommend(histories=[["i01"], []], items=some),
+        served.recommend(histories=[["i01"], []], items=some),
+    ):
         assert (
             found[["user_id", "item_id", "score"]].values.tolist()
             == expected[["user_id", "item_id", "score"]].values.tolist()
@@ -216,7 +219,8 @@ def test_before_fit(tmp_path, films):
         ({}, "none of users and histories is given"),
         ({"users": ["u01"], "histories": [[]]}, "users and histories are given: give one of them"),
         ({"users": "u01"}, "users is 'u01'; it must be a list of strings"),
-        ({"users": [1]}, r"users\[0\] is 1; it must be a string"),
+        ({"users": [1.5]}, r"users\[0\] is 1.5; it must be a string"),
+        ({"users": [True]}, r"users\[0\] is True; it must be a string"),
         ({"users": ["nobody", "u01", "no one"]}, "user 'nobody' and 1 others are not in"),
         ({"histories": [["i01"]], "k": 0}, "k is 0"),
         ({"histories": [["i01"]], "items": "i01"}, "items is 'i01'"),
@@ -226,6 +230,12 @@ def test_before_fit(tmp_path, films):
 def test_wrong_arguments(films, arguments, message):
     with pytest.raises(KerasrecError, match=message):
         films.recommend(**arguments)
+
+
+@pytest.mark.parametrize("arguments", [{}, {"users": ["u01"]}, {"users": [["i01"]]}])
+def test_an_export_has_no_users(served, arguments):
+    with pytest.raises(KerasrecError, match=r"an export has no data of users: give histories=\[\[...\]\]"):
+        served.recommend(**arguments)
 
 
 def test_a_folder_without_an_export_is_refused(tmp_path, served):

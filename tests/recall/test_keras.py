@@ -76,7 +76,7 @@ def test_the_training_set_follows_the_schema_of_the_examples(films):
 def test_the_model_is_exported(fitted, tmp_path):
     prepared, model, _ = fitted
     served = kerasrec.load(item_keras.export(prepared, model, tmp_path))
-    assert served.recommend([["i01"]], k=5)["rank"].tolist() == [1, 2, 3, 4, 5]
+    assert served.recommend(histories=[["i01"]], k=5)["rank"].tolist() == [1, 2, 3, 4, 5]
 
 
 def test_masked_examples_and_the_causal_objective(log, tmp_path):

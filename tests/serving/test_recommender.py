@@ -20,8 +20,10 @@ BAD_HISTORIES = [
     [b"i1"],
     [None],
     [["i1"], None],
-    [[1, 2]],
-    [np.array([1, 2])],
+    [[1.5, 2]],
+    [[True]],
+    [np.array([1.0, 2.0])],
+    [np.array([True])],
     [[b"i1"]],
     [[None]],
     [[["i1"]]],
@@ -36,7 +38,7 @@ BAD_HISTORIES = [
 BAD_OPTIONS = [
     *({"k": k} for k in (-1, 0, 2**31, 2**40, True, 2.5, 3.0, "5", None, np.int64(-3), [3])),
     *({"filter_seen": given} for given in (1, 0, "true", [True], np.array([True]), b"1", 1.0)),
-    *({"exclude": given} for given in ("i1", b"i1", None, 5, [1], [b"i1"], [["i1"]], [None], ["\udfff"], {"i1": 1})),
+    *({"exclude": given} for given in ("i1", b"i1", None, 5, [1.5], [b"i1"], [["i1"]], [None], ["\udfff"], {"i1": 1})),
 ]
 BAD_CALLS = [((given,), {}) for given in BAD_HISTORIES] + [(([["i1"]],), options) for options in BAD_OPTIONS]
 
@@ -54,8 +56,8 @@ def test_wrong_arguments_are_errors_of_one_line(recommender, given, options):
 
 
 def test_the_message_has_the_index_of_the_invalid_value(recommender):
-    with pytest.raises(KerasrecError, match=r"histories\[1\]\[2\] is 783; it must be a string"):
-        recommender.recommend([["i1"], ["i2", "i3", 783]])
+    with pytest.raises(KerasrecError, match=r"histories\[1\]\[2\] is 7.5; it must be a string"):
+        recommender.recommend([["i1"], ["i2", "i3", 7.5]])
 
 
 def test_eight_threads_with_invalid_calls(recommender):
@@ -92,6 +94,14 @@ def test_lists_arrays_and_padded_rows_give_the_same_results(recommender):
         [item for item, _ in row] for row in expected
     ]
     np.testing.assert_array_equal(recommender.embed(padded), recommender.embed([["i1", "i2"], ["i3"]]))
+
+
+def test_whole_numbers_are_ids(recommender):
+    expected = recommender.recommend([["62498486", "i3"]], k=3, exclude=["7", "i9"], items=["i1", "i2", "8"])
+    for number in (62498486, np.int64(62498486)):
+        assert recommender.recommend([[number, "i3"]], k=3, exclude=[7, "i9"], items=["i1", "i2", 8]) == expected
+    np.testing.assert_array_equal(recommender.embed([np.array([62498486])]), recommender.embed([["62498486"]]))
+    np.testing.assert_array_equal(recommender.item_vectors([62498486])[0], recommender.item_vectors(["62498486"])[0])
 
 
 def test_empty_arguments(recommender):

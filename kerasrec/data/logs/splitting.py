@@ -1,4 +1,4 @@
-"""Split a behaviour log of any size into parts: read, check, clean, sort and write it (step 1 of item recall).
+"""Split a behaviour log of any size into parts: read, check, clean, sort and write it.
 
 DuckDB streams the log into a table on disk and from there into one bucket per part. Then each part is sorted
 separately. Therefore the settings limit the memory, not the size of the log.
