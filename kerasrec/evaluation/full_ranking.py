@@ -1,8 +1,9 @@
 """Ranking against the whole catalogue, with one protocol for models and baselines."""
 
 import functools
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -156,22 +157,16 @@ def rank_catalogue(
     popularity = tf.constant(item_counts, tf.float32)
     users, targets_of_users, ranks, lengths, lists = [], [], {}, [], []
     with progress_bar("ranking", unit="users") as bar:
-        for rows, histories in batches:
-            for batch in rows:
-                numbers = batch["info"].numpy()
-                offsets, ids = histories.for_users(numbers)
-                targets = tf.where(batch["masked_lm_weights"] > 0, batch["masked_lm_ids"], 0)
-                targets = targets[:, : int(tf.reduce_max(tf.math.count_nonzero(targets, axis=1)))]
-                seen = tf.RaggedTensor.from_row_splits(ids, offsets).to_tensor()
-                scores = scorer(batch, offsets, ids)
-                top, batch_ranks = rank(scores, targets, seen, batch["info"], popularity)
-                for name, values in batch_ranks.items():
-                    ranks.setdefault(name, []).append(values.numpy().ravel())
-                users.append(np.repeat(numbers, targets.shape[1]))
-                targets_of_users.append(targets.numpy().ravel())
-                lengths.append(np.repeat(np.diff(offsets), targets.shape[1]))
-                lists.append(top.numpy())
-                bar.advance(len(numbers))
+        for rows in ranked_rows(batches):
+            scores = scorer(rows.batch, rows.offsets, rows.ids)
+            top, batch_ranks = rank(scores, rows.targets, rows.seen, rows.batch["info"], popularity)
+            for name, values in batch_ranks.items():
+                ranks.setdefault(name, []).append(values.numpy().ravel())
+            users.append(np.repeat(rows.users, rows.targets.shape[1]))
+            targets_of_users.append(rows.targets.numpy().ravel())
+            lengths.append(np.repeat(np.diff(rows.offsets), rows.targets.shape[1]))
+            lists.append(top.numpy())
+            bar.advance(len(rows.users))
     if not lists:
         raise KerasrecError(
             f"there are no {protocol.split} targets to rank: give parts in which at least one user has a target"
@@ -184,6 +179,37 @@ def rank_catalogue(
         np.concatenate(lists),
         item_counts,
     )
+
+
+class RankedRows(NamedTuple):
+    """A batch of rows whose targets are ranked.
+
+    Attributes:
+        batch: The batch.
+        users: int64 [B], the number of each row's user.
+        targets: int32 [B, T], token ids, without columns of padding.
+        offsets: int64 [B + 1] and `ids`: int32 [S], the histories before the targets.
+        seen: int32 [B, S], the histories, padded with 0.
+    """
+
+    batch: dict
+    users: np.ndarray
+    targets: "tf.Tensor"
+    offsets: np.ndarray
+    ids: np.ndarray
+    seen: "tf.Tensor"
+
+
+def ranked_rows(batches: Iterable[tuple["tf.data.Dataset", TokenHistories]]) -> Iterator[RankedRows]:
+    """The batches of all parts, with the histories of their users; `batches` is that of `rank_catalogue`."""
+    for rows, histories in batches:
+        for batch in rows:
+            users = batch["info"].numpy()
+            offsets, ids = histories.for_users(users)
+            targets = tf.where(batch["masked_lm_weights"] > 0, batch["masked_lm_ids"], 0)
+            targets = targets[:, : int(tf.reduce_max(tf.math.count_nonzero(targets, axis=1)))]
+            seen = tf.RaggedTensor.from_row_splits(ids, offsets).to_tensor()
+            yield RankedRows(batch, users, targets, offsets, ids, seen)
 
 
 @functools.lru_cache

@@ -6,60 +6,77 @@ import numpy as np
 
 from kerasrec.backend import no_autograph, tf
 from kerasrec.data.items.examples import TokenHistories
-from kerasrec.evaluation.full_ranking import Protocol
+from kerasrec.evaluation.full_ranking import Protocol, ranked_rows
 from kerasrec.metrics import ranking as metrics
 from kerasrec.nn.item_model import ItemModel
 
 WEIGHTS = (0.0, 0.5, 1.0, 2.0, 3.0, 4.0)
 EPSILONS = (1e-3, 1e-2)
 FIGURE = "NDCG@10"
+_SETTINGS = [(0.0, 0), *((weight, place) for weight in WEIGHTS if weight for place in range(len(EPSILONS)))]
 
 
-def choose_prior_weight(
-    model: ItemModel, batches: Iterable[tuple["tf.data.Dataset", TokenHistories]], protocol: Protocol
-) -> dict[tuple[float, float], float]:
-    """Set the weight and the epsilon of a model's prior to the values with the highest NDCG@10.
+class PriorWeight:
+    """Sets the weight and the epsilon of a model's prior to the values with the highest NDCG@10.
+
+    The ranking's graph is traced once, so that one object serves all evaluations of a training.
 
     Args:
         model: A model with a prior.
-        batches: Valid rows, as `kerasrec.evaluation.full_ranking.rank_catalogue` takes them.
         protocol: Whether seen items are filtered.
-
-    Returns:
-        The figure of each pair of a weight and an epsilon.
     """
-    prior = model.prior
-    if prior is None:
-        raise ValueError("the model has no prior")
-    settings = [(weight, epsilon) for weight in WEIGHTS if weight for epsilon in EPSILONS]
-    settings.append((0.0, EPSILONS[0]))
-    ranks, users = [], []
 
-    @tf.function(reduce_retracing=True)
+    def __init__(self, model: ItemModel, protocol: Protocol):
+        if model.prior is None:
+            raise ValueError("the model has no prior")
+        self._model, self._prior, self._filter_seen = model, model.prior, protocol.filter_seen
+
+    def choose(self, batches: Iterable[tuple["tf.data.Dataset", TokenHistories]]) -> dict[tuple[float, float], float]:
+        """Choose both values.
+
+        Args:
+            batches: Valid rows, as `kerasrec.evaluation.full_ranking.rank_catalogue` takes them.
+
+        Returns:
+            The figure of each pair of a weight and an epsilon.
+        """
+        ranks, users = [], []
+        for rows in ranked_rows(batches):
+            tokens, positions = rows.batch["input_ids"], rows.batch["masked_lm_positions"][:, 0]
+            ranks.append(self._ranks(tokens, positions, rows.targets, rows.seen).numpy())
+            users.append(np.repeat(rows.users[:, np.newaxis], rows.targets.shape[1], axis=1))
+        all_ranks, all_users = np.concatenate(ranks, axis=1), np.concatenate(users)
+        figures = {
+            (weight, EPSILONS[place]): metrics.ranking_metrics(of_setting, all_users, recall_at=(), ndcg_at=(10,))[
+                FIGURE
+            ]
+            for (weight, place), of_setting in zip(_SETTINGS, all_ranks, strict=True)
+        }
+        weight, epsilon = max(figures, key=figures.__getitem__)
+        self._prior.weight.assign(weight)
+        self._prior.epsilon.assign(epsilon)
+        return figures
+
+    @tf.function(
+        input_signature=[
+            tf.TensorSpec([None, None], tf.int32),
+            tf.TensorSpec([None], tf.int32),
+            tf.TensorSpec([None, None], tf.int32),
+            tf.TensorSpec([None, None], tf.int32),
+        ]
+    )
     @no_autograph
-    def ranks_of(tokens, positions, targets, seen):
-        scores = model.scores_without_prior(tokens, positions[:, tf.newaxis])[:, 0]
-        counted = prior.scores(tokens, positions)
-        logarithms = {epsilon: tf.math.log1p(counted / epsilon) for epsilon in EPSILONS}
-        return tf.stack(
-            [metrics.target_ranks(scores + weight * logarithms[epsilon], targets, seen) for weight, epsilon in settings]
-        )
+    def _ranks(self, tokens, positions, targets, seen):
+        """Ranks of the targets with each of the settings, int32 [settings, B, T]."""
+        scores = self._model.scores_without_prior(tokens, positions[:, tf.newaxis])[:, 0]
+        counted = self._prior.scores(tokens, positions)
+        logarithms = tf.stack([tf.math.log1p(counted / epsilon) for epsilon in EPSILONS])  # [epsilons, B, V]
 
-    for rows, histories in batches:
-        for batch in rows:
-            numbers = batch["info"].numpy()
-            offsets, ids = histories.for_users(numbers)
-            targets = tf.where(batch["masked_lm_weights"] > 0, batch["masked_lm_ids"], 0)
-            targets = targets[:, : int(tf.reduce_max(tf.math.count_nonzero(targets, axis=1)))]  # without padding
-            seen = tf.RaggedTensor.from_row_splits(ids, offsets).to_tensor() if protocol.filter_seen else None
-            ranks.append(ranks_of(batch["input_ids"], batch["masked_lm_positions"][:, 0], targets, seen).numpy())
-            users.append(np.repeat(numbers[:, np.newaxis], targets.shape[1], axis=1))
-    ranks, users = np.concatenate(ranks, axis=1), np.concatenate(users)
-    figures = {
-        setting: metrics.ranking_metrics(of_setting, users, recall_at=(), ndcg_at=(10,))[FIGURE]
-        for setting, of_setting in zip(settings, ranks, strict=True)
-    }
-    weight, epsilon = max(figures, key=figures.__getitem__)
-    prior.weight.assign(weight)
-    prior.epsilon.assign(epsilon)
-    return figures
+        def ranks_with(setting):
+            weight, place = setting
+            return metrics.target_ranks(scores + weight * logarithms[place], targets, filtered)
+
+        filtered = seen if self._filter_seen else None
+        weights, places = zip(*_SETTINGS, strict=True)
+        elements = tf.constant(weights), tf.constant(places)
+        return tf.map_fn(ranks_with, elements, fn_output_signature=tf.int32, parallel_iterations=2)

@@ -18,7 +18,7 @@ from kerasrec.data.items.vocab import FIRST_ITEM
 from kerasrec.errors import KerasrecError
 from kerasrec.evaluation.figures import figures_frame
 from kerasrec.evaluation.full_ranking import model_scorer, rank_catalogue
-from kerasrec.evaluation.prior_weight import choose_prior_weight
+from kerasrec.evaluation.prior_weight import PriorWeight
 from kerasrec.nn.settings import ItemModelSettings
 from kerasrec.recall import run as models
 from kerasrec.recall.dataset import PreparedData
@@ -211,12 +211,14 @@ def _valid_figures(command: Train, run: TrainingRun, prepared: PreparedData):
     score = model_scorer(run.model)
     rows = list(prepared.evaluation("valid", everyone, command.valid_users))
     protocol = prepared.protocol("valid")
-    has_prior = run.model.prior is not None
-    fewer = list(prepared.evaluation("valid", everyone, min(command.valid_users, PRIOR_USERS))) if has_prior else []
+    weight = fewer = None
+    if run.model.prior is not None:
+        weight = PriorWeight(run.model, protocol)
+        fewer = list(prepared.evaluation("valid", everyone, min(command.valid_users, PRIOR_USERS)))
 
     def evaluate() -> dict[str, float]:
-        if has_prior:
-            choose_prior_weight(run.model, fewer, protocol)
+        if weight is not None:
+            weight.choose(fewer)
         return rank_catalogue(score, rows, prepared.training_counts, protocol).figures()
 
     return evaluate

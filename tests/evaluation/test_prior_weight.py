@@ -4,7 +4,7 @@ from scipy import sparse
 from kerasrec.backend import tf
 from kerasrec.data.items.examples import TokenHistories
 from kerasrec.evaluation.full_ranking import Protocol, model_scorer, rank_catalogue
-from kerasrec.evaluation.prior_weight import EPSILONS, WEIGHTS, choose_prior_weight
+from kerasrec.evaluation.prior_weight import EPSILONS, WEIGHTS, PriorWeight
 from kerasrec.nn.item_model import ItemModel
 from kerasrec.nn.settings import ItemModelSettings
 
@@ -43,7 +43,7 @@ def model_with_prior(successor):
 def test_a_prior_that_knows_the_targets_gets_a_weight():
     rows, protocol = valid_rows(following), Protocol("valid", filter_seen=False)
     model = model_with_prior(following)
-    figures = choose_prior_weight(model, rows, protocol)
+    figures = PriorWeight(model, protocol).choose(rows)
     chosen = float(model.prior.weight.numpy()), float(model.prior.epsilon.numpy())
     assert chosen[0] in WEIGHTS and chosen[0] > 0 and min(abs(chosen[1] - epsilon) for epsilon in EPSILONS) < 1e-6
     assert len(figures) == (len(WEIGHTS) - 1) * len(EPSILONS) + 1
@@ -53,5 +53,5 @@ def test_a_prior_that_knows_the_targets_gets_a_weight():
 
 def test_a_prior_that_knows_nothing_of_them_gets_none():
     model = model_with_prior(lambda item: 5 + (item + 3) % (VOCAB_SIZE - 5))
-    choose_prior_weight(model, valid_rows(following), Protocol("valid"))
+    PriorWeight(model, Protocol("valid")).choose(valid_rows(following))
     assert float(model.prior.weight.numpy()) == 0
