@@ -4,6 +4,7 @@ Therefore a resumed run can continue in the middle of an epoch with the same bat
 """
 
 import dataclasses
+import functools
 import math
 import random
 from collections.abc import Mapping, Sequence
@@ -126,18 +127,11 @@ def masked_batches(
     Returns:
         Batches as in `training_batches`.
     """
-    static = examples.masking == "static"
     batches = _bucketed(rows, examples.max_seq_length, settings.batch_size).skip(epoch.first_step)
-
-    @no_autograph
-    def masked(batch):
-        if replicas > 1:
-            batch = _filled_up(batch, replicas)
-        if static:
-            return {name: batch[name] for name in MODEL_INPUTS}
-        return _rows_of_windows(batch, examples, settings, epoch, vocab_size, objectives)
-
-    return prefetch_batches(batches.map(masked, num_parallel_calls=2, deterministic=True))
+    model_rows = _model_rows(examples, settings.last_item_prob, vocab_size, objectives, replicas)
+    number, seed = tf.constant(epoch.number, tf.int64), tf.constant(epoch.seed, tf.int64)
+    batches = batches.map(lambda batch: model_rows(batch, number, seed), num_parallel_calls=2, deterministic=True)
+    return prefetch_batches(batches)
 
 
 MODEL_INPUTS = ("input_ids", "masked_lm_positions", "masked_lm_ids", "masked_lm_weights")
@@ -190,27 +184,48 @@ def _filled_up(batch, replicas):
     return {name: tf.pad(values, [[0, missing]] + [[0, 0]] * (values.shape.rank - 1)) for name, values in batch.items()}
 
 
-def _rows_of_windows(batch, examples, settings, epoch, vocab_size, objectives):
+@functools.lru_cache
+def _model_rows(
+    examples: ExampleSettings, last_item_prob: float, vocab_size: int, objectives: TrainingObjectives, replicas: int
+):
+    """A graph from a batch of rows, the number of an epoch and the seed, int64 scalars, to input rows of the model.
+
+    It is cached, because tracing it takes longer than a pass over a small log.
+    """
+
+    @tf.function(reduce_retracing=True)
+    @no_autograph
+    def model_rows(batch, epoch, seed):
+        if replicas > 1:
+            batch = _filled_up(batch, replicas)
+        if examples.masking == "static":
+            return {name: batch[name] for name in MODEL_INPUTS}
+        if objectives.causal:
+            return _next_items(batch["input_ids"])
+        return _rows_of_windows(batch, epoch, seed, examples, last_item_prob, vocab_size, objectives)
+
+    return model_rows
+
+
+def _rows_of_windows(batch, epoch, seed, examples, last_item_prob, vocab_size, objectives):
     """The rows of each window, adjacent to each other: one or two masked rows, then the seq2seq row."""
     windows = batch["input_ids"]
-    if objectives.causal:
-        return _next_items(windows)
     keys = masking.example_keys(batch["info"], batch["window"])
     if objectives.similarity:
         # One prediction of each row is reserved for its last item.
         rules = dataclasses.replace(examples, max_predictions_per_seq=examples.max_predictions_per_seq - 1)
-        options = {"rules": rules, "seed": epoch.seed, "vocab_size": vocab_size}
+        options = {"rules": rules, "seed": seed, "vocab_size": vocab_size}
         # The two masked rows use the masks of two different epoch numbers.
-        rows = [_without_last(windows, keys, 2 * epoch.number + number, **options) for number in range(2)]
+        rows = [_without_last(windows, keys, 2 * epoch + number, **options) for number in range(2)]
     else:
-        options = {"rules": examples, "seed": epoch.seed, "vocab_size": vocab_size}
-        last_only = masking.draw_last_only(keys, epoch.number, seed=epoch.seed, probability=settings.last_item_prob)
-        rows = [masking.mask_items(windows, keys, epoch.number, last_only=last_only, **options)]
+        options = {"rules": examples, "seed": seed, "vocab_size": vocab_size}
+        last_only = masking.draw_last_only(keys, epoch, seed=seed, probability=last_item_prob)
+        rows = [masking.mask_items(windows, keys, epoch, last_only=last_only, **options)]
     rows = [{name: row[name] for name in MODEL_INPUTS} for row in rows]
     if objectives.seq2seq:
         rows = [row | {"segment_ids": tf.zeros_like(windows)} for row in rows]
         max_predictions = examples.max_predictions_per_seq
-        rows.append(seq2seq_rows(windows, keys, epoch.number, max_predictions_per_seq=max_predictions, seed=epoch.seed))
+        rows.append(seq2seq_rows(windows, keys, epoch, max_predictions_per_seq=max_predictions, seed=seed))
     return {name: _interleaved([row[name] for row in rows]) for name in rows[0]}
 
 

@@ -23,7 +23,7 @@ def mask_items(
     epoch: tf.Tensor | int,
     *,
     rules: MaskingRules,
-    seed: int,
+    seed: tf.Tensor | int,
     vocab_size: int,
     last_only: tf.Tensor | None = None,
 ) -> dict[str, tf.Tensor]:
@@ -39,7 +39,7 @@ def mask_items(
         keys: `[B]` int64, one number per example: see `example_keys`.
         epoch: scalar or `[B]` int64; each epoch has other masks.
         rules: The settings; `rules.max_predictions_per_seq` is `P`.
-        seed: Random seed.
+        seed: Random seed, a scalar int64.
         vocab_size: Number of token ids, including special tokens; random items are uniform over 5 to `vocab_size - 1`.
         last_only: `[B]` bool; in these rows only the last token is masked, always by `[MASK]`. If the last token is not
             an item, the row has no prediction.
@@ -96,14 +96,14 @@ def mask_items(
     }
 
 
-def draw_last_only(keys: tf.Tensor, epoch: tf.Tensor | int, *, probability: float, seed: int) -> tf.Tensor:
+def draw_last_only(keys: tf.Tensor, epoch: tf.Tensor | int, *, probability: float, seed: tf.Tensor | int) -> tf.Tensor:
     """Draw the examples in which only the last item is masked in this epoch: `[B]` bool, for `mask_items`.
 
     Args:
         keys: `[B]` int64, as in `mask_items`.
         epoch: scalar or `[B]` int64.
         probability: Share of these examples, between 0 and 1.
-        seed: Random seed.
+        seed: Random seed, as in `mask_items`.
 
     Example:
         >>> draw_last_only([1, 2, 3], 0, probability=1.0, seed=1).numpy().tolist()
@@ -127,20 +127,20 @@ def example_keys(users: tf.Tensor, windows: tf.Tensor) -> tf.Tensor:
     return tf.bitcast(_mix(_mix(_unsigned(users)) + _unsigned(windows)), tf.int64)
 
 
-def hash_rows(keys: tf.Tensor, epoch: tf.Tensor | int, *, seed: int, stream: int) -> tf.Tensor:
+def hash_rows(keys: tf.Tensor, epoch: tf.Tensor | int, *, seed: tf.Tensor | int, stream: int) -> tf.Tensor:
     """The state of the random generator of each row in an epoch and a stream, `[B]` uint64.
 
     Args:
         keys: `[B]` int64 keys of examples.
         epoch: scalar or `[B]` int64.
-        seed: Random seed.
+        seed: Random seed, as in `mask_items`.
         stream: Number of the stream, such as `POSITIONS`.
     """
     start = _mix(_unsigned(seed) + _constant(stream * GAMMA))
     return _mix(_mix(start + _unsigned(keys)) + _unsigned(epoch))
 
 
-def _replacements(input_ids, keys, epoch, mask_prob: float, seed: int, vocab_size: int) -> tf.Tensor:
+def _replacements(input_ids, keys, epoch, mask_prob: float, seed: tf.Tensor | int, vocab_size: int) -> tf.Tensor:
     """The replacement at each position, if it is chosen: `[MASK]`, a random item or the item itself."""
     length = tf.shape(input_ids)[1]
     kinds = _uniform(_draws(hash_rows(keys, epoch, seed=seed, stream=REPLACEMENTS), length))

@@ -4,7 +4,9 @@ from kerasrec.backend import tf
 from kerasrec.data.items import masking
 
 
-def seq2seq_rows(input_ids, keys, epoch, *, max_predictions_per_seq: int, seed: int) -> "dict[str, tf.Tensor]":
+def seq2seq_rows(
+    input_ids, keys, epoch, *, max_predictions_per_seq: int, seed: tf.Tensor | int
+) -> "dict[str, tf.Tensor]":
     """Split each window at a random point into a history and a continuation, which is predicted item by item.
 
     The loss is that of UniLM (https://arxiv.org/abs/1905.03197, section 2.3). Each item from the last item of the
@@ -16,7 +18,7 @@ def seq2seq_rows(input_ids, keys, epoch, *, max_predictions_per_seq: int, seed: 
         keys: int64 [B], as in `masking.mask_items`.
         epoch: Number of the epoch; each epoch has other split points.
         max_predictions_per_seq: Maximum number of predictions per row, P.
-        seed: Random seed.
+        seed: Random seed, a scalar int64.
 
     Returns:
         `input_ids` int32 [B, L], `segment_ids` int32 [B, L] (1 in the continuation), `masked_lm_positions` and
