@@ -4,7 +4,6 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 import numpy as np
-from scipy import stats
 
 from kerasrec.errors import KerasrecError
 from kerasrec.metrics.ranking import UserMetrics
@@ -88,4 +87,6 @@ def _p_value(gains: np.ndarray) -> float:
         return 1.0
     if len(gains) < 2 or np.ptp(gains) == 0:
         return float("nan")  # the test has no estimate of the variance
+    from scipy import stats  # its import takes longer than that of this package, and every training would wait for it
+
     return float(stats.ttest_1samp(gains, 0).pvalue)

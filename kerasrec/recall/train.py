@@ -17,7 +17,7 @@ from kerasrec.data.items.batches import training_batches
 from kerasrec.data.items.vocab import FIRST_ITEM
 from kerasrec.errors import KerasrecError
 from kerasrec.evaluation.figures import figures_frame
-from kerasrec.evaluation.full_ranking import model_scorer, rank_catalogue
+from kerasrec.evaluation.full_ranking import Scorer, model_scorer, rank_catalogue
 from kerasrec.evaluation.prior_weight import PriorWeight
 from kerasrec.nn.settings import ItemModelSettings
 from kerasrec.recall import run as models
@@ -78,21 +78,22 @@ def train(command: Train) -> TrainingResult:
                 strategy.num_replicas_in_sync,
             )
 
+        score = model_scorer(run.model)  # one graph for all evaluations
         until = math.inf if command.train_multi is None else command.train_multi * command.steps_per_multi
         with prepared.reading():
             if command.eval_mode == 1 and is_new:
                 logger.info("there is no checkpoint to evaluate: training starts from random weights")
             elif command.eval_mode == 1:
-                _evaluate_parts(run, prepared, command.test_users, "before training")
+                _evaluate_parts(run, prepared, score, command.test_users, "before training")
             if prepared.rows("train"):
                 everything = () if command.train_multi else _passes(command, prepared, run, list(prepared.entries))
                 passes = _passes(command, prepared, run, parts)
-                run.fit(passes, batches, _valid_figures(command, run, prepared), until, everything)
+                run.fit(passes, batches, _valid_figures(command, run, prepared, score), until, everything)
             else:
                 _require_known_to_be_empty(prepared)
                 logger.info(f"{', '.join(parts)}: no training rows, so there is nothing to learn")
             if command.eval_mode == 0:
-                _evaluate_parts(run, prepared, command.test_users, "after training")
+                _evaluate_parts(run, prepared, score, command.test_users, "after training")
         report.draw(task.output, run.settings.monitor, str(prepared.protocol("valid")))
     return run.result
 
@@ -201,14 +202,13 @@ def _passes(command: Train, prepared: PreparedData, run: TrainingRun, parts: lis
             yield one(left, epoch)
 
 
-def _valid_figures(command: Train, run: TrainingRun, prepared: PreparedData):
+def _valid_figures(command: Train, run: TrainingRun, prepared: PreparedData, score: Scorer):
     """Figures for the same valid users of all parts, so that evaluations are comparable whichever part is trained."""
     everyone = list(prepared.entries)
     if command.valid_users == 0 or prepared.rows("valid", everyone) == 0:
         if run.model.prior is not None:
             logger.warning("there are no valid targets to choose the weight of the count prior: it has no effect")
         return None
-    score = model_scorer(run.model)
     rows = list(prepared.evaluation("valid", everyone, command.valid_users))
     protocol = prepared.protocol("valid")
     weight = fewer = None
@@ -224,7 +224,7 @@ def _valid_figures(command: Train, run: TrainingRun, prepared: PreparedData):
     return evaluate
 
 
-def _evaluate_parts(run: TrainingRun, prepared: PreparedData, most_users: int, when: str) -> None:
+def _evaluate_parts(run: TrainingRun, prepared: PreparedData, score: Scorer, most_users: int, when: str) -> None:
     if most_users == 0:
         return
     if prepared.rows("test") == 0:
@@ -233,7 +233,7 @@ def _evaluate_parts(run: TrainingRun, prepared: PreparedData, most_users: int, w
     users = most_users if prepared.rows("test") > most_users else None
     protocol = prepared.protocol("test", users=users)
     rows = prepared.evaluation("test", prepared.parts, users)
-    figures = rank_catalogue(model_scorer(run.model), rows, prepared.training_counts, protocol).figures()
+    figures = rank_catalogue(score, rows, prepared.training_counts, protocol).figures()
     run.log_figures("test", figures)
     table = figures_frame({f"model {when}, step {run.step}": figures}, str(protocol))
     logger.info(f"test figures:\n{text_of(table)}")
