@@ -14,7 +14,7 @@ from kerasrec.training.optimizers import adamw, warmup_schedule
 from kerasrec.training.settings import OptimizerSettings
 
 ALL_TERMS = ItemModelSettings(
-    hidden_size=16, dropout=0.0, masked_item_weight=1.0, seq2seq_weight=0.5, similarity_weight=0.3
+    hidden_size=16, num_layers=1, dropout=0.0, masked_item_weight=1.0, seq2seq_weight=0.5, similarity_weight=0.3
 )
 
 
@@ -114,7 +114,7 @@ def test_visible_items_are_excluded_if_items_are_unique():
     np.testing.assert_allclose(total, np.sum(losses), rtol=1e-5)
 
 
-CAUSAL = ItemModelSettings(hidden_size=16, dropout=0.0, objective="causal")
+CAUSAL = ItemModelSettings(hidden_size=16, num_layers=1, dropout=0.0, objective="causal")
 IN_BATCH = dataclasses.replace(CAUSAL, item_loss="sampled", negative_source="in-batch", negatives=7)
 
 
