@@ -28,7 +28,7 @@ from kerasrec.evaluation.full_ranking import Protocol, baseline_scorer, model_sc
 from kerasrec.evaluation.masked_items import TOP, cloze_figures
 from kerasrec.nn.item_model import ItemModel
 from kerasrec.serving.item_signatures import item_model_exporter
-from kerasrec.serving.versions import is_whole_version, latest_version
+from kerasrec.serving.versions import copy_version, is_whole_version, latest_version
 from kerasrec.training.checkpoints import read_model, read_progress
 from kerasrec.training.devices import use_devices
 from kerasrec.training.log_file import recording
@@ -139,9 +139,9 @@ def _new_run(command: Train, lists: Lists) -> TrainingRun:
 
 
 def _passes(command: Train, output: Output, lists: Lists, run: TrainingRun) -> Iterator[Pass]:
-    """The remaining epochs; after each of them the curves are updated."""
+    """The remaining epochs; after each of them the figures are stored, and sometimes drawn."""
     steps = lists.steps(command.masking, command.batch_size)
-    drawn = -math.inf
+    drawn = time.monotonic()  # `_finish` draws a short training
     for epoch in range(command.epochs):
         this = Pass((("lists", lists.digest),), epoch, steps, f"{command.seed} {command.batch_size}")
         if run.progress.has_finished(this):
@@ -194,9 +194,11 @@ def _finish(command: Train, output: Output, lists: Lists, run: TrainingRun) -> T
     if run.progress.comparison.best == -math.inf:
         raise KerasrecError("the valid loss was never a number, so there is no best model: give a lower --lr")
     with item_model_exporter(run.model, lists.vocab, command.max_seq_len) as write:
-        write(output.model_path("final"))
-        read_model(run.model, output.folder)
-        write(output.model_path("best"))
+        final, _ = write(output.model_path("final"))
+        if read_model(run.model, output.folder) == run.step:
+            copy_version(final, output.model_path("best"))
+        else:
+            write(output.model_path("best"))
     offsets, ids = lists.train.offsets, lists.train.ids
     scorers = {
         "model": model_scorer(run.model),
