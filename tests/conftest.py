@@ -79,6 +79,22 @@ def python():
         yield server.python
 
 
+@pytest.fixture(scope="module")
+def exports_loaded_once():
+    """TensorFlow loads each export once for a module; its files are still checked each time."""
+    load, loaded = tf.saved_model.load, {}
+
+    def load_once(path):
+        key = path, os.stat(Path(path) / "saved_model.pb").st_mtime_ns
+        if key not in loaded:
+            loaded[key] = load(path)
+        return loaded[key]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(tf.saved_model, "load", load_once)
+        yield
+
+
 @pytest.fixture(autouse=True)
 def eagerly(request):
     """Tests with the marker `eager` run TensorFlow's functions without graphs."""

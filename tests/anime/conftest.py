@@ -11,6 +11,7 @@ import pytest
 
 from kerasrec.anime.database import Database
 from kerasrec.anime.records import ListEntry, Relation, Title
+from kerasrec.backend import tf
 
 # Loaded by its path, because test modules cannot import each other; the module can be run as a program as well.
 _SPEC = importlib.util.spec_from_file_location("anilist_server", Path(__file__).with_name("anilist_server.py"))
@@ -227,6 +228,7 @@ def finished_cli(tmp_path, command_line, made_once):
     """One in which a short training has ended."""
 
     def make(folder):
+        tf.config.run_functions_eagerly(True)
         printed = TrainingDesk(folder, command_line).train()
         (folder / "printed.txt").write_text(printed, encoding="utf-8")
 

@@ -19,6 +19,8 @@ RATINGS = pd.DataFrame(
     columns=["user_id", "anime_id", "rating"],
 )
 
+pytestmark = pytest.mark.usefixtures("exports_loaded_once")
+
 
 @pytest.fixture(scope="module")
 def opened(trained_cli):

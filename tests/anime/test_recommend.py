@@ -12,6 +12,8 @@ from kerasrec.anime.recommend import name_reasons, recommend, recommendations
 from kerasrec.anime.records import ListEntry, Recommendation, Title
 from kerasrec.anime.settings import Fetching, Recommend
 
+pytestmark = pytest.mark.usefixtures("exports_loaded_once")
+
 
 @pytest.fixture
 def ask(trained_cli):

@@ -1,4 +1,5 @@
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -91,11 +92,17 @@ def ready_cli(cli):
 
 
 @pytest.fixture(scope="session")
-def exported_cli(tmp_path_factory, command_line):
-    """A command line with an export of a model that was trained for a moment; only to be read."""
-    cli = CliHarness(tmp_path_factory.mktemp("shop"), command_line)
-    cli.prepare()
-    cli.identify()
-    cli.train("--epochs", 2, "--item-positions")
-    cli.ok("export", "shop", "--beam", 60)
-    return cli
+def exported_cli(tmp_path_factory, command_line, made_once):
+    """A command line with an export of a model that was trained for long enough; only to be read."""
+
+    def make(folder):
+        cli = CliHarness(folder, command_line)
+        cli.prepare()
+        cli.identify()
+        training = ("--epochs", 15, "--learning-rate", 1e-2, "--dropout-rate", 0.0, "--valid-users", 0)
+        cli.train(*training, "--item-positions")
+        cli.ok("export", "shop", "--beam", 60)
+
+    folder = tmp_path_factory.mktemp("shop")
+    shutil.copytree(made_once("colarec-exported", make), folder, dirs_exist_ok=True)
+    return CliHarness(folder, command_line)

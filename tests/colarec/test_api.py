@@ -14,6 +14,8 @@ from tests.docs.signatures import run_documented_bodies
 LOG = pd.DataFrame(some_interactions(), columns=["user_id", "item_id", "timestamp"])
 TEXTS = {item: entry["content"] for item, entry in some_corpus().items()}
 
+pytestmark = pytest.mark.usefixtures("exports_loaded_once")
+
 
 @pytest.fixture(scope="module")
 def shop(exported_cli):
@@ -31,7 +33,7 @@ def lists(frame):
 
 def test_settings_are_those_of_the_command_lines(shop):
     assert shop.name == "shop"
-    expected = {"text_tokens": 100, "source": "ready", "item_positions": True, "epochs": 2, "d_model": 16}
+    expected = {"text_tokens": 100, "source": "ready", "item_positions": True, "epochs": 15, "d_model": 16}
     assert expected.items() <= shop.settings.items()
     assert shop.lightgcn == {} and shop.item_recall is None
 

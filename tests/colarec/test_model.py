@@ -17,7 +17,8 @@ from kerasrec.colarec.training_samples import SampledItems, Samples, SampleSetti
 from kerasrec.nn.settings import T5Config
 
 ITEMS, USERS, CODES = 20, 6, 4
-CONFIG = T5Config(d_model=16, d_kv=6, d_ff=24, num_layers=2, num_decoder_layers=2, num_heads=2, dropout_rate=0.0)
+ROWS = 4  # of a batch
+CONFIG = T5Config(d_model=16, d_kv=6, d_ff=24, num_layers=1, num_decoder_layers=2, num_heads=2, dropout_rate=0.0)
 LENGTHS = Lengths(items=4, tokens=30, item_tokens=4, sampled_items=3)
 SIZES = Sizes(texts=30, items=ITEMS, users=USERS, length=3, codes=CODES, item_tokens=4)
 FORMULATIONS = ["code", "paper"]
@@ -54,7 +55,10 @@ def some_batch(maker, contrast=True):
         maker,
         SampleSettings(2, contrast, seed=0),
     )
-    return {name: tf.constant(values) for name, values in samples.batch(np.arange(8), rng).items()}
+    return {
+        name: tf.constant(values)
+        for name, values in samples.batch(np.linspace(0, 5 * USERS - 1, ROWS, dtype=int), rng).items()
+    }
 
 
 @pytest.fixture(scope="module")
@@ -91,9 +95,9 @@ def identifier_losses(model, states, real, codes):
 def test_the_four_losses_row_by_row(batch, formulation):
     model = some_model(formulation)
     expected = {name: [] for name in ("recommendation", "index", "negative_index", "ranking", "contrastive")}
-    for row in range(8):
+    for row in range(ROWS):
         user = model.encode(*row_of(batch, "user", row))
-        taken, negative, like = (model.encode(*row_of(batch, "item", row + part * 8)) for part in range(3))
+        taken, negative, like = (model.encode(*row_of(batch, "item", row + part * ROWS)) for part in range(3))
         codes, other = (batch[name][row : row + 1].numpy() for name in ("codes", "negative_codes"))
         expected["recommendation"].extend(identifier_losses(model, *user, codes))
         expected["index"].extend(identifier_losses(model, *taken, codes))
@@ -115,7 +119,7 @@ def test_the_four_losses_row_by_row(batch, formulation):
 def test_a_loss_without_weight_is_not_trained(maker):
     """Without the contrastive one its rows are not even made; the others stay what they were."""
     whole, part = some_batch(maker), some_batch(maker, contrast=False)
-    assert len(part["item_ids"]) == 2 * 8 == len(whole["item_ids"]) - 8
+    assert len(part["item_ids"]) == 2 * ROWS == len(whole["item_ids"]) - ROWS
     model, without = some_model(), some_model(losses=Losses(contrastive_weight=0))
     for variable, value in zip(without.trainable_variables, model.trainable_variables, strict=True):
         variable.assign(value)
@@ -171,7 +175,7 @@ def test_the_state_of_the_end_token():
 )
 def test_every_loss_trains_and_is_shown(maker, losses, steps):
     batch = some_batch(maker, contrast=losses.contrastive_weight > 0)
-    config = dataclasses.replace(CONFIG, num_layers=1, num_decoder_layers=1)
+    config = dataclasses.replace(CONFIG, num_decoder_layers=1)
     model = ColaRecModel(config, SIZES._replace(item_tokens=0), losses)
     model.compile(keras.optimizers.Adam(3e-3))
     history = model.fit(tf.data.Dataset.from_tensors(batch).repeat(steps), verbose=0, epochs=2).history
@@ -213,7 +217,7 @@ by_name = {name: tf.stack([half[name] for half in halves]) for name in whole}
 
 def trained(strategy, batches):
     with strategy.scope():
-        model = ColaRecModel(dataclasses.replace(CONFIG, num_layers=1, num_decoder_layers=1), SIZES, seed=3)
+        model = ColaRecModel(dataclasses.replace(CONFIG, num_decoder_layers=1), SIZES, seed=3)
         model.compile(optimizer=keras.optimizers.SGD(0.1))
     history = model.fit(one_for_each_replica(strategy, batches), steps_per_epoch=1, verbose=0).history
     return history, [variable.numpy() for variable in model.trainable_variables]

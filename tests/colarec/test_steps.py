@@ -20,6 +20,8 @@ from kerasrec.serving.recommender import Recommender
 from kerasrec.training.callbacks import read_metrics
 from kerasrec.workspace.config import read_config, write_config
 
+pytestmark = pytest.mark.usefixtures("exports_loaded_once")
+
 
 def weights(output):
     reader = tf.train.load_checkpoint(tf.train.latest_checkpoint(str(output / "checkpoints")))
@@ -44,13 +46,14 @@ def test_all_steps(cli):
     out = cli.ok("identifiers", "shop", "--length", 2, "--codes", 8)
     assert "first 2 codes: 60 different, of 1 to 1 items" in out
     assert out.splitlines()[-1] == f"{cli.folder / 'data/shop/codes.npy'}: 2 codes for each of 60 items"
-    out = cli.train("--epochs", 4, "--learning-rate", 3e-3, "--tables", "graph", "--batch-size", 256)
+    training = ("--epochs", 4, "--learning-rate", 3e-3, "--tables", "graph", "--batch-size", 256)
+    out = cli.train(*training, "--evaluate-every", 4)
     assert "valid: NDCG@10" in out
     for name in ("config.json", "metrics.jsonl", "summary.json", "plots/training.png", "checkpoints/checkpoint"):
         assert (cli.output / name).is_file(), name
     line = next(line for line in read_metrics(cli.output / "metrics.jsonl") if line["kind"] == "valid")
     assert {"recall@5", "NDCG@20", "tail/recall@10", "users"} <= line.keys()
-    again = cli.train("--epochs", 4, "--learning-rate", 3e-3, "--tables", "graph", "--batch-size", 256)
+    again = cli.train(*training)
     assert "epoch 4, step" not in again  # nothing is trained twice
     assert "tables is 'fresh'" in cli.error("train", "shop", *cli.SMALL)
     assert "valid_users is 10" in cli.error("train", "shop", *cli.SMALL, "--tables", "graph", "--valid-users", 10)
@@ -125,7 +128,7 @@ def test_repeats_are_evaluated_and_served_with_seen_items(cli):
     test = cli.write_rows("next.csv", [(user, items[0]) for user, items in events.items()], "user_id,item_id")
     cli.prepare("--valid", test, "--test", test)
     cli.identify()
-    cli.train("--epochs", 1, "--learning-rate", 1e-2, "--batch-size", 256)
+    cli.train("--epochs", 1, "--learning-rate", 1e-2, "--batch-size", 256, "--valid-users", 0)
     assert "seen items are kept" in cli.error("item-recall", "shop", "--unique-items")
     cli.ok("item-recall", "shop", "--epochs", 1)
     config = read_config(cli.output / "item-recall", TRAINS)
@@ -166,31 +169,28 @@ def test_the_export_needs_nothing_of_kerasrec(exported_cli):
 
 
 @pytest.mark.slow
-def test_the_model_learns_the_users_preferences(ready_cli):
+@pytest.mark.eager
+def test_the_model_learns_the_users_preferences(exported_cli):
     """Users like one kind; content, codes and histories all tell it."""
-    cli = ready_cli
-    cli.train("--epochs", 40, "--learning-rate", 4e-3, "--dropout-rate", 0.0, "--valid-users", 0)
-    table = evaluate(Evaluate("shop", folders=cli.folders))
+    table = evaluate(Evaluate("shop", folders=exported_cli.folders))
     assert table["ColaRec"]["recall@10"] > 2 * max(table["popularity"]["recall@10"], 1 / 6)
 
 
 @pytest.mark.slow
+@pytest.mark.eager
 @pytest.mark.parametrize(
     "options",
     [
         ("--formulation", "paper", "--no-content", "--sampled-users", 3),
-        pytest.param(
-            (
-                *("--preset", "long", "--feed-forward-proj", "gated-gelu", "--item-positions", "--batch-size", 256),
-                *("--index-weight", 0, "--ranking-weight", 0, "--contrastive-weight", 0),
-            ),
-            marks=pytest.mark.eager,
+        (
+            *("--preset", "long", "--feed-forward-proj", "gated-gelu", "--item-positions"),
+            *("--index-weight", 0, "--ranking-weight", 0, "--contrastive-weight", 0),
         ),
     ],
     ids=["paper", "long"],
 )
 def test_every_option_trains_and_is_stored(ready_cli, options):
-    ready_cli.train("--epochs", 1, *options)
+    ready_cli.train("--epochs", 1, "--batch-size", 256, *options)
     latest = evaluate(Evaluate("shop", folders=ready_cli.folders))["ColaRec"]
     drawn = evaluate(Evaluate("shop", history="random", folders=ready_cli.folders))["ColaRec"]
     assert latest["users"] == drawn["users"] == 40
@@ -252,7 +252,7 @@ def test_cold_items_are_recommended(cli):
     cli.ok("identifiers", "shop", "--length", 2, "--codes", 9)
     codes = cli.prepared.codes
     assert len(np.unique(codes, axis=0)) == 60 and codes.min() >= 1
-    cli.train("--epochs", 2, "--batch-size", 256)
+    cli.train("--epochs", 2, "--batch-size", 256, "--valid-users", 0)
     out = cli.ok("evaluate", "shop", "--split", "cold")
     assert "cold split" in out
     cli.ok("export", "shop", "--beam", 60)
@@ -340,12 +340,22 @@ def test_a_file_of_similar_items(ready_cli):
 SLOWLY = {  # passes that take long enough to be killed in
     "lightgcn": ("--epochs", 60, "--size", 8, "--batch-size", 32, "--evaluate-every", 20),
     "item-recall": ("--epochs", 4, "--dropout", 0, "--batch-size", 8, "--checkpoint-steps", 3),
-    "train": ("--epochs", 3, "--batch-size", 16, "--checkpoint-steps", 3, "--valid-users", 0, "--dropout-rate", 0),
+    "train": ("--epochs", 2, "--batch-size", 32, "--checkpoint-steps", 3, "--valid-users", 0, "--dropout-rate", 0),
 }
+WITH_GRAPHS = "lightgcn"  # the others take many times as long to trace as to train
+RUN = """
+import sys
+from kerasrec.backend import tf
+from kerasrec.cli import main
+tf.config.run_functions_eagerly({})
+sys.exit(main(sys.argv[1:]))
+"""
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("step", SLOWLY)
+@pytest.mark.parametrize(
+    "step", [pytest.param(step, marks=[] if step == WITH_GRAPHS else [pytest.mark.eager]) for step in SLOWLY]
+)
 def test_a_killed_step_continues_and_ends_bit_equal(ready_cli, python, step):
     """kill -9 after the first checkpoint, which stands in the middle of a pass but for the graph's; dropout 0."""
     cli = ready_cli
@@ -356,7 +366,7 @@ def test_a_killed_step_continues_and_ends_bit_equal(ready_cli, python, step):
     cli.output.rename(cli.folder / "whole")
     folders = [f"--{kind}-path={cli.folder / kind}" for kind in ("data", "output")]
     process = subprocess.Popen(
-        [python, "-m", "kerasrec.cli", "colarec", *map(str, words), *folders],
+        [python, "-c", RUN.format(step != WITH_GRAPHS), "colarec", *map(str, words), *folders],
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
     )
