@@ -100,6 +100,7 @@ def test_identifiers(shop, exported_cli):
         shop.recommend(["u1"], histories=[["1"]])
 
 
+@pytest.mark.eager
 def test_from_frames_to_figures(tmp_path, logged):
     small = {"d_model": 8, "d_kv": 4, "d_ff": 8, "num_heads": 2, "num_layers": 1, "num_decoder_layers": 1}
     settings = {**small, "text_tokens": 100, "length": 2, "codes": 8, "epochs": 1, "batch_size": 64, "seed": 7}
