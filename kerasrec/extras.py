@@ -9,6 +9,7 @@ EXTRAS = {
     "tensorflow_text": "text",
     "tokenizers": "text",
     "k_means_constrained": "colarec",
+    "optuna": "tune",
     "httpx": "anime",
     "rapidfuzz": "anime",
 }

@@ -30,6 +30,7 @@ SYSTEMS = {
         "evaluate": (recall.Evaluate, "kerasrec.recall.evaluate.evaluate"),
         "export": (recall.Export, "kerasrec.recall.export.export"),
         "recommend": (recall.Recommend, "kerasrec.recall.recommend.recommend"),
+        "tune": (recall.Tune, "kerasrec.recall.tune.tune"),
         "fit": (recall.Fit, "kerasrec.recall.fit.fit"),
         "quickstart": (recall.Quickstart, "kerasrec.recall.quickstart.quickstart"),
     },

@@ -111,6 +111,8 @@ class Train(SeenItems):
     together."""
     init_from: Path | None = None
     """Output folder of an earlier task: training starts from its last state. Its vocabulary may be smaller."""
+    tuned: bool = False
+    """Use the settings that `kerasrec recall tune` found for this task. Options that it chooses have to be left out."""
     item_start: Literal["co-occurrence", "random"] = "co-occurrence"
     """Initial item embeddings of a new model: from the co-occurrence of items in histories, which learns faster, or
     random."""
@@ -258,6 +260,27 @@ class Fit:
     def chosen_objective(self) -> Literal["causal", "masked"]:
         """The objective, by default that of the recipe."""
         return self.objective or ("masked" if self.recipe == "bert4rec" else "causal")
+
+
+@dataclass(frozen=True)
+class Tune:
+    """Search better settings for the training, around those that fit the log, and store them for `train --tuned`."""
+
+    name: Positional[str]
+    """The task, for example task-refine-0-all. Its examples are written already."""
+    minutes: float = 60.0
+    """Time for the search; a trial that is running then ends with its pass. Typical: 20 to 100 times the minutes of one
+    training."""
+    objective: Literal["causal", "masked"] = "causal"
+    """The objective of the model, as of `train`."""
+    seed: int = 12345
+    """Seed of the search and of the trainings."""
+    folders: RunFolders = RunFolders()
+
+    def __post_init__(self):
+        require_choices(self)
+        require(self.minutes > 0, "minutes", self.minutes, "above 0")
+        require_seed(self.seed)
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ import itertools
 import json
 import logging
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -24,6 +24,7 @@ from kerasrec.recall import run as models
 from kerasrec.recall.dataset import PreparedData
 from kerasrec.recall.new_model import count_transitions, new_model, objectives, start_items
 from kerasrec.recall.settings import Train
+from kerasrec.recall.tuned_settings import with_tuned_settings
 from kerasrec.training import curves as report
 from kerasrec.training.checkpoints import read_progress
 from kerasrec.training.devices import use_devices
@@ -43,8 +44,16 @@ PRIOR_USERS = 2_000
 """Number of users whose valid items choose the weight of a count prior; more take as long as several evaluations."""
 
 
-def train(command: Train) -> TrainingResult:
+Evaluated = Callable[[int, dict[str, float]], None]
+"""Is called after an evaluation on the valid split, with the number of passes and the figures."""
+
+
+def train(command: Train, evaluated: Evaluated | None = None) -> TrainingResult:
     """Train on a part or a task from the last checkpoint, evaluate, and draw the curves.
+
+    Args:
+        command: The settings.
+        evaluated: Is called after each evaluation on the valid split; an error that it raises ends the training.
 
     Returns:
         The folder of the run, its step and the figures of the last evaluation on the valid split.
@@ -53,6 +62,8 @@ def train(command: Train) -> TrainingResult:
         KerasrecError: a file is damaged, the run has other fixed settings, or there is nothing to learn.
     """
     task, parts = find_parts(command.name, command.folders, command.task)
+    if command.tuned:
+        command = with_tuned_settings(command, task.output)
     prepared = PreparedData(task, parts)
     terms = objectives(command)
     prepared.require_windows(terms)
@@ -88,7 +99,8 @@ def train(command: Train) -> TrainingResult:
             if prepared.rows("train"):
                 everything = () if command.train_multi else _passes(command, prepared, run, list(prepared.entries))
                 passes = _passes(command, prepared, run, parts)
-                run.fit(passes, batches, _valid_figures(command, run, prepared, score), until, everything)
+                figures = _valid_figures(command, run, prepared, score, evaluated)
+                run.fit(passes, batches, figures, until, everything)
             else:
                 _require_known_to_be_empty(prepared)
                 logger.info(f"{', '.join(parts)}: no training rows, so there is nothing to learn")
@@ -202,7 +214,9 @@ def _passes(command: Train, prepared: PreparedData, run: TrainingRun, parts: lis
             yield one(left, epoch)
 
 
-def _valid_figures(command: Train, run: TrainingRun, prepared: PreparedData, score: Scorer):
+def _valid_figures(
+    command: Train, run: TrainingRun, prepared: PreparedData, score: Scorer, evaluated: Evaluated | None
+):
     """Figures for the same valid users of all parts, so that evaluations are comparable whichever part is trained."""
     everyone = list(prepared.entries)
     if command.valid_users == 0 or prepared.rows("valid", everyone) == 0:
@@ -211,7 +225,7 @@ def _valid_figures(command: Train, run: TrainingRun, prepared: PreparedData, sco
         return None
     rows = list(prepared.evaluation("valid", everyone, command.valid_users))
     protocol = prepared.protocol("valid")
-    weight = fewer = None
+    weight, fewer = None, []
     if run.model.prior is not None:
         weight = PriorWeight(run.model, protocol)
         fewer = list(prepared.evaluation("valid", everyone, min(command.valid_users, PRIOR_USERS)))
@@ -219,7 +233,10 @@ def _valid_figures(command: Train, run: TrainingRun, prepared: PreparedData, sco
     def evaluate() -> dict[str, float]:
         if weight is not None:
             weight.choose(fewer)
-        return rank_catalogue(score, rows, prepared.training_counts, protocol).figures()
+        figures = rank_catalogue(score, rows, prepared.training_counts, protocol).figures()
+        if evaluated is not None:
+            evaluated(run.progress.passes + 1, figures)
+        return figures
 
     return evaluate
 
