@@ -5,24 +5,24 @@ import logging
 from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal, get_args
 
 import pandas as pd
 
-from kerasrec.data.items.batches import TrainingObjectives
 from kerasrec.data.items.settings import ExampleSettings
 from kerasrec.data.logs.frames import remove_other_logs, write_log
-from kerasrec.errors import KerasrecError, quoted
+from kerasrec.errors import KerasrecError, quoted, require
 from kerasrec.keywords import keyword_names, keywords_of, settings_of
 from kerasrec.recall.dataset import PreparedData
 from kerasrec.recall.evaluate import evaluate
 from kerasrec.recall.export import export_model
 from kerasrec.recall.histories import user_histories
-from kerasrec.recall.new_model import objectives
 from kerasrec.recall.prepare import examples, split, vocab
 from kerasrec.recall.run import TRAINS, trained_model
 from kerasrec.recall.serving import model_recommender
 from kerasrec.recall.settings import Evaluate, Examples, Export, Split, Train, Vocab
+from kerasrec.recall.suitable_settings import Recipe, suitable_keywords
+from kerasrec.recall.time_budget import planned_for_minutes
 from kerasrec.recall.train import train
 from kerasrec.serving.exported import Exported
 from kerasrec.serving.item_lists import SimilarItems
@@ -40,17 +40,19 @@ logger = logging.getLogger(__name__)
 class ItemRecall(SimilarItems, ItemSystem):
     """Recommends the next items of histories: BERT4Rec (masked items) or SASRec (the next item at every position).
 
-    It runs the steps of `kerasrec recall`, with their defaults: an object and command lines in the same folder continue
-    each other's work.
+    It runs the steps of `kerasrec recall`: an object and command lines in the same folder continue each other's work.
+    Settings that are not given are chosen for the log, as by `kerasrec recall fit`, and `fit` logs the reasons. A model
+    that is trained further keeps its settings.
 
     Args:
         folder: Where the data, the model and the exports are stored; a folder that holds a run continues it. By default
             a temporary folder.
+        recipe: `auto` chooses settings for the log; `bert4rec` is the model of the BERT4Rec paper, with the defaults of
+            the step commands.
         settings: Settings of all steps by the names of the options, with `_` for `-`: for example `seq_min_len`,
-            `min_rating`, `max_seq_length`, `masking`, `objective`, `hidden_size`, `epochs`, `learning_rate`, `max_k`.
-            `init_from`, the output folder of an earlier task, starts a new task from the last state of its model and
-            from its vocabulary. With the objective `causal`, or with `seq2seq_weight` or `similarity_weight`, `masking`
-            is `dynamic` unless it is given.
+            `min_rating`, `max_seq_length`, `objective`, `hidden_size`, `epochs`, `minutes`, `learning_rate`, `max_k`.
+            With `minutes` and without `epochs`, the number of passes is planned for this time. `init_from`, the output
+            folder of an earlier task, starts a new task from the last state of its model and from its vocabulary.
 
     Raises:
         KerasrecError: a setting is unknown. A value is checked when a step uses it.
@@ -60,7 +62,7 @@ class ItemRecall(SimilarItems, ItemSystem):
         >>> log = pd.DataFrame(
         ...     {"user_id": [f"u{n // 6}" for n in range(60)], "item_id": [f"i{n % 7}" for n in range(60)]}
         ... )
-        >>> films = kerasrec.ItemRecall(hidden_size=8, num_layers=1, objective="causal").fit(log)
+        >>> films = kerasrec.ItemRecall(hidden_size=8, num_layers=1, epochs=1).fit(log)
         >>> films.evaluate().columns.tolist()
         ['model', 'popularity', 'co-occurrence', 'Markov chain', 'EASE']
         >>> films.recommend(users=["u3"], k=1).columns.tolist()
@@ -78,10 +80,13 @@ class ItemRecall(SimilarItems, ItemSystem):
         *("log", "data_path", "save_path"),
     )
 
-    def __init__(self, folder: str | Path | None = None, **settings: object):
+    def __init__(self, folder: str | Path | None = None, *, recipe: Recipe = "auto", **settings: object):
         super().__init__(folder, **settings)
+        require(recipe in get_args(Recipe), "recipe", recipe, " or ".join(get_args(Recipe)))
+        self.recipe: Recipe = recipe
         self.name = ""  # known after the split
         self._data = self.folder / "data"
+        self._masking: dict[str, Any] = {}  # of examples that were written already
 
     def prepare(self, data: pd.DataFrame | str | Path) -> "ItemRecall":
         """Run the steps before the training: split the log, build the vocabulary, write the examples.
@@ -106,6 +111,8 @@ class ItemRecall(SimilarItems, ItemSystem):
         asked = keyword_names(ExampleSettings, without=["seed"]) & self.settings.keys()
         if not folder or asked or PreparedData.written(task) != task.part_names():
             logger.info(examples(self._examples))
+        else:
+            self._masking = {"masking": self.prepared.settings.masking}
         return self
 
     def fit(self, data: pd.DataFrame | str | Path) -> "ItemRecall":
@@ -127,8 +134,14 @@ class ItemRecall(SimilarItems, ItemSystem):
             KerasrecError: the data or a setting is invalid, or the folder holds a run with other fixed settings.
         """
         self.prepare(data)
+        training = self.training_settings
+        is_planned = training.loop.minutes is not None and "epochs" not in self.settings
         with restored_precision():
-            logger.info(train(self.training_settings))
+            if self._earlier_model is None:
+                logger.info("settings: " + "; ".join(self._suitable[1]))
+                if is_planned:
+                    training = planned_for_minutes(training, self.prepared, training.loop.minutes or 0.0)
+            logger.info(train(training))
         return self
 
     def evaluate(
@@ -222,7 +235,28 @@ class ItemRecall(SimilarItems, ItemSystem):
             KerasrecError: nothing is prepared, or a setting is invalid.
         """
         self._require_prepared()
-        return self._step(Train, name=self._all, folders=self._folders)
+        return settings_of(Train, self._all_settings, name=self._all, folders=self._folders)
+
+    @property
+    def _earlier_model(self) -> Path | None:
+        """The output folder of the model that is trained further; None for a new model."""
+        own = self._task.output
+        return own if (own / "config.json").exists() else self._step(Train, name=self._all).init_from
+
+    @property
+    def _all_settings(self) -> dict[str, Any]:
+        """The given settings; the others are those of the model that is trained further, or fit the log."""
+        earlier = self._earlier_model
+        if earlier is None:
+            return self._suitable[0]
+        config = read_config(earlier, TRAINS)
+        kept = keywords_of(config.get("examples", {}), ExampleSettings)
+        return kept | keywords_of(config["train"], Train, (*self.SET_HERE, "init_from")) | self.settings
+
+    @property
+    def _suitable(self) -> tuple[dict[str, Any], tuple[str, ...]]:
+        report = Manifest(self._task.manifest_path).section("split")
+        return suitable_keywords(report, self._masking | self.settings, self.recipe)
 
     def _histories(self, users: Sequence[str]) -> Sequence[Sequence[str]]:
         return user_histories(self._task, users)
@@ -246,12 +280,9 @@ class ItemRecall(SimilarItems, ItemSystem):
 
     @property
     def _examples(self) -> Examples:
-        """The settings of the examples; masking that the objective needs is the default."""
-        needs_windows = objectives(self.training_settings) != TrainingObjectives()
-        masking = "dynamic" if needs_windows else ExampleSettings.masking
+        """The settings of the examples."""
         # Several processes import the user's script again, which fails without a __main__ guard.
-        settings = {"masking": masking, "jobs": 1} | self.settings
-        return settings_of(Examples, settings, name=self._all, folders=self._folders)
+        return settings_of(Examples, {"jobs": 1} | self._all_settings, name=self._all, folders=self._folders)
 
     def _split(self, data: pd.DataFrame | str | Path) -> None:
         name = self.name or self._stored_name()

@@ -2,36 +2,27 @@
 
 import dataclasses
 import logging
-import time
 from pathlib import Path
 
 import pandas as pd
 
-from kerasrec.data.items.batches import Epoch, training_batches
 from kerasrec.data.items.settings import ExampleSettings
 from kerasrec.errors import KerasrecError
 from kerasrec.keywords import keywords_of, settings_of
 from kerasrec.recall.dataset import PreparedData
 from kerasrec.recall.evaluate import evaluate
 from kerasrec.recall.export import export
-from kerasrec.recall.new_model import new_model, objectives
 from kerasrec.recall.prepare import examples, split, vocab
 from kerasrec.recall.run import TRAINS
 from kerasrec.recall.settings import Evaluate, Examples, Export, Fit, Split, Train, Vocab
 from kerasrec.recall.suitable_settings import SuitableSettings, suitable_settings
+from kerasrec.recall.time_budget import planned_for_minutes
 from kerasrec.recall.train import train
-from kerasrec.training.optimizers import adamw, warmup_schedule
 from kerasrec.workspace.config import read_config
 from kerasrec.workspace.digests import errors_name_file
 from kerasrec.workspace.run_folders import Task
 
 logger = logging.getLogger(__name__)
-
-TIMED_STEPS = 30
-FIRST_STEPS = 5
-"""Steps that are not timed, because the graph is traced in them."""
-FOR_STEPS = 0.8
-"""Share of the time that is planned for training steps; the rest is for evaluations."""
 
 
 def fit(command: Fit) -> pd.DataFrame:
@@ -72,7 +63,7 @@ def fit(command: Fit) -> pd.DataFrame:
     logger.info("step 3 of 6: examples")
     logger.info(examples(Examples(every_part, folders=folders, examples=example_settings)))
     logger.info("step 4 of 6: training")
-    logger.info(train(_planned(command, chosen, task) if begun is None else training))
+    logger.info(train(_new_training(command, chosen, task) if begun is None else training))
     logger.info("step 5 of 6: export")
     logger.info(export(Export(every_part, folders=folders)))
     logger.info("step 6 of 6: evaluation on the test split")
@@ -110,7 +101,7 @@ def _begun(command: Fit, task: Task) -> tuple[Train, ExampleSettings] | None:
     ), example_settings
 
 
-def _planned(command: Fit, chosen: SuitableSettings, task: Task) -> Train:
+def _new_training(command: Fit, chosen: SuitableSettings, task: Task) -> Train:
     """The settings of a new training; with `minutes`, its passes fit into the time."""
     training = Train(
         f"{task.name}-all",
@@ -125,33 +116,4 @@ def _planned(command: Fit, chosen: SuitableSettings, task: Task) -> Train:
     )
     if command.minutes is None:
         return training
-    prepared = PreparedData(task, PreparedData.written(task))
-    if prepared.rows("train") == 0:
-        return training  # `train` says that there is nothing to learn
-    seconds = _seconds_of_pass(training, prepared)
-    fitting = int(FOR_STEPS * 60 * command.minutes / seconds)
-    epochs = max(1, min(chosen.epochs, fitting))
-    if epochs < 8 or epochs % 2:  # the last pass has to be evaluated
-        training = dataclasses.replace(training, loop=dataclasses.replace(training.loop, evaluate_every=1))
-    logger.info(f"a pass takes about {seconds:,.0f} s: {epochs} passes are planned for {command.minutes:g} minutes")
-    return dataclasses.replace(training, epochs=epochs)
-
-
-def _seconds_of_pass(training: Train, prepared: PreparedData) -> float:
-    """The time of one pass, measured on some steps of a model that is not kept."""
-    batch_size = training.batches.batch_size
-    model = new_model(training, prepared)
-    schedule = warmup_schedule(training.optimizer)
-    model.compile(optimizer=adamw(training.optimizer, schedule, rowwise=True))
-    epoch, terms = Epoch(0, training.seed, 0), objectives(training)
-    files = prepared.files("train", prepared.parts)
-    batches = training_batches(files, prepared.settings, training.batches, epoch, len(prepared.vocab), terms)
-    step = model.make_train_function()
-    rows = iter(batches.repeat())
-    for _ in range(FIRST_STEPS):
-        step(rows)
-    began = time.monotonic()
-    for _ in range(TIMED_STEPS):
-        step(rows)
-    seconds = (time.monotonic() - began) / TIMED_STEPS
-    return seconds * prepared.steps(prepared.parts, batch_size)
+    return planned_for_minutes(training, PreparedData(task, PreparedData.written(task)), command.minutes)

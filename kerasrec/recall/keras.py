@@ -35,7 +35,8 @@ from kerasrec.nn.item_model import ItemModel
 from kerasrec.recall.api import ItemRecall
 from kerasrec.recall.evaluate import MODEL, evaluation
 from kerasrec.recall.export import export_model
-from kerasrec.recall.new_model import new_model, objectives, start_items
+from kerasrec.recall.new_model import count_transitions, new_model, objectives, start_items
+from kerasrec.recall.valid_ranking import ValidRanking
 from kerasrec.serving.exported import Exported
 from kerasrec.training.devices import use_devices
 from kerasrec.training.optimizers import adamw, warmup_schedule
@@ -61,6 +62,7 @@ def item_model(films: ItemRecall) -> ItemModel:
     use_devices(settings.devices, settings.seed)
     model = new_model(settings, prepared)
     start_items(settings, prepared, model)
+    count_transitions(prepared, model)
     return model
 
 
@@ -128,6 +130,8 @@ def optimizer(films: ItemRecall) -> "keras.optimizers.Optimizer":
 class Ranking(keras.callbacks.Callback):
     """Ranks the valid targets after each epoch and adds the figures to the logs, as `val_NDCG@10`, `val_recall@10`, ...
 
+    With `count_prior`, it chooses the weight of the prior first, as the step does.
+
     Put it before callbacks that monitor these figures, such as `keras.callbacks.ModelCheckpoint(path,
     monitor="val_NDCG@10", mode="max", save_best_only=True, save_weights_only=True)`.
 
@@ -138,14 +142,16 @@ class Ranking(keras.callbacks.Callback):
     def __init__(self, films: ItemRecall):
         super().__init__()
         self._prepared = films.prepared
-        users = films.training_settings.valid_users
-        self._rows = list(self._prepared.evaluation("valid", self._prepared.parts, users))
+        self._users = films.training_settings.valid_users
+        self._ranking: ValidRanking | None = None
 
     def on_epoch_end(self, epoch: int, logs: "dict[str, float] | None" = None) -> None:
-        protocol = self._prepared.protocol("valid")
-        ranked = rank_catalogue(model_scorer(self.model), self._rows, self._prepared.training_counts, protocol)
+        if self._ranking is None:
+            prepared = self._prepared
+            self._ranking = ValidRanking(self.model, model_scorer(self.model), prepared, prepared.parts, self._users)
+        figures = self._ranking.figures()
         if logs is not None:
-            logs.update({f"val_{name}": float(value) for name, value in ranked.figures().items()})
+            logs.update({f"val_{name}": float(value) for name, value in figures.items()})
 
 
 def evaluate(films: ItemRecall, model: ItemModel, split: str = "test") -> pd.DataFrame:

@@ -1,10 +1,12 @@
 """Settings of examples and training that fit a log, chosen from the counts of its split; imports no TensorFlow."""
 
+import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
 from kerasrec.data.items.settings import BatchSettings, ExampleSettings
+from kerasrec.keywords import keywords_of
 from kerasrec.nn.settings import ItemModelSettings
 from kerasrec.training.settings import LoopSettings, OptimizerSettings
 
@@ -41,6 +43,15 @@ class SuitableSettings:
     loop: LoopSettings
     epochs: int
     reasons: tuple[str, ...]
+
+    @property
+    def keywords(self) -> dict[str, object]:
+        """The settings by the names of the options; those of the loop are the ones that were chosen."""
+        found: dict[str, object] = {"epochs": self.epochs}
+        found |= {name: getattr(self.loop, name) for name in ("evaluate_every", "patience")}
+        for settings in (self.examples, self.model, self.optimizer, self.batches):
+            found |= keywords_of(dataclasses.asdict(settings), type(settings))
+        return found
 
 
 def suitable_settings(
@@ -118,6 +129,46 @@ def suitable_settings(
     loop = LoopSettings(evaluate_every=2, patience=4)  # `epochs` is even, so the last pass is evaluated
     batches = BatchSettings(batch_size=128, last_item_prob=0.1 if is_dense else 0.3)
     return SuitableSettings(examples, model, optimizer, batches, loop, epochs, reasons)
+
+
+def suitable_keywords(
+    report: Mapping, given: Mapping[str, object], recipe: Recipe = "auto"
+) -> tuple[dict[str, object], tuple[str, ...]]:
+    """The suitable settings for a log that fit settings which were given.
+
+    Args:
+        report: As for `suitable_settings`.
+        given: Settings by the names of the options; they are kept.
+        recipe: As for `suitable_settings`.
+
+    Returns:
+        All settings by the names of the options, and the reasons for those that were chosen.
+
+    Example:
+        >>> report = {"users": 9, "items": 9, "events": 90, "repeats": 0, "longest": 10, "truncated": {}}
+        >>> keywords, _ = suitable_keywords(report, {"seq2seq_weight": 0.5})
+        >>> keywords["objective"], keywords["unique_items"]
+        ('masked', False)
+    """
+    has_other_losses = bool(given.get("seq2seq_weight") or given.get("similarity_weight"))
+    is_masked = has_other_losses or given.get("masking") == "static" or recipe == "bert4rec"
+    objective = given.get("objective", "masked" if is_masked else "causal")
+    chosen = suitable_settings(report, "masked" if objective == "masked" else "causal", recipe)
+    keywords = chosen.keywords
+    if recipe == "bert4rec" and (objective == "causal" or has_other_losses):
+        keywords["masking"] = "dynamic"
+    if given.get("seq2seq_weight") or given.get("keep_seen"):
+        keywords["unique_items"] = False  # such a model is compared with its own items
+    if given.get("valid_users") == 0:
+        keywords["count_prior"] = False  # there is nothing to choose its weight on
+    if "item_loss" in given:
+        keywords["negative_source"] = ItemModelSettings.negative_source
+    if "max_seq_length" in given:
+        length, share = (given.get(name, keywords[name]) for name in ("max_seq_length", "masked_lm_prob"))
+        keywords["max_predictions_per_seq"] = max(1, round(share * length))  # pyright: ignore  checked by the step
+    if given.keys() & {"epochs", "train_multi"}:
+        keywords["evaluate_every"] = 1  # the last pass is evaluated, whatever its number
+    return keywords | dict(given), chosen.reasons
 
 
 def _row_length(truncated: Mapping[str, Mapping[str, float]], longest: int) -> int:

@@ -18,13 +18,13 @@ from kerasrec.data.items.vocab import FIRST_ITEM
 from kerasrec.errors import KerasrecError
 from kerasrec.evaluation.figures import figures_frame
 from kerasrec.evaluation.full_ranking import Scorer, model_scorer, rank_catalogue
-from kerasrec.evaluation.prior_weight import PriorWeight
 from kerasrec.nn.settings import ItemModelSettings
 from kerasrec.recall import run as models
 from kerasrec.recall.dataset import PreparedData
 from kerasrec.recall.new_model import count_transitions, new_model, objectives, start_items
 from kerasrec.recall.settings import Train
 from kerasrec.recall.tuned_settings import with_tuned_settings
+from kerasrec.recall.valid_ranking import ValidRanking
 from kerasrec.training import curves as report
 from kerasrec.training.checkpoints import read_progress
 from kerasrec.training.devices import use_devices
@@ -39,9 +39,6 @@ from kerasrec.workspace.manifest import Manifest
 from kerasrec.workspace.run_folders import find_parts
 
 logger = logging.getLogger(__name__)
-
-PRIOR_USERS = 2_000
-"""Number of users whose valid items choose the weight of a count prior; more take as long as several evaluations."""
 
 
 Evaluated = Callable[[int, dict[str, float]], None]
@@ -223,17 +220,10 @@ def _valid_figures(
         if run.model.prior is not None:
             logger.warning("there are no valid targets to choose the weight of the count prior: it has no effect")
         return None
-    rows = list(prepared.evaluation("valid", everyone, command.valid_users))
-    protocol = prepared.protocol("valid")
-    weight, fewer = None, []
-    if run.model.prior is not None:
-        weight = PriorWeight(run.model, protocol)
-        fewer = list(prepared.evaluation("valid", everyone, min(command.valid_users, PRIOR_USERS)))
+    ranking = ValidRanking(run.model, score, prepared, everyone, command.valid_users)
 
     def evaluate() -> dict[str, float]:
-        if weight is not None:
-            weight.choose(fewer)
-        figures = rank_catalogue(score, rows, prepared.training_counts, protocol).figures()
+        figures = ranking.figures()
         if evaluated is not None:
             evaluated(run.progress.passes + 1, figures)
         return figures

@@ -1,5 +1,6 @@
 """`kerasrec.ItemRecall` against the command line, its export, and wrong input."""
 
+import dataclasses
 import json
 import shutil
 from pathlib import Path
@@ -11,7 +12,10 @@ import pytest
 import kerasrec
 from kerasrec import ItemRecall, KerasrecError
 from kerasrec.backend import tf
+from kerasrec.nn.settings import ItemModelSettings
+from kerasrec.recall.suitable_settings import suitable_settings
 from kerasrec.training.metrics_file import read_metrics
+from kerasrec.workspace.manifest import Manifest
 
 FOLDERS = ("data", "output", "export")
 
@@ -23,10 +27,10 @@ def served(films, tmp_path_factory):
     return kerasrec.load(films.export(tmp_path_factory.mktemp("export") / "films"))
 
 
-def test_the_command_line_continues_with_the_same_settings_and_results(films, command_line, object_settings):
+def test_the_command_line_continues_with_the_same_settings_and_results(films, command_line):
     line = command_line("recall", after=lambda step: [f"--{name}-path={films.folder / name}" for name in FOLDERS])
-    words = lambda *names: [f"--{name.replace('_', '-')}={object_settings[name]}" for name in names]  # noqa: E731
-    examples = words("masking", "max_seq_length", "max_predictions_per_seq", "jobs")
+    names = ("masking", "max_seq_length", "max_predictions_per_seq", "masked_lm_prob", "prop_sliding_window")
+    examples = [f"--{name.replace('_', '-')}={films.settings[name]}" for name in names]
     assert "2 of 2 parts are written already" in line.ok("examples", "all", *examples)
     line.ok("evaluate", "all")
     stored = json.loads((films.folder / "output" / films.name / "evaluation.json").read_text(encoding="utf-8"))
@@ -166,7 +170,26 @@ def test_the_causal_objective_needs_no_other_setting(log, tmp_path):
     static = ItemRecall(tmp_path, objective="causal", masking="static", jobs=1, dupe_factor=1)
     with pytest.raises(KerasrecError, match="write them with --masking dynamic"):
         static.fit(log)
-    assert ItemRecall(tmp_path, jobs=1, dupe_factor=1).prepare(log).prepared.settings.masking == "static"
+    paper = ItemRecall(tmp_path, recipe="bert4rec", jobs=1, dupe_factor=1).prepare(log)
+    assert paper.prepared.settings.masking == "static" and paper.training_settings.model == ItemModelSettings()
+
+
+def test_settings_that_are_not_given_fit_the_log(log, tmp_path, logged):
+    """They are those of `kerasrec recall fit`, and a model that is trained further keeps them."""
+    films = ItemRecall(tmp_path, jobs=1, seed=3).prepare(log)
+    report = Manifest(tmp_path / "data" / films.name / "manifest.json").section("split")
+    chosen = suitable_settings(report)
+    assert films.prepared.settings == dataclasses.replace(chosen.examples, seed=3)
+    training = films.training_settings
+    assert (training.model, training.optimizer, training.batches) == (chosen.model, chosen.optimizer, chosen.batches)
+    assert (training.epochs, training.loop.patience) == (chosen.epochs, chosen.loop.patience)
+    small = {"hidden_size": 8, "num_layers": 1, "valid_users": 20, "jobs": 1, "seed": 3}
+    ItemRecall(tmp_path, **small, minutes=0.001).fit(log)
+    assert "settings: the log is sparse" in logged() and "1 passes are planned for 0.001 minutes" in logged()
+    later = ItemRecall(tmp_path, jobs=1).training_settings
+    assert (later.model.hidden_size, later.model.count_prior, later.epochs, later.seed) == (8, True, 1, 3)
+    with pytest.raises(KerasrecError, match="recipe is 'best'; it must be auto or bert4rec"):
+        ItemRecall(recipe="best")
 
 
 @pytest.mark.parametrize(

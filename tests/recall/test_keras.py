@@ -51,7 +51,8 @@ def test_weights_losses_and_rankings_are_those_of_the_step(films, fitted):
     assert best.to_dict() == latest.evaluate(baselines=False)["model"].to_dict()
 
 
-def test_the_training_set_follows_the_schema_of_the_examples(films):
+def test_the_training_set_follows_the_schema_of_the_examples(log, tmp_path, object_settings):
+    films = ItemRecall(tmp_path, objective="masked", **object_settings).prepare(log)
     steps = item_keras.steps_per_epoch(films)
     batches = list(item_keras.training_set(films, epochs=3))
     assert len(batches) == 3 * steps

@@ -1,7 +1,9 @@
 import pytest
 
+from kerasrec.keywords import settings_of
 from kerasrec.nn.settings import ItemModelSettings
-from kerasrec.recall.suitable_settings import suitable_settings
+from kerasrec.recall.settings import Examples, Train
+from kerasrec.recall.suitable_settings import suitable_keywords, suitable_settings
 
 FILMS = {
     **{"users": 6040, "items": 3416, "events": 999_611, "repeats": 0, "longest": 2277},
@@ -44,3 +46,32 @@ def test_the_last_pass_is_evaluated(report, objective):
 def test_the_recipe_of_bert4rec_is_the_defaults():
     chosen = suitable_settings(FILMS, recipe="bert4rec")
     assert chosen.model == ItemModelSettings() and chosen.examples.masking == "static"
+
+
+@pytest.mark.parametrize("report", [FILMS, COSMETICS])
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        ({}, {"objective": "causal", "masking": "dynamic", "count_prior": True, "unique_items": True}),
+        ({"seq2seq_weight": 0.5}, {"objective": "masked", "unique_items": False}),
+        ({"similarity_weight": 0.1}, {"objective": "masked", "unique_items": True}),
+        ({"masking": "static"}, {"objective": "masked"}),
+        ({"keep_seen": True}, {"unique_items": False}),
+        ({"valid_users": 0}, {"count_prior": False}),
+        ({"item_loss": "softmax"}, {"negative_source": "uniform"}),
+        ({"item_loss": "sampled", "negative_source": "in-batch"}, {"negative_source": "in-batch"}),
+        ({"epochs": 3}, {"evaluate_every": 1}),
+        ({"max_seq_length": 20, "objective": "masked", "masked_lm_prob": 0.4}, {"max_predictions_per_seq": 8}),
+    ],
+    ids=str,
+)
+def test_chosen_settings_fit_those_that_are_given(report, given, expected):
+    keywords, reasons = suitable_keywords(report, given)
+    assert (given | expected).items() <= keywords.items() and reasons
+    settings_of(Train, keywords, name="all")  # raises an error if they contradict each other
+    settings_of(Examples, keywords, name="all")
+
+
+def test_the_recipe_of_bert4rec_takes_other_losses():
+    keywords, _ = suitable_keywords(FILMS, {"similarity_weight": 0.1}, "bert4rec")
+    assert (keywords["objective"], keywords["masking"], keywords["hidden_size"]) == ("masked", "dynamic", 64)
