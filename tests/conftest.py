@@ -7,7 +7,6 @@ import os
 import re
 import shutil
 import signal
-import tempfile
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +17,7 @@ from hypothesis import settings
 from kerasrec.backend import keras, tf
 from kerasrec.cli import main
 from kerasrec.signals import SIGNALS
-from tests.fork_server import ForkServer
+from tests import fork_server
 
 settings.register_profile("kerasrec", deadline=None)  # a busy machine is slow, not wrong
 settings.load_profile("kerasrec")
@@ -73,10 +72,10 @@ def made_once(tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
-def python():
+def python(made_once):
     """A program that runs as Python does, without the seconds that TensorFlow takes to import (`tests/fork_server`)."""
-    with tempfile.TemporaryDirectory() as folder, contextlib.closing(ForkServer(Path(folder))) as server:
-        yield server.python
+    owner = os.getppid() if "PYTEST_XDIST_WORKER" in os.environ else os.getpid()
+    return made_once("python", lambda folder: fork_server.start(folder, owner)) / "python"
 
 
 @pytest.fixture(scope="module")

@@ -1,8 +1,9 @@
 """Runs Python programs in forks of one process that has imported TensorFlow, which each would need seconds to import.
 
-`python fork_server.py SOCKET` serves; `ForkServer` starts it and makes a program, `python`, that takes the place of the
-interpreter in a test: `python -m MODULE ...`, `python -c CODE ...` and `python FILE ...` have its working directory,
-environment and open files, and end with its exit code.
+`python fork_server.py ADDRESS OWNER` serves; `start` starts it and makes a program, `python`, that takes the place of
+the interpreter in a test: `python -m MODULE ...`, `python -c CODE ...` and `python FILE ...` have its working
+directory, environment and open files, and end with its exit code. If the environment has EAGER, they run TensorFlow's
+functions without graphs.
 """
 
 import contextlib
@@ -19,12 +20,14 @@ import threading
 import traceback
 from pathlib import Path
 
+from kerasrec.backend import tf
+from kerasrec.data.text import characters
 from kerasrec.systems import SYSTEMS
 
 CLIENT = """#!{python} -IS
 import json, os, socket, sys
 server = socket.socket(socket.AF_UNIX)
-server.connect({path!r})
+server.connect({address!r})
 request = json.dumps([sys.argv[1:], os.getcwd(), dict(os.environ)]).encode()
 socket.send_fds(server, [len(request).to_bytes(8, "big")], [0, 1, 2])
 server.sendall(request)
@@ -33,41 +36,41 @@ sys.exit(answer[0] if answer else 1)
 """
 
 
-class ForkServer:
-    """The serving process and the program that asks it.
+def start(folder: Path, owner: int) -> None:
+    """Start the serving process, and write the program `python` that asks it.
 
     Args:
-        folder: Where the socket and the program `python` lie.
+        folder: Where the program lies.
+        owner: The process whose end is the end of the serving process.
     """
-
-    def __init__(self, folder: Path):
-        self.python = folder / "python"
-        path = folder / "socket"
-        self.python.write_text(CLIENT.format(python=sys.executable, path=str(path)))
-        self.python.chmod(0o755)
-        words = [sys.executable, __file__, str(path)]
-        environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
-        self._process = subprocess.Popen(words, stdout=subprocess.PIPE, text=True, env=environment)
-        if self._process.stdout.readline() != "ready\n":
-            raise RuntimeError("the fork server did not start")
-
-    def close(self) -> None:
-        """End the serving process."""
-        self._process.kill()
-        self._process.wait()
+    address = f"kerasrec-{owner}-{os.getpid()}"  # of no file, but in Linux's list of names
+    program = folder / "python"
+    program.write_text(CLIENT.format(python=sys.executable, address=f"\0{address}"))
+    program.chmod(0o755)
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
+    words = [sys.executable, __file__, address, str(owner)]
+    process = subprocess.Popen(words, stdout=subprocess.PIPE, text=True, env=environment)
+    if process.stdout.readline() != "ready\n":
+        raise RuntimeError("the fork server did not start")
 
 
-def serve(path: str) -> None:
-    """Import the modules of all commands, then fork for each program that asks."""
+def serve(address: str, owner: int) -> None:
+    """Import the modules of all commands, then fork for each program that asks, until the owner ends."""
+    owner_ends = os.pidfd_open(owner)
     for steps in SYSTEMS.values():
         for _, function in steps.values():
             importlib.import_module(function.rsplit(".", 1)[0])
+    for kind in ("space", "removed", "cjk", "punctuation", "accent", "blank_character"):
+        characters.re2_class(getattr(characters, f"is_{kind}"))  # takes seconds, and is kept
     assert threading.active_count() == 1, "a process with threads cannot be forked safely"
     server = socket.socket(socket.AF_UNIX)
-    server.bind(path)
+    server.bind(f"\0{address}")
     server.listen()
     print("ready", flush=True)
     while True:
+        ready, _, _ = select.select([server, owner_ends], [], [])
+        if owner_ends in ready:
+            return
         asking, _ = server.accept()
         if os.fork() == 0:
             server.close()
@@ -105,6 +108,8 @@ def _answer(asking: socket.socket) -> None:
 
 def _run(words: list[str]) -> int:
     """The exit code of `python WORDS`."""
+    if os.environ.pop("EAGER", ""):
+        tf.config.run_functions_eagerly(True)
     try:
         if words[0] == "-m":
             sys.argv = words[1:]
@@ -134,4 +139,4 @@ def _run(words: list[str]) -> int:
 
 
 if __name__ == "__main__":
-    serve(sys.argv[1])
+    serve(sys.argv[1], int(sys.argv[2]))

@@ -11,6 +11,8 @@ from tests.colarec.conftest import CliHarness as ColaRecHarness
 from tests.sentence_pair.conftest import CliHarness as PairHarness
 from tests.siamese.conftest import CliHarness as SiameseHarness
 
+pytestmark = pytest.mark.eager
+
 MEGABYTES = 24
 
 

@@ -5,9 +5,12 @@ The kills of trainings are in the tests of the trainings; `benchmarks/random_kil
 
 import contextlib
 import dataclasses
+import json
 import shutil
 import signal
 import sqlite3
+import subprocess
+from pathlib import Path
 
 import pytest
 
@@ -16,11 +19,11 @@ from kerasrec.workspace.digests import content_digest
 from tests import tiny_steps
 from tests.colarec.conftest import CliHarness as ColaRecHarness
 from tests.conftest import CommandLine
-from tests.forked_steps import Forks
 from tests.recall.conftest import CliHarness as RecallHarness
 from tests.sentence_pair.conftest import CliHarness as PairHarness
 from tests.siamese.conftest import CliHarness as SiameseHarness
 
+PROGRAM = Path(__file__).with_name("killed_step.py")
 UNEQUAL = ("saved_model.pb", "fingerprint.pb", "files.json")
 """Files of exports that are not the same bytes in equal runs; `check_files` compares them."""
 
@@ -84,13 +87,6 @@ def colarec(folder, lines):
     return [Step(words, kills=kills.get(name, 0)) for name, words in steps.items()]
 
 
-@pytest.fixture(scope="module")
-def forks():
-    started = Forks()
-    yield started
-    started.close()
-
-
 def rows_of(database):
     """The rows of all tables; of the times of writing only whether there is one."""
     with contextlib.closing(sqlite3.connect(database)) as db:
@@ -112,22 +108,24 @@ def state(folder):
 
 
 @pytest.mark.parametrize("system", [recall, siamese, sentence_pair, anime, colarec])
-def test_a_killed_step_is_run_again(tmp_path, forks, system):
+def test_a_killed_step_is_run_again(tmp_path, python, monkeypatch, system):
+    monkeypatch.setenv("EAGER", "1")
     folder, before = tmp_path / "run", tmp_path / "before"
     folder.mkdir()
     lines = Lines()
 
-    def run(step, **killed):
-        return forks.run(lines.line.words(*step.words), folder, **killed)
+    def run(step, kill_at=None, renames_only=False):
+        words = map(json.dumps, (lines.line.words(*step.words), str(folder), kill_at, renames_only))
+        return subprocess.run([python, PROGRAM, *words], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
 
     def run_whole(step):
-        code, changes, printed = run(step)
-        assert code == 0, printed
-        return changes
+        done = run(step)
+        assert done.returncode == 0, done.stdout
+        return int(done.stdout.split()[-1])
 
     def run_killed(step, **killed):
-        code, _, printed = run(step, **killed)
-        assert code == -signal.SIGKILL, f"{step.words[0]} {killed}: {code} {printed}"
+        done = run(step, **killed)
+        assert done.returncode == 128 + signal.SIGKILL, f"{step.words[0]} {killed}: {done.returncode} {done.stdout}"
 
     for step in system(folder, lines):
         if step.words[0] == "export":
