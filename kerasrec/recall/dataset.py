@@ -215,16 +215,17 @@ class PreparedData:
         for begin in range(0, len(parts), PARTS_AT_A_TIME):
             some = parts[begin : begin + PARTS_AT_A_TIME]
             batches = evaluation_batches(self.files(split, some), self.settings, batch_size, every)
-            histories = [self.histories(part, split) for part in some]
+            histories = list(self.histories(some, split))
             if every > 1:  # a training keeps them in memory
                 wanted = np.concatenate([np.zeros(0, np.int64), *(batch["info"] for batch in batches)])
                 histories = [part.restricted_to(wanted) for part in histories]
             yield batches, TokenHistories.concatenated(histories)
 
-    def histories(self, part: str, target: str) -> TokenHistories:
-        """The items of each user of a part before the `valid` or the `test` target."""
-        [path] = checked_parts(self.task, [part])
-        return histories_before(path, self.vocab, self.settings, target)
+    def histories(self, parts: list[str], target: str) -> Iterator[TokenHistories]:
+        """For each part, the items of its users before the `valid` or the `test` target."""
+        for begin in range(0, len(parts), PARTS_AT_A_TIME):  # each check reads the whole manifest
+            for path in checked_parts(self.task, parts[begin : begin + PARTS_AT_A_TIME]):
+                yield histories_before(path, self.vocab, self.settings, target)
 
     def some_histories(self, most_events: int, what: str) -> TokenHistories:
         """Training histories of the first parts that together have a number of events, or of all parts.
@@ -236,17 +237,17 @@ class PreparedData:
             what: What the histories are used for; logged if they are not all histories.
         """
         some = []
-        for part in self.entries:
-            if sum(len(histories.ids) for histories in some) >= most_events:
+        for histories in self.histories(list(self.entries), "valid"):
+            some.append(histories)
+            if sum(len(part.ids) for part in some) >= most_events and len(some) < len(self.entries):
                 logger.info(f"{what} on the users of {len(some)} of {len(self.entries)} parts")
                 break
-            some.append(self.histories(part, "valid"))
         return TokenHistories.concatenated(some)
 
     @cached_property
     def training_counts(self) -> np.ndarray:
         """Number of training events of each item over all parts with examples, int64 [V - 5]."""
         counts = np.zeros(len(self.vocab), np.int64)
-        for part in self.entries:
-            counts += np.bincount(self.histories(part, "valid").ids, minlength=len(self.vocab))
+        for histories in self.histories(list(self.entries), "valid"):
+            counts += np.bincount(histories.ids, minlength=len(self.vocab))
         return counts[FIRST_ITEM:]

@@ -292,7 +292,7 @@ def test_on_huge_data_figures_come_from_stated_samples(trained_cli, logged):
     prepared = PreparedData(task, parts)
     fitted = fitted_baselines(prepared, most_events=1)["co-occurrence"]
     assert "the users of 1 of 3 parts" in logged()
-    _, offsets, ids = prepared.histories("part-000", "valid")
+    [(_, offsets, ids)] = prepared.histories(["part-000"], "valid")
     alone = CoOccurrence().fit(offsets, ids, len(prepared.vocab))
     asked = offsets[:5], ids[: offsets[4]]
     np.testing.assert_array_equal(fitted.scores(*asked), alone.scores(*asked))

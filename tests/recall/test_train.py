@@ -142,7 +142,7 @@ def test_initial_item_embeddings(prepared_cli):
             if name.startswith("model/") and np.shape(value) == (vocab_size(cli.task), 16)
         )
     prepared = PreparedData(*find_parts("all", RunFolders(cli.folder / "data")))
-    histories = TokenHistories.concatenated([prepared.histories(part, "valid") for part in prepared.parts])
+    histories = TokenHistories.concatenated(list(prepared.histories(prepared.parts, "valid")))
     shape = tables["random"].shape
     expected = co_occurrence_vectors(histories.offsets, histories.ids, *shape, seed=12345)
     assert tables["co-occurrence"] == pytest.approx(expected, abs=1e-5)
