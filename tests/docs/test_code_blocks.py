@@ -52,6 +52,7 @@ def pages_with_code():
             yield pytest.param(path, marks=pytest.mark.slow if trains else ())
 
 
+@pytest.mark.eager
 @pytest.mark.parametrize("path", pages_with_code())
 def test_the_blocks_of_a_page_run(path, tmp_path, monkeypatch):
     run_page(path, tmp_path, monkeypatch)

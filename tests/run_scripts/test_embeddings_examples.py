@@ -71,9 +71,9 @@ def run(monkeypatch, capsys):
 
 
 @pytest.mark.slow
-def test_it_prints_the_nearest_sentences_and_draws_the_matrix(model, tmp_path):
+def test_it_prints_the_nearest_sentences_and_draws_the_matrix(model, tmp_path, python):
     words = [SCRIPT, model / "output", model / "texts.txt", tmp_path / "new folder" / "picture.png"]
-    done = subprocess.run([sys.executable, *words], capture_output=True, text=True)
+    done = subprocess.run([python, *words], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     head, *lists, tail = done.stdout.strip().split("\n\n")
     assert head.endswith("6 sentences, vectors of 8 numbers") and "picture.png" in tail

@@ -1,6 +1,5 @@
 import os
 import subprocess
-import sys
 
 import pytest
 
@@ -80,9 +79,9 @@ print("equal")
 
 
 @pytest.mark.slow
-def test_two_replicas_take_the_same_step_as_one(tmp_path):
+def test_two_replicas_take_the_same_step_as_one(python):
     ran = subprocess.run(
-        [sys.executable, "-c", TWO_REPLICAS],
+        [python, "-c", TWO_REPLICAS],
         capture_output=True,
         text=True,
         env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"},
