@@ -7,7 +7,7 @@ import kerasrec
 
 @pytest.mark.slow
 def test_from_made_up_pairs_to_classes_and_a_served_model(tmp_path, executed):
-    notebook = executed("sentence_pair.ipynb", EPOCHS=2)
+    notebook = executed("sentence_pair.ipynb", EPOCHS=1)
     assert notebook.pictures == 2, "the curves and the similarity matrix"
     figures = json.loads((tmp_path / "model" / "evaluation.json").read_text(encoding="utf-8"))
     assert set(figures) == {"model", "untrained", "characters"}

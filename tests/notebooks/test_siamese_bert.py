@@ -7,7 +7,7 @@ import kerasrec
 
 @pytest.mark.slow
 def test_from_made_up_groups_to_paraphrases_and_a_served_model(tmp_path, executed):
-    notebook = executed("siamese_bert.ipynb", EPOCHS=2)
+    notebook = executed("siamese_bert.ipynb", EPOCHS=1)
     assert notebook.pictures == 2, "the curves and the similarity matrix"
     figures = json.loads((tmp_path / "output" / "run" / "evaluation.json").read_text(encoding="utf-8"))
     assert set(figures) == {"model", "untrained", "characters"} and "test/AUC" in figures["model"]
