@@ -2,8 +2,7 @@
 
 `python fork_server.py ADDRESS OWNER` serves; `start` starts it and makes a program, `python`, that takes the place of
 the interpreter in a test: `python -m MODULE ...`, `python -c CODE ...` and `python FILE ...` have its working
-directory, environment and open files, and end with its exit code. If the environment has EAGER, they run TensorFlow's
-functions without graphs.
+directory, environment and open files, and end with its exit code.
 """
 
 import contextlib
@@ -20,7 +19,6 @@ import threading
 import traceback
 from pathlib import Path
 
-from kerasrec.backend import tf
 from kerasrec.data.text import characters
 from kerasrec.systems import SYSTEMS
 
@@ -108,8 +106,6 @@ def _answer(asking: socket.socket) -> None:
 
 def _run(words: list[str]) -> int:
     """The exit code of `python WORDS`."""
-    if os.environ.pop("EAGER", ""):
-        tf.config.run_functions_eagerly(True)
     try:
         if words[0] == "-m":
             sys.argv = words[1:]

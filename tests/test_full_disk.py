@@ -11,8 +11,6 @@ from tests.colarec.conftest import CliHarness as ColaRecHarness
 from tests.sentence_pair.conftest import CliHarness as PairHarness
 from tests.siamese.conftest import CliHarness as SiameseHarness
 
-pytestmark = pytest.mark.eager
-
 MEGABYTES = 24
 
 
@@ -77,6 +75,7 @@ def test_sentence_pair(disk, step, command_line):
         step(harness, *steps[name], free=free)
 
 
+@pytest.mark.eager
 def test_colarec(disk, step, command_line):
     harness = ColaRecHarness(disk, command_line)
     steps = tiny_steps.colarec(harness)
@@ -84,6 +83,7 @@ def test_colarec(disk, step, command_line):
         step(harness, *steps[name], free=free)
 
 
+@pytest.mark.eager
 def test_anime(disk, step, command_line):
     output = {"train": [f"--output={disk / 'output'}"]}
     line = command_line("anime", after=lambda name: [f"--database={disk / 'bert.db'}", *output.get(name, [])])

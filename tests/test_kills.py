@@ -108,8 +108,7 @@ def state(folder):
 
 
 @pytest.mark.parametrize("system", [recall, siamese, sentence_pair, anime, colarec])
-def test_a_killed_step_is_run_again(tmp_path, python, monkeypatch, system):
-    monkeypatch.setenv("EAGER", "1")
+def test_a_killed_step_is_run_again(tmp_path, python, system):
     folder, before = tmp_path / "run", tmp_path / "before"
     folder.mkdir()
     lines = Lines()
