@@ -1,5 +1,6 @@
 import contextlib
 import fcntl
+import gc
 import io
 import json
 import logging
@@ -29,9 +30,29 @@ def pytest_collection_modifyitems(items):
     items.sort(key=lambda item: item.path not in slow)
 
 
-def pytest_runtest_setup():
-    """Every test draws the same numbers in every run, also for the fixtures that it is the first to use."""
-    keras.utils.set_random_seed(0)
+def pytest_configure(config):
+    config.pluginmanager.register(EveryTest())
+
+
+class EveryTest:
+    """Hooks for all tests; those of a conftest.py are not called for the examples in docstrings."""
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtest_setup(self, item):
+        """Every test draws the same numbers in every run, also for the fixtures that it is the first to use. Tests with
+        the marker `eager`, and examples in docstrings, run TensorFlow's functions without graphs."""
+        keras.utils.set_random_seed(0)
+        is_eager = isinstance(item, pytest.DoctestItem) or item.get_closest_marker("eager") is not None
+        tf.config.run_functions_eagerly(is_eager)
+
+    def pytest_runtest_teardown(self, item, nextitem):
+        """TensorFlow keeps many objects of a test for ever; the garbage collector does not look at them again."""
+        if nextitem is None or nextitem.path != item.path:
+            gc.collect()
+            gc.freeze()
+
+    def pytest_sessionfinish(self):
+        gc.unfreeze()  # libraries report objects that are left at the end
 
 
 @pytest.fixture(scope="session")
@@ -92,14 +113,6 @@ def exports_loaded_once():
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(tf.saved_model, "load", load_once)
         yield
-
-
-@pytest.fixture(autouse=True)
-def eagerly(request):
-    """Tests with the marker `eager` run TensorFlow's functions without graphs."""
-    tf.config.run_functions_eagerly(request.node.get_closest_marker("eager") is not None)
-    yield
-    tf.config.run_functions_eagerly(False)
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ from kerasrec.colarec.beam_search import Encoded
 from kerasrec.colarec.dataset import PreparedData
 from kerasrec.colarec.encoder_rows import END, OF_USER, TASK, TASK_POSITION, TEXT
 from kerasrec.colarec.run import Trained, identified
-from kerasrec.serving.item_signatures import EMPTY_SCORE
+from kerasrec.serving.ranked_lists import EMPTY_SCORE
 from kerasrec.serving.raw_ids import RAGGED_STRINGS, RawIds, ids_file, unpadded
 from kerasrec.serving.saved_model import signature
 

@@ -15,7 +15,7 @@ from kerasrec.errors import KerasrecError, quoted, require
 from kerasrec.keywords import keyword_names, keywords_of, settings_of
 from kerasrec.recall.dataset import PreparedData
 from kerasrec.recall.evaluate import evaluate
-from kerasrec.recall.export import export_model
+from kerasrec.recall.export import export_baseline, export_model
 from kerasrec.recall.histories import user_histories
 from kerasrec.recall.prepare import examples, split, vocab
 from kerasrec.recall.run import TRAINS, trained_model
@@ -175,22 +175,27 @@ class ItemRecall(SimilarItems, ItemSystem):
         asked["compare"] = None if compare is None else Path(compare)
         return evaluate(self._step(Evaluate, name=self._all, folders=self._folders, task=None, **asked))
 
-    def export(self, path: str | Path | None = None) -> Exported:
-        """Write the model as a SavedModel that takes and gives raw item ids.
+    def export(self, path: str | Path | None = None, *, scorer: str | None = None) -> Exported:
+        """Write the model, or a baseline, as a SavedModel that takes and gives raw item ids.
 
         Args:
             path: The folder of versions; a new version is written into it. By default the export folder of the run.
+            scorer: Name of a baseline, as `kerasrec recall export --scorer` takes it; by default the trained model.
 
         Returns:
             The version's folder and its signatures; `kerasrec.load` opens it.
 
         Raises:
-            KerasrecError: there is no trained model, or the path cannot be written.
+            KerasrecError: there is no trained model, the scorer is unknown, or the path cannot be written.
         """
-        self._require_trained()
+        self._require_prepared()
         folder = self._task.export if path is None else Path(path)
         require_model_folder("path", folder)
-        command = self._step(Export, name=self._all, folders=self._folders)
+        asked = {} if scorer is None else {"scorer": scorer}
+        command = settings_of(Export, self.settings | asked, name=self._all, folders=self._folders)
+        if command.scorer != "model":
+            return export_baseline(command.scorer, self.prepared, folder, command.max_k)
+        self._require_trained()
         model, _ = trained_model(self.prepared, command.checkpoint)
         return export_model(model, self.prepared, folder, command.max_k)
 

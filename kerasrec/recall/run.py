@@ -24,7 +24,7 @@ CONTRACT = Contract(
     ),
     announced=("model", "batches", "optimizer", "devices.precision", "seed", "valid_users"),
     free=(
-        *("name", "task", "init_from", "item_start", "epochs", "sequential", "train_multi", "steps_per_multi"),
+        *("name", "task", "init_from", "tuned", "item_start", "epochs", "sequential", "train_multi", "steps_per_multi"),
         *("eval_mode", "test_users", "loop", "devices", "folders"),
         *("keep_seen", "filter_seen"),  # `_filters_seen` checks them
     ),

@@ -186,6 +186,8 @@ class Export:
 
     name: Positional[str]
     """The task, for example task-refine-0-all."""
+    scorer: Literal["model", "popularity", "co-occurrence", "markov-chain", "ease"] = "model"
+    """What is exported: the model, or a baseline, which is fitted as in `evaluate`."""
     checkpoint: Literal["best", "latest"] = "best"
     """The state of the model: the best one of the valid evaluations, or the latest."""
     max_k: int = 100
@@ -193,6 +195,7 @@ class Export:
     folders: RunFolders = RunFolders()
 
     def __post_init__(self):
+        require_choices(self)
         require(self.max_k >= 1, "max_k", self.max_k, "at least 1")
 
 

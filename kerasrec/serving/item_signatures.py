@@ -6,21 +6,18 @@ from pathlib import Path
 
 import numpy as np
 
-from kerasrec.backend import no_autograph, tf
-from kerasrec.data.items.vocab import FIRST_ITEM, MASK, UNK, ItemVocab
+from kerasrec.backend import tf
+from kerasrec.data.items.vocab import MASK, ItemVocab
 from kerasrec.nn.item_model import ItemModel
-from kerasrec.serving.raw_ids import RAGGED_STRINGS, RawIds, ids_file, unpadded
+from kerasrec.serving.ranked_lists import STRINGS, RankedLists, without_items, without_specials
+from kerasrec.serving.raw_ids import ids_file, unpadded
 from kerasrec.serving.saved_model import export, signature
 from kerasrec.workspace.locks import exclusive
 
-EMPTY_SCORE = float(np.finfo(np.float32).min)
-"""The score of padding in a list; JSON has no infinity."""
-
-_STRINGS, _IDS = ([None, None], tf.string), ([None, None], tf.int32)
-_HISTORIES = [RAGGED_STRINGS, RAGGED_STRINGS, tf.TensorSpec([None], tf.bool)]
+_IDS = ([None, None], tf.int32)
 
 
-class ServedItemModel(tf.Module):
+class ServedItemModel(RankedLists):
     """An item model and its vocabulary, as functions of raw ids.
 
     The module holds the model's variables but no Keras objects, so that the export loads without Keras.
@@ -43,19 +40,13 @@ class ServedItemModel(tf.Module):
         max_k: int = 100,
         filter_seen: bool = True,
     ):
-        super().__init__()
+        super().__init__(items_file, item_counts, max_k, filter_seen)
         self._weights = model.variables
         self._queries_at, self._scores_at = model.queries_at, model.scores_at
         self._table, self._bias = model.item_table, model.head.bias
         self._unique_items = model.settings.unique_items
         self._max_seq_length = max_seq_length
-        self._max_k = min(max_k, len(item_counts))
-        self.filter_seen = tf.Variable(filter_seen, trainable=False)  # for code that loads the export
-        self.unique_items = tf.Variable(self._unique_items, trainable=False)
-        self._raw_ids = RawIds(items_file)
-        shares = (item_counts + 1) / (item_counts + 1).sum()
-        popularity = np.concatenate([np.full(FIRST_ITEM, EMPTY_SCORE), np.log(shares)])
-        self._popularity = tf.Variable(popularity, dtype=tf.float32, trainable=False)
+        self.unique_items = tf.Variable(self._unique_items, trainable=False)  # for code that loads the export
 
     def signatures(self) -> dict:
         """The signatures of the export, by name."""
@@ -68,54 +59,7 @@ class ServedItemModel(tf.Module):
             "prediction": self.prediction,
         }
 
-    @tf.function(input_signature=[*_HISTORIES, tf.TensorSpec([], tf.int32)])
-    @no_autograph
-    def recommend(self, items, exclude, filter_seen, k):
-        """The k best items for each history.
-
-        Args:
-            items: Histories of raw ids, oldest first, ragged string [B, (n)]; only the most recent items that fit into
-                the model's sequence are used.
-            exclude: Raw ids that are left out of a row's list, ragged string [B, (n)].
-            filter_seen: Whether the items of a row's history are left out, bool [B].
-            k: Length of the lists.
-
-        Returns:
-            Raw ids, string [B, k], best first, and scores, float32 [B, k]. If no items are left, the lists are padded
-            with `""` and the lowest float.
-        """
-        return self._best(self._list_scores(items, exclude, filter_seen), k)
-
-    @tf.function(input_signature=[*_HISTORIES, tf.TensorSpec([], tf.int32), tf.TensorSpec([None], tf.string)])
-    @no_autograph
-    def recommend_among(self, items, exclude, filter_seen, k, candidates):
-        """`recommend`, with lists that hold candidates only: raw ids, string [N]. Unknown candidates are ignored."""
-        scores = self._list_scores(items, exclude, filter_seen)
-        ids = self._ids(candidates)
-        is_candidate = tf.scatter_nd(ids[:, tf.newaxis], tf.ones_like(ids), tf.shape(scores)[1:]) > 0
-        return self._best(tf.where(is_candidate[tf.newaxis], scores, EMPTY_SCORE), k)
-
-    @tf.function(input_signature=_HISTORIES)
-    @no_autograph
-    def _list_scores(self, items, exclude, filter_seen):
-        """Scores, float32 [B, V], that are the lowest float where an item may not be recommended."""
-        ids = self._ids(items)
-        scores = self._scores_at(*self._masked_rows(ids))[:, 0]
-        scores = tf.where(tf.equal(ids.row_lengths(), 0)[:, None], self._popularity[None], scores)
-        seen = tf.ragged.boolean_mask(ids, ids.with_values(tf.gather(filter_seen, ids.value_rowids())))
-        return _without_items(_without_specials(scores), tf.concat([self._ids(exclude), seen], axis=1))
-
-    def _best(self, scores, k):
-        scores, best = tf.math.top_k(scores, tf.minimum(k, tf.shape(scores)[1]))
-        return tf.where(scores > EMPTY_SCORE, self._items(best), ""), scores
-
-    @signature(items=_STRINGS, exclude=_STRINGS, filter_seen=([None], tf.bool))
-    def recommend_padded(self, items, exclude, filter_seen):
-        """`recommend` for servers, with dense strings padded with `""` and lists of fixed length."""
-        best, scores = self.recommend(unpadded(items), unpadded(exclude), filter_seen, self._max_k)
-        return {"items": best, "scores": scores}
-
-    @signature(items=_STRINGS)
+    @signature(items=STRINGS)
     def embed(self, items):
         """Vectors of users, float32 [B, H], from histories, string [B, N] padded with `""`.
 
@@ -162,8 +106,8 @@ class ServedItemModel(tf.Module):
         scores = tf.reshape(scores, [-1, self._table.shape[0]])
         if self._unique_items:
             visible = tf.RaggedTensor.from_tensor(tf.repeat(input_ids, slots[1], axis=0))
-            scores = _without_items(scores, visible)
-        scores, ids = tf.math.top_k(_without_specials(scores), self._max_k)
+            scores = without_items(scores, visible)
+        scores, ids = tf.math.top_k(without_specials(scores), self._max_k)
         shape = tf.concat([slots, [self._max_k]], axis=0)
         return {
             "TopK_predictions": tf.reshape(ids, shape),
@@ -171,16 +115,8 @@ class ServedItemModel(tf.Module):
             "TopK_items": tf.reshape(self._items(ids), shape),
         }
 
-    def _ids(self, items):
-        """Token ids, int32, of raw ids; `[UNK]` for unknown ids."""
-        # `tf.where` of ragged tensors broadcasts them with thousands of operations, which take seconds to export.
-        return tf.ragged.map_flat_values(
-            lambda numbers: tf.where(numbers < 0, UNK, numbers + FIRST_ITEM), self._raw_ids.numbers(items)
-        )
-
-    def _items(self, ids):
-        """Raw ids of token ids; `""` for special tokens."""
-        return self._raw_ids.at(ids - FIRST_ITEM)
+    def _scores(self, ids):
+        return self._scores_at(*self._masked_rows(ids))[:, 0]
 
     def _masked_rows(self, ids):
         """Ragged histories as rows of their recent items and `[MASK]` in place of the next item, int32 [B, n].
@@ -190,17 +126,6 @@ class ServedItemModel(tf.Module):
         recent = ids[:, -(self._max_seq_length - 1) :]
         masked = tf.concat([recent, tf.fill([ids.nrows(tf.int32), 1], MASK)], axis=1)
         return masked.to_tensor(), tf.cast(recent.row_lengths(), tf.int32)[:, None]
-
-
-def _without_specials(scores):
-    special = tf.range(tf.shape(scores)[1]) < FIRST_ITEM
-    return tf.where(special[None], EMPTY_SCORE, scores)
-
-
-def _without_items(scores, ids):
-    """Scores [B, V] with `EMPTY_SCORE` for each row's ids, ragged int32 [B, (n)]."""
-    rows_and_ids = tf.stack([tf.cast(ids.value_rowids(), tf.int32), ids.values], axis=1)
-    return tf.tensor_scatter_nd_update(scores, rows_and_ids, tf.fill([tf.shape(rows_and_ids)[0]], EMPTY_SCORE))
 
 
 @contextlib.contextmanager

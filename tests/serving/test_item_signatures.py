@@ -7,7 +7,8 @@ import pytest
 
 from kerasrec.backend import tf
 from kerasrec.data.items.vocab import MASK, UNK
-from kerasrec.serving.item_signatures import EMPTY_SCORE, item_model_exporter
+from kerasrec.serving.item_signatures import item_model_exporter
+from kerasrec.serving.ranked_lists import EMPTY_SCORE
 from tests.docs.signatures import run_documented_bodies
 
 LENGTH, MAX_K, ITEMS = 6, 20, 37  # of the export in conftest.py

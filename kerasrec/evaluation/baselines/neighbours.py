@@ -21,19 +21,28 @@ class NeighbourModel:
     decay: float = 1.0
     neighbours: sparse.csr_array | None = None
 
-    def scores(self, offsets: np.ndarray, ids: np.ndarray) -> np.ndarray:
-        """Scores, float32 [B, vocab_size], of every token for each history; 0 for tokens that are no neighbours.
+    @property
+    def fitted(self) -> sparse.csr_array:
+        """The matrix.
 
         Raises:
             KerasrecError: `fit` was not called.
         """
         if self.neighbours is None:
             raise KerasrecError("the baseline has no neighbours: call fit before scores")
-        weights = None
+        return self.neighbours
+
+    def scores(self, offsets: np.ndarray, ids: np.ndarray) -> np.ndarray:
+        """Scores, float32 [B, vocab_size], of every token for each history; 0 for tokens that are no neighbours.
+
+        Raises:
+            KerasrecError: `fit` was not called.
+        """
+        neighbours, weights = self.fitted, None
         if self.most_recent is not None:
             later = np.repeat(offsets[1:], np.diff(offsets)) - 1 - np.arange(len(ids))  # events after each event
             weights = np.where(later < self.most_recent, self.decay**later, 0)
-        return (user_items(offsets, ids, self.neighbours.shape[0], weights) @ self.neighbours).toarray()
+        return (user_items(offsets, ids, neighbours.shape[0], weights) @ neighbours).toarray()
 
 
 def user_items(
