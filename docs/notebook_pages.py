@@ -1,5 +1,6 @@
 """Pages of the notebooks: their texts, their code and, after `docs/run_notebooks.py`, their outputs."""
 
+import itertools
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -7,6 +8,8 @@ from pathlib import Path
 import nbformat
 
 EXECUTED = Path(__file__).parent / "executed"
+MOST_LINES = 12
+"""Longest text that is shown without a click."""
 
 
 def notebook_page(path: Path) -> str:
@@ -33,13 +36,29 @@ def _with_outputs(path: Path) -> nbformat.NotebookNode:
 
 
 def _shown(outputs: list[nbformat.NotebookNode]) -> Iterator[str]:
-    """The outputs of a cell as Markdown."""
-    for output in outputs:
-        data = output.get("data", {})
-        if "image/png" in data:
-            yield f"![](data:image/png;base64,{data['image/png'].strip()})"
-        elif "text/html" in data:
-            html = re.sub(r"<style.*?</style>", "", data["text/html"], flags=re.DOTALL)
-            yield f'<div class="output">{"".join(line.strip() for line in html.splitlines())}</div>'
-        elif text := output.get("text") or data.get("text/plain"):
-            yield f'```text title="Output"\n{text.rstrip()}\n```'
+    """The outputs of a cell as Markdown; printed lines that follow each other are one block."""
+    for is_printed, group in itertools.groupby(outputs, key=lambda output: output.output_type == "stream"):
+        if is_printed:
+            printed = "".join(output.text for output in group if output.name == "stdout")
+            yield from [_text(printed)] if printed.strip() else []
+        else:
+            yield from map(_displayed, group)
+
+
+def _displayed(output: nbformat.NotebookNode) -> str:
+    data = output.get("data", {})
+    if "image/png" in data:
+        return f"![](data:image/png;base64,{data['image/png'].strip()})"
+    if "text/html" in data:
+        html = re.sub(r"<style.*?</style>", "", data["text/html"], flags=re.DOTALL)
+        return f'<div class="output">{"".join(line.strip() for line in html.splitlines())}</div>'
+    return _text(data.get("text/plain", ""))
+
+
+def _text(text: str) -> str:
+    """Lines of text; more than a few are folded."""
+    lines = text.rstrip().splitlines()
+    if len(lines) <= MOST_LINES:
+        return "\n".join(["```text", *lines, "```"])
+    block = ["```text", *lines, "```"]
+    return "\n".join([f'??? quote "Output, {len(lines)} lines"', "", *(f"    {line}" for line in block)])

@@ -55,7 +55,8 @@ def show(table: Table) -> None:
 
 def _console(file: TextIO) -> Console:
     """A console without markup; tables in files are not cut to the 80 columns that rich assumes."""
-    console = Console(file=file, markup=False, emoji=False)
+    # In a notebook, rich would otherwise display a table at once, or write it with styles, whatever the file is.
+    console = Console(file=file, markup=False, emoji=False, force_jupyter=False, force_terminal=bool(file.isatty()))
     if not console.is_terminal and "COLUMNS" not in os.environ:
         console.width = max(console.width, FILE_WIDTH)
     return console

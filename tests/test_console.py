@@ -98,3 +98,14 @@ def test_a_column_can_have_one_table_per_value(capsys):
     assert printed.index("fish") < printed.index("tea") < printed.index("milk")
     print_result(frame[:0])
     assert "rank" in capsys.readouterr().out
+
+
+def test_tables_in_a_notebook_are_plain_text(monkeypatch, capsys):
+    """Jupyter sets FORCE_COLOR, and rich would display a table as HTML at once."""
+    monkeypatch.setattr("rich.console._is_jupyter", lambda: True)
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    frame = pd.DataFrame({"item": ["12"]})
+    text = text_of(frame)
+    assert text.splitlines()[1] == "┃ item ┃"
+    print_result(frame)
+    assert capsys.readouterr().out == f"{text}\n"
