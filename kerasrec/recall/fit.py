@@ -103,17 +103,8 @@ def _begun(command: Fit, task: Task) -> tuple[Train, ExampleSettings] | None:
 
 def _new_training(command: Fit, chosen: SuitableSettings, task: Task) -> Train:
     """The settings of a new training; with `minutes`, its passes fit into the time."""
-    training = Train(
-        f"{task.name}-all",
-        epochs=chosen.epochs,
-        test_users=0,
-        seed=command.seed,
-        folders=command.folders,
-        model=chosen.model,
-        optimizer=chosen.optimizer,
-        batches=chosen.batches,
-        loop=dataclasses.replace(chosen.loop, minutes=command.minutes),
-    )
+    own = {"test_users": 0, "seed": command.seed, "minutes": command.minutes}
+    training = settings_of(Train, chosen.keywords | own, name=f"{task.name}-all", folders=command.folders)
     if command.minutes is None:
         return training
     return planned_for_minutes(training, PreparedData(task, PreparedData.written(task)), command.minutes)

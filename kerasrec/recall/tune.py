@@ -14,6 +14,7 @@ from optuna.trial import FrozenTrial, Trial, TrialState
 
 from kerasrec.backend import keras
 from kerasrec.errors import KerasrecError
+from kerasrec.keywords import settings_of
 from kerasrec.recall.dataset import PreparedData
 from kerasrec.recall.new_model import objectives
 from kerasrec.recall.settings import Train, Tune
@@ -106,17 +107,8 @@ def _start(command: Tune, task: Task, prepared: PreparedData) -> Train:
     """The settings that `fit` chooses for the log, with the objective and the examples of the task."""
     report = Manifest(task.manifest_path).section("split")
     chosen = suitable_settings(report, command.objective)
-    start = Train(
-        command.name,
-        epochs=chosen.epochs,
-        test_users=0,
-        seed=command.seed,
-        folders=command.folders,
-        model=chosen.model,
-        optimizer=chosen.optimizer,
-        batches=chosen.batches,
-        loop=dataclasses.replace(chosen.loop, evaluate_every=1),
-    )
+    own = {"test_users": 0, "seed": command.seed, "evaluate_every": 1}
+    start = settings_of(Train, chosen.keywords | own, name=command.name, folders=command.folders)
     prepared.require_windows(objectives(start))
     return start
 
