@@ -37,12 +37,17 @@ class _Finder:
         self.package = package
         self._run = run
         self._has_run = False
+        self._is_searching = False
 
     def find_spec(self, name, path=None, target=None) -> ModuleSpec | None:
-        if name != self.package:
+        if name != self.package or self._is_searching:  # other finders may ask all finders, and so this one
             return None
-        others = (finder for finder in sys.meta_path if finder is not self and hasattr(finder, "find_spec"))
-        spec = next((found for finder in others if (found := finder.find_spec(name, path, target))), None)
+        others = [finder for finder in sys.meta_path if finder is not self and hasattr(finder, "find_spec")]
+        self._is_searching = True
+        try:
+            spec = next((found for finder in others if (found := finder.find_spec(name, path, target))), None)
+        finally:
+            self._is_searching = False
         if spec is not None and spec.loader is not None:
             execute = spec.loader.exec_module
 

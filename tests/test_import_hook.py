@@ -49,6 +49,23 @@ def test_an_error_of_the_function_fails_every_import(package):
     assert package not in sys.modules
 
 
+class Delegating:
+    """A finder that asks all others, as tools that measure coverage do."""
+
+    def find_spec(self, name, path=None, target=None):
+        others = [finder for finder in sys.meta_path if finder is not self]
+        return next((found for finder in others if (found := finder.find_spec(name, path, target))), None)
+
+
+@pytest.mark.parametrize("is_first", [True, False])
+def test_a_finder_that_asks_all_others(package, is_first):
+    versions = []
+    after_import_of(package, lambda module: versions.append(module.version))
+    sys.meta_path.insert(0 if is_first else 1, Delegating())
+    importlib.import_module(package)
+    assert versions == [3]
+
+
 def test_an_already_imported_package_is_refused(package):
     importlib.import_module(package)
     with pytest.raises(KerasrecError, match=f"{package} was imported before kerasrec.backend"):

@@ -261,7 +261,8 @@ class ItemRecall(SimilarItems, ItemSystem):
     @property
     def _suitable(self) -> tuple[dict[str, Any], tuple[str, ...]]:
         report = Manifest(self._task.manifest_path).section("split")
-        return suitable_keywords(report, self._masking | self.settings, self.recipe)
+        keywords, reasons = suitable_keywords(report, self._masking | self.settings, self.recipe)
+        return {"test_users": 0} | keywords, reasons  # `evaluate` ranks the test split
 
     def _histories(self, users: Sequence[str]) -> Sequence[Sequence[str]]:
         return user_histories(self._task, users)

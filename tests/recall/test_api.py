@@ -183,6 +183,7 @@ def test_settings_that_are_not_given_fit_the_log(log, tmp_path, logged):
     training = films.training_settings
     assert (training.model, training.optimizer, training.batches) == (chosen.model, chosen.optimizer, chosen.batches)
     assert (training.epochs, training.loop.patience) == (chosen.epochs, chosen.loop.patience)
+    assert training.test_users == 0, "the test split is ranked once, by evaluate"
     small = {"hidden_size": 8, "num_layers": 1, "valid_users": 20, "jobs": 1, "seed": 3}
     ItemRecall(tmp_path, **small, minutes=0.001).fit(log)
     assert "settings: the log is sparse" in logged() and "1 passes are planned for 0.001 minutes" in logged()
