@@ -47,8 +47,7 @@ def export(
         KerasrecError: the disk is full; the unfinished version is removed.
     """
     with next_version(folder) as (unfinished, version):
-        options = tf.saved_model.SaveOptions(experimental_custom_gradients=False)  # servers compute no gradients
-        tf.saved_model.save(module, str(unfinished), dict(signatures), options)
+        tf.saved_model.save(module, str(unfinished), signatures=dict(signatures))
         (unfinished / WARMUP).parent.mkdir()
         with tf.io.TFRecordWriter(str(unfinished / WARMUP)) as writer:
             for name, inputs in warmup.items():

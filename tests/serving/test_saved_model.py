@@ -37,7 +37,7 @@ def test_an_unfinished_version_is_replaced(tmp_path):
 
 
 def test_disk_full(tmp_path, monkeypatch):
-    def full(module, path, *settings):
+    def full(module, path, signatures):
         (tmp_path / ".1.unfinished").mkdir()
         raise tf.errors.ResourceExhaustedError(None, None, f"{path}; No space left on device")
 
