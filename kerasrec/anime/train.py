@@ -195,7 +195,8 @@ def _finish(command: Train, output: Output, lists: Lists, run: TrainingRun) -> T
         raise KerasrecError("the valid loss was never a number, so there is no best model: give a lower --lr")
     with item_model_exporter(run.model, lists.vocab, command.max_seq_len) as write:
         final, _ = write(output.model_path("final"))
-        if read_model(run.model, output.folder) == run.step:
+        last = run.step  # reading the best state sets the optimizer's step as well
+        if read_model(run.model, output.folder) == last:
             copy_version(final, output.model_path("best"))
         else:
             write(output.model_path("best"))

@@ -11,6 +11,7 @@ import pytest
 from kerasrec.anime.database import Database
 from kerasrec.anime.records import ListEntry
 from kerasrec.anime.run import CONFIG, TRAINS
+from kerasrec.backend import tf
 from kerasrec.serving.recommender import Recommender
 from kerasrec.training.callbacks import read_metrics
 from kerasrec.workspace.config import read_config, write_config
@@ -72,6 +73,26 @@ def test_the_best_model_is_that_of_the_lowest_loss(trained_cli):
     best = min(lines, key=lambda line: line["loss"])
     [checkpoint] = (trained_cli.output / "checkpoints" / "best").glob("*.index")
     assert int(checkpoint.stem[5:]) == best["step"]
+
+
+@pytest.mark.slow
+@pytest.mark.eager
+def test_the_best_model_is_not_the_final_one_if_that_is_worse(training_cli):
+    training_cli.train("--epochs", 4, "--lr", 0.2)
+    losses = [line["loss"] for line in valid_lines(training_cli)]
+    assert min(losses) < losses[-1]
+    best, final = (
+        Recommender(training_cli.output / "models" / which).item_vectors(["1", "2"])[0] for which in ("best", "final")
+    )
+    for which, vectors in (("best", best), ("", final)):
+        path = tf.train.latest_checkpoint(str(training_cli.output / "checkpoints" / which))
+        reader = tf.train.load_checkpoint(path)
+        tables = [
+            reader.get_tensor(name) for name, shape in reader.get_variable_to_shape_map().items() if len(shape) == 2
+        ]
+        rows = [row for table in tables if table.shape[1] == vectors.shape[1] for row in table]
+        assert any(np.array_equal(row, vectors[0]) for row in rows), which
+    assert not np.array_equal(best, final)
 
 
 @pytest.mark.slow
