@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Runs the test suite: usage: test.sh [options of pytest]
-# Without options, it prints which lines no test ran, besides those that other processes ran.
+# Without options, it also prints the lines of kerasrec that were not run in the processes of the tests.
 set -euo pipefail
 extras=test
 source "$(dirname -- "${BASH_SOURCE[0]}")/environment.sh"

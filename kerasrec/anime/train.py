@@ -139,7 +139,7 @@ def _new_run(command: Train, lists: Lists) -> TrainingRun:
 
 
 def _passes(command: Train, output: Output, lists: Lists, run: TrainingRun) -> Iterator[Pass]:
-    """The remaining epochs; after each of them the figures are stored, and sometimes drawn."""
+    """The remaining epochs; after each of them the figures are stored, and after some seconds drawn."""
     steps = lists.steps(command.masking, command.batch_size)
     drawn = time.monotonic()  # `_finish` draws a short training
     for epoch in range(command.epochs):

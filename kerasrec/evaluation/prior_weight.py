@@ -6,6 +6,7 @@ import numpy as np
 
 from kerasrec.backend import no_autograph, tf
 from kerasrec.data.items.examples import TokenHistories
+from kerasrec.errors import KerasrecError
 from kerasrec.evaluation.full_ranking import Protocol, ranked_rows
 from kerasrec.metrics import ranking as metrics
 from kerasrec.nn.item_model import ItemModel
@@ -39,12 +40,20 @@ class PriorWeight:
 
         Returns:
             The figure of each pair of a weight and an epsilon.
+
+        Raises:
+            KerasrecError: there are no valid targets.
         """
         ranks, users = [], []
         for rows in ranked_rows(batches):
             tokens, positions = rows.batch["input_ids"], rows.batch["masked_lm_positions"][:, 0]
             ranks.append(self._ranks(tokens, positions, rows.targets, rows.seen).numpy())
             users.append(np.repeat(rows.users[:, np.newaxis], rows.targets.shape[1], axis=1))
+        if not ranks:
+            raise KerasrecError(
+                "there are no valid targets to choose the weight of the count prior: give parts in which at least one "
+                "user has a target"
+            )
         all_ranks, all_users = np.concatenate(ranks, axis=1), np.concatenate(users)
         figures = {
             (weight, EPSILONS[place]): metrics.ranking_metrics(of_setting, all_users, recall_at=(), ndcg_at=(10,))[

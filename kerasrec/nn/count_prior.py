@@ -1,10 +1,11 @@
 """Scores from counted transitions that are added to the scores of a trained item model."""
 
+import numpy as np
 from scipy import sparse
 
 from kerasrec.backend import keras, tf
 from kerasrec.metrics.ranking import SPECIAL_TOKENS
-from kerasrec.nn.transitions import STEPS, padded_rows
+from kerasrec.nn.transitions import STEPS
 
 
 class CountPrior(keras.layers.Layer):
@@ -28,7 +29,6 @@ class CountPrior(keras.layers.Layer):
         neighbours: Number of strongest transitions N that each item keeps.
 
     Example:
-        >>> import numpy as np
         >>> from kerasrec.nn.transitions import damped, transition_counts
         >>> counts = transition_counts(np.array([0, 3]), np.array([5, 6, 7]), vocab_size=8)
         >>> prior = CountPrior(vocab_size=8, neighbours=2)
@@ -49,7 +49,15 @@ class CountPrior(keras.layers.Layer):
 
     def set_transitions(self, scores: sparse.csr_array, decay: float) -> None:
         """Set the transitions S, float32 [V, V], such as `MarkovChain.neighbours`, and the decay d."""
-        ids, values = padded_rows(scores, self.ids.shape[1])
+        vocab_size, most = self.ids.shape
+        ids, values = np.zeros([vocab_size, most], np.int32), np.zeros([vocab_size, most], np.float32)
+        for row in np.flatnonzero(np.diff(scores.indptr)):
+            cells = slice(*scores.indptr[row : row + 2])
+            columns, found = scores.indices[cells], scores.data[cells]
+            if len(found) > most:
+                kept = np.argpartition(found, -most)[-most:]
+                columns, found = columns[kept], found[kept]
+            ids[row, : len(found)], values[row, : len(found)] = columns, found
         self.ids.assign(ids)
         self.transitions.assign(values)
         self.decay.assign(decay)

@@ -59,29 +59,3 @@ def damped(counts: sparse.csr_array, item_counts: np.ndarray, damping: float = 5
     by_row = sparse.diags_array(1 / (counts.sum(axis=1) + damping))
     by_column = sparse.diags_array((item_counts + damping) ** -0.5)
     return (by_row @ counts @ by_column).tocsr().astype(np.float32)
-
-
-def padded_rows(matrix: sparse.csr_array, most: int) -> tuple[np.ndarray, np.ndarray]:
-    """The largest values of each row of a sparse matrix, as dense tables for TensorFlow.
-
-    Args:
-        matrix: float32 [V, V].
-        most: Number of values of each row, N.
-
-    Returns:
-        The columns, int32 [V, N], and the values, float32 [V, N]; both are 0 after the last value of a row.
-
-    Example:
-        >>> columns, values = padded_rows(sparse.csr_array(np.array([[0.0, 2.0, 1.0], [0.0, 3.0, 0.0]])), most=2)
-        >>> columns.tolist(), values.tolist()
-        ([[1, 2], [1, 0]], [[2.0, 1.0], [3.0, 0.0]])
-    """
-    columns, values = np.zeros([matrix.shape[0], most], np.int32), np.zeros([matrix.shape[0], most], np.float32)
-    for row in np.flatnonzero(np.diff(matrix.indptr)):
-        cells = slice(*matrix.indptr[row : row + 2])
-        found, there = matrix.data[cells], matrix.indices[cells]
-        if len(found) > most:
-            kept = np.argpartition(found, -most)[-most:]
-            found, there = found[kept], there[kept]
-        columns[row, : len(found)], values[row, : len(found)] = there, found
-    return columns, values

@@ -24,6 +24,7 @@ from kerasrec.recall.settings import Evaluate, Examples, Export, Split, Train, V
 from kerasrec.recall.suitable_settings import Recipe, suitable_keywords
 from kerasrec.recall.time_budget import planned_for_minutes
 from kerasrec.recall.train import train
+from kerasrec.recall.tuned_settings import with_tuned_settings
 from kerasrec.serving.exported import Exported
 from kerasrec.serving.item_lists import SimilarItems
 from kerasrec.serving.item_system import ItemSystem
@@ -77,7 +78,7 @@ class ItemRecall(SimilarItems, ItemSystem):
     STEPS: ClassVar = (Split, Vocab, Examples, Train, Export)
     SET_HERE: ClassVar = (
         *("name", "folders", "task", "first", "last"),
-        *("log", "data_path", "save_path"),
+        *("log", "data_path", "save_path", "scorer"),
     )
 
     def __init__(self, folder: str | Path | None = None, *, recipe: Recipe = "auto", **settings: object):
@@ -135,12 +136,13 @@ class ItemRecall(SimilarItems, ItemSystem):
         """
         self.prepare(data)
         training = self.training_settings
-        is_planned = training.loop.minutes is not None and "epochs" not in self.settings
+        minutes = None if "epochs" in self.settings else training.loop.minutes
         with restored_precision():
             if self._earlier_model is None:
-                logger.info("settings: " + "; ".join(self._suitable[1]))
-                if is_planned:
-                    training = planned_for_minutes(training, self.prepared, training.loop.minutes or 0.0)
+                _, reasons = self._suitable
+                logger.info("settings: " + "; ".join(reasons))
+                if minutes is not None:
+                    training = planned_for_minutes(training, self.prepared, minutes)
             logger.info(train(training))
         return self
 
@@ -175,7 +177,7 @@ class ItemRecall(SimilarItems, ItemSystem):
         asked["compare"] = None if compare is None else Path(compare)
         return evaluate(self._step(Evaluate, name=self._all, folders=self._folders, task=None, **asked))
 
-    def export(self, path: str | Path | None = None, *, scorer: str | None = None) -> Exported:
+    def export(self, path: str | Path | None = None, *, scorer: str = "model") -> Exported:
         """Write the model, or a baseline, as a SavedModel that takes and gives raw item ids.
 
         Args:
@@ -191,8 +193,7 @@ class ItemRecall(SimilarItems, ItemSystem):
         self._require_prepared()
         folder = self._task.export if path is None else Path(path)
         require_model_folder("path", folder)
-        asked = {} if scorer is None else {"scorer": scorer}
-        command = settings_of(Export, self.settings | asked, name=self._all, folders=self._folders)
+        command = self._step(Export, name=self._all, folders=self._folders, scorer=scorer)
         if command.scorer != "model":
             return export_baseline(command.scorer, self.prepared, folder, command.max_k)
         self._require_trained()
@@ -240,7 +241,10 @@ class ItemRecall(SimilarItems, ItemSystem):
             KerasrecError: nothing is prepared, or a setting is invalid.
         """
         self._require_prepared()
-        return settings_of(Train, self._all_settings, name=self._all, folders=self._folders)
+        own = {"name": self._all, "folders": self._folders}
+        if self.settings.get("tuned"):
+            return with_tuned_settings(settings_of(Train, self.settings, **own), self._task.output)
+        return settings_of(Train, self._all_settings, **own)
 
     @property
     def _earlier_model(self) -> Path | None:
@@ -255,8 +259,12 @@ class ItemRecall(SimilarItems, ItemSystem):
         if earlier is None:
             return self._suitable[0]
         config = read_config(earlier, TRAINS)
+        if self.recipe == "bert4rec" and config["model"].get("count_prior"):
+            raise KerasrecError(
+                f"recipe is bert4rec, and the model in {earlier} began with auto: give that one, or another folder"
+            )
         kept = keywords_of(config.get("examples", {}), ExampleSettings)
-        return kept | keywords_of(config["train"], Train, (*self.SET_HERE, "init_from")) | self.settings
+        return kept | keywords_of(config["train"], Train, (*self.SET_HERE, "init_from", "minutes")) | self.settings
 
     @property
     def _suitable(self) -> tuple[dict[str, Any], tuple[str, ...]]:

@@ -143,12 +143,12 @@ class Ranking(keras.callbacks.Callback):
         super().__init__()
         self._prepared = films.prepared
         self._users = films.training_settings.valid_users
-        self._ranking: ValidRanking | None = None
+
+    def on_train_begin(self, logs=None) -> None:
+        prepared = self._prepared
+        self._ranking = ValidRanking(self.model, model_scorer(self.model), prepared, prepared.parts, self._users)
 
     def on_epoch_end(self, epoch: int, logs: "dict[str, float] | None" = None) -> None:
-        if self._ranking is None:
-            prepared = self._prepared
-            self._ranking = ValidRanking(self.model, model_scorer(self.model), prepared, prepared.parts, self._users)
         figures = self._ranking.figures()
         if logs is not None:
             logs.update({f"val_{name}": float(value) for name, value in figures.items()})

@@ -196,6 +196,8 @@ class Export:
 
     def __post_init__(self):
         require_choices(self)
+        is_model = self.scorer == "model"
+        require(is_model or self.checkpoint == "best", "checkpoint", self.checkpoint, "left out with a baseline")
         require(self.max_k >= 1, "max_k", self.max_k, "at least 1")
 
 

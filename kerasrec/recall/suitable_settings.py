@@ -163,9 +163,9 @@ def suitable_keywords(
         keywords["count_prior"] = False  # there is nothing to choose its weight on
     if "item_loss" in given:
         keywords["negative_source"] = ItemModelSettings.negative_source
-    if "max_seq_length" in given:
-        length, share = (given.get(name, keywords[name]) for name in ("max_seq_length", "masked_lm_prob"))
-        keywords["max_predictions_per_seq"] = max(1, round(share * length))  # pyright: ignore  checked by the step
+    length, share = (given.get(name, keywords[name]) for name in ("max_seq_length", "masked_lm_prob"))
+    if "max_seq_length" in given and isinstance(length, int) and isinstance(share, (int, float)):  # else a step refuses
+        keywords["max_predictions_per_seq"] = max(1, round(share * length))
     if given.keys() & {"epochs", "train_multi"}:
         keywords["evaluate_every"] = 1  # the last pass is evaluated, whatever its number
     return keywords | dict(given), chosen.reasons

@@ -26,7 +26,7 @@ def write_tuned(output: Path, command: Train, trial: int, figure: float) -> None
         figure: Its NDCG@10 on the valid split.
     """
     write_json(
-        output / FILE, {"command": TUNES, "trial": trial, "NDCG@10": figure, "settings": _keywords_of_trial(command)}
+        output / FILE, {"command": TUNES, "trial": trial, "NDCG@10": figure, "settings": settings_of_trial(command)}
     )
 
 
@@ -47,7 +47,7 @@ def with_tuned_settings(command: Train, output: Path) -> Train:
         run = {"name": command.name, "folders": command.folders, "task": command.task}
         keywords = keywords_of(dataclasses.asdict(command), Train, without=[*run, "tuned"])
         found = settings_of(Train, keywords | tuned, **run)
-    for name, value in _keywords_of_trial(command).items():
+    for name, value in settings_of_trial(command).items():
         if value not in (_DEFAULTS[name], tuned[name]):
             raise KerasrecError(
                 f"{name} is {value}, and {TUNES} chose {tuned[name]}: leave the option out, or leave out --tuned"
@@ -55,9 +55,10 @@ def with_tuned_settings(command: Train, output: Path) -> Train:
     return found
 
 
-def _keywords_of_trial(command: Train) -> dict[str, object]:
+def settings_of_trial(command: Train) -> dict[str, object]:
+    """The settings of a training that belong to a trial, by the names of the options."""
     values = dataclasses.asdict(command)
     return keywords_of({name: values[name] for name in _GROUPS}, Train, without=_NOT_OF_A_TRIAL)
 
 
-_DEFAULTS = _keywords_of_trial(Train("default"))
+_DEFAULTS = settings_of_trial(Train("default"))

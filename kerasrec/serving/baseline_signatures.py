@@ -8,7 +8,6 @@ from kerasrec.backend import tf
 from kerasrec.data.items.vocab import FIRST_ITEM
 from kerasrec.evaluation.baselines.neighbours import NeighbourModel
 from kerasrec.evaluation.baselines.popularity import Popularity
-from kerasrec.nn.transitions import padded_rows
 from kerasrec.serving.ranked_lists import RankedLists
 
 
@@ -35,8 +34,8 @@ class ServedBaseline(RankedLists):
         self._neighbours = None
         if isinstance(baseline, NeighbourModel):
             matrix = baseline.fitted
-            ids, values = padded_rows(matrix, int(np.diff(matrix.indptr).max(initial=1)))
-            self._neighbours = tf.Variable(ids, trainable=False), tf.Variable(values, trainable=False)
+            parts = (matrix.indptr, np.int64), (matrix.indices, np.int32), (matrix.data, np.float32)
+            self._neighbours = tuple(tf.Variable(part.astype(dtype), trainable=False) for part, dtype in parts)
             self._most_recent, self._decay = baseline.most_recent, baseline.decay
 
     def signatures(self) -> dict:
@@ -51,7 +50,7 @@ class ServedBaseline(RankedLists):
     def _scores_of_row(self, history):
         """Scores, float32 [V], after one history, int32 [n], as `NeighbourModel.scores` defines them."""
         assert self._neighbours is not None
-        neighbours, values = self._neighbours
+        splits, ids, values = self._neighbours  # of a sparse matrix, row by row
         if self._most_recent is None:
             history = tf.unique(history).y
             weights = tf.ones_like(history, tf.float32)
@@ -60,5 +59,8 @@ class ServedBaseline(RankedLists):
             later = tf.range(tf.shape(history)[0] - 1, -1, -1)
             weights = tf.cast(self._decay, tf.float32) ** tf.cast(later, tf.float32)
         weights = tf.where(history >= FIRST_ITEM, weights, 0.0)
-        scores = tf.gather(values, history) * weights[:, tf.newaxis]
-        return tf.math.unsorted_segment_sum(scores, tf.gather(neighbours, history), self._popularity.shape[0])
+        ids, values = (
+            tf.gather(tf.RaggedTensor.from_row_splits(part, splits, validate=False), history) for part in (ids, values)
+        )
+        scores = values.values * tf.repeat(weights, values.row_lengths())
+        return tf.math.unsorted_segment_sum(scores, ids.values, self._popularity.shape[0])

@@ -77,11 +77,12 @@ class TrainingRun:
         self.stopping = EarlyStopping(settings.monitor, settings.loop.patience, self.progress.comparison)
         model.optimizer.build(model.trainable_variables)
         self.checkpoints = Checkpoints(folder, model, self.progress)
+        self._is_out_of_time = False
 
     @property
     def result(self) -> TrainingResult:
         """The state of the run."""
-        return TrainingResult.read(self.folder, self.step)
+        return TrainingResult.read(self.folder, self.step, self._is_out_of_time)
 
     @cached_property
     def _metrics(self) -> MetricsLog:
@@ -160,6 +161,7 @@ class TrainingRun:
                     continue
                 if self.settings.loop.minutes and time.monotonic() - began >= 60 * self.settings.loop.minutes:
                     logger.info(f"the training ends after {self.settings.loop.minutes:g} minutes; passes are left")
+                    self._is_out_of_time = True
                     break
                 self.stopping.watch(current)
                 if self.stopping.is_over and until_step < math.inf:

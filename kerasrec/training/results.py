@@ -16,14 +16,16 @@ class TrainingResult:
         folder: The run's folder.
         step: Steps of the run so far, over all its parts and starts.
         figures: The figures of the last evaluation on the valid split; empty without one.
+        is_out_of_time: Whether the setting `minutes` ended it, and passes are left.
     """
 
     folder: Path
     step: int
     figures: dict[str, float]
+    is_out_of_time: bool = False
 
     @classmethod
-    def read(cls, folder: Path, step: int) -> "TrainingResult":
+    def read(cls, folder: Path, step: int, is_out_of_time: bool = False) -> "TrainingResult":
         """The result of the run in a folder, with the figures in its `metrics.jsonl`."""
         figures = {}
         for line in read_metrics(folder / "metrics.jsonl"):
@@ -31,7 +33,7 @@ class TrainingResult:
                 figures = {name: value for name, value in line.items() if name not in _NO_FIGURES}
             elif line.get("kind") == NEW_COMPARISON:
                 figures = {}
-        return cls(folder, step, figures)
+        return cls(folder, step, figures, is_out_of_time)
 
     def __str__(self) -> str:
         names = ("metrics.jsonl", "plots", "tensorboard")

@@ -1,8 +1,10 @@
 import numpy as np
+import pytest
 from scipy import sparse
 
 from kerasrec.backend import tf
 from kerasrec.data.items.examples import TokenHistories
+from kerasrec.errors import KerasrecError
 from kerasrec.evaluation.full_ranking import Protocol, model_scorer, rank_catalogue
 from kerasrec.evaluation.prior_weight import EPSILONS, WEIGHTS, PriorWeight
 from kerasrec.nn.item_model import ItemModel
@@ -55,3 +57,12 @@ def test_a_prior_that_knows_nothing_of_them_gets_none():
     model = model_with_prior(lambda item: 5 + (item + 3) % (VOCAB_SIZE - 5))
     PriorWeight(model, Protocol("valid")).choose(valid_rows(following))
     assert float(model.prior.weight.numpy()) == 0
+
+
+def test_without_targets_there_is_nothing_to_choose_it_on():
+    model = model_with_prior(following)
+    nobody = TokenHistories(np.arange(0), np.zeros(1, int), np.zeros(0, int))
+    with pytest.raises(KerasrecError, match="no valid targets to choose the weight of the count prior"):
+        PriorWeight(model, Protocol("valid")).choose(
+            [([], TokenHistories(np.arange(0), np.zeros(1, int), np.zeros(0, int)))]
+        )

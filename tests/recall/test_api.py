@@ -14,6 +14,7 @@ from kerasrec import ItemRecall, KerasrecError
 from kerasrec.backend import tf
 from kerasrec.nn.settings import ItemModelSettings
 from kerasrec.recall.suitable_settings import suitable_settings
+from kerasrec.recall.tuned_settings import write_tuned
 from kerasrec.training.metrics_file import read_metrics
 from kerasrec.workspace.manifest import Manifest
 
@@ -174,6 +175,19 @@ def test_the_causal_objective_needs_no_other_setting(log, tmp_path):
     assert paper.prepared.settings.masking == "static" and paper.training_settings.model == ItemModelSettings()
 
 
+def test_tuned_settings(films, log, tmp_path):
+    shutil.copytree(films.folder / "data", tmp_path / "data")
+    new = ItemRecall(tmp_path, tuned=True, epochs=3)
+    new.name = films.name
+    tuned = dataclasses.replace(films.training_settings, epochs=3)
+    write_tuned(tmp_path / "output" / films.name, tuned, trial=0, figure=0.5)
+    assert new.training_settings.model == tuned.model and new.training_settings.optimizer == tuned.optimizer
+    other = ItemRecall(tmp_path, tuned=True, hidden_size=128)
+    other.name = films.name
+    with pytest.raises(KerasrecError, match="hidden_size is 128, and kerasrec recall tune chose 8"):
+        _ = other.training_settings
+
+
 def test_settings_that_are_not_given_fit_the_log(log, tmp_path, logged):
     """They are those of `kerasrec recall fit`, and a model that is trained further keeps them."""
     films = ItemRecall(tmp_path, jobs=1, seed=3).prepare(log)
@@ -189,6 +203,11 @@ def test_settings_that_are_not_given_fit_the_log(log, tmp_path, logged):
     assert "settings: the log is sparse" in logged() and "1 passes are planned for 0.001 minutes" in logged()
     later = ItemRecall(tmp_path, jobs=1).training_settings
     assert (later.model.hidden_size, later.model.count_prior, later.epochs, later.seed) == (8, True, 1, 3)
+    assert later.loop.minutes is None, "a time is of one call"
+    with pytest.raises(KerasrecError, match="recipe is bert4rec, and the model in .* began with auto"):
+        ItemRecall(tmp_path, recipe="bert4rec").fit(log)
+    with pytest.raises(KerasrecError, match="max_seq_length is '20'; it must be int"):
+        ItemRecall(max_seq_length="20").fit(log)
     with pytest.raises(KerasrecError, match="recipe is 'best'; it must be auto or bert4rec"):
         ItemRecall(recipe="best")
 

@@ -8,6 +8,7 @@ import kerasrec
 from kerasrec import ItemRecall, KerasrecError
 from kerasrec.recall import baselines
 from kerasrec.recall.export import BASELINES
+from kerasrec.recall.settings import Export
 from kerasrec.serving.recommender import Recommender
 
 
@@ -58,5 +59,9 @@ def test_wrong_scorers_are_refused(films, tmp_path, monkeypatch):
     monkeypatch.setattr(baselines, "MOST_ITEMS", 3)
     with pytest.raises(KerasrecError, match="EASE needs at most 3: choose another baseline"):
         films.export(tmp_path, scorer="ease")
+    with pytest.raises(KerasrecError, match="no setting scorer"):
+        ItemRecall(scorer="ease")
+    with pytest.raises(KerasrecError, match="checkpoint is 'latest'; it must be left out with a baseline"):
+        Export("all", scorer="ease", checkpoint="latest")
     with pytest.raises(KerasrecError, match="call fit first"):
         ItemRecall().export(scorer="ease")
