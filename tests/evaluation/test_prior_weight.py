@@ -63,6 +63,4 @@ def test_without_targets_there_is_nothing_to_choose_it_on():
     model = model_with_prior(following)
     nobody = TokenHistories(np.arange(0), np.zeros(1, int), np.zeros(0, int))
     with pytest.raises(KerasrecError, match="no valid targets to choose the weight of the count prior"):
-        PriorWeight(model, Protocol("valid")).choose(
-            [([], TokenHistories(np.arange(0), np.zeros(1, int), np.zeros(0, int)))]
-        )
+        PriorWeight(model, Protocol("valid")).choose([([], nobody)])
